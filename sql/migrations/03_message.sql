@@ -1,0 +1,186 @@
+-- 03_message: messages, and the queue of those that still have to leave.
+
+create type rowbell.message_state as enum (
+    'waiting',      -- changes are still being folded into it; due_at says when it leaves
+    'scheduled',    -- due at due_at: rate limit, quiet hours, retry
+    'held',         -- waits for a person: storm, clone, paused channel
+    'sending',      -- leased; an attempt row exists
+    'unconfirmed',  -- the provider may have it; waiting for evidence
+    'sent',         -- accepted by the provider, message id stored
+    'delivered',    -- receipt: it reached the device
+    'read',         -- receipt: it was opened
+    'failed',       -- it did not reach the customer; reason says why
+    'skipped'       -- it was not meant to leave; reason says why
+);
+comment on type rowbell.message_state is 'Where a message stands. rowbell moves it; see the comments of rowbell.message.';
+
+create type rowbell.message_reason as enum (
+    -- failed
+    'rejected',        -- the provider refused this message for good
+    'undeliverable',   -- this recipient cannot be reached on this channel
+    'exhausted',       -- every attempt failed with a passing fault
+    'expired',         -- it was too late before an attempt succeeded
+    'unwritable',      -- the words could not be made: a template or the recipient query failed
+    -- skipped
+    'no_net_change',   -- what the customer was last told is still true
+    'opted_out',       -- the recipient does not want messages
+    'no_recipient',    -- the recipient query found nobody
+    'bad_phone',       -- the phone is missing or not a valid number
+    'muted',           -- the transaction was muted: counts as told
+    'superseded',      -- a newer message of the same entity says it instead
+    'stale',           -- expires_at of the watch had passed
+    'discarded'        -- a person withdrew it
+);
+comment on type rowbell.message_reason is 'Why a message failed or was skipped.';
+
+
+-- One net change of one entity for one recipient, from the first change to the last receipt.
+--
+-- Written a few times in its life, and there is no index on what changes, so that updates stay
+-- on the page (HOT): hence the fill factor, and hence no index on state.
+create table rowbell.message (
+    message_id           bigint generated always as identity primary key,
+    watch                text not null,
+    entity_key           text not null,
+
+    state                rowbell.message_state not null,
+    reason               rowbell.message_reason,
+    reason_text          text,
+
+    -- What happened.
+    operation            rowbell.change_operation not null,
+    change_count         integer not null default 1,
+    first_changed_at     timestamptz not null,
+    last_changed_at      timestamptz not null,
+    old_row              jsonb,
+    new_row              jsonb,
+
+    -- Who is told, and in which words. Null until the message is put into words.
+    channel              text not null,
+    template             text,
+    language             text,
+    recipient_name       text,
+    recipient_phone      text,
+    recipient_locale     text,
+    recipient_time_zone  text,
+    summary              text,
+    parameters           text[],
+
+    -- When and how often.
+    due_at               timestamptz,
+    attempt_count        smallint not null default 0,
+    provider_message_id  text,
+    sent_at              timestamptz,
+    delivered_at         timestamptz,
+    read_at              timestamptz,
+    finished_at          timestamptz,
+
+    created_at           timestamptz not null default now(),
+    updated_at           timestamptz not null default now(),
+    updated_by           text not null,
+
+    constraint reason_iff_failed_or_skipped
+        check ((reason is not null) = (state in ('failed', 'skipped'))),
+    constraint due_at_iff_it_still_has_to_leave
+        check ((due_at is not null) = (state in ('waiting', 'scheduled', 'held'))),
+    constraint provider_id_once_accepted
+        check (provider_message_id is not null or state not in ('sent', 'delivered', 'read')),
+    constraint sent_at_iff_accepted
+        check ((sent_at is not null) = (provider_message_id is not null)),
+    constraint words_before_sending
+        check (parameters is not null or state not in ('sending', 'unconfirmed', 'sent', 'delivered', 'read')),
+    constraint changes_are_counted
+        check (change_count >= 1 and attempt_count >= 0),
+    constraint first_change_not_after_last
+        check (first_changed_at <= last_changed_at)
+)
+with (
+    fillfactor = 80,
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_threshold = 20000
+);
+
+-- What compose and explain ask: what happened to this entity, latest last?
+create index message_of_entity_idx on rowbell.message (watch, entity_key, message_id);
+
+comment on table  rowbell.message is 'One net change of one entity for one recipient, from the first change to the last receipt.';
+comment on column rowbell.message.message_id is 'Key. Rises with the time at which the message was opened.';
+comment on column rowbell.message.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell.message.entity_key is 'Primary key of the watched row, as text; see rowbell.change.entity_key.';
+comment on column rowbell.message.state is 'waiting, scheduled, held, sending, unconfirmed, sent, delivered, read, failed or skipped.';
+comment on column rowbell.message.reason is 'Why it failed or was skipped; null in every other state.';
+comment on column rowbell.message.reason_text is 'The same in words, with the details at hand. Holds no personal data.';
+comment on column rowbell.message.operation is 'Net operation: insert, update or delete.';
+comment on column rowbell.message.change_count is 'How many captured changes were folded into this message.';
+comment on column rowbell.message.first_changed_at is 'When the first of them was made.';
+comment on column rowbell.message.last_changed_at is 'When the last of them was made.';
+comment on column rowbell.message.old_row is 'Watched, key and recipient columns before the first change; null for an insert.';
+comment on column rowbell.message.new_row is 'The same columns after the last change; once put into words, the row as it was told. Null for a delete.';
+comment on column rowbell.message.channel is 'The channel that sends it, as in the configuration.';
+comment on column rowbell.message.template is 'The template that it was sent as, by its name at the provider.';
+comment on column rowbell.message.language is 'Language code of the template.';
+comment on column rowbell.message.recipient_name is 'Name of the recipient when it was put into words.';
+comment on column rowbell.message.recipient_phone is 'Phone of the recipient: international digits without plus sign.';
+comment on column rowbell.message.recipient_locale is 'Locale in which dates and numbers were written, such as es-MX.';
+comment on column rowbell.message.recipient_time_zone is 'Time zone in which times were written, such as America/Mexico_City.';
+comment on column rowbell.message.summary is 'What changed, in words.';
+comment on column rowbell.message.parameters is 'The body variables of the template, in order.';
+comment on column rowbell.message.due_at is 'When it may leave; null once it is leaving or has left.';
+comment on column rowbell.message.attempt_count is 'How many attempts were begun.';
+comment on column rowbell.message.provider_message_id is 'Id that the provider gave; receipts are joined by it.';
+comment on column rowbell.message.sent_at is 'When the provider accepted it. Accepted is not delivered.';
+comment on column rowbell.message.delivered_at is 'When it reached the device, by the earliest receipt that says so.';
+comment on column rowbell.message.read_at is 'When it was opened.';
+comment on column rowbell.message.finished_at is 'When it failed or was skipped.';
+comment on column rowbell.message.created_at is 'When the first change was folded into it.';
+comment on column rowbell.message.updated_at is 'When this row was last written.';
+comment on column rowbell.message.updated_by is 'Name of the query that last wrote it.';
+
+
+-- The hot side of a message that still has to leave: small, and deleted when the message has left.
+-- A row is leased exactly while its message is sending.
+create table rowbell.queue (
+    message_id        bigint primary key,
+    channel           text not null,
+    watch             text not null,
+    entity_key        text not null,
+
+    due_at            timestamptz not null,
+    is_held           boolean not null default false,
+
+    -- Who may send it now, and until when. Both are null unless the message is sending.
+    leased_by         text,
+    lease_expires_at  timestamptz,
+
+    constraint lease_iff_sending check ((leased_by is null) = (lease_expires_at is null)),
+    constraint held_is_not_leased check (not (is_held and leased_by is not null))
+)
+with (
+    fillfactor = 80,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0,
+    autovacuum_vacuum_insert_threshold = 50000,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 100000,
+    autovacuum_vacuum_cost_delay = 0
+);
+
+-- At most one message of an entity is open (waiting, scheduled or held): later changes fold into it.
+create unique index one_open_message_per_entity on rowbell.queue (watch, entity_key) where leased_by is null;
+
+-- What compose asks: which messages are due?
+create index queue_due_idx on rowbell.queue (due_at, message_id) where leased_by is null and not is_held;
+
+-- What sweep asks: which leases ran out?
+create index queue_lease_idx on rowbell.queue (lease_expires_at) where leased_by is not null;
+
+comment on table  rowbell.queue is 'Messages that still have to leave. A row is deleted when its message has left or is skipped.';
+comment on column rowbell.queue.message_id is 'The message.';
+comment on column rowbell.queue.channel is 'The channel that will send it.';
+comment on column rowbell.queue.watch is 'Watch of the message, for the rule of one open message per entity.';
+comment on column rowbell.queue.entity_key is 'Entity of the message, for the same rule.';
+comment on column rowbell.queue.due_at is 'When it may leave.';
+comment on column rowbell.queue.is_held is 'True while it waits for a person.';
+comment on column rowbell.queue.leased_by is 'The daemon instance that is sending it.';
+comment on column rowbell.queue.lease_expires_at is 'When that right ends. A lease that ran out leaves the message unconfirmed.';

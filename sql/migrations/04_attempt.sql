@@ -1,0 +1,87 @@
+-- 04_attempt: tries to send, and the evidence of what became of them.
+
+create type rowbell.attempt_result as enum (
+    'accepted',  -- the provider took it and gave an id
+    'refused',   -- the provider answered that it did not take it
+    'not_sent',  -- it never reached the provider: no connection, or withdrawn before the request
+    'unknown'    -- the provider may have it: timeout, connection lost, gateway error, daemon died
+);
+comment on type rowbell.attempt_result is 'What is known of one try. Accepted is not delivered.';
+
+
+-- One HTTP try. The row is written before the request and completed after it, so that a crash in
+-- between leaves a trace.
+create table rowbell.attempt (
+    message_id           bigint not null,
+    number               smallint not null,
+
+    result               rowbell.attempt_result,
+    started_at           timestamptz not null,
+    finished_at          timestamptz,
+
+    http_status          smallint,
+    error_class          text,
+    error_code           integer,
+    error_text           text,
+    provider_message_id  text,
+    response             text,
+
+    primary key (message_id, number),
+    constraint attempts_start_at_1 check (number >= 1),
+    constraint result_iff_finished check ((result is null) = (finished_at is null)),
+    constraint id_iff_accepted check (result is null or result <> 'accepted' or provider_message_id is not null)
+)
+with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 20000);
+
+-- What receive asks: whose id is this?
+create index attempt_provider_id_idx on rowbell.attempt (provider_message_id) where provider_message_id is not null;
+
+comment on table  rowbell.attempt is 'One try to send a message: written before the request, completed after it.';
+comment on column rowbell.attempt.message_id is 'The message.';
+comment on column rowbell.attempt.number is '1 for the first try.';
+comment on column rowbell.attempt.result is 'accepted, refused, not_sent or unknown; null while the request is under way.';
+comment on column rowbell.attempt.started_at is 'When the right to send was taken, before the request.';
+comment on column rowbell.attempt.finished_at is 'When the answer was stored.';
+comment on column rowbell.attempt.http_status is 'HTTP status of the answer, if one came.';
+comment on column rowbell.attempt.error_class is 'What rowbell made of the error: retry, slow, recipient, content, template, channel or later.';
+comment on column rowbell.attempt.error_code is 'Error code of WhatsApp, where the answer carried one.';
+comment on column rowbell.attempt.error_text is 'Error text of the provider, bounded; secrets are blanked.';
+comment on column rowbell.attempt.provider_message_id is 'Id that the provider gave.';
+comment on column rowbell.attempt.response is 'The answer as it came when it was not a plain acceptance, bounded; secrets are blanked.';
+
+
+create type rowbell.receipt_status as enum ('sent', 'failed', 'delivered', 'read', 'other');
+comment on type rowbell.receipt_status is 'What a receipt says. In this order the later outranks the earlier; other says nothing.';
+
+create type rowbell.receipt_source as enum ('webhook', 'poll', 'timeout');
+comment on type rowbell.receipt_source is 'How the evidence reached us.';
+
+-- Append-only evidence. May arrive before the message knows its id: it is joined later.
+create table rowbell.receipt (
+    receipt_id           bigint generated always as identity primary key,
+    channel              text not null,
+    provider_message_id  text not null,
+
+    status               rowbell.receipt_status not null,
+    error_code           integer,
+    error_text           text,
+
+    occurred_at          timestamptz,
+    received_at          timestamptz not null default now(),
+    source               rowbell.receipt_source not null,
+    raw                  text
+);
+
+create index receipt_of_provider_id_idx on rowbell.receipt (provider_message_id);
+
+comment on table  rowbell.receipt is 'Evidence about delivery, as it came. Never changed; may arrive late, doubled, out of order, or before the message knows its id.';
+comment on column rowbell.receipt.receipt_id is 'Order of arrival.';
+comment on column rowbell.receipt.channel is 'The channel it came in on.';
+comment on column rowbell.receipt.provider_message_id is 'Id of the message at the provider.';
+comment on column rowbell.receipt.status is 'sent, failed, delivered, read, or other.';
+comment on column rowbell.receipt.error_code is 'Error code of WhatsApp, for failed.';
+comment on column rowbell.receipt.error_text is 'Error text, for failed, bounded.';
+comment on column rowbell.receipt.occurred_at is 'When it happened, as the provider says; null when it does not say.';
+comment on column rowbell.receipt.received_at is 'When we stored it.';
+comment on column rowbell.receipt.source is 'webhook, poll or timeout.';
+comment on column rowbell.receipt.raw is 'The item as it came, bounded.';

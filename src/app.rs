@@ -1,0 +1,1 @@
+//! Builds everything from the configuration, spawns the stages, shuts down in order.

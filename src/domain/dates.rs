@@ -1,0 +1,1 @@
+//! Dates and times in the recipient's locale and time zone.

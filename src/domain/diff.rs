@@ -1,0 +1,1 @@
+//! Which fields differ between two states of a row.

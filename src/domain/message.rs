@@ -1,0 +1,247 @@
+//! The life of a message: its states, the reasons it ends for, and the one function that holds
+//! every transition.
+
+use super::receipt::ReceiptStatus;
+
+/// Where a message stands. The words are those of `rowbell.message_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Changes are still being folded into it.
+    Waiting,
+    /// Due later: rate limit, quiet hours, retry.
+    Scheduled,
+    /// Waits for a person.
+    Held,
+    /// Leased; an attempt row exists.
+    Sending,
+    /// The provider may have it.
+    Unconfirmed,
+    /// The provider accepted it.
+    Sent,
+    /// It reached the device.
+    Delivered,
+    /// It was opened.
+    Read,
+    /// It did not reach the customer.
+    Failed(Failure),
+    /// It was not meant to leave.
+    Skipped(Skip),
+}
+
+/// Why a message failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    Rejected,
+    Undeliverable,
+    Exhausted,
+    Expired,
+    Unwritable,
+}
+
+/// Why a message was skipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Skip {
+    NoNetChange,
+    OptedOut,
+    NoRecipient,
+    BadPhone,
+    Muted,
+    Superseded,
+    Stale,
+    Discarded,
+}
+
+/// What can happen to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// A later change was folded into it.
+    Folded,
+    /// It was put off: rate limit, quiet hours, order.
+    Deferred,
+    /// It must wait for a person.
+    Hold,
+    /// A person let it go.
+    Approved,
+    /// A gate or a person decided that it does not leave.
+    Skip(Skip),
+    /// It was put into words and leased; the attempt row is written.
+    Leased,
+    /// The provider accepted it.
+    Accepted,
+    /// It certainly did not leave and may be tried again.
+    TryAgain,
+    /// It will not leave any more.
+    Fail(Failure),
+    /// Whether it left is not known.
+    Unknown,
+    /// A receipt came.
+    Receipt(ReceiptStatus),
+}
+
+/// An event that cannot happen in that state: a defect, or evidence that came too late to matter.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a message that is {state:?} cannot take {event:?}")]
+pub struct IllegalTransition {
+    pub state: State,
+    pub event: Event,
+}
+
+/// The state after `event`. Everything that moves a message asks here.
+///
+/// Receipts are ranked sent < failed < delivered < read; the furthest evidence wins whatever the
+/// order of arrival, so a receipt that says less than is known changes nothing.
+pub fn apply(state: State, event: Event) -> Result<State, IllegalTransition> {
+    use Event as E;
+    use State as S;
+    let next = match (state, event) {
+        (S::Waiting | S::Scheduled, E::Folded) => S::Waiting,
+        (S::Held, E::Folded) => S::Held,
+        (S::Waiting | S::Scheduled, E::Deferred) => S::Scheduled,
+        (S::Waiting | S::Scheduled | S::Held, E::Hold) => S::Held,
+        (S::Held, E::Approved) => S::Scheduled,
+        (S::Waiting | S::Scheduled | S::Held | S::Sending, E::Skip(why)) => S::Skipped(why),
+        (S::Waiting | S::Scheduled, E::Leased) => S::Sending,
+        (S::Waiting | S::Scheduled | S::Held, E::Fail(why)) => S::Failed(why),
+
+        (S::Sending | S::Unconfirmed, E::Accepted) => S::Sent,
+        (S::Sending | S::Unconfirmed, E::TryAgain) => S::Scheduled,
+        (S::Sending | S::Unconfirmed, E::Fail(why)) => S::Failed(why),
+        (S::Sending | S::Unconfirmed, E::Unknown) => S::Unconfirmed,
+        // The answer to the request came after its receipts: they know more.
+        (S::Sent | S::Delivered | S::Read, E::Accepted) => state,
+
+        (
+            S::Sending | S::Unconfirmed | S::Sent | S::Delivered | S::Read | S::Failed(_),
+            E::Receipt(status),
+        ) => furthest(state, status),
+        _ => return Err(IllegalTransition { state, event }),
+    };
+    Ok(next)
+}
+
+/// The furthest of what is known and what a receipt says.
+fn furthest(state: State, status: ReceiptStatus) -> State {
+    let said = match status {
+        ReceiptStatus::Sent => State::Sent,
+        ReceiptStatus::Failed => State::Failed(Failure::Undeliverable),
+        ReceiptStatus::Delivered => State::Delivered,
+        ReceiptStatus::Read => State::Read,
+        ReceiptStatus::Other => return state,
+    };
+    if evidence_rank(said) > evidence_rank(state) {
+        said
+    } else {
+        state
+    }
+}
+
+fn evidence_rank(state: State) -> u8 {
+    match state {
+        State::Sent => 1,
+        State::Failed(_) => 2,
+        State::Delivered => 3,
+        State::Read => 4,
+        _ => 0,
+    }
+}
+
+impl State {
+    /// The word in SQL, logs and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Scheduled => "scheduled",
+            State::Held => "held",
+            State::Sending => "sending",
+            State::Unconfirmed => "unconfirmed",
+            State::Sent => "sent",
+            State::Delivered => "delivered",
+            State::Read => "read",
+            State::Failed(_) => "failed",
+            State::Skipped(_) => "skipped",
+        }
+    }
+
+    /// The word of the reason, for failed and skipped messages.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            State::Failed(why) => Some(why.as_str()),
+            State::Skipped(why) => Some(why.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Reads state and reason back from their words.
+    pub fn parse(state: &str, reason: Option<&str>) -> Option<State> {
+        let parsed = match state {
+            "waiting" => State::Waiting,
+            "scheduled" => State::Scheduled,
+            "held" => State::Held,
+            "sending" => State::Sending,
+            "unconfirmed" => State::Unconfirmed,
+            "sent" => State::Sent,
+            "delivered" => State::Delivered,
+            "read" => State::Read,
+            "failed" => State::Failed(Failure::parse(reason?)?),
+            "skipped" => State::Skipped(Skip::parse(reason?)?),
+            _ => return None,
+        };
+        Some(parsed)
+    }
+}
+
+impl Failure {
+    pub const ALL: [Failure; 5] = [
+        Failure::Rejected,
+        Failure::Undeliverable,
+        Failure::Exhausted,
+        Failure::Expired,
+        Failure::Unwritable,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Failure::Rejected => "rejected",
+            Failure::Undeliverable => "undeliverable",
+            Failure::Exhausted => "exhausted",
+            Failure::Expired => "expired",
+            Failure::Unwritable => "unwritable",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Failure> {
+        Failure::ALL
+            .into_iter()
+            .find(|failure| failure.as_str() == word)
+    }
+}
+
+impl Skip {
+    pub const ALL: [Skip; 8] = [
+        Skip::NoNetChange,
+        Skip::OptedOut,
+        Skip::NoRecipient,
+        Skip::BadPhone,
+        Skip::Muted,
+        Skip::Superseded,
+        Skip::Stale,
+        Skip::Discarded,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Skip::NoNetChange => "no_net_change",
+            Skip::OptedOut => "opted_out",
+            Skip::NoRecipient => "no_recipient",
+            Skip::BadPhone => "bad_phone",
+            Skip::Muted => "muted",
+            Skip::Superseded => "superseded",
+            Skip::Stale => "stale",
+            Skip::Discarded => "discarded",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Skip> {
+        Skip::ALL.into_iter().find(|skip| skip.as_str() == word)
+    }
+}

@@ -1,0 +1,1 @@
+//! Who is told: name, phone, locale, time zone, consent.

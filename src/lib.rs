@@ -1,0 +1,60 @@
+//! rowbell: a row changes in PostgreSQL, the customer hears about it once, and the database knows
+//! what became of it.
+//!
+//! The modules stand in the order in which data flows. What is deliberately absent: a second queue
+//! beside the database, a copy of the business's tables, state that only lives in the process.
+
+/// Pure rules: no database, no HTTP, no runtime.
+pub mod domain {
+    pub mod attempt;
+    pub mod change;
+    pub mod dates;
+    pub mod diff;
+    pub mod message;
+    pub mod receipt;
+    pub mod recipient;
+    pub mod retry;
+    pub mod row;
+    pub mod summary;
+    pub mod text;
+}
+pub mod clock;
+pub mod config;
+
+/// Everything that speaks SQL.
+pub mod postgres {
+    pub mod capture;
+    pub mod listener;
+    pub mod migrate;
+    pub mod pool;
+    pub mod queries;
+}
+
+/// Everything that knows a wire format.
+pub mod provider {
+    pub mod error_table;
+    pub mod limiter;
+    pub mod onemsg;
+    pub mod webhook;
+}
+
+/// The stages, from a captured change to an outcome.
+pub mod pipeline {
+    pub mod claim;
+    pub mod compose;
+    pub mod deliver;
+    pub mod receive;
+    pub mod settle;
+    pub mod sweep;
+}
+
+pub mod app;
+pub mod telemetry;
+
+/// A faithful simulator of the 1MSG API.
+pub mod sandbox {}
+/// A throwaway PostgreSQL, the sandbox, and a back office at work.
+pub mod demo {}
+/// Measurements of the whole job.
+pub mod bench {}
+pub mod cli;

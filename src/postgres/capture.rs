@@ -1,0 +1,1 @@
+//! The triggers on the business's tables.

@@ -1,0 +1,1 @@
+//! What the provider posts to us.
