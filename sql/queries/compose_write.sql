@@ -1,7 +1,7 @@
 -- compose_write: what was decided about due messages, one array element each.
 --
 -- $1 message, $2 new state (scheduled, held, sending, failed, skipped), $3 reason, $4 reason in
--- words, $5 the row as told, $6 template, $7 language, $8 to $11 recipient, $12 summary,
+-- words, $5 the row as told (JSON null: told that it is gone), $6 template, $7 language, $8 to $11 recipient, $12 summary,
 -- $13 parameters, $14 when it is due again; $15 the time, $16 the daemon instance, $17 when its
 -- leases end. Lease, state and attempt row are written by this one statement.
 with input as (
@@ -35,7 +35,9 @@ with input as (
        set state               = i.state::rowbell.message_state,
            reason              = i.reason::rowbell.message_reason,
            reason_text         = i.reason_text,
-           new_row             = coalesce(i.new_row, m.new_row),
+           new_row             = case when i.new_row is null then m.new_row
+                                      when i.new_row = 'null' then null
+                                      else i.new_row end,
            template            = coalesce(i.template, m.template),
            language            = coalesce(i.language, m.language),
            recipient_name      = coalesce(i.recipient_name, m.recipient_name),
