@@ -309,12 +309,13 @@ fn remove(tree: &mut Value, key: &str) -> bool {
 /// The file that a secret is in: a relative path is looked for among the credentials of systemd
 /// first.
 pub fn secret_path(path: &Path) -> PathBuf {
-    if path.is_relative() {
-        if let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") {
-            let credential = Path::new(&folder).join(path);
-            if credential.exists() {
-                return credential;
-            }
+    if let (true, Some(folder)) = (
+        path.is_relative(),
+        std::env::var_os("CREDENTIALS_DIRECTORY"),
+    ) {
+        let credential = Path::new(&folder).join(path);
+        if credential.exists() {
+            return credential;
         }
     }
     path.to_owned()

@@ -156,10 +156,9 @@ impl Moment {
         if let Ok(instant) = text.parse() {
             return Ok(Moment::Instant(instant));
         }
-        if text.contains(['T', ' ']) && text.contains('-') {
-            if let Ok(civil) = text.parse() {
-                return Ok(Moment::Civil(civil));
-            }
+        let has_date_and_time = text.contains(['T', ' ']) && text.contains('-');
+        if let (true, Ok(civil)) = (has_date_and_time, text.parse()) {
+            return Ok(Moment::Civil(civil));
         }
         if let Ok(date) = text.parse() {
             return Ok(Moment::Date(date));
@@ -217,7 +216,7 @@ mod tests {
         assert_eq!(said("de-DE", "Europe/Berlin"), pair("25. Juni", "16:00"));
         assert_eq!(
             said("es_MX", "America/Mexico_City"),
-            pair("25 de junio", "8:00 a.m.")
+            pair("25 de junio", "08:00 a.m.")
         );
         assert_eq!(said("en", "Pacific/Auckland"), pair("June 26", "2:00 AM"));
     }

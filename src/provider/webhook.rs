@@ -199,7 +199,7 @@ mod tests {
             r#"{"hooks":[{"id":"wamid.A","type":"message","status":"delivered","timestamp":"1654864094"}]}"#,
             r#"{"object":"x","entry":[{"changes":[{"field":"messages","value":{"statuses":[{"id":"wamid.A","status":"delivered","timestamp":1654864094}]}}]}]}"#,
         ] {
-            assert_eq!(statuses(body), [delivered.clone()], "{body}");
+            assert_eq!(statuses(body), std::slice::from_ref(&delivered), "{body}");
         }
     }
 
