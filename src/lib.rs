@@ -63,7 +63,9 @@ pub mod telemetry;
 /// A faithful simulator of the 1MSG API.
 pub mod sandbox {}
 /// A throwaway PostgreSQL, the sandbox, and a back office at work.
-pub mod demo {}
+pub mod demo {
+    pub mod cluster;
+}
 /// Measurements of the whole job.
 pub mod bench {}
 pub mod cli;
