@@ -42,24 +42,15 @@ pub enum AppError {
     #[error("the schema is not ready")]
     Schema(#[from] migrate::MigrateError),
     #[error("could not read the secret of channel.{channel}.token_file")]
-    Token {
-        channel: String,
-        source: load::SecretError,
-    },
+    Token { channel: String, source: load::SecretError },
     #[error("could not read webhook.secret_file")]
     WebhookSecret(#[source] load::SecretError),
     #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
     WebhookWithoutSecret,
     #[error("could not listen on webhook.listen = \"{address}\"")]
-    WebhookListen {
-        address: String,
-        source: std::io::Error,
-    },
+    WebhookListen { address: String, source: std::io::Error },
     #[error("could not prepare channel.{channel}")]
-    Channel {
-        channel: String,
-        source: onemsg::ClientError,
-    },
+    Channel { channel: String, source: onemsg::ClientError },
     #[error("a stage ended unexpectedly")]
     Stage(#[source] tokio::task::JoinError),
 }
@@ -102,13 +93,7 @@ impl App {
         let site = Arc::new(Site::new(pool, clock, config.clone(), lanes));
         let settle = Settle::new(site.clone(), settle_rx);
         let webhook = webhook(&site).await?;
-        Ok(App {
-            site,
-            bell,
-            delivers,
-            settle,
-            webhook,
-        })
+        Ok(App { site, bell, delivers, settle, webhook })
     }
 
     /// Runs until `stop`, then finishes what is in flight. `ready` is called once the stages run
@@ -195,14 +180,10 @@ fn delivers(
         let (Some(lane), Some(inbox)) = (lanes.get(name), inboxes.remove(name)) else {
             continue;
         };
-        let token = load::secret(&channel.token_file).map_err(|source| AppError::Token {
-            channel: name.clone(),
-            source,
-        })?;
-        let client = onemsg::Client::new(channel, token).map_err(|source| AppError::Channel {
-            channel: name.clone(),
-            source,
-        })?;
+        let token = load::secret(&channel.token_file)
+            .map_err(|source| AppError::Token { channel: name.clone(), source })?;
+        let client = onemsg::Client::new(channel, token)
+            .map_err(|source| AppError::Channel { channel: name.clone(), source })?;
         delivers.push(Deliver {
             lane: lane.clone(),
             inbox,
@@ -222,21 +203,12 @@ async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, App
     if settings.listen.is_empty() {
         return Ok(None);
     }
-    let file = settings
-        .secret_file
-        .as_ref()
-        .ok_or(AppError::WebhookWithoutSecret)?;
+    let file = settings.secret_file.as_ref().ok_or(AppError::WebhookWithoutSecret)?;
     let secret = load::secret(file).map_err(AppError::WebhookSecret)?;
     let listener = TcpListener::bind(&settings.listen)
         .await
-        .map_err(|source| AppError::WebhookListen {
-            address: settings.listen.clone(),
-            source,
-        })?;
-    let receive = Receive {
-        site: site.clone(),
-        secret: secret.expose_secret().to_owned(),
-    };
+        .map_err(|source| AppError::WebhookListen { address: settings.listen.clone(), source })?;
+    let receive = Receive { site: site.clone(), secret: secret.expose_secret().to_owned() };
     Ok(Some((receive, listener)))
 }
 

@@ -90,10 +90,7 @@ impl CliError {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("rowbell: could not start the runtime: {error}");
@@ -130,18 +127,12 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             Ok(())
         }
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "rowbell",
-                &mut std::io::stdout(),
-            );
+            clap_complete::generate(shell, &mut Cli::command(), "rowbell", &mut std::io::stdout());
             Ok(())
         }
         Command::Man => {
             let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout())
-                .map_err(anyhow::Error::from)?;
+            page.render(&mut std::io::stdout()).map_err(anyhow::Error::from)?;
             Ok(())
         }
     }
@@ -151,9 +142,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
 async fn connect(config: &Config) -> Result<Client, CliError> {
     let pool = pool::connect(&config.database)?;
     let client = pool::get(&pool).await?;
-    crate::postgres::migrate::check_version(&client)
-        .await
-        .map_err(anyhow::Error::from)?;
+    crate::postgres::migrate::check_version(&client).await.map_err(anyhow::Error::from)?;
     Ok(client)
 }
 

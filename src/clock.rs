@@ -46,6 +46,5 @@ impl Clock {
 
 fn lock(hand: &Mutex<Timestamp>) -> std::sync::MutexGuard<'_, Timestamp> {
     // A poisoned clock still tells the time.
-    hand.lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    hand.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -151,15 +151,9 @@ pub struct Channel {
     /// Requests in flight at once.
     #[serde(default = "default_concurrency")]
     pub concurrency: usize,
-    #[serde(
-        default = "default_request_timeout",
-        deserialize_with = "units::duration"
-    )]
+    #[serde(default = "default_request_timeout", deserialize_with = "units::duration")]
     pub timeout: Duration,
-    #[serde(
-        default = "default_connect_timeout",
-        deserialize_with = "units::duration"
-    )]
+    #[serde(default = "default_connect_timeout", deserialize_with = "units::duration")]
     pub connect_timeout: Duration,
 }
 

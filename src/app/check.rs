@@ -31,9 +31,7 @@ pub fn offline(config: &Config) -> Vec<String> {
         let Err(found) = Phrasing::compile(&source) else {
             continue;
         };
-        let syntax = found
-            .into_iter()
-            .filter(|problem| !problem.why.starts_with("there is no \""));
+        let syntax = found.into_iter().filter(|problem| !problem.why.starts_with("there is no \""));
         problems.extend(syntax.map(|problem| {
             let place = &problem.place;
             let owner = if place.starts_with("body") {
@@ -69,16 +67,13 @@ async fn watch_problems(
 ) -> Vec<String> {
     let name = &watching.name;
     let mut problems = match capture::drift(client, &watching.table, &watching.config).await {
-        Ok(drift) => drift
-            .into_iter()
-            .map(|what| format!("watch.{name}: {what}"))
-            .collect(),
+        Ok(drift) => drift.into_iter().map(|what| format!("watch.{name}: {what}")).collect(),
         Err(error) => vec![format!("watch.{name}: {error}")],
     };
     match sample_key(client, watching).await {
-        Err(error) => problems.push(format!(
-            "watch.{name}: a sample row could not be read: {error}"
-        )),
+        Err(error) => {
+            problems.push(format!("watch.{name}: a sample row could not be read: {error}"))
+        }
         Ok(None) => {}
         Ok(Some(key)) => {
             if let Err(error) =
@@ -101,10 +96,7 @@ async fn sample_key(
 ) -> Result<Option<String>, tokio_postgres::Error> {
     use crate::domain::change::entity_key;
     use tokio_postgres::types::Json;
-    let query = format!(
-        "select to_jsonb(t) from {} as t limit 1",
-        watching.table.table
-    );
+    let query = format!("select to_jsonb(t) from {} as t limit 1", watching.table.table);
     let row = client.query_opt(&query, &[]).await?;
     let row: Option<Json<Row>> = row.map(|row| row.try_get(0)).transpose()?;
     Ok(row.and_then(|Json(row)| entity_key(&row, &watching.table.key)))

@@ -22,13 +22,7 @@ pub enum PreviewError {
     #[error("watch {watch} cannot be used: {why}")]
     Watch { watch: String, why: String },
     #[error("\"{key}\" has {found} parts, but the key of {table} has {expected}: {columns}")]
-    KeyParts {
-        key: String,
-        found: usize,
-        table: String,
-        expected: usize,
-        columns: String,
-    },
+    KeyParts { key: String, found: usize, table: String, expected: usize, columns: String },
     #[error("there is no row {key} in {table}, and no message tells of it")]
     NoRow { key: String, table: String },
     #[error(transparent)]
@@ -59,33 +53,14 @@ pub async fn preview(
 ) -> Result<Preview, PreviewError> {
     let watching = Watching::look_up(client, config, watch)
         .await
-        .map_err(|why| PreviewError::Watch {
-            watch: watch.to_owned(),
-            why,
-        })?;
+        .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
     let captured = key_row(&watching, key)?;
-    let tx = client
-        .build_transaction()
-        .read_only(true)
-        .start()
-        .await
-        .map_err(StageError::from)?;
+    let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
     let sql = rows::preview_sql(&watching.table, &watching.config);
-    let wanted = Wanted {
-        message_id: None,
-        entity_key: key,
-        captured: &captured,
-    };
-    let read = |source| StageError::Read {
-        watch: watch.to_owned(),
-        source,
-    };
-    let stored = rows::preview(&tx, &sql, watch, wanted, &Row::new())
-        .await
-        .map_err(read)?;
-    let present = rows::preview(&tx, &sql, watch, wanted, invented)
-        .await
-        .map_err(read)?;
+    let wanted = Wanted { message_id: None, entity_key: key, captured: &captured };
+    let read = |source| StageError::Read { watch: watch.to_owned(), source };
+    let stored = rows::preview(&tx, &sql, watch, wanted, &Row::new()).await.map_err(read)?;
+    let present = rows::preview(&tx, &sql, watch, wanted, invented).await.map_err(read)?;
     let (Some(stored), Some(present)) = (stored, present) else {
         return Err(no_row(&watching, key));
     };
@@ -111,14 +86,7 @@ pub async fn preview(
     let (changes, decision) = decide(&tx, &case).await?;
     let state = decision.state();
     let (reason_text, _, words) = decision.into_parts();
-    Ok(Preview {
-        new: present.row.clone(),
-        old,
-        changes,
-        state,
-        reason_text,
-        words,
-    })
+    Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words })
 }
 
 async fn decide(
@@ -129,30 +97,20 @@ async fn decide(
         Err(decision) => Ok((case.changes(), decision)),
         Ok(passed) => {
             let phone = passed.recipient.phone.as_str().to_owned();
-            let opted_out = queries::compose_opt_out(tx, &[&phone])
-                .await?
-                .into_iter()
-                .collect();
+            let opted_out = queries::compose_opt_out(tx, &[&phone]).await?.into_iter().collect();
             Ok((passed.changes.clone(), case.words(passed, &opted_out)))
         }
     }
 }
 
 fn no_row(watching: &Watching, key: &str) -> PreviewError {
-    PreviewError::NoRow {
-        key: key.to_owned(),
-        table: watching.table.table.clone(),
-    }
+    PreviewError::NoRow { key: key.to_owned(), table: watching.table.table.clone() }
 }
 
 /// The key columns with the values that the text names; see `rowbell.change.entity_key`.
 fn key_row(watching: &Watching, key: &str) -> Result<Row, PreviewError> {
     let columns = &watching.table.key;
-    let parts = if columns.len() == 1 {
-        vec![key.to_owned()]
-    } else {
-        split_key(key)
-    };
+    let parts = if columns.len() == 1 { vec![key.to_owned()] } else { split_key(key) };
     if parts.len() != columns.len() {
         return Err(PreviewError::KeyParts {
             key: key.to_owned(),
@@ -162,11 +120,7 @@ fn key_row(watching: &Watching, key: &str) -> Result<Row, PreviewError> {
             columns: columns.join(", "),
         });
     }
-    Ok(columns
-        .iter()
-        .cloned()
-        .zip(parts.into_iter().map(Value::String))
-        .collect())
+    Ok(columns.iter().cloned().zip(parts.into_iter().map(Value::String)).collect())
 }
 
 /// Parts between commas; a backslash makes the next character part of the value.

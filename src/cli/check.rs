@@ -24,10 +24,7 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
                 problems = app_check::online(&mut client, &config).await;
             }
             Err(error) => {
-                println!(
-                    "the database was not asked: {:#}",
-                    anyhow::Error::from(error)
-                );
+                println!("the database was not asked: {:#}", anyhow::Error::from(error));
             }
         }
     }

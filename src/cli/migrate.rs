@@ -24,9 +24,7 @@ pub async fn run(
     }
     let pool = pool::connect(&config()?.database)?;
     let mut client = pool::get(&pool).await?;
-    let applied = migrate::migrate(&mut client)
-        .await
-        .map_err(anyhow::Error::from)?;
+    let applied = migrate::migrate(&mut client).await.map_err(anyhow::Error::from)?;
     for name in &applied.names {
         println!("applied {name}");
     }

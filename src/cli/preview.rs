@@ -25,9 +25,8 @@ pub struct PreviewArgs {
 }
 
 fn column_value(text: &str) -> Result<(String, String), String> {
-    let (column, value) = text
-        .split_once('=')
-        .ok_or("expected COLUMN=VALUE, such as status=shipped")?;
+    let (column, value) =
+        text.split_once('=').ok_or("expected COLUMN=VALUE, such as status=shipped")?;
     Ok((column.trim().to_owned(), value.to_owned()))
 }
 
@@ -37,24 +36,13 @@ pub async fn run(args: &PreviewArgs, config: &Config) -> Result<(), CliError> {
         .set
         .iter()
         .map(|(column, value)| {
-            let value = if value == "null" {
-                Value::Null
-            } else {
-                Value::String(value.clone())
-            };
+            let value = if value == "null" { Value::Null } else { Value::String(value.clone()) };
             (column.clone(), value)
         })
         .collect();
-    let shown = preview(
-        &mut client,
-        config,
-        &Clock::system(),
-        &args.watch,
-        &args.key,
-        &invented,
-    )
-    .await
-    .map_err(anyhow::Error::from)?;
+    let shown = preview(&mut client, config, &Clock::system(), &args.watch, &args.key, &invented)
+        .await
+        .map_err(anyhow::Error::from)?;
     if args.json {
         println!("{}", as_json(&shown));
     } else {
@@ -83,19 +71,11 @@ fn as_json(preview: &Preview) -> Value {
 /// What changed, then the message on a line of its own.
 fn as_text(preview: &Preview) -> String {
     let mut text = String::new();
-    let width = preview
-        .changes
-        .iter()
-        .map(|change| change.column.chars().count())
-        .max()
-        .unwrap_or(0);
+    let width =
+        preview.changes.iter().map(|change| change.column.chars().count()).max().unwrap_or(0);
     for change in &preview.changes {
-        text += &format!(
-            "{:width$}  {} → {}\n",
-            change.column,
-            plain(&change.old),
-            plain(&change.new)
-        );
+        text +=
+            &format!("{:width$}  {} → {}\n", change.column, plain(&change.old), plain(&change.new));
     }
     if let Some(words) = &preview.words {
         let recipient = &words.recipient;
@@ -122,11 +102,7 @@ fn as_text(preview: &Preview) -> String {
     }
     let state = preview.state;
     let reason = state.reason().unwrap_or(state.as_str());
-    let verb = if matches!(state, State::Scheduled) {
-        "would wait"
-    } else {
-        "would not be sent"
-    };
+    let verb = if matches!(state, State::Scheduled) { "would wait" } else { "would not be sent" };
     text += &format!("\n{verb}: {reason}");
     if let Some(why) = &preview.reason_text {
         text += &format!(" ({why})");

@@ -44,10 +44,7 @@ fn stop_on_signal() -> std::io::Result<CancellationToken> {
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping: finishing what is in flight");
-        tell(&[
-            NotifyState::Stopping,
-            NotifyState::Status("Finishing what is in flight"),
-        ]);
+        tell(&[NotifyState::Stopping, NotifyState::Status("Finishing what is in flight")]);
         stopping.cancel();
     });
     Ok(stop)

@@ -22,15 +22,11 @@ pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
     for (name, watch) in chosen(args, config)? {
         let table = look_up(&client, config, name, watch).await?;
         if args.print {
-            println!(
-                "-- watch {name}\n{}\n",
-                capture::statements(&table, watch).join("\n\n")
-            );
+            println!("-- watch {name}\n{}\n", capture::statements(&table, watch).join("\n\n"));
             continue;
         }
-        let done = capture::install(&mut client, &table, watch)
-            .await
-            .map_err(anyhow::Error::from)?;
+        let done =
+            capture::install(&mut client, &table, watch).await.map_err(anyhow::Error::from)?;
         let said = match done {
             Installed::New => "now records changes of",
             Installed::Replaced => "was renewed and records changes of",
@@ -52,16 +48,9 @@ pub async fn unwatch(args: &WatchArgs, config: &Config) -> Result<(), CliError> 
         return Ok(());
     }
     let all = config.watch.keys().cloned().collect();
-    let names: &Vec<String> = if args.names.is_empty() {
-        &all
-    } else {
-        &args.names
-    };
+    let names: &Vec<String> = if args.names.is_empty() { &all } else { &args.names };
     for name in names {
-        if capture::remove(&mut client, name)
-            .await
-            .map_err(anyhow::Error::from)?
-        {
+        if capture::remove(&mut client, name).await.map_err(anyhow::Error::from)? {
             println!("watch {name} records nothing any more; what it recorded stays");
         } else {
             println!("watch {name} had no trigger");
@@ -77,14 +66,9 @@ async fn look_up(
     watch: &Watch,
 ) -> Result<WatchedTable, CliError> {
     let template = config.template.get(&watch.template).ok_or_else(|| {
-        anyhow::anyhow!(
-            "watch.{name}.template: there is no template \"{}\"",
-            watch.template
-        )
+        anyhow::anyhow!("watch.{name}.template: there is no template \"{}\"", watch.template)
     })?;
-    Ok(capture::describe(client, name, watch, template)
-        .await
-        .map_err(anyhow::Error::from)?)
+    Ok(capture::describe(client, name, watch, template).await.map_err(anyhow::Error::from)?)
 }
 
 fn chosen<'a>(
@@ -92,11 +76,7 @@ fn chosen<'a>(
     config: &'a Config,
 ) -> Result<Vec<(&'a str, &'a Watch)>, CliError> {
     if args.names.is_empty() {
-        return Ok(config
-            .watch
-            .iter()
-            .map(|(name, watch)| (name.as_str(), watch))
-            .collect());
+        return Ok(config.watch.iter().map(|(name, watch)| (name.as_str(), watch)).collect());
     }
     let known: Vec<&str> = config.watch.keys().map(String::as_str).collect();
     args.names

@@ -29,11 +29,7 @@ struct Found(Vec<Mistake>);
 impl Found {
     fn unless(&mut self, fits: bool, key: impl Into<String>, what: impl Into<String>) {
         if !fits {
-            self.0.push(Mistake {
-                origin: None,
-                key: key.into(),
-                what: what.into(),
-            });
+            self.0.push(Mistake { origin: None, key: key.into(), what: what.into() });
         }
     }
 
@@ -66,11 +62,7 @@ impl Found {
 
 fn general(config: &Config, found: &mut Found) {
     let database = &config.database;
-    found.unless(
-        database.pool_size >= 2,
-        "database.pool_size",
-        "expected at least 2 connections",
-    );
+    found.unless(database.pool_size >= 2, "database.pool_size", "expected at least 2 connections");
     let url = tokio_postgres::Config::from_str(&database.url);
     found.unless(
         url.is_ok(),
@@ -118,10 +110,7 @@ fn check_webhook(config: &Config, found: &mut Found) {
     found.unless(
         webhook.listen.parse::<std::net::SocketAddr>().is_ok(),
         "webhook.listen",
-        format!(
-            "expected an address such as \"127.0.0.1:8470\", found \"{}\"",
-            webhook.listen
-        ),
+        format!("expected an address such as \"127.0.0.1:8470\", found \"{}\"", webhook.listen),
     );
     match &webhook.secret_file {
         None => found.unless(
@@ -138,16 +127,8 @@ fn check_webhook(config: &Config, found: &mut Found) {
 }
 
 fn check_channel(key: &str, channel: &Channel, config: &Config, found: &mut Found) {
-    found.unless(
-        !channel.channel_id.is_empty(),
-        format!("{key}.channel_id"),
-        "is empty",
-    );
-    found.unless(
-        channel.concurrency >= 1,
-        format!("{key}.concurrency"),
-        "expected at least 1",
-    );
+    found.unless(!channel.channel_id.is_empty(), format!("{key}.channel_id"), "is empty");
+    found.unless(channel.concurrency >= 1, format!("{key}.concurrency"), "expected at least 1");
     found.unless(
         secret_path(&channel.token_file).exists(),
         format!("{key}.token_file"),
@@ -188,10 +169,7 @@ fn check_template(key: &str, template: &Template, found: &mut Found) {
         found.unless(
             count == template.body.len(),
             format!("{key}.text.{tag}"),
-            format!(
-                "has {count} variables, but {key}.body has {}",
-                template.body.len()
-            ),
+            format!("has {count} variables, but {key}.body has {}", template.body.len()),
         );
     }
 }
@@ -199,10 +177,9 @@ fn check_template(key: &str, template: &Template, found: &mut Found) {
 fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
     let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
     let templates: Vec<&str> = config.template.keys().map(String::as_str).collect();
-    for (setting, name, known) in [
-        ("channel", &watch.channel, channels),
-        ("template", &watch.template, templates),
-    ] {
+    for (setting, name, known) in
+        [("channel", &watch.channel, channels), ("template", &watch.template, templates)]
+    {
         found.unless(
             known.contains(&name.as_str()),
             format!("{key}.{setting}"),
@@ -214,11 +191,7 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
         format!("{key}.columns"),
         "expected at least one column",
     );
-    found.unless(
-        !watch.on.is_empty(),
-        format!("{key}.on"),
-        "expected insert, update or delete",
-    );
+    found.unless(!watch.on.is_empty(), format!("{key}.on"), "expected insert, update or delete");
     found.unless(
         !watch.recipient.trim().is_empty(),
         format!("{key}.recipient"),
@@ -236,10 +209,7 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
             found.unless(
                 watch.columns.contains(column),
                 format!("{key}.say[{i}].when"),
-                format!(
-                    "\"{column}\" is not among {key}.columns{}",
-                    nearest(column, &known)
-                ),
+                format!("\"{column}\" is not among {key}.columns{}", nearest(column, &known)),
             );
         }
         match &rule.text {

@@ -50,21 +50,14 @@ pub enum LoadError {
 }
 
 fn lines(mistakes: &[Mistake]) -> String {
-    mistakes
-        .iter()
-        .map(|mistake| format!("  {mistake}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    mistakes.iter().map(|mistake| format!("  {mistake}")).collect::<Vec<_>>().join("\n")
 }
 
 /// Why a secret cannot be read. Never holds it.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     #[error("could not read {path}")]
-    Read {
-        path: String,
-        source: std::io::Error,
-    },
+    Read { path: String, source: std::io::Error },
     #[error("{path} is empty")]
     Empty { path: String },
 }
@@ -117,10 +110,7 @@ pub fn fragments(path: &Path) -> Vec<PathBuf> {
     };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "toml")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     files.sort();
     files
@@ -150,11 +140,7 @@ fn read_all<T: DeserializeOwned>(mut tree: Value) -> (Option<T>, Vec<Mistake>) {
         let inner = error.into_inner();
         let (key, what) = describe(&path, &inner);
         let origin = origin(&tree, &key);
-        mistakes.push(Mistake {
-            origin,
-            key: key.clone(),
-            what,
-        });
+        mistakes.push(Mistake { origin, key: key.clone(), what });
         if mistakes.len() >= 50 || !remove(&mut tree, &key) {
             return (None, mistakes);
         }
@@ -169,25 +155,14 @@ fn describe(path: &str, error: &ConfigError) -> (String, String) {
     };
     let path = if path == "." { "" } else { path };
     let join = |field: &str| {
-        if path.is_empty() {
-            field.to_owned()
-        } else {
-            format!("{path}.{field}")
-        }
+        if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
     };
     if let Some(rest) = text.strip_prefix("unknown field `") {
         let field = rest.split('`').next().unwrap_or_default();
         let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
         // serde_path_to_error already names the field in some cases.
-        let key = if path.ends_with(field) {
-            path.to_owned()
-        } else {
-            join(field)
-        };
-        return (
-            key,
-            format!("there is no such setting{}", nearest(field, &known)),
-        );
+        let key = if path.ends_with(field) { path.to_owned() } else { join(field) };
+        return (key, format!("there is no such setting{}", nearest(field, &known)));
     }
     if let Some(rest) = text
         .strip_prefix("missing field `")
@@ -195,15 +170,9 @@ fn describe(path: &str, error: &ConfigError) -> (String, String) {
     {
         let field = rest.split(['`', '"']).next().unwrap_or_default();
         let field = field.rsplit('.').next().unwrap_or(field);
-        return (
-            join(field),
-            "is missing, and there is no default for it".to_owned(),
-        );
+        return (join(field), "is missing, and there is no default for it".to_owned());
     }
-    (
-        path.to_owned(),
-        text.split(" for key ").next().unwrap_or(&text).to_owned(),
-    )
+    (path.to_owned(), text.split(" for key ").next().unwrap_or(&text).to_owned())
 }
 
 /// "; did you mean …?", or the list of what there is.
@@ -240,9 +209,7 @@ fn parts(key: &str) -> impl Iterator<Item = &str> {
 fn origin(tree: &Value, key: &str) -> Option<String> {
     let value = walk(tree, key)?;
     let file = value.origin()?.to_owned();
-    let line = std::fs::read_to_string(&file)
-        .ok()
-        .and_then(|text| line_of(&text, key));
+    let line = std::fs::read_to_string(&file).ok().and_then(|text| line_of(&text, key));
     Some(line.map_or(file.clone(), |line| format!("{file}:{line}")))
 }
 
@@ -253,9 +220,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut at = None;
     for part in parts(key) {
         if let Some(index) = part.parse::<usize>().ok().filter(|_| !item.is_table_like()) {
-            let of_tables = item
-                .as_array_of_tables()
-                .and_then(|tables| tables.get(index));
+            let of_tables = item.as_array_of_tables().and_then(|tables| tables.get(index));
             if let Some(table) = of_tables {
                 at = table.span().or(at);
                 let rest = key.rsplit(']').next()?.trim_start_matches('.');
@@ -309,10 +274,7 @@ fn remove(tree: &mut Value, key: &str) -> bool {
 /// The file that a secret is in: a relative path is looked for among the credentials of systemd
 /// first.
 pub fn secret_path(path: &Path) -> PathBuf {
-    if let (true, Some(folder)) = (
-        path.is_relative(),
-        std::env::var_os("CREDENTIALS_DIRECTORY"),
-    ) {
+    if let (true, Some(folder)) = (path.is_relative(), std::env::var_os("CREDENTIALS_DIRECTORY")) {
         let credential = Path::new(&folder).join(path);
         if credential.exists() {
             return credential;
@@ -325,10 +287,8 @@ pub fn secret_path(path: &Path) -> PathBuf {
 pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
     let path = secret_path(path);
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path).map_err(|source| SecretError::Read {
-        path: shown.clone(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| SecretError::Read { path: shown.clone(), source })?;
     match text.trim() {
         "" => Err(SecretError::Empty { path: shown }),
         secret => Ok(SecretString::from(secret.to_owned())),

@@ -18,9 +18,13 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Why there is no cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    #[error("found no PostgreSQL server; install Debian's package postgresql, or put its bin folder on PATH")]
+    #[error(
+        "found no PostgreSQL server; install Debian's package postgresql, or put its bin folder on PATH"
+    )]
     NoServer,
-    #[error("we are root, which PostgreSQL refuses, and there is no user postgres or nobody to run it as")]
+    #[error(
+        "we are root, which PostgreSQL refuses, and there is no user postgres or nobody to run it as"
+    )]
     NoUser,
     #[error("{what} failed: {said}")]
     Failed { what: &'static str, said: String },
@@ -136,7 +140,8 @@ impl Cluster {
     /// A shell that waits for our end of its standard input to close, which happens however we
     /// die, and then stops the server and removes its folder.
     fn guard_against_our_death(&self) -> Result<Child, ClusterError> {
-        let script = "read -r _; \"$1\" stop -m immediate -D \"$2/data\" >/dev/null 2>&1; rm -rf \"$2\"";
+        let script =
+            "read -r _; \"$1\" stop -m immediate -D \"$2/data\" >/dev/null 2>&1; rm -rf \"$2\"";
         let mut guard = self.command_at(Path::new("/bin/sh"));
         guard.args(["-c", script, "sh"]).arg(self.bin.join("pg_ctl")).arg(&self.folder);
         guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -183,7 +188,11 @@ impl Drop for Cluster {
 fn run(mut command: Command, what: &'static str) -> Result<(), ClusterError> {
     command.stdin(Stdio::null());
     // pg_ctl hands its output to the server, which would keep a pipe open for ever.
-    let log = std::env::temp_dir().join(format!("rowbell-{}-{:x}", std::process::id(), rand::random::<u64>()));
+    let log = std::env::temp_dir().join(format!(
+        "rowbell-{}-{:x}",
+        std::process::id(),
+        rand::random::<u64>()
+    ));
     let file = fs::File::create(&log)?;
     command.stdout(file.try_clone()?).stderr(file);
     let status = command.status();

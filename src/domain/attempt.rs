@@ -20,10 +20,7 @@ pub enum AttemptResult {
     /// The provider took it and gave an id.
     Accepted { provider_message_id: String },
     /// The provider answered that it did not take it.
-    Refused {
-        class: ErrorClass,
-        retry_after: Option<Duration>,
-    },
+    Refused { class: ErrorClass, retry_after: Option<Duration> },
     /// It never reached the provider.
     NotSent,
     /// The provider may have it.

@@ -107,11 +107,7 @@ pub fn fold<'a>(
             }
         }
     }
-    folded.nets = nets
-        .into_iter()
-        .flatten()
-        .filter(|net| !net.came_and_went())
-        .collect();
+    folded.nets = nets.into_iter().flatten().filter(|net| !net.came_and_went()).collect();
     folded
 }
 
@@ -162,18 +158,14 @@ fn rename(change: &Change, key_columns: Option<&[String]>) -> Option<Rename> {
 /// The key of a row as text: the value alone, or the values joined by commas, with a backslash
 /// before each comma and backslash inside them. The trigger writes the same.
 pub fn entity_key(row: &Row, key_columns: &[String]) -> Option<String> {
-    let texts: Option<Vec<String>> = key_columns
-        .iter()
-        .map(|column| key_text(row.get(column)?))
-        .collect();
+    let texts: Option<Vec<String>> =
+        key_columns.iter().map(|column| key_text(row.get(column)?)).collect();
     let mut texts = texts?;
     if texts.len() == 1 {
         return texts.pop();
     }
-    let escaped: Vec<String> = texts
-        .iter()
-        .map(|text| text.replace('\\', "\\\\").replace(',', "\\,"))
-        .collect();
+    let escaped: Vec<String> =
+        texts.iter().map(|text| text.replace('\\', "\\\\").replace(',', "\\,")).collect();
     Some(escaped.join(","))
 }
 
@@ -253,11 +245,7 @@ mod tests {
         ]);
         assert_eq!(
             folded.renames,
-            [Rename {
-                watch: "delivery".into(),
-                from: "7".into(),
-                to: "9".into()
-            }]
+            [Rename { watch: "delivery".into(), from: "7".into(), to: "9".into() }]
         );
         assert_eq!(folded.nets.len(), 1);
         assert_eq!(folded.nets[0].entity_key, "9");

@@ -101,11 +101,8 @@ impl LocaleFormats {
 
     /// "June 25"; with the year when it is not `this_year`.
     pub fn date(&self, date: civil::Date, this_year: i16) -> Result<String, FormatError> {
-        let (year, month, day) = (
-            date.year(),
-            date.month().unsigned_abs(),
-            date.day().unsigned_abs(),
-        );
+        let (year, month, day) =
+            (date.year(), date.month().unsigned_abs(), date.day().unsigned_abs());
         let given = Date::try_new_gregorian(year.into(), month, day)
             .map_err(|_| FormatError::NotAMoment(date.to_string()))?;
         Ok(if year == this_year {
@@ -121,11 +118,7 @@ impl LocaleFormats {
         let given = Time::try_new(hour, minute, 0, 0)
             .map_err(|_| FormatError::NotAMoment(time.to_string()))?;
         // CLDR puts a narrow no-break space before AM and PM, which many phones cannot show.
-        Ok(self
-            .time
-            .format(&given)
-            .to_string()
-            .replace('\u{202f}', " "))
+        Ok(self.time.format(&given).to_string().replace('\u{202f}', " "))
     }
 
     /// "1,234.5" or "1.234,5", as the locale has it.
@@ -163,9 +156,7 @@ impl Moment {
         if let Ok(date) = text.parse() {
             return Ok(Moment::Date(date));
         }
-        text.parse()
-            .map(Moment::Time)
-            .map_err(|_| FormatError::NotAMoment(text.to_owned()))
+        text.parse().map(Moment::Time).map_err(|_| FormatError::NotAMoment(text.to_owned()))
     }
 
     /// Date and time on the wall in `zone`; a part that the value does not have is None.
@@ -189,16 +180,10 @@ mod tests {
 
     fn show(tag: &str, zone_name: &str, text: &str) -> (String, String) {
         let formats = formats(tag).unwrap();
-        let wall = Moment::parse(text)
-            .unwrap()
-            .on_the_wall(&zone(zone_name).unwrap());
+        let wall = Moment::parse(text).unwrap().on_the_wall(&zone(zone_name).unwrap());
         (
-            wall.0
-                .map(|date| formats.date(date, 2026).unwrap())
-                .unwrap_or_default(),
-            wall.1
-                .map(|time| formats.time(time).unwrap())
-                .unwrap_or_default(),
+            wall.0.map(|date| formats.date(date, 2026).unwrap()).unwrap_or_default(),
+            wall.1.map(|time| formats.time(time).unwrap()).unwrap_or_default(),
         )
     }
 
@@ -208,16 +193,10 @@ mod tests {
         let said = |tag, zone| show(tag, zone, at);
         let pair = |date: &str, time: &str| (date.to_owned(), time.to_owned());
         assert_eq!(said("en", "America/New_York"), pair("June 25", "10:00 AM"));
-        assert_eq!(
-            said("en-US", "America/New_York"),
-            pair("June 25", "10:00 AM")
-        );
+        assert_eq!(said("en-US", "America/New_York"), pair("June 25", "10:00 AM"));
         assert_eq!(said("en-GB", "Europe/London"), pair("25 June", "15:00"));
         assert_eq!(said("de-DE", "Europe/Berlin"), pair("25. Juni", "16:00"));
-        assert_eq!(
-            said("es_MX", "America/Mexico_City"),
-            pair("25 de junio", "08:00 a.m.")
-        );
+        assert_eq!(said("es_MX", "America/Mexico_City"), pair("25 de junio", "08:00 a.m."));
         assert_eq!(said("en", "Pacific/Auckland"), pair("June 26", "2:00 AM"));
     }
 
@@ -229,26 +208,14 @@ mod tests {
 
     #[test]
     fn what_is_not_a_moment_is_said_so() {
-        assert_eq!(
-            Moment::parse("soon"),
-            Err(FormatError::NotAMoment("soon".into()))
-        );
-        assert_eq!(
-            zone("Mars/Olympus").err(),
-            Some(FormatError::Zone("Mars/Olympus".into()))
-        );
+        assert_eq!(Moment::parse("soon"), Err(FormatError::NotAMoment("soon".into())));
+        assert_eq!(zone("Mars/Olympus").err(), Some(FormatError::Zone("Mars/Olympus".into())));
         assert!(formats("!").is_err());
     }
 
     #[test]
     fn numbers_follow_the_locale() {
-        assert_eq!(
-            formats("de").unwrap().number("1234.50").unwrap(),
-            "1.234,50"
-        );
-        assert_eq!(
-            formats("en").unwrap().number("-1234.5").unwrap(),
-            "-1,234.5"
-        );
+        assert_eq!(formats("de").unwrap().number("1234.50").unwrap(), "1.234,50");
+        assert_eq!(formats("en").unwrap().number("-1234.5").unwrap(), "-1,234.5");
     }
 }

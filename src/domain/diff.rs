@@ -112,9 +112,7 @@ fn number(value: &Value) -> Option<String> {
         Value::String(text) => text.as_str().into(),
         _ => return None,
     };
-    let (sign, digits) = text
-        .strip_prefix('-')
-        .map_or(("", &*text), |rest| ("-", rest));
+    let (sign, digits) = text.strip_prefix('-').map_or(("", &*text), |rest| ("-", rest));
     let trimmed = if digits.contains(['e', 'E']) || !digits.contains('.') {
         digits
     } else {
@@ -131,21 +129,14 @@ mod tests {
 
     #[test]
     fn values_are_compared_by_what_they_mean() {
-        let instant = (
-            json!("2026-06-25T10:00:00+00:00"),
-            json!("2026-06-25T12:00:00+02:00"),
-        );
+        let instant = (json!("2026-06-25T10:00:00+00:00"), json!("2026-06-25T12:00:00+02:00"));
         assert!(same(Kind::TimestampTz, &instant.0, &instant.1));
         assert!(!same(Kind::Timestamp, &instant.0, &instant.1));
         assert!(same(Kind::Number, &json!(1.50), &json!(1.5)));
         assert!(same(Kind::Number, &json!(2), &json!(2.0)));
         assert!(same(Kind::Number, &json!(-0.0), &json!(0)));
         assert!(!same(Kind::Number, &json!(20), &json!(2)));
-        assert!(same(
-            Kind::Other,
-            &json!({"a": 1, "b": [2]}),
-            &json!({"b": [2], "a": 1})
-        ));
+        assert!(same(Kind::Other, &json!({"a": 1, "b": [2]}), &json!({"b": [2], "a": 1})));
         assert!(!same(Kind::Text, &json!(""), &Value::Null));
     }
 
@@ -157,11 +148,7 @@ mod tests {
         let changes = diff(old.as_object(), new.as_object(), &columns, &Kinds::new());
         assert_eq!(
             changes,
-            [FieldChange {
-                column: "status".into(),
-                old: Value::Null,
-                new: json!("late")
-            }]
+            [FieldChange { column: "status".into(), old: Value::Null, new: json!("late") }]
         );
     }
 

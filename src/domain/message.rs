@@ -128,11 +128,7 @@ fn furthest(state: State, status: ReceiptStatus) -> State {
         ReceiptStatus::Read => State::Read,
         ReceiptStatus::Other => return state,
     };
-    if evidence_rank(said) > evidence_rank(state) {
-        said
-    } else {
-        state
-    }
+    if evidence_rank(said) > evidence_rank(state) { said } else { state }
 }
 
 fn evidence_rank(state: State) -> u8 {
@@ -210,9 +206,7 @@ impl Failure {
     }
 
     fn parse(word: &str) -> Option<Failure> {
-        Failure::ALL
-            .into_iter()
-            .find(|failure| failure.as_str() == word)
+        Failure::ALL.into_iter().find(|failure| failure.as_str() == word)
     }
 }
 

@@ -83,19 +83,10 @@ mod tests {
 
     #[test]
     fn phones_come_as_people_write_them() {
-        assert_eq!(
-            digits("+1 202-555-0143", None).as_deref(),
-            Ok("12025550143")
-        );
-        assert_eq!(
-            digits("(202) 555-0143", Some("US")).as_deref(),
-            Ok("12025550143")
-        );
+        assert_eq!(digits("+1 202-555-0143", None).as_deref(), Ok("12025550143"));
+        assert_eq!(digits("(202) 555-0143", Some("US")).as_deref(), Ok("12025550143"));
         assert_eq!(digits("0049 30 901820", None).as_deref(), Ok("4930901820"));
-        assert_eq!(
-            digits("030 901820", Some("DE")).as_deref(),
-            Ok("4930901820")
-        );
+        assert_eq!(digits("030 901820", Some("DE")).as_deref(), Ok("4930901820"));
     }
 
     #[test]
@@ -105,10 +96,7 @@ mod tests {
         assert_eq!(digits("+999 123456789", None), Err(BadPhone::Invalid));
         assert_eq!(digits("", Some("US")), Err(BadPhone::Empty));
         assert_eq!(digits("not a phone", Some("US")), Err(BadPhone::Invalid));
-        assert_eq!(
-            digits("2025550143", Some("Atlantis")),
-            Err(BadPhone::BadRegion)
-        );
+        assert_eq!(digits("2025550143", Some("Atlantis")), Err(BadPhone::BadRegion));
     }
 
     #[test]

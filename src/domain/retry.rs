@@ -14,9 +14,7 @@ pub fn backoff(
 ) -> Duration {
     let doublings = u32::from(attempt.saturating_sub(1)).min(31);
     let ceiling = base.saturating_mul(1 << doublings).min(cap);
-    ceiling
-        .mul_f64(random.clamp(0.0, 1.0))
-        .max(retry_after.unwrap_or(Duration::ZERO))
+    ceiling.mul_f64(random.clamp(0.0, 1.0)).max(retry_after.unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
@@ -28,9 +26,8 @@ mod tests {
 
     #[test]
     fn the_ceiling_doubles_up_to_the_cap() {
-        let ceilings: Vec<u64> = [1, 2, 3, 4, 5, 6, 7, 60]
-            .map(|n| backoff(n, BASE, CAP, 1.0, None).as_secs())
-            .into();
+        let ceilings: Vec<u64> =
+            [1, 2, 3, 4, 5, 6, 7, 60].map(|n| backoff(n, BASE, CAP, 1.0, None).as_secs()).into();
         assert_eq!(ceilings, [2, 4, 8, 16, 32, 60, 60, 60]);
     }
 

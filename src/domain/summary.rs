@@ -127,11 +127,7 @@ impl Phrasing {
     /// Puts an occasion into words.
     pub fn word(&self, occasion: &Occasion<'_>) -> Result<Wording, Unwritable> {
         let (language, locale) = self.language_for(occasion.locale)?;
-        let scene = Scene {
-            occasion,
-            locale: &locale,
-            default_locale: &self.default_locale,
-        };
+        let scene = Scene { occasion, locale: &locale, default_locale: &self.default_locale };
         let full = words::clean(&self.summary(&scene)?);
         let mut summary = full.clone();
         let mut parameters = self.parameters(&scene, &summary)?;
@@ -143,13 +139,7 @@ impl Phrasing {
             parameters = self.parameters(&scene, &summary)?;
         }
         let bubble = self.bubble(&parameters, &locale);
-        Ok(Wording {
-            bubble,
-            was_cut: summary != full,
-            parameters,
-            summary,
-            language,
-        })
+        Ok(Wording { bubble, was_cut: summary != full, parameters, summary, language })
     }
 
     /// The template's language code, and the locale that words, dates and numbers are written in:
@@ -161,10 +151,7 @@ impl Phrasing {
             .ok_or_else(|| Unwritable::Language(locale.to_owned()))?;
         let speaks = primary(code).eq_ignore_ascii_case(primary(locale));
         let known = speaks && super::dates::formats(locale).is_ok();
-        Ok((
-            code.to_owned(),
-            if known { locale } else { code }.to_owned(),
-        ))
+        Ok((code.to_owned(), if known { locale } else { code }.to_owned()))
     }
 
     fn summary(&self, scene: &Scene<'_>) -> Result<String, Unwritable> {
@@ -182,13 +169,7 @@ impl Phrasing {
             covered.extend(rule.when.iter().map(String::as_str));
             covered.extend(rule.becomes.keys().map(String::as_str));
             if rule.when.is_empty() && rule.becomes.is_empty() {
-                covered.extend(
-                    scene
-                        .occasion
-                        .changes
-                        .iter()
-                        .map(|change| change.column.as_str()),
-                );
+                covered.extend(scene.occasion.changes.iter().map(|change| change.column.as_str()));
             }
         }
         if scene.occasion.operation == Operation::Delete && said.is_empty() {
@@ -211,20 +192,11 @@ impl Phrasing {
             .get(&change.column)
             .and_then(|label| label.for_locale(scene.locale, &self.default_locale))
             .map_or_else(|| change.column.replace('_', " "), str::to_owned);
-        let kind = scene
-            .occasion
-            .kinds
-            .get(&change.column)
-            .copied()
-            .unwrap_or(Kind::Other);
+        let kind = scene.occasion.kinds.get(&change.column).copied().unwrap_or(Kind::Other);
         let show = |value: &Value| {
-            self.engine
-                .labels()
-                .show(&change.column, kind, value, scene)
-                .map_err(|error| Unwritable::Template {
-                    place: change.column.clone(),
-                    why: error.to_string(),
-                })
+            self.engine.labels().show(&change.column, kind, value, scene).map_err(|error| {
+                Unwritable::Template { place: change.column.clone(), why: error.to_string() }
+            })
         };
         let new = show(&change.new)?;
         if scene.occasion.operation == Operation::Insert || change.old.is_null() {
@@ -239,17 +211,11 @@ impl Phrasing {
             .as_ref()
             .and_then(|service| service.for_locale(scene.locale, &self.default_locale))
             .unwrap_or_default();
-        let more = [
-            ("service", Jinja::from(service)),
-            ("summary", Jinja::from(summary)),
-        ];
+        let more = [("service", Jinja::from(service)), ("summary", Jinja::from(summary))];
         let mut parameters = Vec::with_capacity(self.body_count);
         for i in 0..self.body_count {
-            let text = words::clean(&self.engine.render(
-                &words::body_name(i),
-                scene,
-                Some(&more),
-            )?);
+            let text =
+                words::clean(&self.engine.render(&words::body_name(i), scene, Some(&more))?);
             if text.is_empty() {
                 return Err(Unwritable::Empty(format!("variable {{{{{}}}}}", i + 1)));
             }
@@ -269,10 +235,7 @@ impl Phrasing {
     }
 
     fn bubble(&self, parameters: &[String], locale: &str) -> Option<String> {
-        let text = self
-            .text
-            .as_ref()?
-            .for_locale(locale, &self.default_locale)?;
+        let text = self.text.as_ref()?.for_locale(locale, &self.default_locale)?;
         Some(words::fill(text, parameters))
     }
 }
@@ -283,15 +246,8 @@ fn primary(tag: &str) -> &str {
 }
 
 fn fires(rule: &SayRule, occasion: &Occasion<'_>) -> bool {
-    let changed = |column: &String| {
-        occasion
-            .changes
-            .iter()
-            .any(|change| &change.column == column)
-    };
-    let operation_fits = rule
-        .operation
-        .is_none_or(|operation| operation == occasion.operation);
+    let changed = |column: &String| occasion.changes.iter().any(|change| &change.column == column);
+    let operation_fits = rule.operation.is_none_or(|operation| operation == occasion.operation);
     let became = rule.becomes.iter().all(|(column, value)| {
         occasion.changes.iter().any(|change| {
             &change.column == column
@@ -306,7 +262,5 @@ fn fires(rule: &SayRule, occasion: &Occasion<'_>) -> bool {
 
 /// So that `becomes = { status = "3" }` fits the number 3 and the text.
 fn text_of(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -28,10 +28,9 @@ impl LocalText {
     pub fn each(&self) -> Vec<(&str, &str)> {
         match self {
             LocalText::Same(text) => vec![("default", text)],
-            LocalText::ByLanguage(texts) => texts
-                .iter()
-                .map(|(tag, text)| (tag.as_str(), text.as_str()))
-                .collect(),
+            LocalText::ByLanguage(texts) => {
+                texts.iter().map(|(tag, text)| (tag.as_str(), text.as_str())).collect()
+            }
         }
     }
 }

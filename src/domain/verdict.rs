@@ -51,11 +51,5 @@ pub fn verdict(answer: &Answer, attempt: u16, rules: RetryRules, random: f64) ->
 
 /// Whether an answer stops everything that this channel would send, for a while.
 pub fn stops_the_channel(answer: &Answer) -> bool {
-    matches!(
-        answer.result,
-        AttemptResult::Refused {
-            class: ErrorClass::Channel,
-            ..
-        }
-    )
+    matches!(answer.result, AttemptResult::Refused { class: ErrorClass::Channel, .. })
 }

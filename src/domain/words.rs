@@ -49,11 +49,7 @@ impl Engine {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let labels = Labels(source.value.clone());
         add_filters(&mut environment, &labels);
-        let mut engine = Engine {
-            environment,
-            used: HashMap::new(),
-            labels,
-        };
+        let mut engine = Engine { environment, used: HashMap::new(), labels };
         let mut problems = Vec::new();
         for (i, rule) in source.say.iter().enumerate() {
             let Some(text) = &rule.text else { continue };
@@ -64,11 +60,7 @@ impl Engine {
         for (i, template) in source.body.iter().enumerate() {
             engine.add(body_name(i), template, source.columns, &mut problems);
         }
-        if problems.is_empty() {
-            Ok(engine)
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(engine) } else { Err(problems) }
     }
 
     fn add(
@@ -78,16 +70,11 @@ impl Engine {
         columns: &[String],
         problems: &mut Vec<WordsProblem>,
     ) {
-        let added = self
-            .environment
-            .add_template_owned(name.clone(), text.to_owned());
+        let added = self.environment.add_template_owned(name.clone(), text.to_owned());
         let template = match added.and_then(|()| self.environment.get_template(&name)) {
             Ok(template) => template,
             Err(error) => {
-                problems.push(WordsProblem {
-                    place: name,
-                    why: error_text(&error),
-                });
+                problems.push(WordsProblem { place: name, why: error_text(&error) });
                 return;
             }
         };
@@ -97,10 +84,7 @@ impl Engine {
             let known = RESERVED.contains(&variable.as_str()) || columns.contains(variable);
             if !known {
                 let why = unknown_variable(variable, columns);
-                problems.push(WordsProblem {
-                    place: name.clone(),
-                    why,
-                });
+                problems.push(WordsProblem { place: name.clone(), why });
             }
         }
         self.used.insert(name, used);
@@ -127,10 +111,7 @@ impl Engine {
             place: name.to_owned(),
             why: error_text(&error),
         };
-        self.environment
-            .get_template(name)
-            .and_then(|t| t.render(context))
-            .map_err(unwritable)
+        self.environment.get_template(name).and_then(|t| t.render(context)).map_err(unwritable)
     }
 
     pub fn labels(&self) -> &Labels {
@@ -143,9 +124,7 @@ fn variable_of(variable: &str, scene: &Scene<'_>) -> Jinja {
     match variable {
         "recipient" => Jinja::from_pairs([("name", Jinja::from(occasion.name))]),
         "row" => Jinja::from(Serde(occasion.row)),
-        "old" => occasion
-            .old
-            .map_or(Jinja::from(()), |old| Jinja::from(Serde(old))),
+        "old" => occasion.old.map_or(Jinja::from(()), |old| Jinja::from(Serde(old))),
         column => occasion.row.get(column).map_or(Jinja::from(()), jinja_of),
     }
 }
@@ -167,10 +146,7 @@ impl Labels {
     fn of(&self, column: Option<&str>, value: &str, locale: &str) -> Option<&str> {
         match column {
             Some(column) => self.0.get(column)?.get(value)?.for_locale(locale, "en"),
-            None => self
-                .0
-                .values()
-                .find_map(|names| names.get(value)?.for_locale(locale, "en")),
+            None => self.0.values().find_map(|names| names.get(value)?.for_locale(locale, "en")),
         }
     }
 
@@ -190,11 +166,8 @@ impl Labels {
         if let Some(label) = self.of(Some(column), &text, scene.locale) {
             return Ok(label.to_owned());
         }
-        let wall = Wall {
-            locale: scene.locale,
-            zone: scene.occasion.time_zone,
-            now: scene.occasion.now,
-        };
+        let wall =
+            Wall { locale: scene.locale, zone: scene.occasion.time_zone, now: scene.occasion.now };
         match kind {
             Kind::TimestampTz | Kind::Timestamp => wall.datetime(&text),
             Kind::Date => wall.date(&text),
@@ -245,9 +218,7 @@ fn add_filters(environment: &mut Environment<'static>, labels: &Labels) {
         on_the_wall(state, &value, |wall, text| wall.datetime(text))
     });
     environment.add_filter("number", |state: &State<'_, '_>, value: Jinja| {
-        on_the_wall(state, &value, |wall, text| {
-            dates::formats(wall.locale)?.number(text)
-        })
+        on_the_wall(state, &value, |wall, text| dates::formats(wall.locale)?.number(text))
     });
     let labels = labels.clone();
     environment.add_filter(
@@ -256,13 +227,8 @@ fn add_filters(environment: &mut Environment<'static>, labels: &Labels) {
             // MiniJinja writes True and False; PostgreSQL, and so the configuration, true and false.
             let text =
                 bool::try_from(value.clone()).map_or(value.to_string(), |yes| yes.to_string());
-            let locale = state
-                .lookup("@locale")
-                .map(|v| v.to_string())
-                .unwrap_or_default();
-            labels
-                .of(column.as_deref(), &text, &locale)
-                .map_or(text.clone(), str::to_owned)
+            let locale = state.lookup("@locale").map(|v| v.to_string()).unwrap_or_default();
+            labels.of(column.as_deref(), &text, &locale).map_or(text.clone(), str::to_owned)
         },
     );
 }
@@ -277,10 +243,7 @@ fn on_the_wall(
     }
     let locale = state.lookup("@locale").unwrap_or_default();
     let zone = state.lookup("@zone").unwrap_or_default();
-    let seconds = state
-        .lookup("@now")
-        .and_then(|now| i64::try_from(now).ok())
-        .unwrap_or_default();
+    let seconds = state.lookup("@now").and_then(|now| i64::try_from(now).ok()).unwrap_or_default();
     let wall = Wall {
         locale: locale.as_str().unwrap_or_default(),
         zone: zone.as_str().unwrap_or_default(),
@@ -308,9 +271,7 @@ fn unknown_variable(variable: &str, columns: &[String]) -> String {
 
 /// The message of MiniJinja with its line, on one line.
 fn error_text(error: &minijinja::Error) -> String {
-    let what = error
-        .detail()
-        .map_or_else(|| error.kind().to_string(), str::to_owned);
+    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     match error.line() {
         Some(line) if line > 1 => format!("{what} (line {line})"),
         _ => what,
@@ -319,11 +280,7 @@ fn error_text(error: &minijinja::Error) -> String {
 
 /// Name of the template of a say rule in one language.
 pub fn say_name(rule: usize, tag: &str) -> String {
-    if tag == "default" {
-        format!("say[{rule}].text")
-    } else {
-        format!("say[{rule}].text.{tag}")
-    }
+    if tag == "default" { format!("say[{rule}].text") } else { format!("say[{rule}].text.{tag}") }
 }
 
 /// Name of the template of a body variable.
@@ -334,10 +291,7 @@ pub fn body_name(variable: usize) -> String {
 /// The tag of the text that `LocalText::for_locale` would choose.
 pub fn tag_for(text: &LocalText, locale: &str, fallback: &str) -> Option<String> {
     let chosen = text.for_locale(locale, fallback)?;
-    text.each()
-        .into_iter()
-        .find(|(_, t)| std::ptr::eq(*t, chosen))
-        .map(|(tag, _)| tag.to_owned())
+    text.each().into_iter().find(|(_, t)| std::ptr::eq(*t, chosen)).map(|(tag, _)| tag.to_owned())
 }
 
 /// What is said about a row that is gone when no rule says it.
@@ -388,10 +342,7 @@ pub fn fill(text: &str, parameters: &[String]) -> String {
 pub fn variable_count(text: &str) -> usize {
     let mut numbers = BTreeSet::new();
     for piece in text.split("{{").skip(1) {
-        if let Some(number) = piece
-            .split("}}")
-            .next()
-            .and_then(|n| n.trim().parse::<usize>().ok())
+        if let Some(number) = piece.split("}}").next().and_then(|n| n.trim().parse::<usize>().ok())
         {
             numbers.insert(number);
         }

@@ -60,20 +60,14 @@ impl Bound {
     /// Starts over now and then.
     fn begin(&mut self, now: Timestamp) {
         if self.full_scan_at.is_none_or(|at| at <= now) {
-            *self = Bound {
-                full_scan_at: Some(now + FULL_SCAN_EVERY),
-                ..Bound::default()
-            };
+            *self = Bound { full_scan_at: Some(now + FULL_SCAN_EVERY), ..Bound::default() };
         }
     }
 
     /// After a scan that took `haul` of at most `limit` changes.
     fn scanned(&mut self, bound: ClaimBound, haul: &Haul, limit: usize) {
-        let reached = if haul.changes.len() < limit {
-            bound.given_out
-        } else {
-            haul.last_change_id
-        };
+        let reached =
+            if haul.changes.len() < limit { bound.given_out } else { haul.last_change_id };
         match self.next {
             Some((next, claimed_by)) if bound.oldest_running > claimed_by && reached >= next => {
                 self.above = next;
@@ -95,11 +89,7 @@ struct Claimed {
 
 impl Claim {
     pub fn new(site: Arc<Site>) -> Claim {
-        Claim {
-            site,
-            bound: Bound::default(),
-            careful: HashMap::new(),
-        }
+        Claim { site, bound: Bound::default(), careful: HashMap::new() }
     }
 
     /// Claims until told to stop, resting as the doorbell says.
@@ -230,10 +220,8 @@ impl Claim {
         let watches: Vec<&str> = nets.iter().map(|net| net.watch.as_str()).collect();
         let keys: Vec<&str> = nets.iter().map(|net| net.entity_key.as_str()).collect();
         let open = queries::claim_open(tx, &watches, &keys).await?;
-        let mut open: HashMap<(String, String), OpenMessage> = open
-            .into_iter()
-            .map(|m| ((m.watch.clone(), m.entity_key.clone()), m))
-            .collect();
+        let mut open: HashMap<(String, String), OpenMessage> =
+            open.into_iter().map(|m| ((m.watch.clone(), m.entity_key.clone()), m)).collect();
         let mut fresh = Vec::with_capacity(nets.len());
         for net in nets {
             match open.remove(&(net.watch.clone(), net.entity_key.clone())) {
@@ -285,9 +273,7 @@ impl Claim {
             if !due.is_empty() {
                 self.compose(tx, &name, &watch, due, claimed).await?;
             }
-            claimed
-                .messages
-                .extend(later.into_iter().map(|net| waiting(&watch, net)));
+            claimed.messages.extend(later.into_iter().map(|net| waiting(&watch, net)));
         }
         Ok(())
     }
@@ -323,19 +309,15 @@ impl Claim {
         let watching = match self.site.watching(name).await? {
             Ok(watching) => watching,
             Err(_) => {
-                claimed
-                    .messages
-                    .extend(nets.into_iter().map(|net| waiting(watch, net)));
+                claimed.messages.extend(nets.into_iter().map(|net| waiting(watch, net)));
                 return Ok(());
             }
         };
         let candidates: Vec<Candidate> = nets.iter().map(candidate).collect();
         let decisions = decide(tx, &self.site, &watching, &candidates).await?;
-        claimed.messages.extend(
-            nets.into_iter()
-                .zip(decisions)
-                .map(|(net, d)| decided(watch, net, d)),
-        );
+        claimed
+            .messages
+            .extend(nets.into_iter().zip(decisions).map(|(net, d)| decided(watch, net, d)));
         Ok(())
     }
 
@@ -380,14 +362,7 @@ impl Claim {
 
     /// A row that the trigger could not read: on record as failed, for a person to look at.
     fn unreadable(&self, taken: &Taken) -> Option<NewMessage> {
-        let Taken::Unreadable {
-            watch,
-            entity_key,
-            operation,
-            changed_at,
-            error,
-        } = taken
-        else {
+        let Taken::Unreadable { watch, entity_key, operation, changed_at, error } = taken else {
             return None;
         };
         tracing::error!(watch, error, "a changed row could not be captured");
@@ -412,11 +387,7 @@ impl Claim {
     fn muted(&self, net: NetChange, reason: String) -> Option<NewMessage> {
         let watch = self.site.config.watch.get(&net.watch)?;
         let state = State::Skipped(Skip::Muted);
-        Some(NewMessage {
-            state,
-            reason_text: Some(reason),
-            ..waiting(watch, net)
-        })
+        Some(NewMessage { state, reason_text: Some(reason), ..waiting(watch, net) })
     }
 }
 
@@ -458,11 +429,5 @@ fn decided(watch: &config::Watch, net: NetChange, decision: Decision) -> NewMess
     let state = decision.state();
     let (reason_text, due_at, words) = decision.into_parts();
     let message = waiting(watch, net);
-    NewMessage {
-        state,
-        reason_text,
-        words,
-        due_at: due_at.unwrap_or(message.due_at),
-        ..message
-    }
+    NewMessage { state, reason_text, words, due_at: due_at.unwrap_or(message.due_at), ..message }
 }

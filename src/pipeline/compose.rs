@@ -49,13 +49,7 @@ pub struct Compose {
 impl Compose {
     pub fn new(site: Arc<Site>, lane: Arc<Lane>) -> Compose {
         let full_scan_at = site.clock.now();
-        Compose {
-            site,
-            lane,
-            above: (Timestamp::MIN, 0),
-            full_scan_at,
-            careful: HashSet::new(),
-        }
+        Compose { site, lane, above: (Timestamp::MIN, 0), full_scan_at, careful: HashSet::new() }
     }
 
     /// Composes until told to stop.
@@ -102,22 +96,15 @@ impl Compose {
         let above = (last.due_at, last.message_id);
         let decided = self.decide_all(&tx, due).await?;
         let lease = lease(&self.site, now);
-        let attempts: BTreeMap<i64, i16> = queries::compose_write(&tx, &decided, lease)
-            .await?
-            .into_iter()
-            .collect();
+        let attempts: BTreeMap<i64, i16> =
+            queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
         tx.commit().await?;
         self.above = above;
         let leased = decided.iter().filter(|d| d.words.is_some()).count();
         for decided in decided {
             if let (Some(words), Some(attempt)) = (decided.words, attempts.get(&decided.message_id))
             {
-                self.lane.push(outgoing(
-                    decided.message_id,
-                    *attempt,
-                    *words,
-                    lease.expires_at,
-                ));
+                self.lane.push(outgoing(decided.message_id, *attempt, *words, lease.expires_at));
             }
         }
         Ok((Progress::Worked, leased))
@@ -137,30 +124,17 @@ impl Compose {
                 old_row: message.old_row,
                 new_row: message.new_row,
             };
-            by_watch
-                .entry(message.watch)
-                .or_default()
-                .push((message.message_id, candidate));
+            by_watch.entry(message.watch).or_default().push((message.message_id, candidate));
         }
         let mut decided = Vec::new();
         for (watch, messages) in by_watch {
             let (ids, candidates): (Vec<i64>, Vec<Candidate>) = messages.into_iter().unzip();
             let decisions = self.decide_watch(tx, &watch, &candidates).await?;
-            decided.extend(
-                ids.into_iter()
-                    .zip(decisions)
-                    .map(|(message_id, decision)| {
-                        let state = decision.state();
-                        let (reason_text, due_at, words) = decision.into_parts();
-                        Decided {
-                            message_id,
-                            state,
-                            reason_text,
-                            words,
-                            due_at,
-                        }
-                    }),
-            );
+            decided.extend(ids.into_iter().zip(decisions).map(|(message_id, decision)| {
+                let state = decision.state();
+                let (reason_text, due_at, words) = decision.into_parts();
+                Decided { message_id, state, reason_text, words, due_at }
+            }));
         }
         Ok(decided)
     }
@@ -200,11 +174,7 @@ impl Compose {
     }
 
     async fn wait(&self, stop: &CancellationToken) {
-        let until_due = self
-            .until_due()
-            .await
-            .unwrap_or(LONGEST_REST)
-            .min(LONGEST_REST);
+        let until_due = self.until_due().await.unwrap_or(LONGEST_REST).min(LONGEST_REST);
         let time = until_due.max(self.lane.next_in());
         tokio::select! {
             () = stop.cancelled() => {}
@@ -226,11 +196,7 @@ impl Compose {
 
 /// The lease that messages get which leave now.
 pub fn lease(site: &Site, now: Timestamp) -> Lease<'_> {
-    Lease {
-        now,
-        instance: &site.instance,
-        expires_at: now + site.config.delivery.lease,
-    }
+    Lease { now, instance: &site.instance, expires_at: now + site.config.delivery.lease }
 }
 
 /// A leased message on its way to deliver.
@@ -279,18 +245,12 @@ pub async fn decide(
         })
         .collect();
     let passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
-    let phones: Vec<&str> = passed
-        .iter()
-        .flatten()
-        .map(|passed| passed.recipient.phone.as_str())
-        .collect();
+    let phones: Vec<&str> =
+        passed.iter().flatten().map(|passed| passed.recipient.phone.as_str()).collect();
     let opted_out: HashSet<String> = if phones.is_empty() {
         HashSet::new()
     } else {
-        queries::compose_opt_out(tx, &phones)
-            .await?
-            .into_iter()
-            .collect()
+        queries::compose_opt_out(tx, &phones).await?.into_iter().collect()
     };
     let decisions = cases.iter().zip(passed).map(|(case, passed)| match passed {
         Ok(passed) => case.words(passed, &opted_out),
@@ -315,10 +275,7 @@ async fn read(
         .collect();
     rows::read(tx, &watching.read_sql, &watching.name, &wanted)
         .await
-        .map_err(|source| StageError::Read {
-            watch: watching.name.clone(),
-            source,
-        })
+        .map_err(|source| StageError::Read { watch: watching.name.clone(), source })
 }
 
 /// What each recipient was last told: the last message that left, overlaid with what was muted
@@ -345,12 +302,8 @@ pub async fn baseline_of(
 ) -> Result<Option<Row>, StageError> {
     Ok(match told {
         Told::Last(row) => row.clone(),
-        Told::Never {
-            first_old_row: Some(row),
-        } => row.clone(),
-        Told::Never {
-            first_old_row: None,
-        } => candidate.old_row.clone(),
+        Told::Never { first_old_row: Some(row) } => row.clone(),
+        Told::Never { first_old_row: None } => candidate.old_row.clone(),
         Told::Muted => muted_baseline(tx, watch, candidate).await?,
     })
 }
@@ -404,10 +357,7 @@ async fn one_by_one(
                 tx.batch_execute("rollback to savepoint one_row").await?;
                 let text = super::stage::chain(&source);
                 tracing::error!(watch = watching.name, error = %text, "a row cannot be put into words");
-                decisions.push(Decision::Fail(
-                    crate::domain::message::Failure::Unwritable,
-                    text,
-                ));
+                decisions.push(Decision::Fail(crate::domain::message::Failure::Unwritable, text));
             }
             Err(error) => return Err(error),
         }
@@ -419,7 +369,5 @@ async fn one_by_one(
 /// Missing tables, columns and rights (SQLSTATE class 42) concern every row of the watch; anything
 /// else may be the fault of one row.
 pub fn is_fault_of_the_watch(error: &tokio_postgres::Error) -> bool {
-    error
-        .code()
-        .is_some_and(|code| code.code().starts_with("42"))
+    error.code().is_some_and(|code| code.code().starts_with("42"))
 }

@@ -78,19 +78,10 @@ async fn send(
     deadline: jiff::Timestamp,
 ) -> Settled {
     if outgoing.lease_expires_at < deadline {
-        return withdrawn(
-            &lane,
-            outgoing,
-            "the lease would have run out during the request",
-        );
+        return withdrawn(&lane, outgoing, "the lease would have run out during the request");
     }
     let answer = client.send_template(&outgoing.message).await;
-    Settled {
-        lane,
-        message_id: outgoing.message_id,
-        attempt: outgoing.attempt,
-        answer,
-    }
+    Settled { lane, message_id: outgoing.message_id, attempt: outgoing.attempt, answer }
 }
 
 /// It certainly did not leave.

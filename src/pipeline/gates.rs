@@ -98,11 +98,7 @@ impl Case<'_> {
         let (operation, changes) = self.net_change()?;
         let recipient = self.recipient()?;
         self.not_stale()?;
-        Ok(Passed {
-            recipient,
-            operation,
-            changes,
-        })
+        Ok(Passed { recipient, operation, changes })
     }
 
     /// An earlier message of the entity is being sent: what it tells is this one's baseline.
@@ -111,10 +107,7 @@ impl Case<'_> {
             return Ok(());
         }
         let why = "an earlier message of the entity is being sent".to_owned();
-        Err(Decision::Defer {
-            due_at: self.now + ORDER_WAIT,
-            why,
-        })
+        Err(Decision::Defer { due_at: self.now + ORDER_WAIT, why })
     }
 
     fn net_change(&self) -> Result<(Operation, Vec<FieldChange>), Decision> {
@@ -140,12 +133,7 @@ impl Case<'_> {
     /// What differs from what the recipient was last told.
     pub fn changes(&self) -> Vec<FieldChange> {
         let row = self.present.row.as_ref();
-        diff(
-            self.baseline,
-            row,
-            &self.watching.config.columns,
-            &self.watching.kinds,
-        )
+        diff(self.baseline, row, &self.watching.config.columns, &self.watching.kinds)
     }
 
     fn recipient(&self) -> Result<Recipient, Decision> {
@@ -155,19 +143,13 @@ impl Case<'_> {
         };
         let phone = phone_of(found, &self.defaults.region)?;
         // A consent column that says anything but yes means no.
-        if found
-            .get("opted_in")
-            .is_some_and(|consent| consent != &Value::Bool(true))
-        {
+        if found.get("opted_in").is_some_and(|consent| consent != &Value::Bool(true)) {
             let text = "opted_in of the recipient is not true".to_owned();
             return Err(Decision::Skip(Skip::OptedOut, Some(text)));
         }
         let watch = &self.watching.config;
         let or = |column: &str, watch: &Option<String>, default: &str| {
-            text_of(found, column)
-                .or(watch.as_deref())
-                .unwrap_or(default)
-                .to_owned()
+            text_of(found, column).or(watch.as_deref()).unwrap_or(default).to_owned()
         };
         Ok(Recipient {
             name: text_of(found, "name").unwrap_or_default().to_owned(),
@@ -195,12 +177,7 @@ impl Case<'_> {
         }
         // A row that is gone is spoken of as it was last told.
         let empty = Row::new();
-        let row = self
-            .present
-            .row
-            .as_ref()
-            .or(self.baseline)
-            .unwrap_or(&empty);
+        let row = self.present.row.as_ref().or(self.baseline).unwrap_or(&empty);
         let wording = self.watching.phrasing.word(&Occasion {
             operation: passed.operation,
             changes: &passed.changes,
@@ -236,9 +213,5 @@ fn phone_of(recipient: &Row, region: &str) -> Result<Phone, Decision> {
 }
 
 fn text_of<'a>(recipient: &'a Row, column: &str) -> Option<&'a str> {
-    recipient
-        .get(column)
-        .and_then(Value::as_str)
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
+    recipient.get(column).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
 }

@@ -66,9 +66,7 @@ impl Lane {
         if self.stopped_for().is_some() {
             return 0;
         }
-        let free = self
-            .slots
-            .saturating_sub(self.taken.load(Ordering::Relaxed));
+        let free = self.slots.saturating_sub(self.taken.load(Ordering::Relaxed));
         let admitted = match want.min(free) {
             0 => 0,
             some => self.limiter.permits(some),
@@ -132,7 +130,5 @@ impl Lane {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A panic elsewhere must not stop the lane; the value is valid at every line.
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

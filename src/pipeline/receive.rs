@@ -69,24 +69,15 @@ impl Receive {
     /// The configured channel of an instance id; the only channel when there is but one.
     fn channel_of(&self, instance_id: Option<&str>) -> &str {
         let channels = &self.site.config.channel;
-        let named = channels
-            .iter()
-            .find(|(_, c)| Some(c.channel_id.as_str()) == instance_id);
-        let only = if channels.len() == 1 {
-            channels.iter().next()
-        } else {
-            None
-        };
+        let named = channels.iter().find(|(_, c)| Some(c.channel_id.as_str()) == instance_id);
+        let only = if channels.len() == 1 { channels.iter().next() } else { None };
         named.or(only).map_or("", |(name, _)| name)
     }
 }
 
 /// Each id once, in a fixed order, so that two deliveries lock messages in the same order.
 fn ids(receipts: &[Receipt]) -> Vec<&str> {
-    let mut ids: Vec<&str> = receipts
-        .iter()
-        .map(|r| r.provider_message_id.as_str())
-        .collect();
+    let mut ids: Vec<&str> = receipts.iter().map(|r| r.provider_message_id.as_str()).collect();
     ids.sort_unstable();
     ids.dedup();
     ids

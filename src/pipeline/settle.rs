@@ -53,11 +53,7 @@ pub struct Settle {
 
 impl Settle {
     pub fn new(site: Arc<Site>, inbox: mpsc::UnboundedReceiver<Settled>) -> Settle {
-        Settle {
-            site,
-            inbox,
-            unwritten: Vec::new(),
-        }
+        Settle { site, inbox, unwritten: Vec::new() }
     }
 
     /// Writes answers until every sender is gone, or, once told to stop, until `give_up`.
@@ -111,14 +107,8 @@ impl Settle {
         while let Some(settled) = self.unwritten.last() {
             let mut client = self.site.pool.get().await?;
             let tx = client.transaction().await?;
-            settle_answer(
-                &tx,
-                &self.site,
-                settled.message_id,
-                settled.attempt,
-                &settled.answer,
-            )
-            .await?;
+            settle_answer(&tx, &self.site, settled.message_id, settled.attempt, &settled.answer)
+                .await?;
             tx.commit().await?;
             report(settled);
             let done = settled.message_id;
@@ -136,11 +126,8 @@ impl Settle {
         let mut client = self.site.pool.get().await?;
         let now = self.site.clock.now();
         let moved = queries::settle_accepted(&client, &accepted, now).await?;
-        let outrun: Vec<i64> = moved
-            .iter()
-            .filter(|(_, outrun)| *outrun)
-            .map(|(id, _)| *id)
-            .collect();
+        let outrun: Vec<i64> =
+            moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
         if !outrun.is_empty() {
             let ids: Vec<&str> = accepted
                 .iter()
@@ -167,21 +154,14 @@ impl Settle {
 }
 
 fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
-    let AttemptResult::Accepted {
-        provider_message_id,
-    } = &settled.answer.result
-    else {
+    let AttemptResult::Accepted { provider_message_id } = &settled.answer.result else {
         return None;
     };
     Some(Acceptance {
         message_id: settled.message_id,
         attempt: settled.attempt,
         provider_message_id,
-        http_status: settled
-            .answer
-            .http_status
-            .and_then(|s| i16::try_from(s).ok())
-            .unwrap_or(200),
+        http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()).unwrap_or(200),
     })
 }
 
@@ -246,9 +226,7 @@ pub async fn settle_answer(
         return Ok(());
     }
     let provider_message_id = match &answer.result {
-        AttemptResult::Accepted {
-            provider_message_id,
-        } => Some(provider_message_id.as_str()),
+        AttemptResult::Accepted { provider_message_id } => Some(provider_message_id.as_str()),
         _ => None,
     };
     move_message(
@@ -302,9 +280,7 @@ pub async fn move_message(
     }
     // A newer message of the entity says it instead: two open ones must never be.
     if state == State::Scheduled
-        && queries::settle_sibling(tx, standing, message_id)
-            .await?
-            .is_some()
+        && queries::settle_sibling(tx, standing, message_id).await?.is_some()
     {
         state = State::Skipped(Skip::Superseded);
     }

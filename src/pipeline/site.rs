@@ -57,14 +57,7 @@ impl Site {
         lanes: BTreeMap<String, Arc<Lane>>,
     ) -> Site {
         let instance = format!("{:016x}", rand::random::<u64>());
-        Site {
-            pool,
-            clock,
-            config,
-            instance,
-            lanes,
-            watchings: RwLock::default(),
-        }
+        Site { pool, clock, config, instance, lanes, watchings: RwLock::default() }
     }
 
     /// Names of the configured watches.
@@ -101,10 +94,7 @@ impl Site {
     }
 
     fn known(&self, name: &str) -> Option<Looked> {
-        let watchings = self
-            .watchings
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let watchings = self.watchings.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         watchings.get(name).cloned()
     }
 
@@ -138,15 +128,9 @@ impl Watching {
         config: &Config,
         name: &str,
     ) -> Result<Watching, String> {
-        let watch = config
-            .watch
-            .get(name)
-            .ok_or("it is not in the configuration")?;
+        let watch = config.watch.get(name).ok_or("it is not in the configuration")?;
         let template = config.template.get(&watch.template).ok_or_else(|| {
-            format!(
-                "watch.{name}.template: there is no template \"{}\"",
-                watch.template
-            )
+            format!("watch.{name}.template: there is no template \"{}\"", watch.template)
         })?;
         let table = capture::describe(client, name, watch, template)
             .await
@@ -163,11 +147,7 @@ impl Watching {
             columns: &table.captured,
         })
         .map_err(|problems| {
-            problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("; ")
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         })?;
         let read_sql = rows::read_sql(&table, watch);
         Ok(Watching {

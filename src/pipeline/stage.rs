@@ -22,10 +22,7 @@ pub enum StageError {
     #[error("a query failed")]
     Query(#[from] tokio_postgres::Error),
     #[error("the rows of watch {watch} could not be read")]
-    Read {
-        watch: String,
-        source: tokio_postgres::Error,
-    },
+    Read { watch: String, source: tokio_postgres::Error },
 }
 
 /// Waits between failures: longer each time, never in step with other daemons, reset by success.

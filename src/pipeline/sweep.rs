@@ -91,13 +91,8 @@ impl Sweep {
         let now = self.site.clock.now();
         let due = queries::sweep_unconfirmed(tx, now, BATCH).await?;
         for (message_id, watch) in &due {
-            let policy = self
-                .site
-                .config
-                .watch
-                .get(watch)
-                .map(|w| w.unconfirmed)
-                .unwrap_or_default();
+            let policy =
+                self.site.config.watch.get(watch).map(|w| w.unconfirmed).unwrap_or_default();
             let Some(standing) = queries::settle_lock(tx, *message_id).await? else {
                 continue;
             };
@@ -107,10 +102,9 @@ impl Sweep {
                     continue;
                 }
                 UnconfirmedPolicy::Resend => (Event::TryAgain, "no evidence came; policy resend"),
-                UnconfirmedPolicy::GiveUp => (
-                    Event::Fail(Failure::Exhausted),
-                    "no evidence came; policy give_up",
-                ),
+                UnconfirmedPolicy::GiveUp => {
+                    (Event::Fail(Failure::Exhausted), "no evidence came; policy give_up")
+                }
             };
             let details = Details {
                 reason_text: Some(text.to_owned()),

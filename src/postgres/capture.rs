@@ -54,22 +54,15 @@ pub fn statements(table: &WatchedTable, watch: &Watch) -> Vec<String> {
 
 fn trigger_sql(table: &WatchedTable, watch: &Watch) -> String {
     let name = quote(&trigger_name(&table.watch));
-    let events: Vec<&str> = watch
-        .on
-        .iter()
-        .map(|operation| operation.as_str())
-        .collect();
+    let events: Vec<&str> = watch.on.iter().map(|operation| operation.as_str()).collect();
     format!(
         "drop trigger if exists {name} on {table};\n\
          create trigger {name}\n    after {events} on {table}\n    for each row execute function {function}({arguments});",
         table = table.table,
         events = events.join(" or "),
         function = function_name(&table.watch),
-        arguments = arguments(table, watch)
-            .iter()
-            .map(|a| literal(a))
-            .collect::<Vec<_>>()
-            .join(", "),
+        arguments =
+            arguments(table, watch).iter().map(|a| literal(a)).collect::<Vec<_>>().join(", "),
     )
 }
 
@@ -155,10 +148,7 @@ const RING: &str = "
 ";
 
 fn nothing_changed(table: &WatchedTable, watch: &Watch) -> String {
-    let columns = table
-        .key
-        .iter()
-        .chain(watch.columns.iter().filter(|c| !table.key.contains(c)));
+    let columns = table.key.iter().chain(watch.columns.iter().filter(|c| !table.key.contains(c)));
     let same: Vec<String> = columns
         .map(|column| {
             let name = literal(column);
@@ -271,17 +261,9 @@ pub async fn remove(client: &mut Client, watch: &str) -> Result<bool, CaptureErr
     tx.batch_execute("set local lock_timeout = '3s'").await?;
     for row in &tables {
         let table: String = row.get(0);
-        tx.batch_execute(&format!(
-            "drop trigger if exists {} on {table}",
-            quote(&name)
-        ))
-        .await?;
+        tx.batch_execute(&format!("drop trigger if exists {} on {table}", quote(&name))).await?;
     }
-    tx.batch_execute(&format!(
-        "drop function if exists {}()",
-        function_name(watch)
-    ))
-    .await?;
+    tx.batch_execute(&format!("drop function if exists {}()", function_name(watch))).await?;
     tx.commit().await?;
     Ok(!tables.is_empty())
 }
@@ -309,10 +291,7 @@ impl InstalledTrigger {
         let operations = [Operation::Insert, Operation::Update, Operation::Delete];
         InstalledTrigger {
             arguments: arguments(table, watch),
-            operations: operations
-                .into_iter()
-                .filter(|o| watch.on.contains(o))
-                .collect(),
+            operations: operations.into_iter().filter(|o| watch.on.contains(o)).collect(),
             is_enabled: true,
         }
     }
@@ -324,29 +303,19 @@ async fn installed(
 ) -> Result<Option<InstalledTrigger>, tokio_postgres::Error> {
     let query = "select tgargs, tgtype::integer, tgenabled::text <> 'D'
                    from pg_trigger where tgrelid = $1 and tgname = $2 and not tgisinternal";
-    let row = client
-        .query_opt(query, &[&table.oid, &trigger_name(&table.watch)])
-        .await?;
+    let row = client.query_opt(query, &[&table.oid, &trigger_name(&table.watch)]).await?;
     Ok(row.map(|row| {
         let arguments: Vec<u8> = row.get(0);
         let bits: i32 = row.get(1);
         // Bits of pg_trigger.tgtype: 4 insert, 8 delete, 16 update.
-        let events = [
-            (4, Operation::Insert),
-            (16, Operation::Update),
-            (8, Operation::Delete),
-        ];
+        let events = [(4, Operation::Insert), (16, Operation::Update), (8, Operation::Delete)];
         InstalledTrigger {
             arguments: arguments
                 .split(|byte| *byte == 0)
                 .map(|argument| String::from_utf8_lossy(argument).into_owned())
                 .take(5)
                 .collect(),
-            operations: events
-                .iter()
-                .filter(|(bit, _)| bits & bit != 0)
-                .map(|(_, o)| *o)
-                .collect(),
+            operations: events.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, o)| *o).collect(),
             is_enabled: row.get(2),
         }
     }))
@@ -360,10 +329,7 @@ pub async fn drift(
 ) -> Result<Vec<String>, tokio_postgres::Error> {
     let wanted = InstalledTrigger::wanted(table, watch);
     Ok(match installed(client, table).await? {
-        None => vec![format!(
-            "{} has no trigger for it; run `rowbell watch`",
-            table.table
-        )],
+        None => vec![format!("{} has no trigger for it; run `rowbell watch`", table.table)],
         Some(found) if !found.is_enabled => {
             vec![format!(
                 "its trigger on {} is disabled; alter table … enable trigger",
@@ -390,13 +356,8 @@ async fn explain(
         Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             let query = "select string_agg(distinct pid::text, ', ') from pg_locks where relation = $1 and granted";
             let blockers = client.query_one(query, &[&table.oid]).await;
-            let blocker = blockers
-                .ok()
-                .and_then(|row| row.get::<_, Option<String>>(0));
-            CaptureError::Locked {
-                watch,
-                blocker: blocker.unwrap_or_else(|| "unknown".to_owned()),
-            }
+            let blocker = blockers.ok().and_then(|row| row.get::<_, Option<String>>(0));
+            CaptureError::Locked { watch, blocker: blocker.unwrap_or_else(|| "unknown".to_owned()) }
         }
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => CaptureError::Privilege {
             watch,

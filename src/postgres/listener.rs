@@ -82,10 +82,7 @@ impl Listening {
     /// Returns once LISTEN works, or polling has taken its place.
     pub async fn wait(&mut self) {
         // The sender lives as long as the session task; without it there is nothing to wait for.
-        let _ = self
-            .0
-            .wait_for(|hearing| !matches!(hearing, Hearing::Connecting))
-            .await;
+        let _ = self.0.wait_for(|hearing| !matches!(hearing, Hearing::Connecting)).await;
     }
 }
 
@@ -118,11 +115,7 @@ impl Bell {
     }
 
     fn forget_old_finds(&mut self, now: Instant) {
-        while self
-            .finds
-            .front()
-            .is_some_and(|at| now.duration_since(*at) > self.settings.linger)
-        {
+        while self.finds.front().is_some_and(|at| now.duration_since(*at) > self.settings.linger) {
             self.finds.pop_front();
         }
     }
@@ -158,10 +151,7 @@ impl Bell {
             Mode::Awake => {
                 set_parked(client, true).await?;
                 let barrier = barrier(client).await?;
-                self.mode = Mode::Parking {
-                    barrier,
-                    wait: Duration::from_millis(1),
-                };
+                self.mode = Mode::Parking { barrier, wait: Duration::from_millis(1) };
                 Ok(Woken::Poll)
             }
             Mode::Parking { barrier, .. } if has_passed(client, barrier).await? => {
@@ -169,10 +159,7 @@ impl Bell {
                 Ok(Woken::Poll)
             }
             Mode::Parking { barrier, wait } => {
-                self.mode = Mode::Parking {
-                    barrier,
-                    wait: (wait * 2).min(PARKING_WAIT_MAX),
-                };
+                self.mode = Mode::Parking { barrier, wait: (wait * 2).min(PARKING_WAIT_MAX) };
                 tokio::select! {
                     () = self.rings.notified() => Ok(Woken::Ring),
                     () = tokio::time::sleep(wait) => Ok(Woken::Poll),
@@ -227,18 +214,14 @@ impl Bell {
 
 async fn set_parked(client: &Client, parked: bool) -> Result<(), tokio_postgres::Error> {
     let value: i64 = if parked { 2 } else { 1 };
-    client
-        .execute("select setval('rowbell.doorbell', $1)", &[&value])
-        .await?;
+    client.execute("select setval('rowbell.doorbell', $1)", &[&value]).await?;
     Ok(())
 }
 
 /// A transaction id that is larger than that of every writer that can have read the bell before it
 /// was parked.
 async fn barrier(client: &Client) -> Result<i64, tokio_postgres::Error> {
-    let row = client
-        .query_one("select pg_current_xact_id()::text::bigint", &[])
-        .await?;
+    let row = client.query_one("select pg_current_xact_id()::text::bigint", &[]).await?;
     row.try_get(0)
 }
 

@@ -5,26 +5,11 @@ use tokio_postgres::error::SqlState;
 
 /// The migrations, in order. Their number is the schema version.
 const MIGRATIONS: &[(&str, &str)] = &[
-    (
-        "01_schema",
-        include_str!("../../sql/migrations/01_schema.sql"),
-    ),
-    (
-        "02_change",
-        include_str!("../../sql/migrations/02_change.sql"),
-    ),
-    (
-        "03_message",
-        include_str!("../../sql/migrations/03_message.sql"),
-    ),
-    (
-        "04_attempt",
-        include_str!("../../sql/migrations/04_attempt.sql"),
-    ),
-    (
-        "05_channel",
-        include_str!("../../sql/migrations/05_channel.sql"),
-    ),
+    ("01_schema", include_str!("../../sql/migrations/01_schema.sql")),
+    ("02_change", include_str!("../../sql/migrations/02_change.sql")),
+    ("03_message", include_str!("../../sql/migrations/03_message.sql")),
+    ("04_attempt", include_str!("../../sql/migrations/04_attempt.sql")),
+    ("05_channel", include_str!("../../sql/migrations/05_channel.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.
@@ -34,11 +19,7 @@ const MIGRATE_LOCK: i64 = 0x726f_7762_656c_6c02;
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     #[error("migration {name} failed{hint}; nothing of it was applied")]
-    Migration {
-        name: &'static str,
-        hint: &'static str,
-        source: tokio_postgres::Error,
-    },
+    Migration { name: &'static str, hint: &'static str, source: tokio_postgres::Error },
     #[error("there is no schema rowbell in this database; run `rowbell migrate` first")]
     Missing,
     #[error("the schema is version {found}, this rowbell needs {needed}; run `rowbell migrate`")]
@@ -67,44 +48,30 @@ pub fn known_version() -> i32 {
 
 /// Applies what is missing. Safe to call at any time, and by several at once.
 pub async fn migrate(client: &mut Client) -> Result<Applied, MigrateError> {
-    client
-        .execute("select pg_advisory_lock($1)", &[&MIGRATE_LOCK])
-        .await?;
+    client.execute("select pg_advisory_lock($1)", &[&MIGRATE_LOCK]).await?;
     let done = apply_missing(client).await;
-    client
-        .execute("select pg_advisory_unlock($1)", &[&MIGRATE_LOCK])
-        .await?;
+    client.execute("select pg_advisory_unlock($1)", &[&MIGRATE_LOCK]).await?;
     done
 }
 
 async fn apply_missing(client: &mut Client) -> Result<Applied, MigrateError> {
     let found = version(client).await?.unwrap_or(0);
     if found > known_version() {
-        return Err(MigrateError::Newer {
-            found,
-            known: known_version(),
-        });
+        return Err(MigrateError::Newer { found, known: known_version() });
     }
     let mut names = Vec::new();
-    for (index, (name, sql)) in MIGRATIONS
-        .iter()
-        .enumerate()
-        .skip(usize::try_from(found).unwrap_or(0))
+    for (index, (name, sql)) in
+        MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0))
     {
         let number = i32::try_from(index + 1).unwrap_or(i32::MAX);
-        apply(client, sql, number)
-            .await
-            .map_err(|source| MigrateError::Migration {
-                name,
-                hint: hint(&source),
-                source,
-            })?;
+        apply(client, sql, number).await.map_err(|source| MigrateError::Migration {
+            name,
+            hint: hint(&source),
+            source,
+        })?;
         names.push(*name);
     }
-    Ok(Applied {
-        names,
-        version: known_version(),
-    })
+    Ok(Applied { names, version: known_version() })
 }
 
 async fn apply(client: &mut Client, sql: &str, number: i32) -> Result<(), tokio_postgres::Error> {
@@ -138,14 +105,12 @@ fn hint(error: &tokio_postgres::Error) -> &'static str {
 pub async fn check_version(client: &Client) -> Result<(), MigrateError> {
     match version(client).await? {
         None => Err(MigrateError::Missing),
-        Some(found) if found < known_version() => Err(MigrateError::Older {
-            found,
-            needed: known_version(),
-        }),
-        Some(found) if found > known_version() => Err(MigrateError::Newer {
-            found,
-            known: known_version(),
-        }),
+        Some(found) if found < known_version() => {
+            Err(MigrateError::Older { found, needed: known_version() })
+        }
+        Some(found) if found > known_version() => {
+            Err(MigrateError::Newer { found, known: known_version() })
+        }
         Some(_) => Ok(()),
     }
 }
@@ -156,9 +121,7 @@ pub async fn version(client: &Client) -> Result<Option<i32>, tokio_postgres::Err
     if !client.query_one(installed, &[]).await?.get::<_, bool>(0) {
         return Ok(None);
     }
-    let row = client
-        .query_opt("select schema_version from rowbell.installation", &[])
-        .await?;
+    let row = client.query_opt("select schema_version from rowbell.installation", &[]).await?;
     Ok(row.map(|row| row.get(0)))
 }
 

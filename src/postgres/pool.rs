@@ -20,19 +20,13 @@ pub enum DatabaseError {
     #[error("database.url is not a PostgreSQL URL such as postgresql://rowbell@host/database")]
     Url(#[source] tokio_postgres::Error),
     #[error("could not read database.password_file = \"{path}\"")]
-    PasswordFile {
-        path: String,
-        source: std::io::Error,
-    },
+    PasswordFile { path: String, source: std::io::Error },
     #[error("TLS is not available")]
     Tls(#[from] rustls::Error),
     #[error("could not build the connection pool")]
     Build(#[from] deadpool_postgres::BuildError),
     #[error("could not connect to the database of database.url: {hint}")]
-    Connect {
-        hint: &'static str,
-        source: deadpool_postgres::PoolError,
-    },
+    Connect { hint: &'static str, source: deadpool_postgres::PoolError },
 }
 
 /// A pool over the database of the configuration. Connects only when a connection is asked for.
@@ -40,9 +34,7 @@ pub fn connect(database: &Database) -> Result<Pool, DatabaseError> {
     let manager = Manager::from_config(
         settings(database)?,
         tls()?,
-        ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        },
+        ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     Ok(Pool::builder(manager)
         .max_size(database.pool_size)
@@ -54,10 +46,7 @@ pub fn connect(database: &Database) -> Result<Pool, DatabaseError> {
 
 /// A connection; an error says what a person can do about it.
 pub async fn get(pool: &Pool) -> Result<Client, DatabaseError> {
-    pool.get().await.map_err(|source| DatabaseError::Connect {
-        hint: hint(&source),
-        source,
-    })
+    pool.get().await.map_err(|source| DatabaseError::Connect { hint: hint(&source), source })
 }
 
 fn hint(error: &deadpool_postgres::PoolError) -> &'static str {
@@ -82,23 +71,16 @@ fn hint(error: &deadpool_postgres::PoolError) -> &'static str {
 pub fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseError> {
     let mut settings: tokio_postgres::Config = database.url.parse().map_err(DatabaseError::Url)?;
     if let Some(path) = &database.password_file {
-        let password =
-            std::fs::read_to_string(path).map_err(|source| DatabaseError::PasswordFile {
-                path: path.display().to_string(),
-                source,
-            })?;
+        let password = std::fs::read_to_string(path).map_err(|source| {
+            DatabaseError::PasswordFile { path: path.display().to_string(), source }
+        })?;
         settings.password(password.trim_end_matches(['\r', '\n']));
     }
     if settings.get_application_name().is_none() {
         settings.application_name("rowbell");
     }
-    let timeout = format!(
-        "-c statement_timeout={}",
-        database.statement_timeout.as_millis()
-    );
-    let options = settings
-        .get_options()
-        .map_or(timeout.clone(), |own| format!("{timeout} {own}"));
+    let timeout = format!("-c statement_timeout={}", database.statement_timeout.as_millis());
+    let options = settings.get_options().map_or(timeout.clone(), |own| format!("{timeout} {own}"));
     settings.options(options);
     settings.connect_timeout(database.connect_timeout);
     settings.keepalives_idle(Duration::from_secs(30));

@@ -18,9 +18,8 @@ use crate::domain::summary::Wording;
 /// Runs a named query: `named!(transaction, "settle_lock", &[&id])`.
 macro_rules! named {
     ($tx:expr, $name:literal, $params:expr) => {{
-        let statement = $tx
-            .prepare_cached(include_str!(concat!("../../sql/queries/", $name, ".sql")))
-            .await?;
+        let statement =
+            $tx.prepare_cached(include_str!(concat!("../../sql/queries/", $name, ".sql"))).await?;
         $tx.query(&statement, $params).await
     }};
 }
@@ -34,13 +33,8 @@ pub async fn claim_any(
     bound: i64,
     watches: &[&str],
 ) -> Result<bool, Error> {
-    let statement = client
-        .prepare_cached(include_str!("../../sql/queries/claim_any.sql"))
-        .await?;
-    Ok(client
-        .query_one(&statement, &[&bound, &watches])
-        .await?
-        .get(0))
+    let statement = client.prepare_cached(include_str!("../../sql/queries/claim_any.sql")).await?;
+    Ok(client.query_one(&statement, &[&bound, &watches]).await?.get(0))
 }
 
 /// What a claim needs to know before it has a transaction id of its own.
@@ -89,11 +83,8 @@ pub async fn claim_take(
 ) -> Result<Haul, Error> {
     let limit = limit as i64;
     let rows = named!(tx, "claim_take", &[&bound, &watches, &limit])?;
-    let mut haul = Haul {
-        changes: Vec::with_capacity(rows.len()),
-        last_change_id: bound,
-        claimed_by: 0,
-    };
+    let mut haul =
+        Haul { changes: Vec::with_capacity(rows.len()), last_change_id: bound, claimed_by: 0 };
     for row in &rows {
         haul.claimed_by = row.try_get("claimed_by")?;
         haul.last_change_id = row.try_get("change_id")?;
@@ -189,18 +180,12 @@ pub async fn claim_fold(
 ) -> Result<(), Error> {
     let ids: Vec<i64> = folded.iter().map(|f| f.message_id).collect();
     let operations: Vec<&str> = folded.iter().map(|f| f.operation.as_str()).collect();
-    let rows: Vec<Option<Json<&Row>>> = folded
-        .iter()
-        .map(|f| f.new_row.as_ref().map(Json))
-        .collect();
+    let rows: Vec<Option<Json<&Row>>> =
+        folded.iter().map(|f| f.new_row.as_ref().map(Json)).collect();
     let counts: Vec<i32> = folded.iter().map(|f| f.change_count).collect();
     let changed: Vec<Timestamp> = folded.iter().map(|f| f.last_changed_at).collect();
     let due: Vec<Timestamp> = folded.iter().map(|f| f.due_at).collect();
-    named!(
-        tx,
-        "claim_fold",
-        &[&ids, &operations, &rows, &counts, &changed, &due, &now]
-    )?;
+    named!(tx, "claim_fold", &[&ids, &operations, &rows, &counts, &changed, &due, &now])?;
     Ok(())
 }
 
@@ -304,19 +289,11 @@ pub async fn claim_write(
     let first: Vec<Timestamp> = messages.iter().map(|m| m.first_changed_at).collect();
     let last: Vec<Timestamp> = messages.iter().map(|m| m.last_changed_at).collect();
     let due: Vec<Timestamp> = messages.iter().map(|m| m.due_at).collect();
-    let old: Vec<Option<Json<&Row>>> = messages
-        .iter()
-        .map(|m| m.old_row.as_ref().map(Json))
-        .collect();
+    let old: Vec<Option<Json<&Row>>> =
+        messages.iter().map(|m| m.old_row.as_ref().map(Json)).collect();
     let new: Vec<Option<Json<&Row>>> = messages
         .iter()
-        .map(|m| {
-            m.words
-                .as_ref()
-                .map_or(&m.new_row, |w| &w.told_row)
-                .as_ref()
-                .map(Json)
-        })
+        .map(|m| m.words.as_ref().map_or(&m.new_row, |w| &w.told_row).as_ref().map(Json))
         .collect();
     let w = WordColumns::of(messages.iter().map(|m| m.words.as_deref()));
     let params: &[&(dyn ToSql + Sync)] = &[
@@ -370,11 +347,7 @@ pub async fn compose_due(
     limit: usize,
 ) -> Result<Vec<DueMessage>, Error> {
     let limit = limit as i64;
-    let rows = named!(
-        tx,
-        "compose_due",
-        &[&channel, &now, &above.0, &above.1, &limit]
-    )?;
+    let rows = named!(tx, "compose_due", &[&channel, &now, &above.0, &above.1, &limit])?;
     rows.iter()
         .map(|row| {
             Ok(DueMessage {
@@ -485,17 +458,13 @@ pub async fn compose_write(
         &lease.expires_at,
     ];
     let rows = named!(tx, "compose_write", params)?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// The row as told; JSON null says "told that it is gone", SQL null "leave as it is".
 fn told_json(decided: &Decided) -> Option<Json<Value>> {
     let words = decided.words.as_ref()?;
-    Some(Json(
-        words.told_row.clone().map_or(Value::Null, Value::Object),
-    ))
+    Some(Json(words.told_row.clone().map_or(Value::Null, Value::Object)))
 }
 
 /// An acceptance to store.
@@ -517,14 +486,9 @@ pub async fn settle_accepted(
     let numbers: Vec<i16> = accepted.iter().map(|a| a.attempt).collect();
     let provider_ids: Vec<&str> = accepted.iter().map(|a| a.provider_message_id).collect();
     let statuses: Vec<i16> = accepted.iter().map(|a| a.http_status).collect();
-    let rows = named!(
-        client,
-        "settle_accepted",
-        &[&ids, &numbers, &provider_ids, &statuses, &now]
-    )?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect()
+    let rows =
+        named!(client, "settle_accepted", &[&ids, &numbers, &provider_ids, &statuses, &now])?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Where a message stands, locked.
@@ -561,13 +525,9 @@ pub async fn settle_attempt(
     now: Timestamp,
 ) -> Result<(), Error> {
     let result = answer.result.as_str();
-    let http_status = answer
-        .http_status
-        .and_then(|status| i16::try_from(status).ok());
+    let http_status = answer.http_status.and_then(|status| i16::try_from(status).ok());
     let (class, provider_id) = match &answer.result {
-        AttemptResult::Accepted {
-            provider_message_id,
-        } => (None, Some(provider_message_id)),
+        AttemptResult::Accepted { provider_message_id } => (None, Some(provider_message_id)),
         AttemptResult::Refused { class, .. } => (Some(class.as_str()), None),
         AttemptResult::NotSent | AttemptResult::Unknown => (None, None),
     };
@@ -636,11 +596,7 @@ pub async fn settle_sibling(
     standing: &Standing,
     message_id: i64,
 ) -> Result<Option<i64>, Error> {
-    let rows = named!(
-        tx,
-        "settle_sibling",
-        &[&standing.watch, &standing.entity_key, &message_id]
-    )?;
+    let rows = named!(tx, "settle_sibling", &[&standing.watch, &standing.entity_key, &message_id])?;
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
@@ -683,18 +639,14 @@ pub async fn receive_store(
     now: Timestamp,
 ) -> Result<(), Error> {
     let channels = vec![channel; receipts.len()];
-    let ids: Vec<&str> = receipts
-        .iter()
-        .map(|r| r.provider_message_id.as_str())
-        .collect();
+    let ids: Vec<&str> = receipts.iter().map(|r| r.provider_message_id.as_str()).collect();
     let statuses: Vec<&str> = receipts.iter().map(|r| r.status.as_str()).collect();
     let codes: Vec<Option<i32>> = receipts.iter().map(|r| r.error_code).collect();
     let texts: Vec<Option<&str>> = receipts.iter().map(|r| r.error_text.as_deref()).collect();
     let occurred: Vec<Option<Timestamp>> = receipts.iter().map(|r| r.occurred_at).collect();
     let raw: Vec<&str> = receipts.iter().map(|r| r.raw.as_str()).collect();
-    let params: &[&(dyn ToSql + Sync)] = &[
-        &channels, &ids, &statuses, &codes, &texts, &occurred, &raw, &now, &source,
-    ];
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&channels, &ids, &statuses, &codes, &texts, &occurred, &raw, &now, &source];
     named!(tx, "receive_store", params)?;
     Ok(())
 }
@@ -706,9 +658,7 @@ pub async fn sweep_leases(
     limit: i64,
 ) -> Result<Vec<(i64, i16)>, Error> {
     let rows = named!(tx, "sweep_leases", &[&now, &limit])?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Messages in doubt for too long, with their watch.
@@ -718,7 +668,5 @@ pub async fn sweep_unconfirmed(
     limit: i64,
 ) -> Result<Vec<(i64, String)>, Error> {
     let rows = named!(tx, "sweep_unconfirmed", &[&now, &limit])?;
-    rows.iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

@@ -51,11 +51,7 @@ pub struct Wanted<'a> {
 /// The query for one watch. Table, key and columns are quoted names; recipient and expires_at are
 /// SQL of the configuration.
 pub fn read_sql(table: &WatchedTable, watch: &Watch) -> String {
-    let present = format!(
-        "left join {} as present on {}",
-        table.table,
-        on_key(table, "present")
-    );
+    let present = format!("left join {} as present on {}", table.table, on_key(table, "present"));
     sql_over(table, watch, &present)
 }
 
@@ -142,12 +138,7 @@ fn object_of(columns: &[String]) -> String {
             let mut object = String::from("jsonb_build_object(");
             for (i, column) in chunk.iter().enumerate() {
                 let comma = if i > 0 { ", " } else { "" };
-                let _ = write!(
-                    object,
-                    "{comma}{}, present.{}",
-                    literal(column),
-                    quote(column)
-                );
+                let _ = write!(object, "{comma}{}, present.{}", literal(column), quote(column));
             }
             object + ")"
         })
@@ -201,9 +192,7 @@ pub async fn read(
     let keys: Vec<&str> = wanted.iter().map(|w| w.entity_key).collect();
     let captured: Vec<Json<&Row>> = wanted.iter().map(|w| Json(w.captured)).collect();
     let statement = client.prepare_cached(sql).await?;
-    let rows = client
-        .query(&statement, &[&ids, &keys, &captured, &watch])
-        .await?;
+    let rows = client.query(&statement, &[&ids, &keys, &captured, &watch]).await?;
     rows.iter().map(present).collect()
 }
 
@@ -218,9 +207,7 @@ pub async fn preview(
     let ids = vec![wanted.message_id];
     let keys = vec![wanted.entity_key];
     let captured = vec![Json(wanted.captured)];
-    let rows = client
-        .query(sql, &[&ids, &keys, &captured, &watch, &Json(invented)])
-        .await?;
+    let rows = client.query(sql, &[&ids, &keys, &captured, &watch, &Json(invented)]).await?;
     rows.first().map(present).transpose()
 }
 

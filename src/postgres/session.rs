@@ -94,11 +94,7 @@ fn lost(
         hearing.send_replace(Hearing::PollOnly);
         return TRY_AGAIN_AFTER;
     }
-    *failures = if was_listening {
-        1
-    } else {
-        (*failures + 1).min(8)
-    };
+    *failures = if was_listening { 1 } else { (*failures + 1).min(8) };
     if *failures == 1 {
         tracing::warn!(error = %chain(error), "the doorbell cannot be heard; connecting again");
     }
@@ -157,10 +153,7 @@ async fn prove(
     let word = format!("{:016x}", rand::random::<u64>());
     let ring = async {
         let heard = "select pg_notify($1, $2), $1 in (select pg_listening_channels())";
-        client
-            .query_one(heard, &[&CHANNEL, &word])
-            .await?
-            .try_get::<_, bool>(1)
+        client.query_one(heard, &[&CHANNEL, &word]).await?.try_get::<_, bool>(1)
     };
     match tokio::time::timeout(ECHO_TIMEOUT, ring).await {
         Err(_) => return Err(SessionError::Silent),
@@ -176,9 +169,7 @@ async fn prove(
         }
         Err(SessionError::Closed)
     };
-    tokio::time::timeout(ECHO_TIMEOUT, heard)
-        .await
-        .unwrap_or(Err(SessionError::Deaf))
+    tokio::time::timeout(ECHO_TIMEOUT, heard).await.unwrap_or(Err(SessionError::Deaf))
 }
 
 /// Moves bytes, and sorts what is heard: an empty payload is a writer's ring, any other our own.

@@ -11,25 +11,11 @@ use crate::domain::diff::{Kind, Kinds};
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
     #[error("watch.{watch}.table: there is no table {table}{hint}")]
-    NoTable {
-        watch: String,
-        table: String,
-        hint: String,
-    },
+    NoTable { watch: String, table: String, hint: String },
     #[error("watch.{watch}.table: {table} is {found}, expected a table")]
-    NotATable {
-        watch: String,
-        table: String,
-        found: &'static str,
-    },
+    NotATable { watch: String, table: String, found: &'static str },
     #[error("watch.{watch}.{setting}: {table} has no column \"{column}\"{hint}")]
-    NoColumn {
-        watch: String,
-        setting: &'static str,
-        table: String,
-        column: String,
-        hint: String,
-    },
+    NoColumn { watch: String, setting: &'static str, table: String, column: String, hint: String },
     #[error("watch.{watch}.key: {table} has no primary key; name the columns that identify a row")]
     NoKey { watch: String, table: String },
     #[error(
@@ -37,11 +23,7 @@ pub enum CaptureError {
     )]
     Locked { watch: String, blocker: String },
     #[error("watch.{watch}: {needed}")]
-    Privilege {
-        watch: String,
-        needed: String,
-        source: tokio_postgres::Error,
-    },
+    Privilege { watch: String, needed: String, source: tokio_postgres::Error },
     #[error("a catalog query failed")]
     Query(#[from] tokio_postgres::Error),
 }
@@ -70,10 +52,7 @@ pub struct WatchedTable {
 
 impl WatchedTable {
     pub fn kinds(&self) -> Kinds {
-        self.columns
-            .iter()
-            .map(|c| (c.name.clone(), Kind::of(&c.type_name)))
-            .collect()
+        self.columns.iter().map(|c| (c.name.clone(), Kind::of(&c.type_name))).collect()
     }
 }
 
@@ -86,22 +65,12 @@ pub async fn describe(
 ) -> Result<WatchedTable, CaptureError> {
     let (oid, table) = find_table(client, name, watch).await?;
     let columns = columns(client, oid).await?;
-    let key = if watch.key.is_empty() {
-        primary_key(client, oid).await?
-    } else {
-        watch.key.clone()
-    };
+    let key =
+        if watch.key.is_empty() { primary_key(client, oid).await? } else { watch.key.clone() };
     if key.is_empty() {
-        return Err(CaptureError::NoKey {
-            watch: name.to_owned(),
-            table,
-        });
+        return Err(CaptureError::NoKey { watch: name.to_owned(), table });
     }
-    let settings = [
-        ("key", &key),
-        ("columns", &watch.columns),
-        ("context", &watch.context),
-    ];
+    let settings = [("key", &key), ("columns", &watch.columns), ("context", &watch.context)];
     for (setting, wanted) in settings {
         for column in wanted {
             if !columns.iter().any(|c| &c.name == column) {
@@ -116,14 +85,7 @@ pub async fn describe(
         }
     }
     let captured = captured(watch, template, &key, &columns);
-    Ok(WatchedTable {
-        watch: name.to_owned(),
-        table,
-        oid,
-        key,
-        columns,
-        captured,
-    })
+    Ok(WatchedTable { watch: name.to_owned(), table, oid, key, columns, captured })
 }
 
 async fn find_table(
@@ -158,11 +120,9 @@ async fn find_table(
         _ => Some("something else"),
     };
     match not_a_table {
-        Some(found) => Err(CaptureError::NotATable {
-            watch: name.to_owned(),
-            table: row.get(1),
-            found,
-        }),
+        Some(found) => {
+            Err(CaptureError::NotATable { watch: name.to_owned(), table: row.get(1), found })
+        }
         None => Ok((row.get(0), row.get(1))),
     }
 }
@@ -173,11 +133,7 @@ async fn nearest_table(client: &Client, wanted: &str) -> Result<String, tokio_po
                   where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema|rowbell)'";
     let rows = client.query(query, &[]).await?;
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-    let wanted = if wanted.contains('.') {
-        wanted.to_owned()
-    } else {
-        format!("public.{wanted}")
-    };
+    let wanted = if wanted.contains('.') { wanted.to_owned() } else { format!("public.{wanted}") };
     Ok(nearest(&wanted, names.iter().map(String::as_str)))
 }
 
@@ -187,13 +143,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_po
                   where attrelid = $1 and attnum > 0 and not attisdropped
                   order by attnum";
     let rows = client.query(query, &[&oid]).await?;
-    Ok(rows
-        .iter()
-        .map(|r| TableColumn {
-            name: r.get(0),
-            type_name: r.get(1),
-        })
-        .collect())
+    Ok(rows.iter().map(|r| TableColumn { name: r.get(0), type_name: r.get(1) }).collect())
 }
 
 async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {
@@ -203,12 +153,7 @@ async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_pos
                    join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
                   where i.indrelid = $1 and i.indisprimary
                   order by k.position";
-    Ok(client
-        .query(query, &[&oid])
-        .await?
-        .iter()
-        .map(|row| row.get(0))
-        .collect())
+    Ok(client.query(query, &[&oid]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 fn captured(
@@ -221,12 +166,7 @@ fn captured(
     texts.extend(watch.expires_at.as_deref());
     texts.extend(template.body.iter().map(String::as_str));
     for rule in &watch.say {
-        texts.extend(
-            rule.text
-                .iter()
-                .flat_map(|text| text.each())
-                .map(|(_, text)| text),
-        );
+        texts.extend(rule.text.iter().flat_map(|text| text.each()).map(|(_, text)| text));
     }
     let words: BTreeSet<&str> = texts
         .iter()
@@ -254,7 +194,5 @@ fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
         .map(|name| (strsim::damerau_levenshtein(name, wanted), name))
         .min()
         .filter(|(distance, name)| *distance <= (name.len() / 3).max(2))
-        .map_or_else(String::new, |(_, name)| {
-            format!("; did you mean \"{name}\"?")
-        })
+        .map_or_else(String::new, |(_, name)| format!("; did you mean \"{name}\"?"))
 }

@@ -34,11 +34,7 @@ impl Limiter {
         let period = Duration::from_secs_f64((1.0 / per_second).clamp(1e-9, 1e9));
         let quota = Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN));
         let limit = RateLimiter::direct_with_clock(quota.allow_burst(burst), Ticks(clock));
-        Limiter {
-            limit,
-            burst: burst.get() as usize,
-            period,
-        }
+        Limiter { limit, burst: burst.get() as usize, period }
     }
 
     /// Takes as many permits as there are now, up to `want`.
@@ -119,20 +115,11 @@ mod tests {
     fn no_second_has_more_than_the_rate_and_its_burst_and_nothing_is_lost() {
         for rate in [1, 80, 1_000, 20_000] {
             let taken = taken(Rate::per_second(rate));
-            let most = taken
-                .windows(1_000)
-                .map(|second| second.iter().sum::<usize>())
-                .max();
+            let most = taken.windows(1_000).map(|second| second.iter().sum::<usize>()).max();
             let rate = rate as usize;
-            assert!(
-                most <= Some(rate + (rate / 10).max(1)),
-                "{rate}/s: {most:?} in one second"
-            );
+            assert!(most <= Some(rate + (rate / 10).max(1)), "{rate}/s: {most:?} in one second");
             let total: usize = taken.iter().sum();
-            assert!(
-                total >= rate * 10 - 1,
-                "{rate}/s: only {total} in ten seconds"
-            );
+            assert!(total >= rate * 10 - 1, "{rate}/s: only {total} in ten seconds");
         }
     }
 }

@@ -108,13 +108,8 @@ impl Client {
             .tcp_nodelay(true)
             .build()
             .map_err(ClientError::Http)?;
-        let mut inner = Inner {
-            http,
-            send_template: base.clone(),
-            base,
-            token,
-            auth: channel.auth,
-        };
+        let mut inner =
+            Inner { http, send_template: base.clone(), base, token, auth: channel.auth };
         inner.send_template = inner.url("sendTemplate");
         Ok(Client(Arc::new(inner)))
     }
@@ -125,14 +120,7 @@ impl Client {
             Ok(body) => body,
             Err(error) => return nothing_sent(error.to_string()),
         };
-        match self
-            .0
-            .http
-            .post(self.0.send_template.clone())
-            .body(body)
-            .send()
-            .await
-        {
+        match self.0.http.post(self.0.send_template.clone()).body(body).send().await {
             Ok(response) => self.read_answer(response).await,
             Err(error) if error.is_connect() || error.is_builder() => {
                 nothing_sent(self.describe(error))
@@ -162,9 +150,7 @@ impl Client {
         let is_success = (200..300).contains(&status);
         if let (true, Some(id)) = (is_success, json.as_ref().and_then(accepted_id)) {
             return Answer {
-                result: AttemptResult::Accepted {
-                    provider_message_id: id.to_owned(),
-                },
+                result: AttemptResult::Accepted { provider_message_id: id.to_owned() },
                 http_status: Some(status),
                 error_code: None,
                 error_text: None,
@@ -175,14 +161,8 @@ impl Client {
             .as_ref()
             .and_then(error_text)
             .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned());
-        let error_code = json
-            .as_ref()
-            .and_then(find_code)
-            .or_else(|| code_in_text(&text));
-        let queued = is_success
-            && json
-                .as_ref()
-                .is_some_and(|json| json.get("jobId").is_some());
+        let error_code = json.as_ref().and_then(find_code).or_else(|| code_in_text(&text));
+        let queued = is_success && json.as_ref().is_some_and(|json| json.get("jobId").is_some());
         // A gateway that gave up on its backend, a queue, a success that cannot be read: who knows.
         let is_unknown = matches!(status, 502 | 504) || queued || (is_success && json.is_none());
         let result = if is_unknown {
@@ -204,8 +184,7 @@ impl Client {
 
     /// What the provider knows about a message: the answer of `hookInfo` as it came.
     pub async fn hook_info(&self, provider_message_id: &str) -> Result<Value, AskError> {
-        self.get("hookInfo", &[("messageId", provider_message_id)])
-            .await
+        self.get("hookInfo", &[("messageId", provider_message_id)]).await
     }
 
     /// The templates of the channel, as they came.
@@ -223,26 +202,20 @@ impl Client {
                 .filter(|url| !url.is_empty())
                 .map(str::to_owned)
                 .collect(),
-            Some(Value::Array(urls)) => urls
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
+            Some(Value::Array(urls)) => {
+                urls.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            }
             _ => Vec::new(),
         })
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, AskError> {
         let request = self.0.http.get(self.0.url(path)).query(query);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| AskError::Unreachable(self.describe(error)))?;
+        let response =
+            request.send().await.map_err(|error| AskError::Unreachable(self.describe(error)))?;
         let status = response.status().as_u16();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| AskError::Unreachable(self.describe(error)))?;
+        let body =
+            response.bytes().await.map_err(|error| AskError::Unreachable(self.describe(error)))?;
         if !(200..300).contains(&status) {
             let text = self.blank(&String::from_utf8_lossy(&body[..body.len().min(500)]));
             return Err(AskError::Refused { status, text });
@@ -277,8 +250,7 @@ impl Inner {
             segments.pop_if_empty().push(path);
         }
         if self.auth == AuthPlace::Query {
-            url.query_pairs_mut()
-                .append_pair("token", self.token.expose_secret());
+            url.query_pairs_mut().append_pair("token", self.token.expose_secret());
         }
         url
     }
@@ -287,14 +259,8 @@ impl Inner {
 fn base_url(channel: &Channel) -> Result<Url, ClientError> {
     let bad = || ClientError::BaseUrl(channel.base_url.clone());
     let mut url = Url::parse(channel.base_url.trim_end_matches('/')).map_err(|_| bad())?;
-    let id = channel
-        .channel_id
-        .strip_prefix("instance")
-        .unwrap_or(&channel.channel_id);
-    url.path_segments_mut()
-        .map_err(|()| bad())?
-        .pop_if_empty()
-        .push(id);
+    let id = channel.channel_id.strip_prefix("instance").unwrap_or(&channel.channel_id);
+    url.path_segments_mut().map_err(|()| bad())?.pop_if_empty().push(id);
     Ok(url)
 }
 
@@ -306,23 +272,14 @@ fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
 }
 
 fn wire(message: &TemplateMessage) -> SendTemplate<'_> {
-    let parameters = message
-        .parameters
-        .iter()
-        .map(|text| Parameter { kind: "text", text })
-        .collect();
+    let parameters =
+        message.parameters.iter().map(|text| Parameter { kind: "text", text }).collect();
     SendTemplate {
         phone: &message.phone,
         template: &message.template,
         namespace: &message.namespace,
-        language: Language {
-            policy: "deterministic",
-            code: &message.language,
-        },
-        params: [Component {
-            kind: "body",
-            parameters,
-        }],
+        language: Language { policy: "deterministic", code: &message.language },
+        params: [Component { kind: "body", parameters }],
     }
 }
 
@@ -330,9 +287,7 @@ fn accepted_id(json: &Value) -> Option<&str> {
     if json.get("sent") != Some(&Value::Bool(true)) {
         return None;
     }
-    json.get("id")
-        .and_then(Value::as_str)
-        .filter(|id| !id.is_empty())
+    json.get("id").and_then(Value::as_str).filter(|id| !id.is_empty())
 }
 
 /// The words of an error, wherever the answer has them.
@@ -359,12 +314,7 @@ fn find_code(json: &Value) -> Option<i32> {
     match json {
         Value::Object(fields) => ["code", "error_code"]
             .iter()
-            .find_map(|key| {
-                fields
-                    .get(*key)?
-                    .as_i64()
-                    .and_then(|code| i32::try_from(code).ok())
-            })
+            .find_map(|key| fields.get(*key)?.as_i64().and_then(|code| i32::try_from(code).ok()))
             .or_else(|| fields.values().find_map(find_code)),
         Value::Array(items) => items.iter().find_map(find_code),
         _ => None,
@@ -372,13 +322,7 @@ fn find_code(json: &Value) -> Option<i32> {
 }
 
 fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    value
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
+    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Runs of seven digits and more keep their last two.
@@ -455,10 +399,7 @@ mod tests {
 
     #[test]
     fn phones_are_blanked() {
-        assert_eq!(
-            blank_phones("to 12020721369@c.us, code 131026"),
-            "to …69@c.us, code 131026"
-        );
+        assert_eq!(blank_phones("to 12020721369@c.us, code 131026"), "to …69@c.us, code 131026");
         assert_eq!(blank_phones("1234567"), "…67");
     }
 }

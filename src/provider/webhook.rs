@@ -46,11 +46,7 @@ pub struct InboundMessage {
 
 impl std::fmt::Debug for InboundMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "InboundMessage({}, from us: {})",
-            self.id, self.is_from_us
-        )
+        write!(f, "InboundMessage({}, from us: {})", self.id, self.is_from_us)
     }
 }
 
@@ -60,27 +56,17 @@ pub fn parse(body: &[u8]) -> Result<Delivered, ParseError> {
     let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
         return Err(ParseError::NotJson);
     };
-    let mut delivered = Delivered {
-        instance_id: text(body.get("instanceId")),
-        ..Delivered::default()
-    };
+    let mut delivered =
+        Delivered { instance_id: text(body.get("instanceId")), ..Delivered::default() };
     for key in ["ack", "hooks"] {
-        delivered
-            .receipts
-            .extend(items(body.get(key)).filter_map(receipt));
+        delivered.receipts.extend(items(body.get(key)).filter_map(receipt));
     }
-    delivered
-        .messages
-        .extend(items(body.get("messages")).filter_map(message));
+    delivered.messages.extend(items(body.get("messages")).filter_map(message));
     for change in items(body.get("entry")).flat_map(|entry| items(entry.get("changes"))) {
         let value = change.get("value");
         let of = |key| items(value.and_then(|value| value.get(key)));
-        delivered
-            .receipts
-            .extend(of("statuses").filter_map(receipt));
-        delivered
-            .messages
-            .extend(of("messages").filter_map(meta_message));
+        delivered.receipts.extend(of("statuses").filter_map(receipt));
+        delivered.messages.extend(of("messages").filter_map(meta_message));
     }
     delivered.receipts.truncate(MAX_ITEMS);
     delivered.messages.truncate(MAX_ITEMS);
@@ -126,18 +112,14 @@ fn receipt(item: &Value) -> Option<Receipt> {
         provider_message_id,
         status,
         error_code: error_code.filter(|_| failed),
-        error_text: error_text
-            .filter(|_| failed)
-            .map(|text| bounded(&text, 500)),
+        error_text: error_text.filter(|_| failed).map(|text| bounded(&text, 500)),
         occurred_at: moment(item.get("timestamp")),
         raw: bounded(&item.to_string(), MAX_RAW),
     })
 }
 
 fn message(item: &Value) -> Option<InboundMessage> {
-    let chat = text(item.get("chatId"))
-        .or_else(|| text(item.get("author")))
-        .unwrap_or_default();
+    let chat = text(item.get("chatId")).or_else(|| text(item.get("author"))).unwrap_or_default();
     let from_me = item.get("fromMe");
     let interactive = item.get("interactive").and_then(|i| i.get("button_reply"));
     Some(InboundMessage {
@@ -184,11 +166,7 @@ mod tests {
 
     fn statuses(body: &str) -> Vec<(String, ReceiptStatus)> {
         let delivered = parse(body.as_bytes()).unwrap();
-        delivered
-            .receipts
-            .into_iter()
-            .map(|r| (r.provider_message_id, r.status))
-            .collect()
+        delivered.receipts.into_iter().map(|r| (r.provider_message_id, r.status)).collect()
     }
 
     #[test]
@@ -210,11 +188,7 @@ mod tests {
             "hooks":[{"id":"a","status":"undelivered","error":"User's number is part of an experiment"}],
             "calls":[{"what":"ever"}]}"#;
         let delivered = parse(body.as_bytes()).unwrap();
-        let said: Vec<_> = delivered
-            .receipts
-            .iter()
-            .map(|r| (r.status, r.error_code))
-            .collect();
+        let said: Vec<_> = delivered.receipts.iter().map(|r| (r.status, r.error_code)).collect();
         assert_eq!(
             said,
             [
@@ -239,11 +213,7 @@ mod tests {
     fn absurd_times_are_unknown_times() {
         for time in ["\"soon\"", "12", "-5", "99999999999999999", "null"] {
             let body = format!(r#"{{"ack":[{{"id":"a","status":"sent","timestamp":{time}}}]}}"#);
-            assert_eq!(
-                parse(body.as_bytes()).unwrap().receipts[0].occurred_at,
-                None,
-                "{time}"
-            );
+            assert_eq!(parse(body.as_bytes()).unwrap().receipts[0].occurred_at, None, "{time}");
         }
     }
 
