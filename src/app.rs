@@ -1,1 +1,265 @@
-//! Builds everything from the configuration, spawns the stages, shuts down in order.
+//! Builds everything from the configuration, spawns the stages, and shuts them down in order.
+//!
+//! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
+//! sweep, receive), then deliver, which finishes the requests in flight and gives back what was not
+//! posted, then settle, which writes their answers.
+
+pub mod check;
+pub mod preview;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{Config, load};
+use crate::pipeline::claim::Claim;
+use crate::pipeline::compose::Compose;
+use crate::pipeline::deliver::Deliver;
+use crate::pipeline::lane::{Lane, Outgoing};
+use crate::pipeline::receive::Receive;
+use crate::pipeline::settle::{Settle, Settled};
+use crate::pipeline::site::Site;
+use crate::pipeline::sweep::Sweep;
+use crate::postgres::listener::Bell;
+use crate::postgres::{migrate, pool};
+use crate::provider::limiter::Limiter;
+use crate::provider::onemsg;
+
+/// Messages that one lane may have leased at once, for each request in flight: enough that the
+/// next batch is ready when this one is out.
+const SLOTS_PER_REQUEST: usize = 16;
+
+/// Why the daemon cannot start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("could not prepare the database connections")]
+    Pool(#[from] pool::DatabaseError),
+    #[error("the schema is not ready")]
+    Schema(#[from] migrate::MigrateError),
+    #[error("could not read the secret of channel.{channel}.token_file")]
+    Token {
+        channel: String,
+        source: load::SecretError,
+    },
+    #[error("could not read webhook.secret_file")]
+    WebhookSecret(#[source] load::SecretError),
+    #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
+    WebhookWithoutSecret,
+    #[error("could not listen on webhook.listen = \"{address}\"")]
+    WebhookListen {
+        address: String,
+        source: std::io::Error,
+    },
+    #[error("could not prepare channel.{channel}")]
+    Channel {
+        channel: String,
+        source: onemsg::ClientError,
+    },
+    #[error("a stage ended unexpectedly")]
+    Stage(#[source] tokio::task::JoinError),
+}
+
+impl AppError {
+    /// Whether a restart cannot help, because a setting is wrong.
+    pub fn is_configuration(&self) -> bool {
+        matches!(
+            self,
+            AppError::Token { .. }
+                | AppError::WebhookSecret(_)
+                | AppError::WebhookWithoutSecret
+                | AppError::Channel { .. }
+        )
+    }
+}
+
+/// A daemon that is ready to run.
+pub struct App {
+    site: Arc<Site>,
+    bell: Bell,
+    delivers: Vec<Deliver>,
+    settle: Settle,
+    webhook: Option<(Receive, TcpListener)>,
+}
+
+impl App {
+    /// Connects, checks the schema, reads the secrets, binds the webhook. Sends nothing yet.
+    pub async fn build(config: Config, clock: Clock) -> Result<App, AppError> {
+        let config = Arc::new(config);
+        let pool = pool::connect(&config.database)?;
+        let client = pool::get(&pool).await?;
+        migrate::check_version(&client).await?;
+        drop(client);
+
+        let (settle_tx, settle_rx) = mpsc::unbounded_channel();
+        let (lanes, inboxes) = lanes(&config, &clock);
+        let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
+        let bell = Bell::connect(&config.database, &config.doorbell);
+        let site = Arc::new(Site::new(pool, clock, config.clone(), lanes));
+        let settle = Settle::new(site.clone(), settle_rx);
+        let webhook = webhook(&site).await?;
+        Ok(App {
+            site,
+            bell,
+            delivers,
+            settle,
+            webhook,
+        })
+    }
+
+    /// Runs until `stop`, then finishes what is in flight. `ready` is called once the stages run
+    /// and the doorbell listens.
+    pub async fn run(
+        self,
+        stop: CancellationToken,
+        ready: impl FnOnce() + Send + 'static,
+    ) -> Result<(), AppError> {
+        let intake = stop.child_token();
+        let deliver_stop = CancellationToken::new();
+        let give_up = CancellationToken::new();
+        let timeout = self.site.config.delivery.shutdown_timeout;
+
+        let mut listening = self.bell.listening();
+        let mut takers = JoinSet::new();
+        takers.spawn(Claim::new(self.site.clone()).run(self.bell, intake.clone()));
+        for lane in self.site.lanes.values() {
+            let compose = Compose::new(self.site.clone(), lane.clone());
+            takers.spawn(compose.run(intake.clone()));
+        }
+        takers.spawn(Sweep::new(self.site.clone()).run(intake.clone()));
+        if let Some((receive, listener)) = self.webhook {
+            takers.spawn(receive.run(listener, intake.clone()));
+        }
+        let mut senders = JoinSet::new();
+        for deliver in self.delivers {
+            senders.spawn(deliver.run(deliver_stop.clone()));
+        }
+        let mut writers = JoinSet::new();
+        writers.spawn(self.settle.run(give_up.clone()));
+
+        tokio::select! {
+            () = listening.wait() => ready(),
+            () = stop.cancelled() => {}
+        }
+        let ended = first_end(&mut takers, &mut senders, &mut writers, &stop).await;
+        intake.cancel();
+        let last_call = tokio::time::sleep(timeout);
+        let in_order = async {
+            let taken = join_all(&mut takers).await;
+            deliver_stop.cancel();
+            let sent = join_all(&mut senders).await;
+            let written = join_all(&mut writers).await;
+            taken.and(sent).and(written)
+        };
+        tokio::pin!(in_order);
+        let finished = tokio::select! {
+            finished = &mut in_order => finished,
+            () = last_call => {
+                tracing::warn!("shutdown took longer than delivery.shutdown_timeout; leases will tell of the rest");
+                give_up.cancel();
+                Ok(())
+            }
+        };
+        ended.and(finished)
+    }
+}
+
+type Inboxes = BTreeMap<String, mpsc::UnboundedReceiver<Outgoing>>;
+
+fn lanes(config: &Config, clock: &Clock) -> (BTreeMap<String, Arc<Lane>>, Inboxes) {
+    let mut lanes = BTreeMap::new();
+    let mut inboxes = BTreeMap::new();
+    for (name, channel) in &config.channel {
+        let limiter = Limiter::new(channel.rate, clock.clone());
+        let slots = channel.concurrency.saturating_mul(SLOTS_PER_REQUEST);
+        let (lane, inbox) = Lane::new(name, limiter, slots, clock.clone());
+        lanes.insert(name.clone(), Arc::new(lane));
+        inboxes.insert(name.clone(), inbox);
+    }
+    (lanes, inboxes)
+}
+
+fn delivers(
+    config: &Config,
+    clock: &Clock,
+    lanes: &BTreeMap<String, Arc<Lane>>,
+    mut inboxes: Inboxes,
+    settle: &mpsc::UnboundedSender<Settled>,
+) -> Result<Vec<Deliver>, AppError> {
+    let mut delivers = Vec::new();
+    for (name, channel) in &config.channel {
+        let (Some(lane), Some(inbox)) = (lanes.get(name), inboxes.remove(name)) else {
+            continue;
+        };
+        let token = load::secret(&channel.token_file).map_err(|source| AppError::Token {
+            channel: name.clone(),
+            source,
+        })?;
+        let client = onemsg::Client::new(channel, token).map_err(|source| AppError::Channel {
+            channel: name.clone(),
+            source,
+        })?;
+        delivers.push(Deliver {
+            lane: lane.clone(),
+            inbox,
+            client,
+            clock: clock.clone(),
+            concurrency: channel.concurrency,
+            timeout: channel.timeout + channel.connect_timeout,
+            settle: settle.clone(),
+        });
+    }
+    Ok(delivers)
+}
+
+async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, AppError> {
+    use secrecy::ExposeSecret as _;
+    let settings = &site.config.webhook;
+    if settings.listen.is_empty() {
+        return Ok(None);
+    }
+    let file = settings
+        .secret_file
+        .as_ref()
+        .ok_or(AppError::WebhookWithoutSecret)?;
+    let secret = load::secret(file).map_err(AppError::WebhookSecret)?;
+    let listener = TcpListener::bind(&settings.listen)
+        .await
+        .map_err(|source| AppError::WebhookListen {
+            address: settings.listen.clone(),
+            source,
+        })?;
+    let receive = Receive {
+        site: site.clone(),
+        secret: secret.expose_secret().to_owned(),
+    };
+    Ok(Some((receive, listener)))
+}
+
+/// Waits for the wish to stop, or for the first stage that ends by itself: that is a defect, and
+/// the daemon ends rather than limp.
+async fn first_end(
+    takers: &mut JoinSet<()>,
+    senders: &mut JoinSet<()>,
+    writers: &mut JoinSet<()>,
+    stop: &CancellationToken,
+) -> Result<(), AppError> {
+    let ended = tokio::select! {
+        () = stop.cancelled() => None,
+        ended = takers.join_next() => ended,
+        ended = senders.join_next(), if !senders.is_empty() => ended,
+        ended = writers.join_next() => ended,
+    };
+    ended.unwrap_or(Ok(())).map_err(AppError::Stage)
+}
+
+async fn join_all(stages: &mut JoinSet<()>) -> Result<(), AppError> {
+    while let Some(ended) = stages.join_next().await {
+        ended.map_err(AppError::Stage)?;
+    }
+    Ok(())
+}

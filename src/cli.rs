@@ -1,1 +1,168 @@
-//! The commands.
+//! The commands: what can be said to rowbell, and with which exit code it answers.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::config::load::{self, LoadError};
+use crate::postgres::pool::{self, Client, DatabaseError};
+
+pub mod check;
+pub mod migrate;
+pub mod preview;
+pub mod run;
+pub mod watch;
+
+/// Customers hear of it when a row changes.
+///
+/// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 69 the database cannot be used; 78 the
+/// configuration is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "rowbell", version, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration.
+    #[arg(long, global = true, env = "ROWBELL_CONFIG", value_name = "FILE", default_value = load::DEFAULT_PATH)]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Run,
+    /// Read the whole configuration and say what is wrong with it; changes nothing.
+    Check(check::CheckArgs),
+    /// Bring the schema of rowbell up to date.
+    Migrate(migrate::MigrateArgs),
+    /// Install the triggers that the configuration asks for.
+    Watch(watch::WatchArgs),
+    /// Remove the triggers of watches.
+    Unwatch(watch::WatchArgs),
+    /// Show what a row, or an invented change to it, would send; changes nothing.
+    Preview(preview::PreviewArgs),
+    /// Show settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print completions for a shell.
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page.
+    Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Every setting with its meaning and default.
+    Default,
+    /// The settings in force.
+    Show,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    App(#[from] crate::app::AppError),
+    /// What is wrong was said already.
+    #[error("")]
+    Said,
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl CliError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            CliError::Config(_) => 78,
+            CliError::App(crate::app::AppError::Pool(_)) | CliError::Database(_) => 69,
+            CliError::App(error) if error.is_configuration() => 78,
+            CliError::Said | CliError::App(_) | CliError::Other(_) => 1,
+        }
+    }
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("rowbell: could not start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = error.exit_code();
+            if !matches!(error, CliError::Said) {
+                eprintln!("rowbell: {:#}", anyhow::Error::from(error));
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), CliError> {
+    let config = || load::load(&cli.config);
+    match cli.command {
+        Command::Run => run::run(config()?).await,
+        Command::Check(args) => check::run(&args, config()?).await,
+        Command::Migrate(args) => migrate::run(&args, config).await,
+        Command::Watch(args) => watch::watch(&args, &config()?).await,
+        Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
+        Command::Preview(args) => preview::run(&args, &config()?).await,
+        Command::Config(ConfigCommand::Default) => {
+            print!("{}", load::DEFAULT);
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Show) => {
+            print!("{}", load::show(&cli.config)?);
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "rowbell",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+        Command::Man => {
+            let page = clap_mangen::Man::new(Cli::command());
+            page.render(&mut std::io::stdout())
+                .map_err(anyhow::Error::from)?;
+            Ok(())
+        }
+    }
+}
+
+/// A connection for a command, with the schema checked.
+async fn connect(config: &Config) -> Result<Client, CliError> {
+    let pool = pool::connect(&config.database)?;
+    let client = pool::get(&pool).await?;
+    crate::postgres::migrate::check_version(&client)
+        .await
+        .map_err(anyhow::Error::from)?;
+    Ok(client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -11,6 +11,7 @@ use crate::domain::change::Operation;
 use crate::domain::summary::SayRule;
 use crate::domain::text::LocalText;
 
+pub mod check;
 pub mod load;
 pub mod units;
 

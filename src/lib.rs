@@ -17,6 +17,8 @@ pub mod domain {
     pub mod row;
     pub mod summary;
     pub mod text;
+    pub mod verdict;
+    pub mod words;
 }
 pub mod clock;
 pub mod config;
@@ -28,6 +30,9 @@ pub mod postgres {
     pub mod migrate;
     pub mod pool;
     pub mod queries;
+    pub mod rows;
+    pub mod session;
+    pub mod table;
 }
 
 /// Everything that knows a wire format.
@@ -43,8 +48,12 @@ pub mod pipeline {
     pub mod claim;
     pub mod compose;
     pub mod deliver;
+    pub mod gates;
+    pub mod lane;
     pub mod receive;
     pub mod settle;
+    pub mod site;
+    pub mod stage;
     pub mod sweep;
 }
 
@@ -88,7 +97,9 @@ pub mod sandbox {
     pub use world::Counts;
 }
 /// A throwaway PostgreSQL, the sandbox, and a back office at work.
-pub mod demo {}
+pub mod demo {
+    pub mod cluster;
+}
 /// Measurements of the whole job.
 pub mod bench {}
 pub mod cli;

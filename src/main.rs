@@ -1,1 +1,7 @@
-fn main() {}
+//! The program. What it can do stands in `cli.rs`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rowbell::cli::main()
+}

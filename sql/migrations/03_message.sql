@@ -64,7 +64,7 @@ create table rowbell.message (
     recipient_locale     text,
     recipient_time_zone  text,
     summary              text,
-    parameters           text[],
+    parameters           jsonb,
 
     -- When and how often.
     due_at               timestamptz,
@@ -124,7 +124,7 @@ comment on column rowbell.message.recipient_phone is 'Phone of the recipient: in
 comment on column rowbell.message.recipient_locale is 'Locale in which dates and numbers were written, such as es-MX.';
 comment on column rowbell.message.recipient_time_zone is 'Time zone in which times were written, such as America/Mexico_City.';
 comment on column rowbell.message.summary is 'What changed, in words.';
-comment on column rowbell.message.parameters is 'The body variables of the template, in order.';
+comment on column rowbell.message.parameters is 'The body variables of the template, in order: a JSON array of texts.';
 comment on column rowbell.message.due_at is 'When it may leave; null once it is leaving or has left.';
 comment on column rowbell.message.attempt_count is 'How many attempts were begun.';
 comment on column rowbell.message.provider_message_id is 'Id that the provider gave; receipts are joined by it.';
@@ -137,23 +137,33 @@ comment on column rowbell.message.updated_at is 'When this row was last written.
 comment on column rowbell.message.updated_by is 'Name of the query that last wrote it.';
 
 
--- The hot side of a message that still has to leave: small, and deleted when the message has left.
--- A row is leased exactly while its message is sending.
+create type rowbell.queue_state as enum (
+    'open',         -- may leave at due_at; later changes of the entity still fold into it
+    'held',         -- waits for a person; later changes still fold into it
+    'leased',       -- being sent by leased_by until lease_expires_at
+    'unconfirmed'   -- waits for evidence until due_at, then the policy of the watch decides
+);
+comment on type rowbell.queue_state is 'What a queue row waits for.';
+
+-- The hot side of a message that still has to leave, or whose leaving is in doubt: small, and
+-- deleted when the matter is settled. A row is leased exactly while its message is sending.
 create table rowbell.queue (
     message_id        bigint primary key,
     channel           text not null,
     watch             text not null,
     entity_key        text not null,
 
+    state             rowbell.queue_state not null,
     due_at            timestamptz not null,
-    is_held           boolean not null default false,
 
     -- Who may send it now, and until when. Both are null unless the message is sending.
     leased_by         text,
     lease_expires_at  timestamptz,
 
-    constraint lease_iff_sending check ((leased_by is null) = (lease_expires_at is null)),
-    constraint held_is_not_leased check (not (is_held and leased_by is not null))
+    constraint lease_iff_sending check (
+        (state = 'leased') = (leased_by is not null)
+        and (leased_by is null) = (lease_expires_at is null)
+    )
 )
 with (
     fillfactor = 80,
@@ -167,20 +177,22 @@ with (
 );
 
 -- At most one message of an entity is open (waiting, scheduled or held): later changes fold into it.
-create unique index one_open_message_per_entity on rowbell.queue (watch, entity_key) where leased_by is null;
+create unique index one_open_message_per_entity on rowbell.queue (watch, entity_key) where state in ('open', 'held');
 
--- What compose asks: which messages are due?
-create index queue_due_idx on rowbell.queue (due_at, message_id) where leased_by is null and not is_held;
+-- What compose asks: which messages of this channel are due? The key of the scan carries a lower
+-- bound, so that entries of rows already gone are not walked again and again.
+create index queue_due_idx on rowbell.queue (channel, due_at, message_id) where state = 'open';
 
--- What sweep asks: which leases ran out?
-create index queue_lease_idx on rowbell.queue (lease_expires_at) where leased_by is not null;
+-- What sweep asks: which leases ran out, and which doubts are old enough to decide?
+create index queue_lease_idx on rowbell.queue (lease_expires_at) where state = 'leased';
+create index queue_unconfirmed_idx on rowbell.queue (due_at) where state = 'unconfirmed';
 
-comment on table  rowbell.queue is 'Messages that still have to leave. A row is deleted when its message has left or is skipped.';
+comment on table  rowbell.queue is 'Messages that still have to leave, or whose leaving is in doubt. A row is deleted when its message has left or ended.';
 comment on column rowbell.queue.message_id is 'The message.';
 comment on column rowbell.queue.channel is 'The channel that will send it.';
 comment on column rowbell.queue.watch is 'Watch of the message, for the rule of one open message per entity.';
 comment on column rowbell.queue.entity_key is 'Entity of the message, for the same rule.';
-comment on column rowbell.queue.due_at is 'When it may leave.';
-comment on column rowbell.queue.is_held is 'True while it waits for a person.';
+comment on column rowbell.queue.state is 'open, held, leased or unconfirmed.';
+comment on column rowbell.queue.due_at is 'When it may leave; for unconfirmed, when the policy of the watch decides.';
 comment on column rowbell.queue.leased_by is 'The daemon instance that is sending it.';
 comment on column rowbell.queue.lease_expires_at is 'When that right ends. A lease that ran out leaves the message unconfirmed.';

@@ -1,1 +1,468 @@
-//! Stage.
+//! claim: committed changes become messages, one per entity.
+//!
+//! Takes changes in order of capture and deletes them; folds those of one entity into its open
+//! message, or opens one. A message whose quiet period is over already, and for which there is a
+//! permit, gets its words and its lease in the same transaction and leaves at once; the others wait
+//! in the queue. One transaction, a few statements whatever the number of changes.
+//!
+//! If the process dies before the commit, nothing has happened and the changes are claimed again.
+//! If it dies after it, see compose. Not promised: that changes of different transactions are claimed
+//! in the order of their commits; for one row they are, because its row lock put them in order.
+//!
+//! The bound. Deleted changes leave entries in the index that an old snapshot of somebody else can
+//! keep alive for hours, so a claim must not scan from the beginning. It scans above a bound, and
+//! the bound may only pass ids that can no longer appear. A trigger takes its change id after its
+//! transaction id, so every id given out before a claim began belongs to a transaction older than
+//! the claim's own. Once all transactions older than that have ended, and one more scan took
+//! whatever they left, the bound moves up. A scan from the beginning, now and then, proves it right.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::compose::{decide, is_fault_of_the_watch, lease, outgoing};
+use super::gates::{Candidate, Decision};
+use super::site::Site;
+use super::stage::{Patience, Progress, StageError, chain, rest};
+use crate::config;
+use crate::domain::change::{Change, NetChange, Operation, Rename, fold};
+use crate::domain::message::{Failure, Skip, State};
+use crate::postgres::listener::Bell;
+use crate::postgres::queries::{self, ClaimBound, FoldedIn, Haul, NewMessage, OpenMessage, Taken};
+
+/// How often the claim scans from the beginning.
+const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
+
+/// How long words are left to compose after a row of a watch could not be read here.
+const CAREFUL_FOR: Duration = Duration::from_secs(60);
+
+/// Claims changes.
+pub struct Claim {
+    site: Arc<Site>,
+    bound: Bound,
+    /// Watches whose rows compose reads one by one, and until when.
+    careful: HashMap<String, Timestamp>,
+}
+
+/// The lower bound of the scan, and the next one with the transaction it waits for.
+#[derive(Debug, Default)]
+struct Bound {
+    above: i64,
+    next: Option<(i64, i64)>,
+    full_scan_at: Option<Timestamp>,
+}
+
+impl Bound {
+    /// Starts over now and then.
+    fn begin(&mut self, now: Timestamp) {
+        if self.full_scan_at.is_none_or(|at| at <= now) {
+            *self = Bound {
+                full_scan_at: Some(now + FULL_SCAN_EVERY),
+                ..Bound::default()
+            };
+        }
+    }
+
+    /// After a scan that took `haul` of at most `limit` changes.
+    fn scanned(&mut self, bound: ClaimBound, haul: &Haul, limit: usize) {
+        let reached = if haul.changes.len() < limit {
+            bound.given_out
+        } else {
+            haul.last_change_id
+        };
+        match self.next {
+            Some((next, claimed_by)) if bound.oldest_running > claimed_by && reached >= next => {
+                self.above = next;
+                self.next = Some((reached, haul.claimed_by));
+            }
+            None => self.next = Some((reached, haul.claimed_by)),
+            Some(_) => {}
+        }
+    }
+}
+
+/// What one claim leaves to do after its commit.
+#[derive(Default)]
+struct Claimed {
+    messages: Vec<NewMessage>,
+    folded: Vec<FoldedIn>,
+    admitted: BTreeMap<String, usize>,
+}
+
+impl Claim {
+    pub fn new(site: Arc<Site>) -> Claim {
+        Claim {
+            site,
+            bound: Bound::default(),
+            careful: HashMap::new(),
+        }
+    }
+
+    /// Claims until told to stop, resting as the doorbell says.
+    pub async fn run(mut self, mut bell: Bell, stop: CancellationToken) {
+        let mut patience = Patience::new("claim");
+        while !stop.is_cancelled() {
+            match self.step().await {
+                Ok(Progress::Worked) => {
+                    patience.succeeded();
+                    bell.worked();
+                }
+                Ok(Progress::Idle) => {
+                    patience.succeeded();
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        _ = bell.idle() => {}
+                    }
+                }
+                Err(error) => rest(&stop, patience.failed(&error)).await,
+            }
+        }
+        bell.awake().await;
+    }
+
+    /// Claims one batch of changes.
+    pub async fn step(&mut self) -> Result<Progress, StageError> {
+        let now = self.site.clock.now();
+        self.bound.begin(now);
+        let mut client = self.site.pool.get().await?;
+        if !queries::claim_any(&client, self.bound.above, &self.site.watch_names()).await? {
+            return Ok(Progress::Idle);
+        }
+        let tx = client.transaction().await?;
+        let mut claimed = Claimed::default();
+        let done = self.batch(tx, now, &mut claimed).await;
+        for (channel, unused) in &claimed.admitted {
+            if let Some(lane) = self.site.lanes.get(channel) {
+                lane.release(*unused);
+            }
+        }
+        match done {
+            Err(StageError::Read { watch, source }) => {
+                self.read_failed(watch, source, now)?;
+                Ok(Progress::Worked)
+            }
+            done => done,
+        }
+    }
+
+    async fn batch(
+        &mut self,
+        tx: Transaction<'_>,
+        now: Timestamp,
+        claimed: &mut Claimed,
+    ) -> Result<Progress, StageError> {
+        let limit = self.site.config.delivery.batch;
+        let bound = queries::claim_bound(&tx).await?;
+        if !bound.is_mine {
+            return Ok(Progress::Idle);
+        }
+        let watches = self.site.watch_names();
+        let haul = queries::claim_take(&tx, self.bound.above, &watches, limit).await?;
+        if haul.changes.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        self.plan(&tx, &haul, now, claimed).await?;
+        if !claimed.folded.is_empty() {
+            queries::claim_fold(&tx, &claimed.folded, now).await?;
+        }
+        let lease = lease(&self.site, now);
+        let ids = queries::claim_write(&tx, &claimed.messages, lease).await?;
+        tx.commit().await?;
+        self.bound.scanned(bound, &haul, limit);
+        self.send_off(claimed, &ids, lease.expires_at);
+        Ok(Progress::Worked)
+    }
+
+    /// Decides what becomes of the changes: folded into open messages, or new ones.
+    async fn plan(
+        &mut self,
+        tx: &Transaction<'_>,
+        haul: &Haul,
+        now: Timestamp,
+        claimed: &mut Claimed,
+    ) -> Result<(), StageError> {
+        let mut changes = Vec::with_capacity(haul.changes.len());
+        for taken in &haul.changes {
+            match taken {
+                Taken::Whole(change) => changes.push(change.clone()),
+                unreadable => claimed.messages.extend(self.unreadable(unreadable)),
+            }
+        }
+        let keys = self.key_columns(&changes).await?;
+        let folded = fold(changes, &|watch| keys.get(watch).map(Vec::as_slice));
+        for Rename { watch, from, to } in &folded.renames {
+            queries::claim_rename(tx, watch, from, to, now).await?;
+        }
+        for (net, reason) in folded.muted {
+            claimed.messages.extend(self.muted(net, reason));
+        }
+        let fresh = self.fold_into_open(tx, folded.nets, claimed).await?;
+        self.open(tx, fresh, now, claimed).await
+    }
+
+    /// The key columns of each watch in the batch: they tell when a row was given another key. A
+    /// watch that cannot be used has none, and its renames show up as a delete and an insert.
+    async fn key_columns(
+        &self,
+        changes: &[Change],
+    ) -> Result<HashMap<String, Vec<String>>, StageError> {
+        let names: HashSet<&str> = changes.iter().map(|change| change.watch.as_str()).collect();
+        let mut keys = HashMap::new();
+        for name in names {
+            if let Ok(watching) = self.site.watching(name).await? {
+                keys.insert(name.to_owned(), watching.table.key.clone());
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Folds what belongs to open messages; returns the rest.
+    async fn fold_into_open(
+        &self,
+        tx: &Transaction<'_>,
+        nets: Vec<NetChange>,
+        claimed: &mut Claimed,
+    ) -> Result<Vec<NetChange>, StageError> {
+        let watches: Vec<&str> = nets.iter().map(|net| net.watch.as_str()).collect();
+        let keys: Vec<&str> = nets.iter().map(|net| net.entity_key.as_str()).collect();
+        let open = queries::claim_open(tx, &watches, &keys).await?;
+        let mut open: HashMap<(String, String), OpenMessage> = open
+            .into_iter()
+            .map(|m| ((m.watch.clone(), m.entity_key.clone()), m))
+            .collect();
+        let mut fresh = Vec::with_capacity(nets.len());
+        for net in nets {
+            match open.remove(&(net.watch.clone(), net.entity_key.clone())) {
+                Some(message) => claimed.folded.extend(self.folded_in(message, net)),
+                None => fresh.push(net),
+            }
+        }
+        Ok(fresh)
+    }
+
+    fn folded_in(&self, message: OpenMessage, net: NetChange) -> Option<FoldedIn> {
+        let watch = self.site.config.watch.get(&net.watch)?;
+        let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at);
+        let operation = match (&message.old_row, &net.new_row) {
+            (None, _) => Operation::Insert,
+            (Some(_), None) => Operation::Delete,
+            (Some(_), Some(_)) => Operation::Update,
+        };
+        Some(FoldedIn {
+            message_id: message.message_id,
+            operation,
+            new_row: net.new_row,
+            change_count: net.change_count,
+            last_changed_at: net.last_changed_at,
+            due_at: due_at.max(message.due_at),
+        })
+    }
+
+    /// Opens messages for entities that have none: those that may leave now with their words.
+    async fn open(
+        &mut self,
+        tx: &Transaction<'_>,
+        nets: Vec<NetChange>,
+        now: Timestamp,
+        claimed: &mut Claimed,
+    ) -> Result<(), StageError> {
+        let mut by_watch: BTreeMap<String, Vec<NetChange>> = BTreeMap::new();
+        for net in nets {
+            by_watch.entry(net.watch.clone()).or_default().push(net);
+        }
+        for (name, nets) in by_watch {
+            let Some(watch) = self.site.config.watch.get(&name).cloned() else {
+                continue;
+            };
+            let (mut due, mut later): (Vec<_>, Vec<_>) = nets.into_iter().partition(|net| {
+                leaves_at(&watch, net.first_changed_at, net.last_changed_at) <= now
+            });
+            later.extend(due.split_off(self.admit(&name, &watch, due.len(), now, claimed)));
+            if !due.is_empty() {
+                self.compose(tx, &name, &watch, due, claimed).await?;
+            }
+            claimed
+                .messages
+                .extend(later.into_iter().map(|net| waiting(&watch, net)));
+        }
+        Ok(())
+    }
+
+    /// How many messages of the watch may leave at once.
+    fn admit(
+        &mut self,
+        name: &str,
+        watch: &config::Watch,
+        want: usize,
+        now: Timestamp,
+        claimed: &mut Claimed,
+    ) -> usize {
+        if self.careful.get(name).is_some_and(|until| now < *until) {
+            return 0;
+        }
+        let Some(lane) = self.site.lane_of(watch) else {
+            return 0;
+        };
+        let admitted = lane.admit(want);
+        *claimed.admitted.entry(watch.channel.clone()).or_default() += admitted;
+        admitted
+    }
+
+    async fn compose(
+        &self,
+        tx: &Transaction<'_>,
+        name: &str,
+        watch: &config::Watch,
+        nets: Vec<NetChange>,
+        claimed: &mut Claimed,
+    ) -> Result<(), StageError> {
+        let watching = match self.site.watching(name).await? {
+            Ok(watching) => watching,
+            Err(_) => {
+                claimed
+                    .messages
+                    .extend(nets.into_iter().map(|net| waiting(watch, net)));
+                return Ok(());
+            }
+        };
+        let candidates: Vec<Candidate> = nets.iter().map(candidate).collect();
+        let decisions = decide(tx, &self.site, &watching, &candidates).await?;
+        claimed.messages.extend(
+            nets.into_iter()
+                .zip(decisions)
+                .map(|(net, d)| decided(watch, net, d)),
+        );
+        Ok(())
+    }
+
+    /// After the commit: leased messages go to deliver, and compose learns of those that wait.
+    fn send_off(&self, claimed: &mut Claimed, ids: &[i64], expires_at: Timestamp) {
+        for (message, id) in claimed.messages.drain(..).zip(ids) {
+            let Some(lane) = self.site.lanes.get(&message.channel) else {
+                continue;
+            };
+            match message.words {
+                Some(words) => {
+                    if let Some(unused) = claimed.admitted.get_mut(&message.channel) {
+                        *unused -= 1;
+                    }
+                    lane.push(outgoing(*id, 1, *words, expires_at));
+                }
+                None => lane.ring(),
+            }
+        }
+        if !claimed.folded.is_empty() {
+            self.site.lanes.values().for_each(|lane| lane.ring());
+        }
+    }
+
+    /// The claim is rolled back. Next time the changes of this watch only become messages; compose
+    /// finds the row at fault.
+    fn read_failed(
+        &mut self,
+        watch: String,
+        source: tokio_postgres::Error,
+        now: Timestamp,
+    ) -> Result<(), StageError> {
+        if source.code().is_none() {
+            return Err(StageError::Read { watch, source });
+        }
+        if is_fault_of_the_watch(&source) {
+            self.site.broke(&watch, chain(&source));
+        }
+        self.careful.insert(watch, now + CAREFUL_FOR);
+        Ok(())
+    }
+
+    /// A row that the trigger could not read: on record as failed, for a person to look at.
+    fn unreadable(&self, taken: &Taken) -> Option<NewMessage> {
+        let Taken::Unreadable {
+            watch,
+            entity_key,
+            operation,
+            changed_at,
+            error,
+        } = taken
+        else {
+            return None;
+        };
+        tracing::error!(watch, error, "a changed row could not be captured");
+        Some(NewMessage {
+            watch: watch.clone(),
+            entity_key: entity_key.clone(),
+            state: State::Failed(Failure::Unwritable),
+            reason_text: Some(format!("the row could not be captured: {error}")),
+            operation: *operation,
+            change_count: 1,
+            first_changed_at: *changed_at,
+            last_changed_at: *changed_at,
+            old_row: None,
+            new_row: None,
+            channel: self.site.config.watch.get(watch)?.channel.clone(),
+            words: None,
+            due_at: *changed_at,
+        })
+    }
+
+    /// A muted change counts as told from now on.
+    fn muted(&self, net: NetChange, reason: String) -> Option<NewMessage> {
+        let watch = self.site.config.watch.get(&net.watch)?;
+        let state = State::Skipped(Skip::Muted);
+        Some(NewMessage {
+            state,
+            reason_text: Some(reason),
+            ..waiting(watch, net)
+        })
+    }
+}
+
+/// When a message leaves: a quiet period after its last change, but at most `max_wait` after its
+/// first.
+fn leaves_at(watch: &config::Watch, first: Timestamp, last: Timestamp) -> Timestamp {
+    (last + watch.quiet_period).min(first + watch.max_wait.max(watch.quiet_period))
+}
+
+fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
+    NewMessage {
+        due_at: leaves_at(watch, net.first_changed_at, net.last_changed_at),
+        state: State::Waiting,
+        reason_text: None,
+        channel: watch.channel.clone(),
+        words: None,
+        watch: net.watch,
+        entity_key: net.entity_key,
+        operation: net.operation,
+        change_count: net.change_count,
+        first_changed_at: net.first_changed_at,
+        last_changed_at: net.last_changed_at,
+        old_row: net.old_row,
+        new_row: net.new_row,
+    }
+}
+
+fn candidate(net: &NetChange) -> Candidate {
+    Candidate {
+        message_id: None,
+        entity_key: net.entity_key.clone(),
+        operation: net.operation,
+        old_row: net.old_row.clone(),
+        new_row: net.new_row.clone(),
+    }
+}
+
+fn decided(watch: &config::Watch, net: NetChange, decision: Decision) -> NewMessage {
+    let state = decision.state();
+    let (reason_text, due_at, words) = decision.into_parts();
+    let message = waiting(watch, net);
+    NewMessage {
+        state,
+        reason_text,
+        words,
+        due_at: due_at.unwrap_or(message.due_at),
+        ..message
+    }
+}

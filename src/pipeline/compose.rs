@@ -1,1 +1,425 @@
-//! Stage.
+//! compose: due messages get their words and their lease.
+//!
+//! Takes open messages whose time has come. In one transaction reads each row as it is now, its
+//! recipient and what was last told, passes the gates, makes the words, and writes what was decided:
+//! a lease with an attempt row, a later time, or an end with its reason. Hands leased messages to
+//! deliver after the commit.
+//!
+//! If the process dies before the commit, nothing has happened. If it dies after the commit and
+//! before the request, the lease runs out and the message is unconfirmed, because nobody can tell
+//! that case from a request that left. Not promised: that messages of different entities leave in
+//! the order of their changes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::gates::{Candidate, Case, Decision, Passed};
+use super::lane::{Lane, Outgoing};
+use super::site::{Site, Watching};
+use super::stage::{Patience, Progress, StageError, rest};
+use crate::domain::attempt::TemplateMessage;
+use crate::domain::row::Row;
+use crate::postgres::queries::{self, Decided, DueMessage, Lease, Words};
+use crate::postgres::rows::{self, Present, Told, Wanted};
+
+/// How often the scan for due messages starts from the beginning, to prove its bound right.
+const FULL_SCAN_EVERY: Duration = Duration::from_secs(5);
+
+/// The longest rest: another daemon may have put messages into the queue.
+const LONGEST_REST: Duration = Duration::from_secs(15);
+
+/// How long a message of a watch that cannot be used waits before it is looked at again.
+const BROKEN_WAIT: Duration = Duration::from_secs(30);
+
+/// Composes the due messages of one lane.
+pub struct Compose {
+    site: Arc<Site>,
+    lane: Arc<Lane>,
+    above: (Timestamp, i64),
+    full_scan_at: Timestamp,
+    /// Watches whose batch failed on the data of some row: their rows are read one by one.
+    careful: HashSet<String>,
+}
+
+impl Compose {
+    pub fn new(site: Arc<Site>, lane: Arc<Lane>) -> Compose {
+        let full_scan_at = site.clock.now();
+        Compose {
+            site,
+            lane,
+            above: (Timestamp::MIN, 0),
+            full_scan_at,
+            careful: HashSet::new(),
+        }
+    }
+
+    /// Composes until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut patience = Patience::new("compose");
+        while !stop.is_cancelled() {
+            match self.step().await {
+                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Idle) => {
+                    patience.succeeded();
+                    self.wait(&stop).await;
+                }
+                Err(error) => rest(&stop, patience.failed(&error)).await,
+            }
+        }
+    }
+
+    /// Composes one batch of due messages.
+    pub async fn step(&mut self) -> Result<Progress, StageError> {
+        let admitted = self.lane.admit(self.site.config.delivery.batch);
+        if admitted == 0 {
+            return Ok(Progress::Idle);
+        }
+        let sent = self.batch(admitted).await;
+        let leased = sent.as_ref().map_or(0, |(_, leased)| *leased);
+        self.lane.release(admitted - leased);
+        sent.map(|(progress, _)| progress)
+    }
+
+    async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
+        let now = self.site.clock.now();
+        if now >= self.full_scan_at {
+            self.above = (Timestamp::MIN, 0);
+            self.full_scan_at = now + FULL_SCAN_EVERY;
+        }
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        let due = queries::compose_due(&tx, &self.lane.channel, now, self.above, limit).await?;
+        let Some(last) = due.last() else {
+            // Messages that become due later than others but with an earlier due_at wait for the
+            // next full scan; those put off by this process ring the lane.
+            return Ok((Progress::Idle, 0));
+        };
+        let above = (last.due_at, last.message_id);
+        let decided = self.decide_all(&tx, due).await?;
+        let lease = lease(&self.site, now);
+        let attempts: BTreeMap<i64, i16> = queries::compose_write(&tx, &decided, lease)
+            .await?
+            .into_iter()
+            .collect();
+        tx.commit().await?;
+        self.above = above;
+        let leased = decided.iter().filter(|d| d.words.is_some()).count();
+        for decided in decided {
+            if let (Some(words), Some(attempt)) = (decided.words, attempts.get(&decided.message_id))
+            {
+                self.lane.push(outgoing(
+                    decided.message_id,
+                    *attempt,
+                    *words,
+                    lease.expires_at,
+                ));
+            }
+        }
+        Ok((Progress::Worked, leased))
+    }
+
+    async fn decide_all(
+        &mut self,
+        tx: &Transaction<'_>,
+        due: Vec<DueMessage>,
+    ) -> Result<Vec<Decided>, StageError> {
+        let mut by_watch: BTreeMap<String, Vec<(i64, Candidate)>> = BTreeMap::new();
+        for message in due {
+            let candidate = Candidate {
+                message_id: Some(message.message_id),
+                entity_key: message.entity_key,
+                operation: message.operation,
+                old_row: message.old_row,
+                new_row: message.new_row,
+            };
+            by_watch
+                .entry(message.watch)
+                .or_default()
+                .push((message.message_id, candidate));
+        }
+        let mut decided = Vec::new();
+        for (watch, messages) in by_watch {
+            let (ids, candidates): (Vec<i64>, Vec<Candidate>) = messages.into_iter().unzip();
+            let decisions = self.decide_watch(tx, &watch, &candidates).await?;
+            decided.extend(
+                ids.into_iter()
+                    .zip(decisions)
+                    .map(|(message_id, decision)| {
+                        let state = decision.state();
+                        let (reason_text, due_at, words) = decision.into_parts();
+                        Decided {
+                            message_id,
+                            state,
+                            reason_text,
+                            words,
+                            due_at,
+                        }
+                    }),
+            );
+        }
+        Ok(decided)
+    }
+
+    async fn decide_watch(
+        &mut self,
+        tx: &Transaction<'_>,
+        watch: &str,
+        candidates: &[Candidate],
+    ) -> Result<Vec<Decision>, StageError> {
+        let watching = match self.site.watching(watch).await? {
+            Ok(watching) => watching,
+            Err(why) => {
+                let due_at = self.site.clock.now() + BROKEN_WAIT;
+                let why = format!("the watch cannot be used: {why}");
+                return Ok(vec![Decision::Defer { due_at, why }; candidates.len()]);
+            }
+        };
+        if self.careful.contains(watch) {
+            return one_by_one(tx, &self.site, &watching, candidates).await;
+        }
+        let decisions = decide(tx, &self.site, &watching, candidates).await;
+        if let Err(StageError::Read { source, .. }) = &decisions {
+            self.read_failed(watch, source);
+        }
+        decisions
+    }
+
+    /// The batch is rolled back. Next time the watch is looked up anew, or its rows are read one by
+    /// one, so that the row at fault fails alone.
+    fn read_failed(&mut self, watch: &str, error: &tokio_postgres::Error) {
+        if is_fault_of_the_watch(error) {
+            self.site.broke(watch, super::stage::chain(error));
+        } else if error.code().is_some() {
+            self.careful.insert(watch.to_owned());
+        }
+    }
+
+    async fn wait(&self, stop: &CancellationToken) {
+        let until_due = self
+            .until_due()
+            .await
+            .unwrap_or(LONGEST_REST)
+            .min(LONGEST_REST);
+        let time = until_due.max(self.lane.next_in());
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.lane.changed() => {}
+            () = tokio::time::sleep(time) => {}
+        }
+    }
+
+    async fn until_due(&self) -> Result<Duration, StageError> {
+        let client = self.site.pool.get().await?;
+        let next = queries::compose_next_due(&client, &self.lane.channel).await?;
+        let Some(next) = next else {
+            return Ok(LONGEST_REST);
+        };
+        let left = Duration::try_from(self.site.clock.now().duration_until(next));
+        Ok(left.unwrap_or(Duration::ZERO))
+    }
+}
+
+/// The lease that messages get which leave now.
+pub fn lease(site: &Site, now: Timestamp) -> Lease<'_> {
+    Lease {
+        now,
+        instance: &site.instance,
+        expires_at: now + site.config.delivery.lease,
+    }
+}
+
+/// A leased message on its way to deliver.
+pub fn outgoing(
+    message_id: i64,
+    attempt: i16,
+    words: Words,
+    lease_expires_at: Timestamp,
+) -> Outgoing {
+    Outgoing {
+        message_id,
+        attempt,
+        lease_expires_at,
+        message: TemplateMessage {
+            phone: words.recipient.phone.as_str().to_owned(),
+            template: words.template,
+            namespace: words.namespace,
+            language: words.wording.language,
+            parameters: words.wording.parameters,
+        },
+    }
+}
+
+/// What becomes of each candidate, in order. Asks the database three times at most, whatever the
+/// number of candidates, except for entities that were muted.
+pub async fn decide(
+    tx: &Transaction<'_>,
+    site: &Site,
+    watching: &Watching,
+    candidates: &[Candidate],
+) -> Result<Vec<Decision>, StageError> {
+    let presents = read(tx, watching, candidates).await?;
+    let baselines = baselines(tx, watching, candidates, &presents).await?;
+    let now = site.clock.now();
+    let cases: Vec<Case<'_>> = candidates
+        .iter()
+        .zip(&presents)
+        .zip(&baselines)
+        .map(|((candidate, present), baseline)| Case {
+            watching,
+            defaults: &site.config.recipient,
+            candidate,
+            present,
+            baseline: baseline.as_ref(),
+            now,
+        })
+        .collect();
+    let passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
+    let phones: Vec<&str> = passed
+        .iter()
+        .flatten()
+        .map(|passed| passed.recipient.phone.as_str())
+        .collect();
+    let opted_out: HashSet<String> = if phones.is_empty() {
+        HashSet::new()
+    } else {
+        queries::compose_opt_out(tx, &phones)
+            .await?
+            .into_iter()
+            .collect()
+    };
+    let decisions = cases.iter().zip(passed).map(|(case, passed)| match passed {
+        Ok(passed) => case.words(passed, &opted_out),
+        Err(decision) => decision,
+    });
+    Ok(decisions.collect())
+}
+
+async fn read(
+    tx: &Transaction<'_>,
+    watching: &Watching,
+    candidates: &[Candidate],
+) -> Result<Vec<Present>, StageError> {
+    let nothing = Row::new();
+    let wanted: Vec<Wanted<'_>> = candidates
+        .iter()
+        .map(|candidate| Wanted {
+            message_id: candidate.message_id,
+            entity_key: &candidate.entity_key,
+            captured: candidate.captured().unwrap_or(&nothing),
+        })
+        .collect();
+    rows::read(tx, &watching.read_sql, &watching.name, &wanted)
+        .await
+        .map_err(|source| StageError::Read {
+            watch: watching.name.clone(),
+            source,
+        })
+}
+
+/// What each recipient was last told: the last message that left, overlaid with what was muted
+/// since; without one, the row before the first change that we know of.
+async fn baselines(
+    tx: &Transaction<'_>,
+    watching: &Watching,
+    candidates: &[Candidate],
+    presents: &[Present],
+) -> Result<Vec<Option<Row>>, StageError> {
+    let mut baselines = Vec::with_capacity(candidates.len());
+    for (candidate, present) in candidates.iter().zip(presents) {
+        baselines.push(baseline_of(tx, &watching.name, candidate, &present.told).await?);
+    }
+    Ok(baselines)
+}
+
+/// What the recipient of one entity was last told; None: nothing, the row is new to them, or gone.
+pub async fn baseline_of(
+    tx: &Transaction<'_>,
+    watch: &str,
+    candidate: &Candidate,
+    told: &Told,
+) -> Result<Option<Row>, StageError> {
+    Ok(match told {
+        Told::Last(row) => row.clone(),
+        Told::Never {
+            first_old_row: Some(row),
+        } => row.clone(),
+        Told::Never {
+            first_old_row: None,
+        } => candidate.old_row.clone(),
+        Told::Muted => muted_baseline(tx, watch, candidate).await?,
+    })
+}
+
+/// A muted change counts as told, but only in the columns that it changed: what was changed before
+/// it and not told yet is still to be told.
+async fn muted_baseline(
+    tx: &Transaction<'_>,
+    watch: &str,
+    candidate: &Candidate,
+) -> Result<Option<Row>, StageError> {
+    let told = queries::compose_told(tx, watch, &candidate.entity_key).await?;
+    let first_old = queries::compose_first_old(tx, watch, &candidate.entity_key).await?;
+    let mut baseline = match told.last() {
+        Some(last) if !last.is_muted => last.new_row.clone(),
+        _ => first_old.or_else(|| candidate.old_row.clone()),
+    };
+    for muted in told.iter().rev().filter(|told| told.is_muted) {
+        baseline = match (baseline, &muted.new_row) {
+            (Some(mut row), Some(new)) => {
+                overlay(&mut row, muted.old_row.as_ref(), new);
+                Some(row)
+            }
+            (_, new) => new.clone(),
+        };
+    }
+    Ok(baseline)
+}
+
+fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
+    for (column, value) in new {
+        if old.and_then(|old| old.get(column)) != Some(value) {
+            row.insert(column.clone(), value.clone());
+        }
+    }
+}
+
+/// The row at fault fails; the others are not held up by it.
+async fn one_by_one(
+    tx: &Transaction<'_>,
+    site: &Site,
+    watching: &Watching,
+    candidates: &[Candidate],
+) -> Result<Vec<Decision>, StageError> {
+    let mut decisions = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        tx.batch_execute("savepoint one_row").await?;
+        match decide(tx, site, watching, std::slice::from_ref(candidate)).await {
+            Ok(decision) => decisions.extend(decision),
+            Err(StageError::Read { source, .. }) if source.code().is_some() => {
+                tx.batch_execute("rollback to savepoint one_row").await?;
+                let text = super::stage::chain(&source);
+                tracing::error!(watch = watching.name, error = %text, "a row cannot be put into words");
+                decisions.push(Decision::Fail(
+                    crate::domain::message::Failure::Unwritable,
+                    text,
+                ));
+            }
+            Err(error) => return Err(error),
+        }
+        tx.batch_execute("release savepoint one_row").await?;
+    }
+    Ok(decisions)
+}
+
+/// Missing tables, columns and rights (SQLSTATE class 42) concern every row of the watch; anything
+/// else may be the fault of one row.
+pub fn is_fault_of_the_watch(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| code.code().starts_with("42"))
+}

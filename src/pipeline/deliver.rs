@@ -1,1 +1,111 @@
-//! Stage.
+//! deliver: leased messages go out.
+//!
+//! Takes messages that compose leased and recorded an attempt for; posts each once, with bounded
+//! concurrency over one pooled client; leaves the answers to settle. Looks at the lease once more
+//! before the request: a message whose lease could run out while it is being sent is given back.
+//!
+//! If the process dies before, during or after a request, the lease runs out and the message is
+//! unconfirmed. Not promised: that a message is posted in the order of leasing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::lane::{Lane, Outgoing};
+use super::settle::Settled;
+use crate::clock::Clock;
+use crate::domain::attempt::{Answer, AttemptResult};
+use crate::provider::onemsg::Client;
+
+/// Sends what enters one lane.
+pub struct Deliver {
+    pub lane: Arc<Lane>,
+    pub inbox: mpsc::UnboundedReceiver<Outgoing>,
+    pub client: Client,
+    pub clock: Clock,
+    /// Requests in flight at once.
+    pub concurrency: usize,
+    /// The longest that one request can take.
+    pub timeout: Duration,
+    pub settle: mpsc::UnboundedSender<Settled>,
+}
+
+impl Deliver {
+    /// Sends until told to stop; then gives back what was not posted and waits for what was.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut flying = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(settled) = flying.next(), if !flying.is_empty() => self.pass_on(settled),
+                next = self.inbox.recv(), if flying.len() < self.concurrency => {
+                    let Some(outgoing) = next else { break };
+                    flying.push(send(self.client.clone(), self.lane.clone(), outgoing, self.deadline()));
+                }
+            }
+        }
+        while let Ok(outgoing) = self.inbox.try_recv() {
+            self.pass_on(withdrawn(
+                &self.lane,
+                outgoing,
+                "the daemon was stopped before the request",
+            ));
+        }
+        while let Some(settled) = flying.next().await {
+            self.pass_on(settled);
+        }
+    }
+
+    /// A lease must last beyond this moment for a request to begin now.
+    fn deadline(&self) -> jiff::Timestamp {
+        self.clock.now() + self.timeout
+    }
+
+    fn pass_on(&self, settled: Settled) {
+        // Settle outlives deliver; if it is gone all the same, the lease tells of the message.
+        let _ = self.settle.send(settled);
+    }
+}
+
+async fn send(
+    client: Client,
+    lane: Arc<Lane>,
+    outgoing: Outgoing,
+    deadline: jiff::Timestamp,
+) -> Settled {
+    if outgoing.lease_expires_at < deadline {
+        return withdrawn(
+            &lane,
+            outgoing,
+            "the lease would have run out during the request",
+        );
+    }
+    let answer = client.send_template(&outgoing.message).await;
+    Settled {
+        lane,
+        message_id: outgoing.message_id,
+        attempt: outgoing.attempt,
+        answer,
+    }
+}
+
+/// It certainly did not leave.
+fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
+    let answer = Answer {
+        result: AttemptResult::NotSent,
+        http_status: None,
+        error_code: None,
+        error_text: Some(why.to_owned()),
+        response: None,
+    };
+    Settled {
+        lane: lane.clone(),
+        message_id: outgoing.message_id,
+        attempt: outgoing.attempt,
+        answer,
+    }
+}

@@ -1,1 +1,369 @@
-//! Stage.
+//! settle: what became of an attempt, or what a receipt says, is written; the only place that moves
+//! a message after it was leased.
+//!
+//! Takes answers from deliver, doubts from sweep and evidence from receive; asks
+//! `domain::message::apply` where each message goes; writes attempt, message and queue together.
+//! Acceptances are stored many at a time; whatever has arrived while the last batch was written is
+//! the next batch.
+//!
+//! If the process dies before an answer is written, the lease runs out and the message is
+//! unconfirmed, although the provider may have said yes: that is the one window in which evidence
+//! has to decide. While the database is away answers wait in memory. Not promised: that a stop with
+//! the database away loses none of them; it says how many.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::lane::Lane;
+use super::site::Site;
+use super::stage::{Patience, StageError};
+use crate::domain::attempt::{Answer, AttemptResult};
+use crate::domain::message::{Event, Skip, State, apply};
+use crate::domain::verdict::{RetryRules, stops_the_channel, verdict};
+use crate::postgres::queries::{self, Acceptance, KnownReceipt, Move, Standing};
+
+/// Answers written by one statement, at most.
+const BATCH: usize = 500;
+
+/// How long to gather answers when they come faster than one at a time.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// How long a channel rests after the provider refused it as a whole.
+const CHANNEL_REST: Duration = Duration::from_secs(30);
+
+/// The answer to one attempt.
+pub struct Settled {
+    pub lane: Arc<Lane>,
+    pub message_id: i64,
+    pub attempt: i16,
+    pub answer: Answer,
+}
+
+/// Writes answers.
+pub struct Settle {
+    site: Arc<Site>,
+    inbox: mpsc::UnboundedReceiver<Settled>,
+    unwritten: Vec<Settled>,
+}
+
+impl Settle {
+    pub fn new(site: Arc<Site>, inbox: mpsc::UnboundedReceiver<Settled>) -> Settle {
+        Settle {
+            site,
+            inbox,
+            unwritten: Vec::new(),
+        }
+    }
+
+    /// Writes answers until every sender is gone, or, once told to stop, until `give_up`.
+    pub async fn run(mut self, give_up: CancellationToken) {
+        let mut patience = Patience::new("settle");
+        while self.gather().await {
+            while let Err(error) = self.step().await {
+                let wait = patience.failed(&error);
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = give_up.cancelled() => {
+                        tracing::error!(
+                            messages = self.unwritten.len(),
+                            "stopped before these answers could be stored; their messages will be unconfirmed"
+                        );
+                        return;
+                    }
+                }
+            }
+            patience.succeeded();
+        }
+    }
+
+    /// Waits for answers. False when there will be none any more.
+    async fn gather(&mut self) -> bool {
+        if self.inbox.recv_many(&mut self.unwritten, BATCH).await == 0 {
+            return false;
+        }
+        if self.unwritten.len() > 1 && self.unwritten.len() < BATCH {
+            tokio::time::sleep(GATHER).await;
+            while self.unwritten.len() < BATCH {
+                let Ok(settled) = self.inbox.try_recv() else {
+                    break;
+                };
+                self.unwritten.push(settled);
+            }
+        }
+        true
+    }
+
+    /// Writes the answers at hand. On an error they stay at hand.
+    pub async fn step(&mut self) -> Result<(), StageError> {
+        while self.unwritten.len() < BATCH {
+            let Ok(settled) = self.inbox.try_recv() else {
+                break;
+            };
+            self.unwritten.push(settled);
+        }
+        let moved = self.write_accepted().await?;
+        self.finish(|settled| moved.contains(&settled.message_id));
+        while let Some(settled) = self.unwritten.last() {
+            let mut client = self.site.pool.get().await?;
+            let tx = client.transaction().await?;
+            settle_answer(
+                &tx,
+                &self.site,
+                settled.message_id,
+                settled.attempt,
+                &settled.answer,
+            )
+            .await?;
+            tx.commit().await?;
+            report(settled);
+            let done = settled.message_id;
+            self.finish(|settled| settled.message_id == done);
+        }
+        Ok(())
+    }
+
+    /// Stores plain acceptances at once; returns the messages that are settled by that.
+    async fn write_accepted(&self) -> Result<Vec<i64>, StageError> {
+        let accepted: Vec<Acceptance<'_>> = self.unwritten.iter().filter_map(acceptance).collect();
+        if accepted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut client = self.site.pool.get().await?;
+        let now = self.site.clock.now();
+        let moved = queries::settle_accepted(&client, &accepted, now).await?;
+        let outrun: Vec<i64> = moved
+            .iter()
+            .filter(|(_, outrun)| *outrun)
+            .map(|(id, _)| *id)
+            .collect();
+        if !outrun.is_empty() {
+            let ids: Vec<&str> = accepted
+                .iter()
+                .filter(|a| outrun.contains(&a.message_id))
+                .map(|a| a.provider_message_id)
+                .collect();
+            let tx = client.transaction().await?;
+            settle_receipts(&tx, &self.site, &ids).await?;
+            tx.commit().await?;
+        }
+        Ok(moved.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Forgets what is written, and gives its slots back.
+    fn finish(&mut self, is_done: impl Fn(&Settled) -> bool) {
+        self.unwritten.retain(|settled| {
+            let done = is_done(settled);
+            if done {
+                settled.lane.release(1);
+            }
+            !done
+        });
+    }
+}
+
+fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
+    let AttemptResult::Accepted {
+        provider_message_id,
+    } = &settled.answer.result
+    else {
+        return None;
+    };
+    Some(Acceptance {
+        message_id: settled.message_id,
+        attempt: settled.attempt,
+        provider_message_id,
+        http_status: settled
+            .answer
+            .http_status
+            .and_then(|s| i16::try_from(s).ok())
+            .unwrap_or(200),
+    })
+}
+
+/// Says once what the provider refused, and lets the channel rest if it was refused as a whole.
+fn report(settled: &Settled) {
+    let answer = &settled.answer;
+    match &answer.result {
+        AttemptResult::Refused { class, retry_after } => {
+            tracing::warn!(
+                message.id = settled.message_id,
+                attempt.number = settled.attempt,
+                channel = settled.lane.channel,
+                class = class.as_str(),
+                code = answer.error_code,
+                status = answer.http_status,
+                error = answer.error_text.as_deref().unwrap_or(""),
+                "provider refused a message"
+            );
+            if let Some(time) = retry_after {
+                settled.lane.stop_for(*time);
+            } else if stops_the_channel(answer) {
+                settled.lane.stop_for(CHANNEL_REST);
+            }
+        }
+        AttemptResult::NotSent | AttemptResult::Unknown => {
+            tracing::warn!(
+                message.id = settled.message_id,
+                attempt.number = settled.attempt,
+                channel = settled.lane.channel,
+                result = answer.result.as_str(),
+                error = answer.error_text.as_deref().unwrap_or(""),
+                "provider could not be asked"
+            );
+        }
+        AttemptResult::Accepted { .. } => {}
+    }
+}
+
+/// Writes what is known of one attempt and moves its message.
+pub async fn settle_answer(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message_id: i64,
+    attempt: i16,
+    answer: &Answer,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    let Some(standing) = queries::settle_lock(tx, message_id).await? else {
+        return Ok(());
+    };
+    queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
+    let delivery = &site.config.delivery;
+    let rules = RetryRules {
+        max_attempts: delivery.max_attempts,
+        base: delivery.retry_base,
+        cap: delivery.retry_cap,
+    };
+    let number = u16::try_from(attempt).unwrap_or(1);
+    let (event, wait) = verdict(answer, number, rules, rand::random());
+    // An answer to an earlier attempt says nothing about the present one, unless it was a yes.
+    if attempt != standing.attempt_count && event != Event::Accepted {
+        return Ok(());
+    }
+    let provider_message_id = match &answer.result {
+        AttemptResult::Accepted {
+            provider_message_id,
+        } => Some(provider_message_id.as_str()),
+        _ => None,
+    };
+    move_message(
+        tx,
+        site,
+        message_id,
+        &standing,
+        event,
+        Details {
+            reason_text: answer.error_text.clone(),
+            due_at: now + wait,
+            provider_message_id,
+            happened_at: now,
+        },
+    )
+    .await?;
+    if let Some(id) = provider_message_id {
+        settle_receipts(tx, site, &[id]).await?;
+    }
+    Ok(())
+}
+
+/// What goes with an event.
+pub struct Details<'a> {
+    pub reason_text: Option<String>,
+    /// When the message is due again, if it is to be tried again.
+    pub due_at: Timestamp,
+    pub provider_message_id: Option<&'a str>,
+    pub happened_at: Timestamp,
+}
+
+/// Moves one locked message by one event. An event that cannot happen any more changes nothing: its
+/// evidence is stored all the same.
+pub async fn move_message(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message_id: i64,
+    standing: &Standing,
+    event: Event,
+    details: Details<'_>,
+) -> Result<State, StageError> {
+    let Ok(mut state) = apply(standing.state, event) else {
+        tracing::debug!(message.id = message_id, state = ?standing.state, ?event, "evidence came too late to matter");
+        return Ok(standing.state);
+    };
+    if state == standing.state
+        && details.provider_message_id.is_none()
+        && state != State::Unconfirmed
+    {
+        return Ok(state);
+    }
+    // A newer message of the entity says it instead: two open ones must never be.
+    if state == State::Scheduled
+        && queries::settle_sibling(tx, standing, message_id)
+            .await?
+            .is_some()
+    {
+        state = State::Skipped(Skip::Superseded);
+    }
+    let now = site.clock.now();
+    let due_at = match state {
+        State::Scheduled => {
+            queries::settle_queue(tx, message_id, "open", details.due_at).await?;
+            Some(details.due_at)
+        }
+        State::Unconfirmed => {
+            let decide_at = now + site.config.delivery.unconfirmed_after;
+            queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
+            None
+        }
+        _ => {
+            queries::settle_leave_queue(tx, message_id).await?;
+            None
+        }
+    };
+    let to = Move {
+        message_id,
+        state,
+        reason_text: details.reason_text,
+        due_at,
+        provider_message_id: details.provider_message_id,
+        happened_at: details.happened_at,
+        now,
+    };
+    queries::settle_move(tx, &to).await?;
+    Ok(state)
+}
+
+/// Joins stored receipts to the messages that know their ids.
+pub async fn settle_receipts(
+    tx: &Transaction<'_>,
+    site: &Site,
+    provider_ids: &[&str],
+) -> Result<(), StageError> {
+    for receipt in queries::settle_receipts(tx, provider_ids).await? {
+        let Some(standing) = queries::settle_lock(tx, receipt.message_id).await? else {
+            continue;
+        };
+        let event = Event::Receipt(receipt.status);
+        let details = receipt_details(&receipt);
+        move_message(tx, site, receipt.message_id, &standing, event, details).await?;
+    }
+    Ok(())
+}
+
+fn receipt_details(receipt: &KnownReceipt) -> Details<'_> {
+    let reason_text = match (receipt.error_code, &receipt.error_text) {
+        (Some(code), Some(text)) => Some(format!("{code}: {text}")),
+        (Some(code), None) => Some(code.to_string()),
+        (None, text) => text.clone(),
+    };
+    Details {
+        reason_text,
+        due_at: receipt.happened_at,
+        provider_message_id: Some(&receipt.provider_message_id),
+        happened_at: receipt.happened_at,
+    }
+}

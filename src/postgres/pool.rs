@@ -1,1 +1,171 @@
-//! Connections.
+//! Connections: what the URL says, with our timeouts, our name, and TLS where the server has it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::config::Database;
+
+pub use deadpool_postgres::{Client, Pool};
+
+/// Why the database cannot be used. Never holds the password.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    #[error("database.url is not a PostgreSQL URL such as postgresql://rowbell@host/database")]
+    Url(#[source] tokio_postgres::Error),
+    #[error("could not read database.password_file = \"{path}\"")]
+    PasswordFile {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("TLS is not available")]
+    Tls(#[from] rustls::Error),
+    #[error("could not build the connection pool")]
+    Build(#[from] deadpool_postgres::BuildError),
+    #[error("could not connect to the database of database.url: {hint}")]
+    Connect {
+        hint: &'static str,
+        source: deadpool_postgres::PoolError,
+    },
+}
+
+/// A pool over the database of the configuration. Connects only when a connection is asked for.
+pub fn connect(database: &Database) -> Result<Pool, DatabaseError> {
+    let manager = Manager::from_config(
+        settings(database)?,
+        tls()?,
+        ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        },
+    );
+    Ok(Pool::builder(manager)
+        .max_size(database.pool_size)
+        .wait_timeout(Some(database.connect_timeout + Duration::from_secs(25)))
+        .create_timeout(Some(database.connect_timeout))
+        .runtime(Runtime::Tokio1)
+        .build()?)
+}
+
+/// A connection; an error says what a person can do about it.
+pub async fn get(pool: &Pool) -> Result<Client, DatabaseError> {
+    pool.get().await.map_err(|source| DatabaseError::Connect {
+        hint: hint(&source),
+        source,
+    })
+}
+
+fn hint(error: &deadpool_postgres::PoolError) -> &'static str {
+    let deadpool_postgres::PoolError::Backend(error) = error else {
+        return "no connection came in time; is the server up, and database.connect_timeout long enough?";
+    };
+    match error.code().map(tokio_postgres::error::SqlState::code) {
+        Some("28P01" | "28000") => {
+            "check user and password (database.url, database.password_file, pg_hba.conf)"
+        }
+        Some("3D000") => "that database does not exist; check its name in database.url",
+        Some("53300") => {
+            "the server has no connection left; raise max_connections or lower database.pool_size"
+        }
+        Some("57P03") => "the server is starting or stopping; try again",
+        Some(_) => "the server refused",
+        None => "is the server running, and do host and port in database.url fit?",
+    }
+}
+
+/// The URL with everything that we add to it.
+pub fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseError> {
+    let mut settings: tokio_postgres::Config = database.url.parse().map_err(DatabaseError::Url)?;
+    if let Some(path) = &database.password_file {
+        let password =
+            std::fs::read_to_string(path).map_err(|source| DatabaseError::PasswordFile {
+                path: path.display().to_string(),
+                source,
+            })?;
+        settings.password(password.trim_end_matches(['\r', '\n']));
+    }
+    if settings.get_application_name().is_none() {
+        settings.application_name("rowbell");
+    }
+    let timeout = format!(
+        "-c statement_timeout={}",
+        database.statement_timeout.as_millis()
+    );
+    let options = settings
+        .get_options()
+        .map_or(timeout.clone(), |own| format!("{timeout} {own}"));
+    settings.options(options);
+    settings.connect_timeout(database.connect_timeout);
+    settings.keepalives_idle(Duration::from_secs(30));
+    settings.keepalives_interval(Duration::from_secs(10));
+    settings.keepalives_retries(3);
+    settings.tcp_user_timeout(Duration::from_secs(60));
+    Ok(settings)
+}
+
+/// TLS as libpq's `prefer` and `require`: encrypted, the certificate not checked.
+pub fn tls() -> Result<MakeRustlsConnect, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Arc::new(AnyCertificate(provider.clone()));
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// Takes any certificate, as libpq does unless it is told to verify: PostgreSQL servers commonly
+/// have a self-signed one.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

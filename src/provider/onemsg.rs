@@ -1,1 +1,464 @@
-//! The 1MSG API.
+//! The 1MSG API: one pooled client per channel, and what each of its answers means.
+//!
+//! Accepted is only what comes with a 2xx status, `sent: true` and an id. A request that was not
+//! written certainly did not arrive; one that was written and not answered may have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Response, Url};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::error_table::{classify, code_in_text};
+use super::webhook::bounded;
+use crate::config::{AuthPlace, Channel};
+use crate::domain::attempt::{Answer, AttemptResult, TemplateMessage};
+
+/// Bytes of an answer that are read.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Why a channel cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("base_url = \"{0}\" is not a URL such as https://api.1msg.io")]
+    BaseUrl(String),
+    #[error("the token has characters that no HTTP header may have")]
+    Token,
+    #[error("could not prepare the HTTP client")]
+    Http(#[source] reqwest::Error),
+    #[error("TLS is not available")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Why a question to the provider has no answer. Questions change nothing, so they may be repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("the provider could not be asked: {0}")]
+    Unreachable(String),
+    #[error("the provider answered {status}: {text}")]
+    Refused { status: u16, text: String },
+    #[error("the provider's answer is not JSON")]
+    NotJson,
+}
+
+/// A client of one channel. Cheap to clone; neither token nor phone is ever printed.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    base: Url,
+    send_template: Url,
+    token: SecretString,
+    auth: AuthPlace,
+}
+
+#[derive(Serialize)]
+struct SendTemplate<'a> {
+    phone: &'a str,
+    template: &'a str,
+    namespace: &'a str,
+    language: Language<'a>,
+    params: [Component<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Language<'a> {
+    policy: &'static str,
+    code: &'a str,
+}
+
+#[derive(Serialize)]
+struct Component<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    parameters: Vec<Parameter<'a>>,
+}
+
+#[derive(Serialize)]
+struct Parameter<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: &'a str,
+}
+
+impl Client {
+    pub fn new(channel: &Channel, token: SecretString) -> Result<Client, ClientError> {
+        let base = base_url(channel)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if channel.auth == AuthPlace::Header {
+            let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+                .map_err(|_| ClientError::Token)?;
+            bearer.set_sensitive(true);
+            headers.insert(AUTHORIZATION, bearer);
+        }
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .default_headers(headers)
+            .user_agent(concat!("rowbell/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(channel.connect_timeout)
+            .timeout(channel.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .pool_max_idle_per_host(channel.concurrency)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(ClientError::Http)?;
+        let mut inner = Inner {
+            http,
+            send_template: base.clone(),
+            base,
+            token,
+            auth: channel.auth,
+        };
+        inner.send_template = inner.url("sendTemplate");
+        Ok(Client(Arc::new(inner)))
+    }
+
+    /// Sends one message. Every outcome is an answer.
+    pub async fn send_template(&self, message: &TemplateMessage) -> Answer {
+        let body = match serde_json::to_vec(&wire(message)) {
+            Ok(body) => body,
+            Err(error) => return nothing_sent(error.to_string()),
+        };
+        match self
+            .0
+            .http
+            .post(self.0.send_template.clone())
+            .body(body)
+            .send()
+            .await
+        {
+            Ok(response) => self.read_answer(response).await,
+            Err(error) if error.is_connect() || error.is_builder() => {
+                nothing_sent(self.describe(error))
+            }
+            Err(error) => unknown(None, self.describe(error)),
+        }
+    }
+
+    async fn read_answer(&self, mut response: Response) -> Answer {
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => {
+                    body.extend_from_slice(&chunk)
+                }
+                Ok(Some(_)) | Ok(None) => break,
+                Err(error) => return unknown(Some(status), self.describe(error)),
+            }
+        }
+        self.judge(status, retry_after, &body)
+    }
+
+    fn judge(&self, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Answer {
+        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let is_success = (200..300).contains(&status);
+        if let (true, Some(id)) = (is_success, json.as_ref().and_then(accepted_id)) {
+            return Answer {
+                result: AttemptResult::Accepted {
+                    provider_message_id: id.to_owned(),
+                },
+                http_status: Some(status),
+                error_code: None,
+                error_text: None,
+                response: None,
+            };
+        }
+        let text = json
+            .as_ref()
+            .and_then(error_text)
+            .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned());
+        let error_code = json
+            .as_ref()
+            .and_then(find_code)
+            .or_else(|| code_in_text(&text));
+        let queued = is_success
+            && json
+                .as_ref()
+                .is_some_and(|json| json.get("jobId").is_some());
+        // A gateway that gave up on its backend, a queue, a success that cannot be read: who knows.
+        let is_unknown = matches!(status, 502 | 504) || queued || (is_success && json.is_none());
+        let result = if is_unknown {
+            AttemptResult::Unknown
+        } else {
+            AttemptResult::Refused {
+                class: classify(error_code, Some(status), Some(&text)),
+                retry_after,
+            }
+        };
+        Answer {
+            result,
+            http_status: Some(status),
+            error_code,
+            error_text: Some(bounded(&self.blank(&text), 500)),
+            response: Some(bounded(&self.blank(&String::from_utf8_lossy(body)), 2_000)),
+        }
+    }
+
+    /// What the provider knows about a message: the answer of `hookInfo` as it came.
+    pub async fn hook_info(&self, provider_message_id: &str) -> Result<Value, AskError> {
+        self.get("hookInfo", &[("messageId", provider_message_id)])
+            .await
+    }
+
+    /// The templates of the channel, as they came.
+    pub async fn templates(&self) -> Result<Value, AskError> {
+        self.get("templates", &[]).await
+    }
+
+    /// The URLs that the provider posts to.
+    pub async fn webhook(&self) -> Result<Vec<String>, AskError> {
+        let answer = self.get("webhook", &[]).await?;
+        Ok(match answer.get("webhookUrl") {
+            Some(Value::String(urls)) => urls
+                .split(',')
+                .map(str::trim)
+                .filter(|url| !url.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            Some(Value::Array(urls)) => urls
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, AskError> {
+        let request = self.0.http.get(self.0.url(path)).query(query);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| AskError::Unreachable(self.describe(error)))?;
+        let status = response.status().as_u16();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| AskError::Unreachable(self.describe(error)))?;
+        if !(200..300).contains(&status) {
+            let text = self.blank(&String::from_utf8_lossy(&body[..body.len().min(500)]));
+            return Err(AskError::Refused { status, text });
+        }
+        serde_json::from_slice(&body).map_err(|_| AskError::NotJson)
+    }
+
+    /// An error of reqwest without its URL, which may carry the token.
+    fn describe(&self, error: reqwest::Error) -> String {
+        let error = error.without_url();
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        bounded(&self.blank(&text), 500)
+    }
+
+    /// The text without the token, which 1MSG repeats in its 401, and without phones.
+    fn blank(&self, text: &str) -> String {
+        let without_token = text.replace(self.0.token.expose_secret(), "…");
+        blank_phones(&without_token)
+    }
+}
+
+impl Inner {
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(path);
+        }
+        if self.auth == AuthPlace::Query {
+            url.query_pairs_mut()
+                .append_pair("token", self.token.expose_secret());
+        }
+        url
+    }
+}
+
+fn base_url(channel: &Channel) -> Result<Url, ClientError> {
+    let bad = || ClientError::BaseUrl(channel.base_url.clone());
+    let mut url = Url::parse(channel.base_url.trim_end_matches('/')).map_err(|_| bad())?;
+    let id = channel
+        .channel_id
+        .strip_prefix("instance")
+        .unwrap_or(&channel.channel_id);
+    url.path_segments_mut()
+        .map_err(|()| bad())?
+        .pop_if_empty()
+        .push(id);
+    Ok(url)
+}
+
+fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
+    use rustls_platform_verifier::ConfigVerifierExt as _;
+    // Set once for the process; a second time it is already there, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    rustls::ClientConfig::with_platform_verifier()
+}
+
+fn wire(message: &TemplateMessage) -> SendTemplate<'_> {
+    let parameters = message
+        .parameters
+        .iter()
+        .map(|text| Parameter { kind: "text", text })
+        .collect();
+    SendTemplate {
+        phone: &message.phone,
+        template: &message.template,
+        namespace: &message.namespace,
+        language: Language {
+            policy: "deterministic",
+            code: &message.language,
+        },
+        params: [Component {
+            kind: "body",
+            parameters,
+        }],
+    }
+}
+
+fn accepted_id(json: &Value) -> Option<&str> {
+    if json.get("sent") != Some(&Value::Bool(true)) {
+        return None;
+    }
+    json.get("id")
+        .and_then(Value::as_str)
+        .filter(|id| !id.is_empty())
+}
+
+/// The words of an error, wherever the answer has them.
+fn error_text(json: &Value) -> Option<String> {
+    let error = json.get("error").unwrap_or(&Value::Null);
+    let details = error.get("error_data").and_then(|data| data.get("details"));
+    [
+        details,
+        error.get("error_user_msg"),
+        error.get("message"),
+        Some(error),
+        json.get("message"),
+        json.get("description"),
+    ]
+    .into_iter()
+    .flatten()
+    .find_map(Value::as_str)
+    .filter(|text| !text.is_empty())
+    .map(str::to_owned)
+}
+
+/// WhatsApp's code, anywhere in the answer.
+fn find_code(json: &Value) -> Option<i32> {
+    match json {
+        Value::Object(fields) => ["code", "error_code"]
+            .iter()
+            .find_map(|key| {
+                fields
+                    .get(*key)?
+                    .as_i64()
+                    .and_then(|code| i32::try_from(code).ok())
+            })
+            .or_else(|| fields.values().find_map(find_code)),
+        Value::Array(items) => items.iter().find_map(find_code),
+        _ => None,
+    }
+}
+
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    value
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
+/// Runs of seven digits and more keep their last two.
+fn blank_phones(text: &str) -> String {
+    let mut blanked = String::with_capacity(text.len());
+    let mut digits = String::new();
+    for character in text.chars().chain(std::iter::once('\0')) {
+        if character.is_ascii_digit() {
+            digits.push(character);
+            continue;
+        }
+        if digits.len() >= 7 {
+            blanked.push('…');
+            blanked.push_str(&digits[digits.len() - 2..]);
+        } else {
+            blanked.push_str(&digits);
+        }
+        digits.clear();
+        blanked.push(character);
+    }
+    blanked.pop();
+    blanked
+}
+
+fn nothing_sent(why: String) -> Answer {
+    Answer {
+        result: AttemptResult::NotSent,
+        http_status: None,
+        error_code: None,
+        error_text: Some(why),
+        response: None,
+    }
+}
+
+fn unknown(http_status: Option<u16>, why: String) -> Answer {
+    Answer {
+        result: AttemptResult::Unknown,
+        http_status,
+        error_code: None,
+        error_text: Some(why),
+        response: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_that_of_the_contract_to_the_letter() {
+        let message = TemplateMessage {
+            phone: "12020721369".into(),
+            template: "service_change".into(),
+            namespace: "a1b2c3d4".into(),
+            language: "en".into(),
+            parameters: vec![
+                "Maria".into(),
+                "home delivery".into(),
+                "New window: June 25 from 10:00 AM to 12:00 PM.".into(),
+            ],
+        };
+        assert_eq!(
+            serde_json::to_string(&wire(&message)).unwrap_or_default(),
+            concat!(
+                r#"{"phone":"12020721369","template":"service_change","namespace":"a1b2c3d4","#,
+                r#""language":{"policy":"deterministic","code":"en"},"#,
+                r#""params":[{"type":"body","parameters":["#,
+                r#"{"type":"text","text":"Maria"},"#,
+                r#"{"type":"text","text":"home delivery"},"#,
+                r#"{"type":"text","text":"New window: June 25 from 10:00 AM to 12:00 PM."}]}]}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn phones_are_blanked() {
+        assert_eq!(
+            blank_phones("to 12020721369@c.us, code 131026"),
+            "to …69@c.us, code 131026"
+        );
+        assert_eq!(blank_phones("1234567"), "…67");
+    }
+}

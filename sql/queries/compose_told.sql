@@ -1,0 +1,14 @@
+-- compose_told: everything that counts as told to the entity ($1 watch, $2 key), latest first, down
+-- to the last message that really left. Asked only for entities whose latest is a muted change.
+select m.message_id, m.reason::text = 'muted' as is_muted, m.old_row, m.new_row
+  from rowbell.message as m
+ where m.watch = $1 and m.entity_key = $2
+   and (m.state in ('sent', 'delivered', 'read', 'unconfirmed')
+        or (m.state = 'skipped' and m.reason = 'muted'))
+   and m.message_id >= coalesce((
+       select max(t.message_id)
+         from rowbell.message as t
+        where t.watch = $1 and t.entity_key = $2
+          and t.state in ('sent', 'delivered', 'read', 'unconfirmed')
+   ), 0)
+ order by m.message_id desc;

@@ -1,0 +1,38 @@
+-- settle_accepted: the provider took these messages ($1 message, $2 attempt, $3 id, $4 HTTP status);
+-- $5 the time.
+--
+-- Returns the messages that it moved. One that is missing was moved by somebody else in the
+-- meantime and is settled one by one. has_receipt: evidence outran the answer; join it now.
+with done as (
+    select *
+      from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[])
+           as d (message_id, number, provider_message_id, http_status)
+), tried as (
+    update rowbell.attempt as a
+       set result              = 'accepted',
+           finished_at         = $5,
+           http_status         = d.http_status,
+           provider_message_id = d.provider_message_id
+      from done as d
+     where a.message_id = d.message_id and a.number = d.number
+), left_queue as (
+    delete from rowbell.queue as q
+     using done as d
+     where q.message_id = d.message_id
+), moved as (
+    update rowbell.message as m
+       set state               = 'sent',
+           reason_text         = null,
+           provider_message_id = d.provider_message_id,
+           sent_at             = $5,
+           updated_at          = $5,
+           updated_by          = 'settle_accepted'
+      from done as d
+     where m.message_id = d.message_id
+       and m.state in ('sending', 'unconfirmed')
+       and m.attempt_count = d.number
+ returning m.message_id, d.provider_message_id
+)
+select m.message_id,
+       exists (select from rowbell.receipt as r where r.provider_message_id = m.provider_message_id) as has_receipt
+  from moved as m;

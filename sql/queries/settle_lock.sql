@@ -1,0 +1,6 @@
+-- settle_lock: where message $1 stands now, locked until the caller has moved it.
+select m.state::text, m.reason::text, m.attempt_count, m.watch, m.entity_key, m.provider_message_id,
+       m.channel, m.old_row
+  from rowbell.message as m
+ where m.message_id = $1
+   for update;

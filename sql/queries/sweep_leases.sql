@@ -1,0 +1,10 @@
+-- sweep_leases: up to $2 messages whose lease ran out at $1. Their daemon died or hangs; whether
+-- the request went out is not known.
+select q.message_id, m.attempt_count
+  from rowbell.queue as q
+  join rowbell.message as m using (message_id)
+ where q.state = 'leased'
+   and q.lease_expires_at <= $1
+ order by q.lease_expires_at
+ limit $2
+   for update of q skip locked;

@@ -1,0 +1,47 @@
+//! `rowbell check`: the whole configuration, and with a database in reach every watch against its
+//! table. Changes nothing.
+
+use clap::Args;
+
+use super::CliError;
+use crate::app::check as app_check;
+use crate::config::Config;
+use crate::postgres::pool;
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Do not ask the database.
+    #[arg(long)]
+    offline: bool,
+}
+
+pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
+    let mut problems = app_check::offline(&config);
+    if !args.offline && problems.is_empty() {
+        let pool = pool::connect(&config.database)?;
+        match pool::get(&pool).await {
+            Ok(mut client) => {
+                problems = app_check::online(&mut client, &config).await;
+            }
+            Err(error) => {
+                println!(
+                    "the database was not asked: {:#}",
+                    anyhow::Error::from(error)
+                );
+            }
+        }
+    }
+    for problem in &problems {
+        eprintln!("rowbell: {problem}");
+    }
+    if !problems.is_empty() {
+        return Err(CliError::Said);
+    }
+    println!(
+        "the configuration is good: {} watch(es), {} channel(s), {} template(s)",
+        config.watch.len(),
+        config.channel.len(),
+        config.template.len()
+    );
+    Ok(())
+}

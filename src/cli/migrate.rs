@@ -1,0 +1,35 @@
+//! `rowbell migrate`.
+
+use clap::Args;
+
+use super::CliError;
+use crate::config::Config;
+use crate::config::load::LoadError;
+use crate::postgres::{migrate, pool};
+
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Print the SQL for an empty database instead, for a DBA to run.
+    #[arg(long)]
+    print: bool,
+}
+
+pub async fn run(
+    args: &MigrateArgs,
+    config: impl FnOnce() -> Result<Config, LoadError>,
+) -> Result<(), CliError> {
+    if args.print {
+        print!("{}", migrate::script());
+        return Ok(());
+    }
+    let pool = pool::connect(&config()?.database)?;
+    let mut client = pool::get(&pool).await?;
+    let applied = migrate::migrate(&mut client)
+        .await
+        .map_err(anyhow::Error::from)?;
+    for name in &applied.names {
+        println!("applied {name}");
+    }
+    println!("the schema is version {}", applied.version);
+    Ok(())
+}

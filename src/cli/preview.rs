@@ -1,0 +1,143 @@
+//! `rowbell preview <watch> <key> [--set column=value …]`.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{CliError, connect};
+use crate::app::preview::{Preview, preview};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::message::State;
+use crate::domain::row::Row;
+
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// The watch.
+    watch: String,
+    /// Primary key of the row; parts of a composite key with commas between them.
+    key: String,
+    /// As if the column had this value; `null` is null.
+    #[arg(long = "set", value_name = "COLUMN=VALUE", value_parser = column_value)]
+    set: Vec<(String, String)>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+fn column_value(text: &str) -> Result<(String, String), String> {
+    let (column, value) = text
+        .split_once('=')
+        .ok_or("expected COLUMN=VALUE, such as status=shipped")?;
+    Ok((column.trim().to_owned(), value.to_owned()))
+}
+
+pub async fn run(args: &PreviewArgs, config: &Config) -> Result<(), CliError> {
+    let mut client = connect(config).await?;
+    let invented: Row = args
+        .set
+        .iter()
+        .map(|(column, value)| {
+            let value = if value == "null" {
+                Value::Null
+            } else {
+                Value::String(value.clone())
+            };
+            (column.clone(), value)
+        })
+        .collect();
+    let shown = preview(
+        &mut client,
+        config,
+        &Clock::system(),
+        &args.watch,
+        &args.key,
+        &invented,
+    )
+    .await
+    .map_err(anyhow::Error::from)?;
+    if args.json {
+        println!("{}", as_json(&shown));
+    } else {
+        print!("{}", as_text(&shown));
+    }
+    Ok(())
+}
+
+fn as_json(preview: &Preview) -> Value {
+    let changes: Vec<Value> = preview
+        .changes
+        .iter()
+        .map(|change| json!({"column": change.column, "old": change.old, "new": change.new}))
+        .collect();
+    let wording = preview.words.as_ref().map(|words| &words.wording);
+    json!({
+        "old": preview.old, "new": preview.new, "changes": changes,
+        "state": preview.state.as_str(), "reason": preview.state.reason(),
+        "reason_text": preview.reason_text,
+        "language": wording.map(|w| &w.language), "parameters": wording.map(|w| &w.parameters),
+        "summary": wording.map(|w| &w.summary), "message": wording.and_then(|w| w.bubble.as_ref()),
+        "was_cut": wording.map(|w| w.was_cut),
+    })
+}
+
+/// What changed, then the message on a line of its own.
+fn as_text(preview: &Preview) -> String {
+    let mut text = String::new();
+    let width = preview
+        .changes
+        .iter()
+        .map(|change| change.column.chars().count())
+        .max()
+        .unwrap_or(0);
+    for change in &preview.changes {
+        text += &format!(
+            "{:width$}  {} → {}\n",
+            change.column,
+            plain(&change.old),
+            plain(&change.new)
+        );
+    }
+    if let Some(words) = &preview.words {
+        let recipient = &words.recipient;
+        text += &format!(
+            "\nto {} ({}, {}), template {} in {}:\n\n",
+            recipient.name,
+            recipient.locale,
+            recipient.time_zone,
+            words.template,
+            words.wording.language
+        );
+        match &words.wording.bubble {
+            Some(bubble) => text += &format!("{bubble}\n"),
+            None => {
+                for (i, parameter) in words.wording.parameters.iter().enumerate() {
+                    text += &format!("{{{{{}}}}} {parameter}\n", i + 1);
+                }
+            }
+        }
+        if words.wording.was_cut {
+            text += "\nThe summary was cut: the body of a message may have 1024 characters.\n";
+        }
+        return text;
+    }
+    let state = preview.state;
+    let reason = state.reason().unwrap_or(state.as_str());
+    let verb = if matches!(state, State::Scheduled) {
+        "would wait"
+    } else {
+        "would not be sent"
+    };
+    text += &format!("\n{verb}: {reason}");
+    if let Some(why) = &preview.reason_text {
+        text += &format!(" ({why})");
+    }
+    text + "\n"
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "—".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

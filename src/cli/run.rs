@@ -1,0 +1,61 @@
+//! `rowbell run`: the daemon, as systemd wants one.
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::CliError;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::telemetry;
+
+/// Runs until SIGTERM or SIGINT, then finishes what is in flight.
+pub async fn run(config: Config) -> Result<(), CliError> {
+    telemetry::start(&config.log).map_err(anyhow::Error::from)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        environment = config.installation.environment,
+        watches = config.watch.len(),
+        channels = config.channel.len(),
+        "starting"
+    );
+    tell(&[NotifyState::Status("Starting")]);
+    let stop = stop_on_signal().map_err(anyhow::Error::from)?;
+    let app = App::build(config, Clock::system()).await?;
+    let ended = app.run(stop, ready).await;
+    tracing::info!("stopped");
+    Ok(ended?)
+}
+
+fn ready() {
+    tracing::info!("ready");
+    tell(&[NotifyState::Ready, NotifyState::Status("Listening")]);
+}
+
+fn stop_on_signal() -> std::io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: finishing what is in flight");
+        tell(&[
+            NotifyState::Stopping,
+            NotifyState::Status("Finishing what is in flight"),
+        ]);
+        stopping.cancel();
+    });
+    Ok(stop)
+}
+
+/// Tells systemd, if there is one.
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd could not be told");
+    }
+}

@@ -1,0 +1,111 @@
+//! `rowbell watch` and `rowbell unwatch`: the triggers come and go.
+
+use clap::Args;
+
+use super::{CliError, connect};
+use crate::config::load::nearest;
+use crate::config::{Config, Watch};
+use crate::postgres::capture::{self, Installed, WatchedTable};
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Watches of the configuration; all of them when none is named.
+    names: Vec<String>,
+    /// Print the SQL for a DBA to run, and change nothing.
+    #[arg(long)]
+    print: bool,
+}
+
+/// Installs triggers.
+pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
+    let mut client = connect(config).await?;
+    for (name, watch) in chosen(args, config)? {
+        let table = look_up(&client, config, name, watch).await?;
+        if args.print {
+            println!(
+                "-- watch {name}\n{}\n",
+                capture::statements(&table, watch).join("\n\n")
+            );
+            continue;
+        }
+        let done = capture::install(&mut client, &table, watch)
+            .await
+            .map_err(anyhow::Error::from)?;
+        let said = match done {
+            Installed::New => "now records changes of",
+            Installed::Replaced => "was renewed and records changes of",
+            Installed::Unchanged => "records changes of",
+        };
+        println!("watch {name} {said} {}", table.table);
+    }
+    Ok(())
+}
+
+/// Removes triggers. Works for watches that are no longer in the configuration too.
+pub async fn unwatch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
+    let mut client = connect(config).await?;
+    if args.print {
+        for (name, watch) in chosen(args, config)? {
+            let table = look_up(&client, config, name, watch).await?;
+            println!("-- unwatch {name}\n{}\n", capture::removal(&table));
+        }
+        return Ok(());
+    }
+    let all = config.watch.keys().cloned().collect();
+    let names: &Vec<String> = if args.names.is_empty() {
+        &all
+    } else {
+        &args.names
+    };
+    for name in names {
+        if capture::remove(&mut client, name)
+            .await
+            .map_err(anyhow::Error::from)?
+        {
+            println!("watch {name} records nothing any more; what it recorded stays");
+        } else {
+            println!("watch {name} had no trigger");
+        }
+    }
+    Ok(())
+}
+
+async fn look_up(
+    client: &tokio_postgres::Client,
+    config: &Config,
+    name: &str,
+    watch: &Watch,
+) -> Result<WatchedTable, CliError> {
+    let template = config.template.get(&watch.template).ok_or_else(|| {
+        anyhow::anyhow!(
+            "watch.{name}.template: there is no template \"{}\"",
+            watch.template
+        )
+    })?;
+    Ok(capture::describe(client, name, watch, template)
+        .await
+        .map_err(anyhow::Error::from)?)
+}
+
+fn chosen<'a>(
+    args: &'a WatchArgs,
+    config: &'a Config,
+) -> Result<Vec<(&'a str, &'a Watch)>, CliError> {
+    if args.names.is_empty() {
+        return Ok(config
+            .watch
+            .iter()
+            .map(|(name, watch)| (name.as_str(), watch))
+            .collect());
+    }
+    let known: Vec<&str> = config.watch.keys().map(String::as_str).collect();
+    args.names
+        .iter()
+        .map(|name| match config.watch.get_key_value(name) {
+            Some((name, watch)) => Ok((name.as_str(), watch)),
+            None => {
+                Err(anyhow::anyhow!("there is no watch \"{name}\"{}", nearest(name, &known)).into())
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,250 @@
+//! What types cannot say: whether the settings fit together.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use super::load::{Mistake, nearest, secret_path};
+use super::{Channel, Config, Template, Watch};
+use crate::domain::dates;
+use crate::domain::text::LocalText;
+
+/// Every setting that does not fit, with what was expected.
+pub fn mistakes(config: &Config) -> Vec<Mistake> {
+    let mut found = Found(Vec::new());
+    general(config, &mut found);
+    for (name, channel) in &config.channel {
+        check_channel(&format!("channel.{name}"), channel, config, &mut found);
+    }
+    for (name, template) in &config.template {
+        check_template(&format!("template.{name}"), template, &mut found);
+    }
+    for (name, watch) in &config.watch {
+        check_watch(&format!("watch.{name}"), watch, config, &mut found);
+    }
+    found.0
+}
+
+struct Found(Vec<Mistake>);
+
+impl Found {
+    fn unless(&mut self, fits: bool, key: impl Into<String>, what: impl Into<String>) {
+        if !fits {
+            self.0.push(Mistake {
+                origin: None,
+                key: key.into(),
+                what: what.into(),
+            });
+        }
+    }
+
+    fn locale(&mut self, key: &str, locale: &str) {
+        let known = dates::formats(locale).map(|_| ());
+        self.unless(
+            known.is_ok(),
+            key,
+            format!("expected a locale such as \"es-MX\", found \"{locale}\""),
+        );
+    }
+
+    fn zone(&mut self, key: &str, zone: &str) {
+        let fits = dates::zone(zone).is_ok();
+        self.unless(
+            fits,
+            key,
+            format!("expected a time zone such as \"Europe/Berlin\", found \"{zone}\""),
+        );
+    }
+
+    fn languages(&mut self, key: &str, text: &LocalText) {
+        for (tag, _) in text.each() {
+            if tag != "default" {
+                self.locale(&format!("{key}.{tag}"), tag);
+            }
+        }
+    }
+}
+
+fn general(config: &Config, found: &mut Found) {
+    let database = &config.database;
+    found.unless(
+        database.pool_size >= 2,
+        "database.pool_size",
+        "expected at least 2 connections",
+    );
+    let url = tokio_postgres::Config::from_str(&database.url);
+    found.unless(
+        url.is_ok(),
+        "database.url",
+        "expected a PostgreSQL URL such as \"postgresql://rowbell@host/database\"",
+    );
+    let delivery = &config.delivery;
+    found.unless(
+        (1..=5_000).contains(&delivery.batch),
+        "delivery.batch",
+        format!("expected 1 to 5000, found {}", delivery.batch),
+    );
+    found.unless(
+        (1..=1_000).contains(&delivery.max_attempts),
+        "delivery.max_attempts",
+        format!("expected 1 to 1000, found {}", delivery.max_attempts),
+    );
+    let not_zero = [
+        ("doorbell.linger", config.doorbell.linger),
+        ("doorbell.awake_poll", config.doorbell.awake_poll),
+        ("doorbell.safety_poll", config.doorbell.safety_poll),
+        ("doorbell.heartbeat", config.doorbell.heartbeat),
+        ("delivery.lease", delivery.lease),
+        ("database.connect_timeout", database.connect_timeout),
+    ];
+    for (key, time) in not_zero {
+        found.unless(!time.is_zero(), key, "expected more than nothing");
+    }
+    found.locale("recipient.locale", &config.recipient.locale);
+    found.zone("recipient.time_zone", &config.recipient.time_zone);
+    let region = &config.recipient.region;
+    found.unless(
+        region.is_empty() || phonenumber::country::Id::from_str(region).is_ok(),
+        "recipient.region",
+        format!("expected a region such as \"US\", found \"{region}\""),
+    );
+    check_webhook(config, found);
+}
+
+fn check_webhook(config: &Config, found: &mut Found) {
+    let webhook = &config.webhook;
+    if webhook.listen.is_empty() {
+        return;
+    }
+    found.unless(
+        webhook.listen.parse::<std::net::SocketAddr>().is_ok(),
+        "webhook.listen",
+        format!(
+            "expected an address such as \"127.0.0.1:8470\", found \"{}\"",
+            webhook.listen
+        ),
+    );
+    match &webhook.secret_file {
+        None => found.unless(
+            false,
+            "webhook.secret_file",
+            "is missing: without a secret in the path anybody could post receipts",
+        ),
+        Some(file) => found.unless(
+            secret_path(file).exists(),
+            "webhook.secret_file",
+            format!("there is no file \"{}\"", file.display()),
+        ),
+    }
+}
+
+fn check_channel(key: &str, channel: &Channel, config: &Config, found: &mut Found) {
+    found.unless(
+        !channel.channel_id.is_empty(),
+        format!("{key}.channel_id"),
+        "is empty",
+    );
+    found.unless(
+        channel.concurrency >= 1,
+        format!("{key}.concurrency"),
+        "expected at least 1",
+    );
+    found.unless(
+        secret_path(&channel.token_file).exists(),
+        format!("{key}.token_file"),
+        format!("there is no file \"{}\"", channel.token_file.display()),
+    );
+    let request = channel.timeout + channel.connect_timeout;
+    found.unless(
+        config.delivery.lease > request,
+        "delivery.lease",
+        format!(
+            "expected more than {}s, the longest that a request of {key} can take (timeout and connect_timeout)",
+            request.as_secs()
+        ),
+    );
+    found.unless(
+        channel.timeout > Duration::ZERO,
+        format!("{key}.timeout"),
+        "expected more than nothing",
+    );
+}
+
+fn check_template(key: &str, template: &Template, found: &mut Found) {
+    found.unless(!template.name.is_empty(), format!("{key}.name"), "is empty");
+    found.unless(
+        !template.namespace.is_empty(),
+        format!("{key}.namespace"),
+        "is empty; 1MSG shows it with the template",
+    );
+    found.unless(
+        !template.body.is_empty(),
+        format!("{key}.body"),
+        "expected at least one variable",
+    );
+    found.languages(&format!("{key}.language"), &template.language);
+    let Some(text) = &template.text else { return };
+    for (tag, text) in text.each() {
+        let count = crate::domain::words::variable_count(text);
+        found.unless(
+            count == template.body.len(),
+            format!("{key}.text.{tag}"),
+            format!(
+                "has {count} variables, but {key}.body has {}",
+                template.body.len()
+            ),
+        );
+    }
+}
+
+fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
+    let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
+    let templates: Vec<&str> = config.template.keys().map(String::as_str).collect();
+    for (setting, name, known) in [
+        ("channel", &watch.channel, channels),
+        ("template", &watch.template, templates),
+    ] {
+        found.unless(
+            known.contains(&name.as_str()),
+            format!("{key}.{setting}"),
+            format!("there is no {setting} \"{name}\"{}", nearest(name, &known)),
+        );
+    }
+    found.unless(
+        !watch.columns.is_empty(),
+        format!("{key}.columns"),
+        "expected at least one column",
+    );
+    found.unless(
+        !watch.on.is_empty(),
+        format!("{key}.on"),
+        "expected insert, update or delete",
+    );
+    found.unless(
+        !watch.recipient.trim().is_empty(),
+        format!("{key}.recipient"),
+        "expected a query that gives name and phone",
+    );
+    if let Some(locale) = &watch.locale {
+        found.locale(&format!("{key}.locale"), locale);
+    }
+    if let Some(zone) = &watch.time_zone {
+        found.zone(&format!("{key}.time_zone"), zone);
+    }
+    let known: Vec<&str> = watch.columns.iter().map(String::as_str).collect();
+    for (i, rule) in watch.say.iter().enumerate() {
+        for column in rule.when.iter().chain(rule.becomes.keys()) {
+            found.unless(
+                watch.columns.contains(column),
+                format!("{key}.say[{i}].when"),
+                format!(
+                    "\"{column}\" is not among {key}.columns{}",
+                    nearest(column, &known)
+                ),
+            );
+        }
+        match &rule.text {
+            Some(text) => found.languages(&format!("{key}.say[{i}].text"), text),
+            None => found.unless(false, format!("{key}.say[{i}].text"), "is missing"),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! A throwaway PostgreSQL: for the demo, the benchmarks and the tests.
+//!
+//! Runs as another user when we are root, because PostgreSQL refuses root. Leaves nothing behind: it
+//! is stopped when it is dropped, dies with us if we are killed (a watching shell holds our end of a
+//! pipe), and what an earlier one could not remove is removed at the next start.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long initdb and the start of the server may take.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why there is no cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error("found no PostgreSQL server; install Debian's package postgresql, or put its bin folder on PATH")]
+    NoServer,
+    #[error("we are root, which PostgreSQL refuses, and there is no user postgres or nobody to run it as")]
+    NoUser,
+    #[error("{what} failed: {said}")]
+    Failed { what: &'static str, said: String },
+    #[error("could not prepare the folder of the throwaway cluster")]
+    Io(#[from] std::io::Error),
+}
+
+/// How a cluster is set up.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterOptions {
+    /// False: without fsync, for tests that do not measure.
+    pub is_durable: bool,
+    /// More settings, as in postgresql.conf.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A running server. Dropping it stops it and removes its folder.
+pub struct Cluster {
+    folder: PathBuf,
+    bin: PathBuf,
+    user: Option<(u32, u32)>,
+    port: u16,
+    guard: Option<Child>,
+    options: ClusterOptions,
+}
+
+impl Cluster {
+    /// Makes and starts a cluster, and waits until it takes connections.
+    pub fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
+        let bin = server_binaries().ok_or(ClusterError::NoServer)?;
+        let user = other_user()?;
+        remove_stale();
+        let folder = make_folder(user)?;
+        let port = free_port()?;
+        let mut cluster = Cluster { folder, bin, user, port, guard: None, options };
+        cluster.initdb()?;
+        cluster.launch()?;
+        Ok(cluster)
+    }
+
+    /// URL of a database of this cluster, as its superuser.
+    pub fn url(&self, database: &str) -> String {
+        self.url_as("postgres", database)
+    }
+
+    /// URL of a database of this cluster.
+    pub fn url_as(&self, user: &str, database: &str) -> String {
+        format!("postgresql://{user}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
+    }
+
+    /// Port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Folder of the unix socket.
+    pub fn socket_folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Process id of the postmaster.
+    pub fn postmaster(&self) -> Option<u32> {
+        let file = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+        file.lines().next()?.trim().parse().ok()
+    }
+
+    /// Stops the server: `fast` lets it finish, `immediate` is a crash.
+    pub fn stop(&mut self, mode: &str) -> Result<(), ClusterError> {
+        let data = self.data();
+        let mut stop = self.command("pg_ctl");
+        stop.args(["stop", "-w", "-m", mode, "-D"]).arg(data);
+        run(stop, "stopping PostgreSQL")?;
+        self.end_guard();
+        Ok(())
+    }
+
+    /// Starts the server again after `stop`.
+    pub fn launch(&mut self) -> Result<(), ClusterError> {
+        let data = self.data();
+        let mut start = self.command("pg_ctl");
+        start.args(["start", "-w", "-t", "60", "-D"]).arg(&data);
+        start.arg("-l").arg(self.folder.join("log"));
+        run(start, "starting PostgreSQL")?;
+        self.guard = Some(self.guard_against_our_death()?);
+        Ok(())
+    }
+
+    fn initdb(&self) -> Result<(), ClusterError> {
+        let mut initdb = self.command("initdb");
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"]);
+        initdb.arg(self.data());
+        if !self.options.is_durable {
+            initdb.arg("-N");
+        }
+        run(initdb, "initdb")?;
+        let mut settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nmax_connections = 200\n",
+            self.port,
+            self.folder.display()
+        );
+        if !self.options.is_durable {
+            settings += "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n";
+        }
+        for (name, value) in &self.options.settings {
+            settings += &format!("{name} = '{value}'\n");
+        }
+        let mut file =
+            fs::OpenOptions::new().append(true).open(self.data().join("postgresql.conf"))?;
+        file.write_all(settings.as_bytes())?;
+        Ok(())
+    }
+
+    /// A shell that waits for our end of its standard input to close, which happens however we
+    /// die, and then stops the server and removes its folder.
+    fn guard_against_our_death(&self) -> Result<Child, ClusterError> {
+        let script = "read -r _; \"$1\" stop -m immediate -D \"$2/data\" >/dev/null 2>&1; rm -rf \"$2\"";
+        let mut guard = self.command_at(Path::new("/bin/sh"));
+        guard.args(["-c", script, "sh"]).arg(self.bin.join("pg_ctl")).arg(&self.folder);
+        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // Out of our process group: Ctrl-C must not end the guard before us.
+        std::os::unix::process::CommandExt::process_group(&mut guard, 0);
+        Ok(guard.spawn()?)
+    }
+
+    fn end_guard(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            // It may have ended by itself.
+            let _ = guard.kill();
+            let _ = guard.wait();
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        self.command_at(&self.bin.join(program))
+    }
+
+    fn command_at(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder);
+        if let Some((uid, gid)) = self.user {
+            use std::os::unix::process::CommandExt as _;
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here; the guard or the next start tries again.
+        let _ = self.stop("immediate");
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn run(mut command: Command, what: &'static str) -> Result<(), ClusterError> {
+    command.stdin(Stdio::null());
+    // pg_ctl hands its output to the server, which would keep a pipe open for ever.
+    let log = std::env::temp_dir().join(format!("rowbell-{}-{:x}", std::process::id(), rand::random::<u64>()));
+    let file = fs::File::create(&log)?;
+    command.stdout(file.try_clone()?).stderr(file);
+    let status = command.status();
+    let said = fs::read_to_string(&log).unwrap_or_default();
+    let _ = fs::remove_file(&log);
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) => Err(ClusterError::Failed { what, said: said.trim().to_owned() }),
+        Err(error) => Err(ClusterError::Failed { what, said: error.to_string() }),
+    }
+}
+
+/// The folder with `postgres`, `initdb` and `pg_ctl`: the newest of Debian's, or the one on PATH.
+fn server_binaries() -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
+    found.sort_by_key(|bin| {
+        let version = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+        version.and_then(|version| version.parse::<u32>().ok()).unwrap_or(0)
+    });
+    found.reverse();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    found.extend(std::env::split_paths(&path));
+    found.into_iter().find(|bin| {
+        ["postgres", "initdb", "pg_ctl"].iter().all(|program| bin.join(program).exists())
+    })
+}
+
+/// Who to run the server as; None: as ourselves.
+fn other_user() -> Result<Option<(u32, u32)>, ClusterError> {
+    if own_uid() != 0 {
+        return Ok(None);
+    }
+    let users = fs::read_to_string("/etc/passwd")?;
+    let find = |name: &str| {
+        let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    find("postgres").or_else(|| find("nobody")).map(Some).ok_or(ClusterError::NoUser)
+}
+
+/// Our user id, by the owner of our own entry in /proc.
+fn own_uid() -> u32 {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").map(|meta| meta.uid()).unwrap_or(1)
+}
+
+fn make_folder(user: Option<(u32, u32)>) -> Result<PathBuf, ClusterError> {
+    let name = format!("rowbell-pg-{}-{:08x}", std::process::id(), rand::random::<u32>());
+    let folder = std::env::temp_dir().join(name);
+    fs::create_dir(&folder)?;
+    if let Some((uid, gid)) = user {
+        chown(&folder, Some(uid), Some(gid))?;
+    }
+    Ok(folder)
+}
+
+/// Removes folders whose maker is gone and whose server does not run any more.
+fn remove_stale() {
+    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(rest) = name.strip_prefix("rowbell-pg-") else { continue };
+        let maker = rest.split('-').next().unwrap_or_default();
+        let is_alive = Path::new("/proc").join(maker).exists();
+        let server = fs::read_to_string(entry.path().join("data/postmaster.pid")).ok();
+        let server = server.and_then(|pid| pid.lines().next().map(str::to_owned));
+        let runs = server.is_some_and(|pid| Path::new("/proc").join(pid.trim()).exists());
+        if !is_alive && !runs {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn free_port() -> Result<u16, ClusterError> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Waits for a condition, looking every 20 ms. False: it did not come true in time.
+pub fn wait_until(timeout: Duration, mut is_true: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + timeout.min(START_TIMEOUT);
+    while Instant::now() < end {
+        if is_true() {
+            return true;
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    is_true()
+}

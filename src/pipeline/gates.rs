@@ -1,0 +1,244 @@
+//! What becomes of one entity at the moment when its message may leave: gates in a fixed order,
+//! each with its reason, then words.
+//!
+//! Takes what the database says now; leaves a decision. Reads nothing and writes nothing itself, so
+//! a preview asks exactly what the daemon asks.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::site::Watching;
+use crate::config::RecipientDefaults;
+use crate::domain::change::Operation;
+use crate::domain::diff::{FieldChange, diff};
+use crate::domain::message::{Failure, Skip, State};
+use crate::domain::recipient::{Phone, Recipient};
+use crate::domain::row::Row;
+use crate::domain::summary::Occasion;
+use crate::postgres::queries::Words;
+use crate::postgres::rows::Present;
+
+/// How long a message waits for an earlier one of its entity before it asks again.
+const ORDER_WAIT: Duration = Duration::from_millis(250);
+
+/// A net change that may leave now.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The message, if it has a row yet.
+    pub message_id: Option<i64>,
+    pub entity_key: String,
+    pub operation: Operation,
+    pub old_row: Option<Row>,
+    pub new_row: Option<Row>,
+}
+
+impl Candidate {
+    /// The row as captured last; for a delete, as it was before.
+    pub fn captured(&self) -> Option<&Row> {
+        self.new_row.as_ref().or(self.old_row.as_ref())
+    }
+}
+
+/// What becomes of a candidate.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    Send(Box<Words>),
+    Skip(Skip, Option<String>),
+    Fail(Failure, String),
+    Defer { due_at: Timestamp, why: String },
+}
+
+impl Decision {
+    /// The state that the message goes to.
+    pub fn state(&self) -> State {
+        match self {
+            Decision::Send(_) => State::Sending,
+            Decision::Skip(why, _) => State::Skipped(*why),
+            Decision::Fail(why, _) => State::Failed(*why),
+            Decision::Defer { .. } => State::Scheduled,
+        }
+    }
+
+    /// Why, in words, and when it is due again.
+    pub fn into_parts(self) -> (Option<String>, Option<Timestamp>, Option<Box<Words>>) {
+        match self {
+            Decision::Send(words) => (None, None, Some(words)),
+            Decision::Skip(_, text) => (text, None, None),
+            Decision::Fail(_, text) => (Some(text), None, None),
+            Decision::Defer { due_at, why } => (Some(why), Some(due_at), None),
+        }
+    }
+}
+
+/// What a gate sees of one candidate.
+pub struct Case<'a> {
+    pub watching: &'a Watching,
+    pub defaults: &'a RecipientDefaults,
+    pub candidate: &'a Candidate,
+    pub present: &'a Present,
+    /// What the recipient was last told.
+    pub baseline: Option<&'a Row>,
+    pub now: Timestamp,
+}
+
+/// A candidate that is past every gate but the list of opted-out phones.
+pub struct Passed {
+    pub recipient: Recipient,
+    pub operation: Operation,
+    pub changes: Vec<FieldChange>,
+}
+
+impl Case<'_> {
+    /// All gates that need no further look at the database, in order.
+    pub fn gates(&self) -> Result<Passed, Decision> {
+        self.in_order()?;
+        let (operation, changes) = self.net_change()?;
+        let recipient = self.recipient()?;
+        self.not_stale()?;
+        Ok(Passed {
+            recipient,
+            operation,
+            changes,
+        })
+    }
+
+    /// An earlier message of the entity is being sent: what it tells is this one's baseline.
+    fn in_order(&self) -> Result<(), Decision> {
+        if !self.present.is_in_flight {
+            return Ok(());
+        }
+        let why = "an earlier message of the entity is being sent".to_owned();
+        Err(Decision::Defer {
+            due_at: self.now + ORDER_WAIT,
+            why,
+        })
+    }
+
+    fn net_change(&self) -> Result<(Operation, Vec<FieldChange>), Decision> {
+        let row = self.present.row.as_ref();
+        let watch = &self.watching.config;
+        let operation = match (self.baseline, row) {
+            (None, None) => return Err(Decision::Skip(Skip::NoNetChange, None)),
+            (None, Some(_)) => Operation::Insert,
+            (Some(_), Some(_)) => Operation::Update,
+            (Some(_), None) => Operation::Delete,
+        };
+        if operation == Operation::Delete && !watch.on.contains(&Operation::Delete) {
+            let text = "the row is gone, and the watch does not tell deletes".to_owned();
+            return Err(Decision::Skip(Skip::Stale, Some(text)));
+        }
+        let changes = self.changes();
+        if changes.is_empty() && operation != Operation::Delete {
+            return Err(Decision::Skip(Skip::NoNetChange, None));
+        }
+        Ok((operation, changes))
+    }
+
+    /// What differs from what the recipient was last told.
+    pub fn changes(&self) -> Vec<FieldChange> {
+        let row = self.present.row.as_ref();
+        diff(
+            self.baseline,
+            row,
+            &self.watching.config.columns,
+            &self.watching.kinds,
+        )
+    }
+
+    fn recipient(&self) -> Result<Recipient, Decision> {
+        let Some(found) = &self.present.recipient else {
+            let text = "the recipient query found nobody".to_owned();
+            return Err(Decision::Skip(Skip::NoRecipient, Some(text)));
+        };
+        let phone = phone_of(found, &self.defaults.region)?;
+        // A consent column that says anything but yes means no.
+        if found
+            .get("opted_in")
+            .is_some_and(|consent| consent != &Value::Bool(true))
+        {
+            let text = "opted_in of the recipient is not true".to_owned();
+            return Err(Decision::Skip(Skip::OptedOut, Some(text)));
+        }
+        let watch = &self.watching.config;
+        let or = |column: &str, watch: &Option<String>, default: &str| {
+            text_of(found, column)
+                .or(watch.as_deref())
+                .unwrap_or(default)
+                .to_owned()
+        };
+        Ok(Recipient {
+            name: text_of(found, "name").unwrap_or_default().to_owned(),
+            phone,
+            locale: or("locale", &watch.locale, &self.defaults.locale),
+            time_zone: or("time_zone", &watch.time_zone, &self.defaults.time_zone),
+        })
+    }
+
+    fn not_stale(&self) -> Result<(), Decision> {
+        match self.present.expires_at {
+            Some(at) if at <= self.now => {
+                let text = format!("expires_at of the watch was {at}");
+                Err(Decision::Skip(Skip::Stale, Some(text)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The last gate, and the words.
+    pub fn words(&self, passed: Passed, opted_out: &HashSet<String>) -> Decision {
+        if opted_out.contains(passed.recipient.phone.as_str()) {
+            let text = "the phone stands in rowbell.opt_out".to_owned();
+            return Decision::Skip(Skip::OptedOut, Some(text));
+        }
+        // A row that is gone is spoken of as it was last told.
+        let empty = Row::new();
+        let row = self
+            .present
+            .row
+            .as_ref()
+            .or(self.baseline)
+            .unwrap_or(&empty);
+        let wording = self.watching.phrasing.word(&Occasion {
+            operation: passed.operation,
+            changes: &passed.changes,
+            old: self.baseline,
+            row,
+            kinds: &self.watching.kinds,
+            name: &passed.recipient.name,
+            locale: &passed.recipient.locale,
+            time_zone: &passed.recipient.time_zone,
+            now: self.now,
+        });
+        match wording {
+            Ok(wording) => Decision::Send(Box::new(Words {
+                told_row: self.present.row.clone(),
+                template: self.watching.template.name.clone(),
+                namespace: self.watching.template.namespace.clone(),
+                recipient: passed.recipient,
+                wording,
+            })),
+            Err(unwritable) => Decision::Fail(Failure::Unwritable, unwritable.to_string()),
+        }
+    }
+}
+
+fn phone_of(recipient: &Row, region: &str) -> Result<Phone, Decision> {
+    let raw = match recipient.get("phone") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    let region = (!region.is_empty()).then_some(region);
+    Phone::parse(&raw, region).map_err(|bad| Decision::Skip(Skip::BadPhone, Some(bad.to_string())))
+}
+
+fn text_of<'a>(recipient: &'a Row, column: &str) -> Option<&'a str> {
+    recipient
+        .get(column)
+        .and_then(Value::as_str)
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+}

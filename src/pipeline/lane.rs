@@ -1,0 +1,138 @@
+//! A lane: everything of this process that belongs to one channel. How many messages may leave it
+//! now, and the way from those that lease messages to those that send them.
+//!
+//! Nothing here is remembered: what is in a lane when the process dies stands in the database as
+//! leased messages with an open attempt.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::Clock;
+use crate::domain::attempt::TemplateMessage;
+use crate::provider::limiter::Limiter;
+
+/// A leased message in its words, on its way to the provider.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub message_id: i64,
+    pub attempt: i16,
+    pub lease_expires_at: Timestamp,
+    pub message: TemplateMessage,
+}
+
+/// One channel's way out of this process.
+pub struct Lane {
+    pub channel: String,
+    clock: Clock,
+    limiter: Limiter,
+    /// How many messages may be leased by this process at once.
+    slots: usize,
+    taken: AtomicUsize,
+    outbox: mpsc::UnboundedSender<Outgoing>,
+    /// Rings when messages may be due earlier than compose thinks, or slots became free.
+    changed: Notify,
+    stopped_until: Mutex<Option<Timestamp>>,
+}
+
+impl Lane {
+    /// A lane and the end of it that deliver reads. The outbox needs no bound of its own: only
+    /// admitted messages enter it.
+    pub fn new(
+        channel: &str,
+        limiter: Limiter,
+        slots: usize,
+        clock: Clock,
+    ) -> (Lane, mpsc::UnboundedReceiver<Outgoing>) {
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let lane = Lane {
+            channel: channel.to_owned(),
+            clock,
+            limiter,
+            slots,
+            taken: AtomicUsize::new(0),
+            outbox,
+            changed: Notify::new(),
+            stopped_until: Mutex::new(None),
+        };
+        (lane, inbox)
+    }
+
+    /// Takes the right to send up to `want` messages now; `release` gives back what was not used.
+    pub fn admit(&self, want: usize) -> usize {
+        if self.stopped_for().is_some() {
+            return 0;
+        }
+        let free = self
+            .slots
+            .saturating_sub(self.taken.load(Ordering::Relaxed));
+        let admitted = match want.min(free) {
+            0 => 0,
+            some => self.limiter.permits(some),
+        };
+        self.taken.fetch_add(admitted, Ordering::Relaxed);
+        admitted
+    }
+
+    /// Gives back slots: of messages that are settled, or that did not leave after all.
+    pub fn release(&self, count: usize) {
+        if count > 0 {
+            self.taken.fetch_sub(count, Ordering::Relaxed);
+            self.changed.notify_one();
+        }
+    }
+
+    /// How long until a permit may be there. Zero when only slots are missing: their release rings.
+    pub fn next_in(&self) -> Duration {
+        self.stopped_for().unwrap_or_else(|| self.limiter.next_in())
+    }
+
+    /// Sends leased messages on their way.
+    pub fn push(&self, outgoing: Outgoing) {
+        // The receiver lives as long as deliver; after it only the lease tells of the message.
+        let _ = self.outbox.send(outgoing);
+    }
+
+    /// Messages may be due earlier than it seemed.
+    pub fn ring(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Waits for `ring` or `release`.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Nothing leaves for a while: the provider refused the channel as a whole, or asked to slow down.
+    pub fn stop_for(&self, time: Duration) {
+        let until = self.clock.now() + time;
+        *lock(&self.stopped_until) = Some(until);
+    }
+
+    fn stopped_for(&self) -> Option<Duration> {
+        let mut until = lock(&self.stopped_until);
+        let left = Duration::try_from(self.clock.now().duration_until((*until)?)).ok();
+        match left {
+            Some(left) if !left.is_zero() => Some(left),
+            _ => {
+                *until = None;
+                None
+            }
+        }
+    }
+
+    /// Messages leased by this process and not settled yet.
+    pub fn in_flight(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere must not stop the lane; the value is valid at every line.
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

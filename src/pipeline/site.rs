@@ -1,0 +1,183 @@
+//! What the stages share of one installation: connections, clock, settings, watches, lanes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::lane::Lane;
+use super::stage::{StageError, chain};
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::domain::diff::Kinds;
+use crate::domain::summary::{Phrasing, PhrasingSource};
+use crate::postgres::capture::{self, WatchedTable};
+use crate::postgres::pool::Pool;
+use crate::postgres::rows;
+
+/// How long a watch that cannot be used is left alone before it is looked at again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// One installation, as the stages see it.
+pub struct Site {
+    pub pool: Pool,
+    pub clock: Clock,
+    pub config: Arc<Config>,
+    /// Name of this process in leases: new at every start, so that nobody inherits a lease.
+    pub instance: String,
+    pub lanes: BTreeMap<String, Arc<Lane>>,
+    watchings: RwLock<HashMap<String, Looked>>,
+}
+
+/// A watch that is ready for use: its table looked up, its words compiled.
+pub struct Watching {
+    pub name: String,
+    pub config: config::Watch,
+    pub template: config::Template,
+    pub table: WatchedTable,
+    pub kinds: Kinds,
+    pub phrasing: Phrasing,
+    /// The query that reads rows, recipients and what was told; see `postgres/rows.rs`.
+    pub read_sql: String,
+}
+
+#[derive(Clone)]
+enum Looked {
+    Ready(Arc<Watching>),
+    /// Why it cannot be used, and when to look again.
+    Broken(String, Timestamp),
+}
+
+impl Site {
+    pub fn new(
+        pool: Pool,
+        clock: Clock,
+        config: Arc<Config>,
+        lanes: BTreeMap<String, Arc<Lane>>,
+    ) -> Site {
+        let instance = format!("{:016x}", rand::random::<u64>());
+        Site {
+            pool,
+            clock,
+            config,
+            instance,
+            lanes,
+            watchings: RwLock::default(),
+        }
+    }
+
+    /// Names of the configured watches.
+    pub fn watch_names(&self) -> Vec<&str> {
+        self.config.watch.keys().map(String::as_str).collect()
+    }
+
+    pub fn lane_of(&self, watch: &config::Watch) -> Option<&Arc<Lane>> {
+        self.lanes.get(&watch.channel)
+    }
+
+    /// The watch, ready for use; or why it cannot be used now.
+    ///
+    /// A watch that cannot be used (its table is missing, a column was dropped) keeps its changes:
+    /// it is looked at again now and then.
+    pub async fn watching(&self, name: &str) -> Result<Result<Arc<Watching>, String>, StageError> {
+        match self.known(name) {
+            Some(Looked::Ready(watching)) => return Ok(Ok(watching)),
+            Some(Looked::Broken(why, until)) if self.clock.now() < until => return Ok(Err(why)),
+            _ => {}
+        }
+        let client = self.pool.get().await?;
+        let looked = match Watching::look_up(&client, &self.config, name).await {
+            Ok(watching) => Ok(Arc::new(watching)),
+            Err(why) => Err(why),
+        };
+        self.remember(name, looked.clone());
+        Ok(looked)
+    }
+
+    /// A query over the watch's table failed: look the table up again before the next use.
+    pub fn broke(&self, name: &str, why: String) {
+        self.remember(name, Err(why));
+    }
+
+    fn known(&self, name: &str) -> Option<Looked> {
+        let watchings = self
+            .watchings
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        watchings.get(name).cloned()
+    }
+
+    fn remember(&self, name: &str, looked: Result<Arc<Watching>, String>) {
+        let was_broken = matches!(self.known(name), Some(Looked::Broken(..)));
+        let entry = match looked {
+            Ok(watching) => {
+                if was_broken {
+                    tracing::info!(watch = name, "watch works again");
+                }
+                Looked::Ready(watching)
+            }
+            Err(why) => {
+                if !was_broken {
+                    tracing::error!(watch = name, error = %why, "watch cannot be used; its changes are kept");
+                }
+                Looked::Broken(why, self.clock.now() + LOOK_AGAIN_AFTER)
+            }
+        };
+        self.watchings
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(name.to_owned(), entry);
+    }
+}
+
+impl Watching {
+    /// Looks the table up and compiles the words. Errors are sentences for people.
+    pub async fn look_up(
+        client: &tokio_postgres::Client,
+        config: &Config,
+        name: &str,
+    ) -> Result<Watching, String> {
+        let watch = config
+            .watch
+            .get(name)
+            .ok_or("it is not in the configuration")?;
+        let template = config.template.get(&watch.template).ok_or_else(|| {
+            format!(
+                "watch.{name}.template: there is no template \"{}\"",
+                watch.template
+            )
+        })?;
+        let table = capture::describe(client, name, watch, template)
+            .await
+            .map_err(|error| chain(&error))?;
+        let phrasing = Phrasing::compile(&PhrasingSource {
+            service: watch.service.as_ref(),
+            say: &watch.say,
+            label: &watch.label,
+            value: &watch.value,
+            body: &template.body,
+            text: template.text.as_ref(),
+            language: &template.language,
+            default_locale: &config.recipient.locale,
+            columns: &table.captured,
+        })
+        .map_err(|problems| {
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")
+        })?;
+        let read_sql = rows::read_sql(&table, watch);
+        Ok(Watching {
+            name: name.to_owned(),
+            kinds: table.kinds(),
+            config: watch.clone(),
+            template: template.clone(),
+            table,
+            phrasing,
+            read_sql,
+        })
+    }
+}

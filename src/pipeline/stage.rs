@@ -1,0 +1,82 @@
+//! What all stages share: one piece of work at a time, told apart into progress and rest.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+/// What one `step` did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Something was done; there may be more.
+    Worked,
+    /// There is nothing to do now.
+    Idle,
+}
+
+/// What keeps a stage from doing its work. Refusals by a provider are not errors: they are facts
+/// stored on the attempt.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    #[error("could not get a database connection")]
+    Pool(#[from] deadpool_postgres::PoolError),
+    #[error("a query failed")]
+    Query(#[from] tokio_postgres::Error),
+    #[error("the rows of watch {watch} could not be read")]
+    Read {
+        watch: String,
+        source: tokio_postgres::Error,
+    },
+}
+
+/// Waits between failures: longer each time, never in step with other daemons, reset by success.
+#[derive(Debug)]
+pub struct Patience {
+    stage: &'static str,
+    failures: u32,
+}
+
+impl Patience {
+    pub fn new(stage: &'static str) -> Patience {
+        Patience { stage, failures: 0 }
+    }
+
+    /// Logs the first failure of a row of them, and says how long to wait.
+    pub fn failed(&mut self, error: &StageError) -> Duration {
+        if self.failures == 0 {
+            tracing::warn!(stage = self.stage, error = %chain(error), "stage cannot work; will try again");
+        } else {
+            tracing::debug!(stage = self.stage, error = %chain(error), "stage still cannot work");
+        }
+        self.failures = (self.failures + 1).min(8);
+        let ceiling = Duration::from_millis(100 << self.failures);
+        ceiling.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+    }
+
+    /// Logs the end of a row of failures.
+    pub fn succeeded(&mut self) {
+        if self.failures > 0 {
+            tracing::info!(stage = self.stage, "stage works again");
+            self.failures = 0;
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Sleeps, unless told to stop first.
+pub async fn rest(stop: &CancellationToken, time: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(time) => {}
+    }
+}

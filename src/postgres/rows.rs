@@ -1,0 +1,259 @@
+//! Reads the rows of a watch as they are now, with their recipients and what was last told: one
+//! round trip for a whole batch.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio_postgres::types::Json;
+
+use super::capture::WatchedTable;
+use crate::config::Watch;
+use crate::domain::row::Row;
+
+/// jsonb_build_object takes at most 100 arguments.
+const PAIRS_PER_OBJECT: usize = 50;
+
+/// What the database says about one entity at the moment of composing.
+#[derive(Clone, Debug)]
+pub struct Present {
+    /// The row as it is now; None when it is gone.
+    pub row: Option<Row>,
+    /// What the recipient query gave.
+    pub recipient: Option<Row>,
+    pub expires_at: Option<Timestamp>,
+    pub told: Told,
+    /// An earlier message of the entity is being sent.
+    pub is_in_flight: bool,
+}
+
+/// What the recipient was last told about the entity.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// Nothing yet; the row before the first change that we know of, if we know of one.
+    Never { first_old_row: Option<Option<Row>> },
+    /// This row; None: that it is gone.
+    Last(Option<Row>),
+    /// The latest that counts as told is a muted change: the baseline must be put together.
+    Muted,
+}
+
+/// One entity to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The message that is being composed, if it has a row yet.
+    pub message_id: Option<i64>,
+    pub entity_key: &'a str,
+    /// The row as captured last: gives the key, and stands in for a row that is gone.
+    pub captured: &'a Row,
+}
+
+/// The query for one watch. Table, key and columns are quoted names; recipient and expires_at are
+/// SQL of the configuration.
+pub fn read_sql(table: &WatchedTable, watch: &Watch) -> String {
+    let present = format!(
+        "left join {} as present on {}",
+        table.table,
+        on_key(table, "present")
+    );
+    sql_over(table, watch, &present)
+}
+
+/// The same query as if the columns in `$5` (a JSON object) had other values.
+pub fn preview_sql(table: &WatchedTable, watch: &Watch) -> String {
+    let present = format!(
+        "left join lateral (
+       select invented.* from {} as stored
+        cross join lateral jsonb_populate_record(stored, $5::jsonb) as invented
+        where {}
+  ) as present on true",
+        table.table,
+        on_key(table, "stored")
+    );
+    sql_over(table, watch, &present)
+}
+
+fn sql_over(table: &WatchedTable, watch: &Watch, join_present: &str) -> String {
+    let recipient = watch.recipient.trim().trim_end_matches(';');
+    let expires_at = match &watch.expires_at {
+        Some(expression) => format!(
+            "left join lateral (select (\n{expression}\n)::timestamptz as at from (select changed.*) as changed) as deadline on true"
+        ),
+        None => "cross join (select null::timestamptz as at) as deadline".to_owned(),
+    };
+    let first_key = quote(table.key.first().map_or("", String::as_str));
+    format!(
+        "-- compose_read: the rows of one watch as they are now, their recipients, what was last told.
+select case when present.{first_key} is not null then {object} end as row,
+       recipient.row as recipient,
+       deadline.at as expires_at,
+       told.message_id as told_id,
+       told.is_muted,
+       told.new_row as told_row,
+       first.message_id as first_id,
+       first.old_row as first_old_row,
+       exists (
+           select from rowbell.message as m
+            where m.watch = $4 and m.entity_key = item.entity_key
+              and m.state = 'sending' and m.message_id <> coalesce(item.message_id, 0)
+       ) as is_in_flight
+  from unnest($1::bigint[], $2::text[], $3::jsonb[])
+       with ordinality as item (message_id, entity_key, captured, ordinal)
+  {join_present}
+ cross join lateral (
+       select present.* where present.{first_key} is not null
+       union all
+       select gone.* from jsonb_populate_record(null::{table}, item.captured) as gone
+        where present.{first_key} is null
+  ) as changed
+  left join lateral (
+       select to_jsonb(r) as row from (
+{recipient}
+       ) as r limit 1
+  ) as recipient on true
+  {expires_at}
+  left join lateral (
+       select m.message_id, m.new_row, m.state = 'skipped' as is_muted
+         from rowbell.message as m
+        where m.watch = $4 and m.entity_key = item.entity_key
+          and (m.state in ('sent', 'delivered', 'read', 'unconfirmed')
+               or (m.state = 'skipped' and m.reason = 'muted'))
+        order by m.message_id desc
+        limit 1
+  ) as told on true
+  left join lateral (
+       select m.message_id, m.old_row
+         from rowbell.message as m
+        where m.watch = $4 and m.entity_key = item.entity_key
+        order by m.message_id
+        limit 1
+  ) as first on told.message_id is null
+ order by item.ordinal",
+        object = object_of(&table.captured),
+        table = table.table,
+    )
+}
+
+/// `jsonb_build_object('a', present."a", …)`, in pieces where there are many columns.
+fn object_of(columns: &[String]) -> String {
+    let pieces: Vec<String> = columns
+        .chunks(PAIRS_PER_OBJECT)
+        .map(|chunk| {
+            let mut object = String::from("jsonb_build_object(");
+            for (i, column) in chunk.iter().enumerate() {
+                let comma = if i > 0 { ", " } else { "" };
+                let _ = write!(
+                    object,
+                    "{comma}{}, present.{}",
+                    literal(column),
+                    quote(column)
+                );
+            }
+            object + ")"
+        })
+        .collect();
+    pieces.join(" || ")
+}
+
+fn on_key(table: &WatchedTable, alias: &str) -> String {
+    let conditions: Vec<String> = table
+        .key
+        .iter()
+        .map(|column| {
+            let type_name = table
+                .columns
+                .iter()
+                .find(|c| &c.name == column)
+                .map_or("text", |c| c.type_name.as_str());
+            format!(
+                "{alias}.{} = (item.captured ->> {})::{type_name}",
+                quote(column),
+                literal(column)
+            )
+        })
+        .collect();
+    conditions.join(" and ")
+}
+
+/// A quoted identifier.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A quoted text, safe whatever standard_conforming_strings says.
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        format!(" E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}
+
+/// Reads a batch; the answers stand in the order of `wanted`.
+pub async fn read(
+    client: &deadpool_postgres::Transaction<'_>,
+    sql: &str,
+    watch: &str,
+    wanted: &[Wanted<'_>],
+) -> Result<Vec<Present>, tokio_postgres::Error> {
+    let ids: Vec<Option<i64>> = wanted.iter().map(|w| w.message_id).collect();
+    let keys: Vec<&str> = wanted.iter().map(|w| w.entity_key).collect();
+    let captured: Vec<Json<&Row>> = wanted.iter().map(|w| Json(w.captured)).collect();
+    let statement = client.prepare_cached(sql).await?;
+    let rows = client
+        .query(&statement, &[&ids, &keys, &captured, &watch])
+        .await?;
+    rows.iter().map(present).collect()
+}
+
+/// Reads one entity as if the columns of `invented` had these values.
+pub async fn preview(
+    client: &deadpool_postgres::Transaction<'_>,
+    sql: &str,
+    watch: &str,
+    wanted: Wanted<'_>,
+    invented: &Row,
+) -> Result<Option<Present>, tokio_postgres::Error> {
+    let ids = vec![wanted.message_id];
+    let keys = vec![wanted.entity_key];
+    let captured = vec![Json(wanted.captured)];
+    let rows = client
+        .query(sql, &[&ids, &keys, &captured, &watch, &Json(invented)])
+        .await?;
+    rows.first().map(present).transpose()
+}
+
+fn present(row: &tokio_postgres::Row) -> Result<Present, tokio_postgres::Error> {
+    let told_id: Option<i64> = row.try_get("told_id")?;
+    let first_id: Option<i64> = row.try_get("first_id")?;
+    let told = match (told_id, row.try_get::<_, Option<bool>>("is_muted")?) {
+        (Some(_), Some(true)) => Told::Muted,
+        (Some(_), _) => Told::Last(object(row, "told_row")?),
+        (None, _) => Told::Never {
+            first_old_row: match first_id {
+                Some(_) => Some(object(row, "first_old_row")?),
+                None => None,
+            },
+        },
+    };
+    Ok(Present {
+        row: object(row, "row")?,
+        recipient: object(row, "recipient")?,
+        expires_at: row.try_get("expires_at")?,
+        told,
+        is_in_flight: row.try_get("is_in_flight")?,
+    })
+}
+
+/// A jsonb object; anything else, and null, is None.
+pub fn object(
+    row: &tokio_postgres::Row,
+    column: &str,
+) -> Result<Option<Row>, tokio_postgres::Error> {
+    let value: Option<Json<Value>> = row.try_get(column)?;
+    Ok(match value {
+        Some(Json(Value::Object(object))) => Some(object),
+        _ => None,
+    })
+}

@@ -1,0 +1,260 @@
+//! A watched table, as the catalog describes it.
+
+use std::collections::BTreeSet;
+
+use tokio_postgres::Client;
+
+use crate::config::{Template, Watch};
+use crate::domain::diff::{Kind, Kinds};
+
+/// Why a watch does not fit its table. Texts name the setting and what is there instead.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    #[error("watch.{watch}.table: there is no table {table}{hint}")]
+    NoTable {
+        watch: String,
+        table: String,
+        hint: String,
+    },
+    #[error("watch.{watch}.table: {table} is {found}, expected a table")]
+    NotATable {
+        watch: String,
+        table: String,
+        found: &'static str,
+    },
+    #[error("watch.{watch}.{setting}: {table} has no column \"{column}\"{hint}")]
+    NoColumn {
+        watch: String,
+        setting: &'static str,
+        table: String,
+        column: String,
+        hint: String,
+    },
+    #[error("watch.{watch}.key: {table} has no primary key; name the columns that identify a row")]
+    NoKey { watch: String, table: String },
+    #[error(
+        "watch.{watch}: the table is locked by process {blocker}; nothing was changed, try again"
+    )]
+    Locked { watch: String, blocker: String },
+    #[error("watch.{watch}: {needed}")]
+    Privilege {
+        watch: String,
+        needed: String,
+        source: tokio_postgres::Error,
+    },
+    #[error("a catalog query failed")]
+    Query(#[from] tokio_postgres::Error),
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    pub name: String,
+    /// As `format_type` writes it.
+    pub type_name: String,
+}
+
+/// A table with what a watch wants of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedTable {
+    pub watch: String,
+    /// Quoted and qualified.
+    pub table: String,
+    pub oid: u32,
+    pub key: Vec<String>,
+    pub columns: Vec<TableColumn>,
+    /// What the trigger stores: key, watched and context columns, and every column that the
+    /// recipient query, the expiry or the words name.
+    pub captured: Vec<String>,
+}
+
+impl WatchedTable {
+    pub fn kinds(&self) -> Kinds {
+        self.columns
+            .iter()
+            .map(|c| (c.name.clone(), Kind::of(&c.type_name)))
+            .collect()
+    }
+}
+
+/// Looks a watch's table up and checks that everything it names is there.
+pub async fn describe(
+    client: &Client,
+    name: &str,
+    watch: &Watch,
+    template: &Template,
+) -> Result<WatchedTable, CaptureError> {
+    let (oid, table) = find_table(client, name, watch).await?;
+    let columns = columns(client, oid).await?;
+    let key = if watch.key.is_empty() {
+        primary_key(client, oid).await?
+    } else {
+        watch.key.clone()
+    };
+    if key.is_empty() {
+        return Err(CaptureError::NoKey {
+            watch: name.to_owned(),
+            table,
+        });
+    }
+    let settings = [
+        ("key", &key),
+        ("columns", &watch.columns),
+        ("context", &watch.context),
+    ];
+    for (setting, wanted) in settings {
+        for column in wanted {
+            if !columns.iter().any(|c| &c.name == column) {
+                return Err(CaptureError::NoColumn {
+                    watch: name.to_owned(),
+                    setting,
+                    hint: nearest(column, columns.iter().map(|c| c.name.as_str())),
+                    column: column.clone(),
+                    table,
+                });
+            }
+        }
+    }
+    let captured = captured(watch, template, &key, &columns);
+    Ok(WatchedTable {
+        watch: name.to_owned(),
+        table,
+        oid,
+        key,
+        columns,
+        captured,
+    })
+}
+
+async fn find_table(
+    client: &Client,
+    name: &str,
+    watch: &Watch,
+) -> Result<(u32, String), CaptureError> {
+    let query =
+        "select c.oid, format('%I.%I', n.nspname, c.relname), c.relkind::text, n.nspname::text
+                   from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                  where c.oid = to_regclass($1)";
+    let found = match client.query_opt(query, &[&watch.table]).await {
+        Ok(found) => found,
+        // A text that is no name at all, such as "a b".
+        Err(error) if error.code().is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(row) = found else {
+        let hint = nearest_table(client, &watch.table).await?;
+        return Err(CaptureError::NoTable {
+            watch: name.to_owned(),
+            table: watch.table.clone(),
+            hint,
+        });
+    };
+    let (kind, schema): (String, String) = (row.get(2), row.get(3));
+    let not_a_table = match kind.as_str() {
+        _ if schema == "rowbell" => Some("rowbell's own"),
+        "r" | "p" => None,
+        "v" | "m" => Some("a view"),
+        "f" => Some("a foreign table"),
+        _ => Some("something else"),
+    };
+    match not_a_table {
+        Some(found) => Err(CaptureError::NotATable {
+            watch: name.to_owned(),
+            table: row.get(1),
+            found,
+        }),
+        None => Ok((row.get(0), row.get(1))),
+    }
+}
+
+async fn nearest_table(client: &Client, wanted: &str) -> Result<String, tokio_postgres::Error> {
+    let query = "select format('%I.%I', n.nspname, c.relname)
+                   from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                  where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema|rowbell)'";
+    let rows = client.query(query, &[]).await?;
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let wanted = if wanted.contains('.') {
+        wanted.to_owned()
+    } else {
+        format!("public.{wanted}")
+    };
+    Ok(nearest(&wanted, names.iter().map(String::as_str)))
+}
+
+async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_postgres::Error> {
+    let query = "select attname::text, format_type(atttypid, atttypmod)
+                   from pg_attribute
+                  where attrelid = $1 and attnum > 0 and not attisdropped
+                  order by attnum";
+    let rows = client.query(query, &[&oid]).await?;
+    Ok(rows
+        .iter()
+        .map(|r| TableColumn {
+            name: r.get(0),
+            type_name: r.get(1),
+        })
+        .collect())
+}
+
+async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {
+    let query = "select a.attname::text
+                   from pg_index as i
+                  cross join lateral unnest(i.indkey) with ordinality as k (attnum, position)
+                   join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+                  where i.indrelid = $1 and i.indisprimary
+                  order by k.position";
+    Ok(client
+        .query(query, &[&oid])
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect())
+}
+
+fn captured(
+    watch: &Watch,
+    template: &Template,
+    key: &[String],
+    columns: &[TableColumn],
+) -> Vec<String> {
+    let mut texts: Vec<&str> = vec![&watch.recipient];
+    texts.extend(watch.expires_at.as_deref());
+    texts.extend(template.body.iter().map(String::as_str));
+    for rule in &watch.say {
+        texts.extend(
+            rule.text
+                .iter()
+                .flat_map(|text| text.each())
+                .map(|(_, text)| text),
+        );
+    }
+    let words: BTreeSet<&str> = texts
+        .iter()
+        .flat_map(|text| text.split(|c: char| !(c.is_alphanumeric() || c == '_')))
+        .collect();
+    let named = |column: &str| {
+        words.contains(column) || texts.iter().any(|t| t.contains(&format!("\"{column}\"")))
+    };
+    columns
+        .iter()
+        .map(|column| &column.name)
+        .filter(|name| {
+            key.contains(name)
+                || watch.columns.contains(name)
+                || watch.context.contains(name)
+                || named(name)
+        })
+        .cloned()
+        .collect()
+}
+
+/// "; did you mean …?" when something is near.
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    names
+        .map(|name| (strsim::damerau_levenshtein(name, wanted), name))
+        .min()
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(2))
+        .map_or_else(String::new, |(_, name)| {
+            format!("; did you mean \"{name}\"?")
+        })
+}
