@@ -61,7 +61,41 @@ pub mod app;
 pub mod telemetry;
 
 /// A faithful simulator of the 1MSG API.
-pub mod sandbox {}
+pub mod sandbox {
+    pub mod options;
+    pub mod template;
+
+    pub(crate) mod agenda;
+    pub(crate) mod check;
+    pub(crate) mod control;
+    pub(crate) mod courier;
+    pub(crate) mod faults;
+    pub(crate) mod forms;
+    pub(crate) mod front;
+    pub(crate) mod ids;
+    pub(crate) mod ledger;
+    pub(crate) mod limits;
+    pub(crate) mod outcome;
+    pub(crate) mod reading;
+    pub(crate) mod refusal;
+    pub(crate) mod reply;
+    pub(crate) mod request;
+    pub(crate) mod send;
+    pub(crate) mod server;
+    pub(crate) mod settings;
+    pub(crate) mod world;
+
+    pub use faults::{Fault, FaultRule};
+    pub use ledger::{Arrival, Duplicate, SeenMessage, SeenStatus};
+    pub use options::{
+        ChannelOptions, Delay, Form, LimitOptions, ReceiptOptions, RefusalForm, SandboxOptions,
+        Settings, Words,
+    };
+    pub use outcome::Outcome;
+    pub use server::{NotYet, Sandbox};
+    pub use template::TemplateOptions;
+    pub use world::Counts;
+}
 /// A throwaway PostgreSQL, the sandbox, and a back office at work.
 pub mod demo {
     pub mod cluster;
