@@ -19,10 +19,7 @@ pub fn template<'t, T: AsRef<Template>>(
         options.name == name && options.language == language && options.namespace == namespace
     };
     let found = templates.iter().find(fits).ok_or_else(|| {
-        Refusal::content(
-            132001,
-            format!("Template \"{name}\" does not exist in {language}"),
-        )
+        Refusal::content(132001, format!("Template \"{name}\" does not exist in {language}"))
     })?;
     sendable(found.as_ref()).map(|()| found)
 }
@@ -37,10 +34,7 @@ fn sendable(template: &Template) -> Result<(), Refusal> {
     };
     Err(Refusal::content(
         code,
-        format!(
-            "Template \"{}\" {why} in {}",
-            options.name, options.language
-        ),
+        format!("Template \"{}\" {why} in {}", options.name, options.language),
     ))
 }
 
@@ -52,10 +46,7 @@ pub fn phone(request: &SendRequest<'_>) -> Result<u64, Refusal> {
             .strip_suffix("@c.us")
             .ok_or_else(|| Refusal::of(100).because("chatId must match ^[0-9]+@[cg]\\.us$"))?,
         _ => {
-            return Err(Refusal::content(
-                131008,
-                "exactly one of phone and chatId is required",
-            ));
+            return Err(Refusal::content(131008, "exactly one of phone and chatId is required"));
         }
     };
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -87,10 +78,7 @@ pub fn parameters<'r, 'b>(
                 return Err(Refusal::content(100, details));
             }
         }
-        component
-            .parameters
-            .iter()
-            .try_for_each(|parameter| one(&component.kind, parameter))?;
+        component.parameters.iter().try_for_each(|parameter| one(&component.kind, parameter))?;
     }
     same_number("header", header, template.header_variables)?;
     same_number("body", body.len(), template.variables)?;

@@ -28,10 +28,7 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/sandbox/messages", get(messages))
         .route("/sandbox/duplicates", get(duplicates))
         .route("/sandbox/arrivals", get(arrivals))
-        .route(
-            "/sandbox/faults",
-            get(faults).post(add_faults).delete(clear_faults),
-        )
+        .route("/sandbox/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/sandbox/templates", post(set_template))
         .route("/sandbox/inbound", post(inbound))
         .route("/sandbox/outcomes", post(set_outcome))
@@ -210,12 +207,7 @@ impl World {
                 self.ledger.happened(number, stage, at_ns);
                 Item::Status(number, stage, at_ns)
             }
-            None => Item::Foreign(Arc::new(Foreign {
-                id: id.to_owned(),
-                phone,
-                stage,
-                at_ns,
-            })),
+            None => Item::Foreign(Arc::new(Foreign { id: id.to_owned(), phone, stage, at_ns })),
         };
         self.tell(channel, item);
     }

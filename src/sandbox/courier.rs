@@ -42,11 +42,7 @@ impl Courier {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let parallel = shared.lock().receipts.parallel.max(1);
-        Ok(Courier {
-            shared,
-            client,
-            permits: Arc::new(Semaphore::new(parallel)),
-        })
+        Ok(Courier { shared, client, permits: Arc::new(Semaphore::new(parallel)) })
     }
 
     /// Runs until the runtime ends. What waits stays in the outbox while all places are taken, so
@@ -109,10 +105,7 @@ async fn post(
             world.counts.posts += 1;
             (world.receipts.timeout(), world.receipts.only_200)
         };
-        let request = client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .timeout(timeout);
+        let request = client.post(url).header(CONTENT_TYPE, "application/json").timeout(timeout);
         let acknowledged = match request.body(body.clone()).send().await {
             Ok(answer) => {
                 let status = answer.status();
@@ -144,9 +137,7 @@ impl World {
         self.counts.posts_failed += 1;
         let wanted = hook.is_some_and(|hook| {
             hook.failures += 1;
-            hook.disabled = options
-                .disable_after
-                .is_some_and(|most| hook.failures >= most);
+            hook.disabled = options.disable_after.is_some_and(|most| hook.failures >= most);
             !hook.disabled
         });
         let most = match channel.options.settings.guaranteed_hooks {

@@ -90,10 +90,9 @@ impl Fault {
     pub fn spoil(&self, right: Reply) -> Reply {
         match self {
             Fault::Latency { .. } | Fault::EarlyReceipt => right,
-            Fault::TooManyRequests { retry_after } => Reply {
-                retry_after: *retry_after,
-                ..Reply::error(429, "Too many requests")
-            },
+            Fault::TooManyRequests { retry_after } => {
+                Reply { retry_after: *retry_after, ..Reply::error(429, "Too many requests") }
+            }
             Fault::Refused { status } => Reply::error(*status, "Internal server error"),
             Fault::Lost { status } => Reply::html(
                 *status,
@@ -105,10 +104,9 @@ impl Fault {
             Fault::HalfBody { .. } => right.with_manner(Manner::Half),
             Fault::SlowBytes { ms } => right.with_manner(Manner::Slow(Duration::from_millis(*ms))),
             Fault::Code { code } => Refusal::of(*code).reply(RefusalForm::Meta),
-            Fault::InBand { message } => Reply::json(
-                200,
-                json!({ "sent": false, "message": message }).to_string(),
-            ),
+            Fault::InBand { message } => {
+                Reply::json(200, json!({ "sent": false, "message": message }).to_string())
+            }
             Fault::Queued => queued(),
         }
     }
@@ -146,45 +144,27 @@ fn send_template() -> String {
 impl FaultRule {
     /// Strikes every `sendTemplate` until the rule is removed.
     pub fn always(fault: Fault) -> FaultRule {
-        FaultRule {
-            fault,
-            next: None,
-            share: None,
-            method: send_template(),
-            phone: None,
-        }
+        FaultRule { fault, next: None, share: None, method: send_template(), phone: None }
     }
 
     /// Strikes the next `count` requests.
     pub fn next(count: u32, fault: Fault) -> FaultRule {
-        FaultRule {
-            next: Some(count),
-            ..FaultRule::always(fault)
-        }
+        FaultRule { next: Some(count), ..FaultRule::always(fault) }
     }
 
     /// Strikes each request with probability `share`, 0 to 1.
     pub fn share(share: f64, fault: Fault) -> FaultRule {
-        FaultRule {
-            share: Some(share),
-            ..FaultRule::always(fault)
-        }
+        FaultRule { share: Some(share), ..FaultRule::always(fault) }
     }
 
     /// The same rule for sends to one phone, given as digits.
     pub fn for_phone(self, phone: &str) -> FaultRule {
-        FaultRule {
-            phone: Some(phone.to_owned()),
-            ..self
-        }
+        FaultRule { phone: Some(phone.to_owned()), ..self }
     }
 
     /// The same rule for another method, or `*` for all.
     pub fn on(self, method: &str) -> FaultRule {
-        FaultRule {
-            method: method.to_owned(),
-            ..self
-        }
+        FaultRule { method: method.to_owned(), ..self }
     }
 
     fn strikes(&mut self, method: &str, phone: Option<u64>, rng: &mut StdRng) -> bool {
@@ -241,9 +221,6 @@ impl Struck {
             Some(fault) if fault.accepts() => fault.spoil(carry_out()),
             Some(fault) => fault.spoil(Reply::json(200, "{}")),
         };
-        Reply {
-            delay: reply.delay + self.delay,
-            ..reply
-        }
+        Reply { delay: reply.delay + self.delay, ..reply }
     }
 }

@@ -27,17 +27,12 @@ pub fn webhook(world: &World, channel: &Channel, items: &[Item]) -> Value {
     let mut body = match form {
         Form::Raw => return raw(world, channel, items),
         Form::Ack => {
-            let acks: Vec<Value> = statuses
-                .map(|one| ack(&one, world.receipts.words))
-                .collect();
+            let acks: Vec<Value> = statuses.map(|one| ack(&one, world.receipts.words)).collect();
             part(instance, "ack", acks)
         }
         Form::Hooks => part(instance, "hooks", statuses.map(|one| hook(&one)).collect()),
     };
-    let messages: Vec<Value> = items
-        .iter()
-        .filter_map(|item| message(world, item))
-        .collect();
+    let messages: Vec<Value> = items.iter().filter_map(|item| message(world, item)).collect();
     if !messages.is_empty() {
         body["messages"] = Value::Array(messages);
     }
@@ -170,10 +165,7 @@ fn raw_inbound(item: &Item) -> Option<Value> {
         "timestamp": seconds(inbound.at_ns).to_string(),
     });
     let (kind, content) = match inbound.kind.as_str() {
-        "button" => (
-            "button",
-            json!({ "payload": inbound.text, "text": inbound.text }),
-        ),
+        "button" => ("button", json!({ "payload": inbound.text, "text": inbound.text })),
         "interactive" => ("interactive", button_reply(&inbound.text)),
         _ => ("text", json!({ "body": inbound.text })),
     };
@@ -200,13 +192,7 @@ pub fn outgoing(world: &World, number: u64) -> Option<Value> {
     let kept = world.ledger.kept(number)?;
     let id = world.ledger.ids.id(number);
     let from_me = (true, 1, kept.text());
-    Some(row(
-        &id,
-        (arrival.phone, arrival.at_ns),
-        from_me,
-        "chat",
-        number,
-    ))
+    Some(row(&id, (arrival.phone, arrival.at_ns), from_me, "chat", number))
 }
 
 /// A customer's message in the same form.

@@ -102,11 +102,7 @@ impl Front {
         };
         let reply = fault.spoil(right);
         self.shared.update(|world| world.counts.faults += 1);
-        self.perform(Reply {
-            delay: struck.delay,
-            ..reply
-        })
-        .await
+        self.perform(Reply { delay: struck.delay, ..reply }).await
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<Body> {
@@ -164,9 +160,7 @@ impl IntoResponse for Reply {
 
 /// The token of `?token=…`.
 pub fn token_in_query(query: &str) -> Option<Cow<'_, str>> {
-    let plain = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("token="))?;
+    let plain = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
     if !plain.contains(['%', '+']) {
         return Some(Cow::Borrowed(plain));
     }
@@ -177,9 +171,7 @@ pub fn token_in_query(query: &str) -> Option<Cow<'_, str>> {
 /// The token of `Authorization: Bearer …`.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 pub fn is_form(headers: &HeaderMap) -> bool {

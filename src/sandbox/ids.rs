@@ -64,9 +64,7 @@ fn unmix(number: u64) -> u64 {
 
 /// Newton's iteration: each step doubles the bits that are right.
 fn inverse(odd: u64) -> u64 {
-    (0..6).fold(odd, |guess, _| {
-        guess.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(guess)))
-    })
+    (0..6).fold(odd, |guess, _| guess.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(guess))))
 }
 
 #[cfg(test)]

@@ -120,12 +120,7 @@ pub struct Ledger {
 
 impl Ledger {
     pub fn new(ids: Ids, keep: usize) -> Ledger {
-        Ledger {
-            ids,
-            arrivals: Vec::new(),
-            kept: VecDeque::new(),
-            keep,
-        }
+        Ledger { ids, arrivals: Vec::new(), kept: VecDeque::new(), keep }
     }
 
     /// Records a message and gives its number.
@@ -137,12 +132,7 @@ impl Ledger {
     ) -> u64 {
         let joined = join(parameters);
         let number = self.arrivals.len() as u64;
-        self.arrivals.push(Arrival {
-            at_ns,
-            phone,
-            text_hash: hash(template, &joined),
-            channel,
-        });
+        self.arrivals.push(Arrival { at_ns, phone, text_hash: hash(template, &joined), channel });
         if self.keep > 0 {
             if self.kept.len() >= self.keep {
                 self.kept.pop_front();
@@ -188,9 +178,7 @@ impl Ledger {
     pub fn all_kept(&self) -> impl Iterator<Item = (u64, Arrival, &Kept)> {
         let forgotten = self.arrivals.len() - self.kept.len();
         let numbered = (forgotten as u64..).zip(&self.arrivals[forgotten..]);
-        numbered
-            .zip(&self.kept)
-            .map(|((number, arrival), kept)| (number, *arrival, kept))
+        numbered.zip(&self.kept).map(|((number, arrival), kept)| (number, *arrival, kept))
     }
 
     pub fn seen(&self, number: u64, arrival: Arrival, kept: &Kept, channel: &str) -> SeenMessage {
@@ -218,10 +206,7 @@ impl Ledger {
         let mut duplicates: Vec<Duplicate> = times
             .into_iter()
             .filter(|(_, times)| *times > 1)
-            .map(|((_, phone, _), times)| Duplicate {
-                phone: phone.to_string(),
-                times,
-            })
+            .map(|((_, phone, _), times)| Duplicate { phone: phone.to_string(), times })
             .collect();
         duplicates.sort_by(|a, b| (&a.phone, a.times).cmp(&(&b.phone, b.times)));
         duplicates

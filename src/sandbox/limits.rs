@@ -25,10 +25,7 @@ pub struct Limits {
 
 impl Limits {
     pub fn new(options: LimitOptions) -> Limits {
-        Limits {
-            options,
-            ..Limits::default()
-        }
+        Limits { options, ..Limits::default() }
     }
 
     /// Takes a place for one message, or gives the code of the limit that refuses it; a refused
@@ -102,10 +99,8 @@ mod tests {
 
     #[test]
     fn a_burst_to_one_phone_is_paid_back_at_one_in_six_seconds() {
-        let mut limits = Limits::new(LimitOptions {
-            pair_burst: Some(2),
-            ..LimitOptions::default()
-        });
+        let mut limits =
+            Limits::new(LimitOptions { pair_burst: Some(2), ..LimitOptions::default() });
         let start = DAY;
         assert_eq!(limits.admit(1, start), Ok(()));
         assert_eq!(limits.admit(1, start), Ok(()));
@@ -117,10 +112,8 @@ mod tests {
 
     #[test]
     fn the_throughput_of_a_number_is_a_second_deep() {
-        let mut limits = Limits::new(LimitOptions {
-            per_second: Some(80),
-            ..LimitOptions::default()
-        });
+        let mut limits =
+            Limits::new(LimitOptions { per_second: Some(80), ..LimitOptions::default() });
         let accepted = (0..100).filter(|phone| limits.admit(*phone, DAY).is_ok());
         assert_eq!(accepted.count(), 80);
         assert_eq!(limits.admit(1, DAY), Err(130429));
@@ -129,10 +122,8 @@ mod tests {
 
     #[test]
     fn the_budget_of_a_day_counts_phones_not_messages() {
-        let mut limits = Limits::new(LimitOptions {
-            recipients_per_day: Some(2),
-            ..LimitOptions::default()
-        });
+        let mut limits =
+            Limits::new(LimitOptions { recipients_per_day: Some(2), ..LimitOptions::default() });
         assert_eq!(limits.admit(1, DAY), Ok(()));
         assert_eq!(limits.admit(2, DAY + 1), Ok(()));
         assert_eq!(limits.admit(1, DAY + 2), Ok(()));

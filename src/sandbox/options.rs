@@ -265,12 +265,7 @@ impl Default for ReceiptOptions {
 impl ReceiptOptions {
     /// No receipt ever comes by itself.
     pub fn none() -> ReceiptOptions {
-        ReceiptOptions {
-            sent: None,
-            delivered: None,
-            read: None,
-            ..ReceiptOptions::default()
-        }
+        ReceiptOptions { sent: None, delivered: None, read: None, ..ReceiptOptions::default() }
     }
 
     /// `sent` and `delivered` follow at once and failed webhooks are repeated soon: for tests.

@@ -52,9 +52,8 @@ impl FromRequest<Arc<Shared>> for Caller {
             .map_err(|_| Reply::unknown_channel(""))?;
         let id = path.get("channel").map_or("", String::as_str);
         let (parts, body) = request.into_parts();
-        let query: HashMap<_, _> = query_pairs(parts.uri.query().unwrap_or_default())
-            .into_iter()
-            .collect();
+        let query: HashMap<_, _> =
+            query_pairs(parts.uri.query().unwrap_or_default()).into_iter().collect();
         let body = to_bytes(body, MAX_BODY)
             .await
             .map_err(|_| Reply::error(413, "Request body is too large"))?;
@@ -71,11 +70,7 @@ impl FromRequest<Arc<Shared>> for Caller {
             true => parsed.map_err(|_| not_json())?,
             false => Value::Null,
         };
-        Ok(Caller {
-            channel,
-            query,
-            body,
-        })
+        Ok(Caller { channel, query, body })
     }
 }
 
@@ -146,9 +141,7 @@ fn rows(world: &World, caller: &Caller) -> Vec<(i64, Value)> {
     let fits = |phone: u64, at_ns: i64| {
         let seconds = forms::seconds(at_ns);
         chat.is_none_or(|chat| chat.trim_end_matches("@c.us") == wa_id(phone).to_string())
-            && caller
-                .number("min_time")
-                .is_none_or(|least| seconds >= least)
+            && caller.number("min_time").is_none_or(|least| seconds >= least)
             && caller.number("max_time").is_none_or(|most| seconds <= most)
     };
     let outgoing = world
@@ -170,10 +163,7 @@ fn rows(world: &World, caller: &Caller) -> Vec<(i64, Value)> {
             && last.is_none_or(|last| number > last || caller.says("last"))
             && id.is_none_or(|id| row["id"] == id.as_str())
     };
-    outgoing
-        .chain(incoming)
-        .filter(|(_, row)| numbered(row))
-        .collect()
+    outgoing.chain(incoming).filter(|(_, row)| numbered(row)).collect()
 }
 
 async fn status(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
@@ -227,10 +217,7 @@ fn contact(world: &World, input: &str) -> Value {
 }
 
 async fn check_phone(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
-    let phone = caller
-        .query
-        .get("phone")
-        .and_then(|phone| phone.parse().ok());
+    let phone = caller.query.get("phone").and_then(|phone| phone.parse().ok());
     let world = shared.lock();
     let exists = phone.is_some_and(|phone| reachable(&world, phone));
     Json(json!({ "result": if exists { "exists" } else { "not exists" } }))

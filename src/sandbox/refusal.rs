@@ -17,27 +17,16 @@ pub struct Refusal {
 impl Refusal {
     /// A fault in what was sent: 422.
     pub fn content(code: i32, details: impl Into<String>) -> Refusal {
-        Refusal {
-            code,
-            status: 422,
-            details: details.into(),
-        }
+        Refusal { code, status: 422, details: details.into() }
     }
 
     /// Anything else: the status Meta pairs with the code.
     pub fn of(code: i32) -> Refusal {
-        Refusal {
-            code,
-            status: status_of(code),
-            details: title(code).to_owned(),
-        }
+        Refusal { code, status: status_of(code), details: title(code).to_owned() }
     }
 
     pub fn because(self, details: impl Into<String>) -> Refusal {
-        Refusal {
-            details: details.into(),
-            ..self
-        }
+        Refusal { details: details.into(), ..self }
     }
 
     pub fn reply(&self, form: RefusalForm) -> Reply {

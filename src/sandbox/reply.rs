@@ -85,10 +85,7 @@ impl Reply {
 
     /// 403 in plain text: trial over or subscription blocked.
     pub fn blocked() -> Reply {
-        Reply::text(
-            403,
-            "Subscription is blocked. Please renew your subscription.",
-        )
+        Reply::text(403, "Subscription is blocked. Please renew your subscription.")
     }
 
     pub fn with_manner(self, manner: Manner) -> Reply {

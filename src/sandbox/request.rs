@@ -153,10 +153,7 @@ mod tests {
     #[test]
     fn parameters_as_plain_strings_are_json_of_the_wrong_shape() {
         let body = br#"{"params":["Maria","delivery"]}"#;
-        assert!(matches!(
-            SendRequest::parse(body),
-            Err(BadBody::WrongShape(_))
-        ));
+        assert!(matches!(SendRequest::parse(body), Err(BadBody::WrongShape(_))));
         assert_eq!(SendRequest::parse(b"{").unwrap_err(), BadBody::NotJson);
     }
 }

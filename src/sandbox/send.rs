@@ -57,9 +57,7 @@ impl World {
         parsed: Result<SendRequest<'_>, BadBody>,
     ) -> Reply {
         let accepted = self.ledger.count();
-        let reply = self
-            .received(address, parsed)
-            .unwrap_or_else(|refused| refused);
+        let reply = self.received(address, parsed).unwrap_or_else(|refused| refused);
         if self.ledger.count() == accepted {
             self.counts.refused += 1;
         }
@@ -73,11 +71,7 @@ impl World {
     ) -> Result<Reply, Reply> {
         let in_body = parsed.as_ref().ok().and_then(|body| body.token.as_deref());
         // A stale token in the query or the body beats a right one in the header.
-        let token = address
-            .query_token
-            .as_deref()
-            .or(in_body)
-            .or(address.bearer);
+        let token = address.query_token.as_deref().or(in_body).or(address.bearer);
         let channel = self.enter(address.channel, token)?;
         let request = parsed.map_err(bad_body)?;
         if self.faults.rules.is_empty() {
@@ -119,9 +113,7 @@ impl World {
         let now = self.now();
         let limits = &mut self.channels[position].limits;
         refused_by(outcome)?;
-        limits
-            .admit(phone, now)
-            .map_err(|code| Refused::Content(Refusal::of(code)))?;
+        limits.admit(phone, now).map_err(|code| Refused::Content(Refusal::of(code)))?;
         let number = self.record((position, phone, now), &template, parameters);
         let early = self.schedule(number, position, outcome, early);
         Ok(match outcome {
@@ -141,8 +133,7 @@ impl World {
     ) -> u64 {
         // There are never 65,536 channels.
         let channel = u16::try_from(channel).unwrap_or(u16::MAX);
-        self.ledger
-            .accept((channel, phone, now), template, parameters)
+        self.ledger.accept((channel, phone, now), template, parameters)
     }
 
     /// Plans the receipts of a message and says whether its `sent` has to come first.
@@ -161,12 +152,7 @@ impl World {
             }
             let twice = happens(self.receipts.twice_share, &mut self.rng);
             let at = start + Duration::from_millis(delay);
-            self.agenda.add(Due {
-                at,
-                number,
-                stage,
-                twice,
-            });
+            self.agenda.add(Due { at, number, stage, twice });
         }
         early
     }

@@ -57,12 +57,7 @@ impl Sandbox {
             .name("sandbox".into())
             .spawn(move || run(world, listener, stopped, &ready))?;
         started.recv().map_err(io::Error::other)??;
-        Ok(Sandbox {
-            shared,
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Sandbox { shared, address, stop: Some(stop), thread: Some(thread) })
     }
 
     /// The base address, such as `http://127.0.0.1:41234`, without a slash at its end.
@@ -179,8 +174,7 @@ impl Sandbox {
     /// # Errors
     /// `NotYet` when that has not happened within `deadline`.
     pub async fn wait_for(&self, count: u64, deadline: Duration) -> Result<Counts, NotYet> {
-        self.wait_until(deadline, |counts| counts.accepted >= count)
-            .await
+        self.wait_until(deadline, |counts| counts.accepted >= count).await
     }
 
     /// Waits until the counts are as expected.
@@ -205,10 +199,7 @@ impl Sandbox {
         };
         tokio::time::timeout(deadline, wait)
             .await
-            .map_err(|_| NotYet {
-                deadline,
-                counts: self.counts(),
-            })
+            .map_err(|_| NotYet { deadline, counts: self.counts() })
     }
 
     /// Stops the server and waits until its port is free.
@@ -245,10 +236,7 @@ fn run(
 ) {
     // The receiver waits until it gets one answer.
     let report = |answer| drop(ready.send(answer));
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(Err(error)),
     };
@@ -276,11 +264,7 @@ fn open(
     tokio::spawn(keep_agenda(Arc::clone(&shared)));
     tokio::spawn(Arc::clone(&courier).run());
     let router = router().with_state(Arc::clone(&shared));
-    let front = Front {
-        shared,
-        courier,
-        router: TowerToHyperService::new(router),
-    };
+    let front = Front { shared, courier, router: TowerToHyperService::new(router) };
     Ok((Arc::new(front), listener))
 }
 

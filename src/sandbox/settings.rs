@@ -64,17 +64,11 @@ fn urls(value: &Value) -> Result<Vec<String>, Reply> {
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    let texts = texts
-        .into_iter()
-        .map(str::trim)
-        .filter(|url| !url.is_empty());
+    let texts = texts.into_iter().map(str::trim).filter(|url| !url.is_empty());
     let urls: Vec<String> = texts.map(str::to_owned).collect();
     let http = |url: &String| url.starts_with("http://") || url.starts_with("https://");
     if !urls.iter().all(http) {
-        return Err(Reply::error(
-            400,
-            "webhookUrl must start with http:// or https://",
-        ));
+        return Err(Reply::error(400, "webhookUrl must start with http:// or https://"));
     }
     if urls.len() > MAX_URLS {
         return Err(Reply::error(400, "webhookUrl holds at most 5 addresses"));
@@ -92,10 +86,7 @@ fn shown(channel: &Channel) -> Map<String, Value> {
     let mut shown = Map::new();
     shown.insert("webhookUrl".into(), webhook_url(channel));
     shown.insert("guaranteedHooks".into(), settings.guaranteed_hooks.into());
-    shown.insert(
-        "ackNotificationsOn".into(),
-        settings.ack_notifications_on.into(),
-    );
+    shown.insert("ackNotificationsOn".into(), settings.ack_notifications_on.into());
     shown.insert("rawHooks".into(), settings.raw_hooks.into());
     shown
 }

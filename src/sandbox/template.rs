@@ -148,18 +148,12 @@ fn components(options: &TemplateOptions) -> Vec<Value> {
         .as_ref()
         .map(|text| json!({ "type": "HEADER", "format": "TEXT", "text": text }));
     let body = Some(json!({ "type": "BODY", "text": options.body }));
-    let footer = options
-        .footer
-        .as_ref()
-        .map(|text| json!({ "type": "FOOTER", "text": text }));
+    let footer = options.footer.as_ref().map(|text| json!({ "type": "FOOTER", "text": text }));
     let buttons = options.button_url.as_ref().map(|url| {
         let button = json!({ "type": "URL", "text": "Open my account", "url": url });
         json!({ "type": "BUTTONS", "buttons": [button] })
     });
-    [header, body, footer, buttons]
-        .into_iter()
-        .flatten()
-        .collect()
+    [header, body, footer, buttons].into_iter().flatten().collect()
 }
 
 fn count_in(text: Option<&str>) -> usize {
@@ -208,11 +202,8 @@ mod tests {
     #[test]
     fn the_seed_message_comes_out_to_the_letter() {
         let template = Template::new(TemplateOptions::default());
-        let parameters = [
-            "Maria",
-            "home delivery",
-            "New window: June 25 from 10:00 AM to 12:00 PM.",
-        ];
+        let parameters =
+            ["Maria", "home delivery", "New window: June 25 from 10:00 AM to 12:00 PM."];
         let text = template.render(&parameters);
         assert_eq!(
             text,

@@ -115,19 +115,13 @@ impl Channel {
             options,
         };
         channel.set_hooks(channel.options.settings.webhook_urls.clone());
-        templates
-            .into_iter()
-            .for_each(|template| channel.set_template(Template::new(template)));
+        templates.into_iter().for_each(|template| channel.set_template(Template::new(template)));
         channel
     }
 
     /// Replaces the whole list and revives what was disabled, as the provider does.
     pub fn set_hooks(&mut self, urls: Vec<String>) {
-        let hook = |url| Hook {
-            url,
-            failures: 0,
-            disabled: false,
-        };
+        let hook = |url| Hook { url, failures: 0, disabled: false };
         self.hooks = urls.into_iter().map(hook).collect();
     }
 
@@ -175,9 +169,7 @@ impl World {
             rng: StdRng::seed_from_u64(options.seed),
             channels: options.channels.into_iter().map(Channel::new).collect(),
             ledger: Ledger::new(Ids::new(key), options.keep),
-            faults: Faults {
-                rules: options.faults,
-            },
+            faults: Faults { rules: options.faults },
             agenda: Agenda::default(),
             outcomes: HashMap::new(),
             receipts: options.receipts,
@@ -253,11 +245,7 @@ impl World {
     }
 
     pub fn counts(&self) -> Counts {
-        Counts {
-            accepted: self.ledger.count(),
-            receipts_pending: self.agenda.len(),
-            ..self.counts
-        }
+        Counts { accepted: self.ledger.count(), receipts_pending: self.agenda.len(), ..self.counts }
     }
 
     /// What is kept of the messages to one phone, or of all, oldest first.
