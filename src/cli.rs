@@ -13,6 +13,7 @@ pub mod check;
 pub mod migrate;
 pub mod preview;
 pub mod run;
+pub mod sandbox;
 pub mod watch;
 
 /// Customers hear of it when a row changes.
@@ -43,6 +44,8 @@ enum Command {
     Unwatch(watch::WatchArgs),
     /// Show what a row, or an invented change to it, would send; changes nothing.
     Preview(preview::PreviewArgs),
+    /// Run a simulator of the 1MSG API, to try things without sending anything.
+    Sandbox(sandbox::SandboxArgs),
     /// Show settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -118,6 +121,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
+        Command::Sandbox(args) => sandbox::run(&args).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);
             Ok(())
