@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::load::{self, LoadError};
 use crate::postgres::pool::{self, Client, DatabaseError};
 
+pub mod bench;
 pub mod check;
 pub mod migrate;
 pub mod preview;
@@ -43,6 +44,8 @@ enum Command {
     Unwatch(watch::WatchArgs),
     /// Show what a row, or an invented change to it, would send; changes nothing.
     Preview(preview::PreviewArgs),
+    /// Measure, on a throwaway PostgreSQL.
+    Bench(bench::BenchArgs),
     /// Show settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -118,6 +121,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
+        Command::Bench(args) => bench::run(&args).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);
             Ok(())
