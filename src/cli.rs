@@ -11,6 +11,7 @@ use crate::postgres::pool::{self, Client, DatabaseError};
 
 pub mod bench;
 pub mod check;
+pub mod demo;
 pub mod migrate;
 pub mod preview;
 pub mod run;
@@ -44,6 +45,8 @@ enum Command {
     Unwatch(watch::WatchArgs),
     /// Show what a row, or an invented change to it, would send; changes nothing.
     Preview(preview::PreviewArgs),
+    /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
+    Demo(demo::DemoArgs),
     /// Measure, on a throwaway PostgreSQL.
     Bench(bench::BenchArgs),
     /// Show settings.
@@ -121,6 +124,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
+        Command::Demo(args) => demo::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);

@@ -100,6 +100,9 @@ pub mod sandbox {
 pub mod demo {
     pub mod cluster;
     pub mod daemon;
+    pub mod office;
+    pub mod play;
+    pub mod show;
     pub mod town;
 }
 /// Measurements of the whole job.

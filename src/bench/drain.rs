@@ -56,7 +56,9 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
         true => {
             let session = town.connect().await?;
             session
-                .batch_execute("begin isolation level repeatable read; select count(*) from pg_class")
+                .batch_execute(
+                    "begin isolation level repeatable read; select count(*) from pg_class",
+                )
                 .await?;
             Some(session)
         }
@@ -65,12 +67,12 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
 
     let postmaster = town.cluster.postmaster().unwrap_or_default();
     let postgres_before = cpu_time_of_tree(postmaster);
-    let patience =
-        Duration::from_secs(60) + PATIENCE_PER_MESSAGE * u32::try_from(args.messages)?;
+    let patience = Duration::from_secs(60) + PATIENCE_PER_MESSAGE * u32::try_from(args.messages)?;
     let deadline = Instant::now() + patience;
     let daemon = town.daemon().await?;
     town.sandbox.wait_for(sendable, patience).await?;
-    let empty = "select not exists (select from rowbell.change) and not exists (select from rowbell.queue)";
+    let empty =
+        "select not exists (select from rowbell.change) and not exists (select from rowbell.queue)";
     while !client.query_one(empty, &[]).await?.get::<_, bool>(0) {
         anyhow::ensure!(Instant::now() < deadline, "the backlog did not drain within {patience:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
