@@ -55,7 +55,7 @@ pub struct TownOptions {
 impl Default for TownOptions {
     fn default() -> TownOptions {
         TownOptions {
-            cluster: ClusterOptions { is_durable: true, settings: Vec::new() },
+            cluster: ClusterOptions { is_durable: true, ..ClusterOptions::default() },
             customers: 40,
             deliveries: 60,
             rate: "80/s".to_owned(),

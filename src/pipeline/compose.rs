@@ -42,6 +42,8 @@ pub struct Compose {
     lane: Arc<Lane>,
     above: (Timestamp, i64),
     full_scan_at: Timestamp,
+    /// The lane let nothing through at the last step: no slot, no permit, or it is stopped.
+    is_shut: bool,
     /// Watches whose batch failed on the data of some row: their rows are read one by one.
     careful: HashSet<String>,
 }
@@ -54,6 +56,7 @@ impl Compose {
             lane,
             above: (Timestamp::UNIX_EPOCH, 0),
             full_scan_at,
+            is_shut: false,
             careful: HashSet::new(),
         }
     }
@@ -76,7 +79,8 @@ impl Compose {
     /// Composes one batch of due messages.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
         let admitted = self.lane.admit(self.site.config.delivery.batch);
-        if admitted == 0 {
+        self.is_shut = admitted == 0;
+        if self.is_shut {
             return Ok(Progress::Idle);
         }
         let sent = self.batch(admitted).await;
@@ -180,8 +184,14 @@ impl Compose {
     }
 
     async fn wait(&self, stop: &CancellationToken) {
-        let until_due = self.until_due().await.unwrap_or(LONGEST_REST).min(LONGEST_REST);
-        let time = until_due.max(self.lane.next_in());
+        if self.is_shut {
+            return tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.lane.freed() => {}
+                () = tokio::time::sleep(self.lane.next_in()) => {}
+            };
+        }
+        let time = self.until_due().await.unwrap_or(LONGEST_REST).min(LONGEST_REST);
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.lane.changed() => {}
