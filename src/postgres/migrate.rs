@@ -10,6 +10,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("03_message", include_str!("../../sql/migrations/03_message.sql")),
     ("04_attempt", include_str!("../../sql/migrations/04_attempt.sql")),
     ("05_channel", include_str!("../../sql/migrations/05_channel.sql")),
+    ("06_report", include_str!("../../sql/migrations/06_report.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.
