@@ -13,6 +13,8 @@ pub mod check;
 pub mod migrate;
 pub mod preview;
 pub mod run;
+pub mod status;
+pub mod text;
 pub mod watch;
 
 /// Customers hear of it when a row changes.
@@ -43,6 +45,8 @@ enum Command {
     Unwatch(watch::WatchArgs),
     /// Show what a row, or an invented change to it, would send; changes nothing.
     Preview(preview::PreviewArgs),
+    /// Show how the whole installation stands, and what needs a person; changes nothing.
+    Status(status::StatusArgs),
     /// Show settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -118,6 +122,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
+        Command::Status(args) => status::run(&args, &config()?).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);
             Ok(())

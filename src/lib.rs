@@ -30,6 +30,7 @@ pub mod postgres {
     pub mod migrate;
     pub mod pool;
     pub mod queries;
+    pub mod report;
     pub mod roles;
     pub mod rows;
     pub mod session;
