@@ -10,6 +10,7 @@ use crate::config::load::{self, LoadError};
 use crate::postgres::pool::{self, Client, DatabaseError};
 
 pub mod check;
+pub mod explain;
 pub mod migrate;
 pub mod preview;
 pub mod run;
@@ -47,6 +48,8 @@ enum Command {
     Preview(preview::PreviewArgs),
     /// Show how the whole installation stands, and what needs a person; changes nothing.
     Status(status::StatusArgs),
+    /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
+    Explain(explain::ExplainArgs),
     /// Show settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -123,6 +126,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
         Command::Status(args) => status::run(&args, &config()?).await,
+        Command::Explain(args) => explain::run(&args, &config()?).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);
             Ok(())

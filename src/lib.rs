@@ -34,6 +34,7 @@ pub mod postgres {
     pub mod roles;
     pub mod rows;
     pub mod session;
+    pub mod story;
     pub mod table;
 }
 
