@@ -155,12 +155,27 @@ fn attention(status: &Status) -> Vec<String> {
     }
     status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
     status.channels.iter().for_each(|channel| channel_needs(channel, status.taken_at, &mut needs));
+    let in_doubt = undecided(status);
+    if in_doubt > 0 {
+        needs.push(format!(
+            "{} unconfirmed, and no evidence came in time; a person has to look: \
+             select * from rowbell_report.message_status where state = 'unconfirmed'",
+            are(in_doubt)
+        ));
+    }
     if status.outcomes.iter().any(|outcome| outcome.state == "failed") {
         needs.push(format!(
             "messages failed in the last {OUTCOME_HOURS} h: select * from rowbell_report.failures order by failed_at desc"
         ));
     }
     needs
+}
+
+/// Unconfirmed messages for which no evidence is awaited any more: they have left the queue.
+fn undecided(status: &Status) -> i64 {
+    let all = status.outcomes.iter().filter(|outcome| outcome.state == "unconfirmed");
+    let awaited = status.channels.iter().map(|channel| channel.unconfirmed);
+    all.map(|outcome| outcome.messages).sum::<i64>() - awaited.sum::<i64>()
 }
 
 fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
@@ -220,7 +235,7 @@ fn channel_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String
     }
     if channel.unconfirmed > 0 {
         needs.push(format!(
-            "channel {name}: {} unconfirmed; the provider may have them, evidence is awaited",
+            "channel {name}: {} unconfirmed: whether the provider took it is not known, evidence is awaited",
             are(channel.unconfirmed)
         ));
     }
@@ -317,6 +332,7 @@ mod tests {
             ..status.channels[0].clone()
         };
         status.outcomes = vec![
+            outcome("unconfirmed", None, 3),
             outcome("failed", Some("rejected"), 1),
             outcome("failed", Some("undeliverable"), 7),
             outcome("skipped", Some("no_net_change"), 3),
@@ -334,9 +350,10 @@ mod tests {
         CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE
         main     2     1     1       2            10 min ago
 
-        LAST 24 H  MESSAGES  REASONS
-        failed     8         undeliverable 7, rejected 1
-        skipped    3         no_net_change 3
+        LAST 24 H    MESSAGES  REASONS
+        unconfirmed  3
+        failed       8         undeliverable 7, rejected 1
+        skipped      3         no_net_change 3
 
         Needs attention:
         - no daemon is connected to this database: start it (systemctl start rowbell), or see why it ended (journalctl -u rowbell)
@@ -346,7 +363,8 @@ mod tests {
         - channel main is paused: the token was renewed
         - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?
         - channel main: 1 message is held until a person decides
-        - channel main: 2 messages are unconfirmed; the provider may have them, evidence is awaited
+        - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited
+        - 1 message is unconfirmed, and no evidence came in time; a person has to look: select * from rowbell_report.message_status where state = 'unconfirmed'
         - messages failed in the last 24 h: select * from rowbell_report.failures order by failed_at desc
         ");
     }
