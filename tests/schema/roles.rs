@@ -115,6 +115,10 @@ async fn what_the_daemon_still_needs_is_told() {
     let config = config();
     let watching = Watching::look_up(&owner, &config, "delivery").await.unwrap();
     plan(&daemon, &watching.read_sql).await.unwrap_err();
+    let unseen = Watching::look_up(&daemon, &config, "delivery").await.err().unwrap();
+    insta::assert_snapshot!(unseen, @r"
+    watch.delivery.table: found no table shop.delivery; it is there, but this user needs USAGE on its schema
+    ");
 
     let needed = roles::missing_grants(&owner, watching.table.oid).await.unwrap();
     insta::assert_snapshot!(needed.join("\n"), @r"
