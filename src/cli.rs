@@ -9,7 +9,9 @@ use crate::config::Config;
 use crate::config::load::{self, LoadError};
 use crate::postgres::pool::{self, Client, DatabaseError};
 
+pub mod bench;
 pub mod check;
+pub mod demo;
 pub mod explain;
 pub mod migrate;
 pub mod preview;
@@ -50,6 +52,10 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
     Explain(explain::ExplainArgs),
+    /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
+    Demo(demo::DemoArgs),
+    /// Measure, on a throwaway PostgreSQL.
+    Bench(bench::BenchArgs),
     /// Show settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -127,6 +133,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Preview(args) => preview::run(&args, &config()?).await,
         Command::Status(args) => status::run(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
+        Command::Demo(args) => demo::run(&args).await,
+        Command::Bench(args) => bench::run(&args).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);
             Ok(())

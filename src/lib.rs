@@ -102,7 +102,15 @@ pub mod sandbox {
 /// A throwaway PostgreSQL, the sandbox, and a back office at work.
 pub mod demo {
     pub mod cluster;
+    pub mod daemon;
+    pub mod office;
+    pub mod play;
+    pub mod show;
+    pub mod town;
 }
 /// Measurements of the whole job.
-pub mod bench {}
+pub mod bench {
+    pub mod drain;
+    pub mod report;
+}
 pub mod cli;

@@ -49,7 +49,13 @@ pub struct Compose {
 impl Compose {
     pub fn new(site: Arc<Site>, lane: Arc<Lane>) -> Compose {
         let full_scan_at = site.clock.now();
-        Compose { site, lane, above: (Timestamp::MIN, 0), full_scan_at, careful: HashSet::new() }
+        Compose {
+            site,
+            lane,
+            above: (Timestamp::UNIX_EPOCH, 0),
+            full_scan_at,
+            careful: HashSet::new(),
+        }
     }
 
     /// Composes until told to stop.
@@ -82,7 +88,7 @@ impl Compose {
     async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
         let now = self.site.clock.now();
         if now >= self.full_scan_at {
-            self.above = (Timestamp::MIN, 0);
+            self.above = (Timestamp::UNIX_EPOCH, 0);
             self.full_scan_at = now + FULL_SCAN_EVERY;
         }
         let mut client = self.site.pool.get().await?;
