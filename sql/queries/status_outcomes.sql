@@ -19,7 +19,9 @@ with recursive search (low, high) as (
      ) as probe
      where s.low < s.high
 )
-select m.state::text, m.reason::text, count(*) as messages
+select m.state::text, m.reason::text, count(*) as messages,
+       -- Tried, and still to leave.
+       count(*) filter (where m.state in ('waiting', 'scheduled') and m.attempt_count > 0) as retrying
   from rowbell.message as m
  where m.message_id >= (select min(high) from search)
    -- Clocks of several daemons differ a little, so ids rise with time only almost.

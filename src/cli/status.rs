@@ -155,6 +155,14 @@ fn attention(status: &Status) -> Vec<String> {
     }
     status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
     status.channels.iter().for_each(|channel| channel_needs(channel, status.taken_at, &mut needs));
+    let retrying: i64 = status.outcomes.iter().map(|outcome| outcome.retrying).sum();
+    if retrying > 0 {
+        needs.push(format!(
+            "{} tried in vain and will be tried again; why: select message_id, last_error_text \
+             from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0",
+            were(retrying)
+        ));
+    }
     let in_doubt = undecided(status);
     if in_doubt > 0 {
         needs.push(format!(
@@ -241,6 +249,10 @@ fn channel_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String
     }
 }
 
+fn were(messages: i64) -> String {
+    format!("{} {}", count(messages, "message"), if messages == 1 { "was" } else { "were" })
+}
+
 fn are(messages: i64) -> String {
     format!("{} {}", count(messages, "message"), if messages == 1 { "is" } else { "are" })
 }
@@ -256,7 +268,12 @@ mod tests {
     }
 
     fn outcome(state: &str, reason: Option<&str>, messages: i64) -> Outcome {
-        Outcome { state: state.to_owned(), reason: reason.map(str::to_owned), messages }
+        Outcome {
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+            messages,
+            retrying: 0,
+        }
     }
 
     fn watch(name: &str, trigger: Trigger, changes: i64, oldest: Option<&str>) -> WatchStatus {
@@ -332,6 +349,7 @@ mod tests {
             ..status.channels[0].clone()
         };
         status.outcomes = vec![
+            Outcome { retrying: 2, ..outcome("scheduled", None, 5) },
             outcome("unconfirmed", None, 3),
             outcome("failed", Some("rejected"), 1),
             outcome("failed", Some("undeliverable"), 7),
@@ -351,6 +369,7 @@ mod tests {
         main     2     1     1       2            10 min ago
 
         LAST 24 H    MESSAGES  REASONS
+        scheduled    5
         unconfirmed  3
         failed       8         undeliverable 7, rejected 1
         skipped      3         no_net_change 3
@@ -364,6 +383,7 @@ mod tests {
         - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?
         - channel main: 1 message is held until a person decides
         - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited
+        - 2 messages were tried in vain and will be tried again; why: select message_id, last_error_text from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0
         - 1 message is unconfirmed, and no evidence came in time; a person has to look: select * from rowbell_report.message_status where state = 'unconfirmed'
         - messages failed in the last 24 h: select * from rowbell_report.failures order by failed_at desc
         ");

@@ -93,6 +93,8 @@ pub struct Outcome {
     pub state: String,
     pub reason: Option<String>,
     pub messages: i64,
+    /// Of them, those that were tried and still have to leave.
+    pub retrying: i64,
 }
 
 /// Looks at everything once. Not one moment in the sense of a transaction: a look, not an audit.
@@ -211,6 +213,7 @@ async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error
                 state: row.try_get("state")?,
                 reason: row.try_get("reason")?,
                 messages: row.try_get("messages")?,
+                retrying: row.try_get("retrying")?,
             })
         })
         .collect()
