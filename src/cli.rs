@@ -12,9 +12,12 @@ use crate::postgres::pool::{self, Client, DatabaseError};
 pub mod bench;
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod migrate;
 pub mod preview;
 pub mod run;
+pub mod status;
+pub mod text;
 pub mod watch;
 
 /// Customers hear of it when a row changes.
@@ -45,6 +48,10 @@ enum Command {
     Unwatch(watch::WatchArgs),
     /// Show what a row, or an invented change to it, would send; changes nothing.
     Preview(preview::PreviewArgs),
+    /// Show how the whole installation stands, and what needs a person; changes nothing.
+    Status(status::StatusArgs),
+    /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
+    Explain(explain::ExplainArgs),
     /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
     Demo(demo::DemoArgs),
     /// Measure, on a throwaway PostgreSQL.
@@ -124,6 +131,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
+        Command::Status(args) => status::run(&args, &config()?).await,
+        Command::Explain(args) => explain::run(&args, &config()?).await,
         Command::Demo(args) => demo::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Config(ConfigCommand::Default) => {

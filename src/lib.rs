@@ -30,8 +30,11 @@ pub mod postgres {
     pub mod migrate;
     pub mod pool;
     pub mod queries;
+    pub mod report;
+    pub mod roles;
     pub mod rows;
     pub mod session;
+    pub mod story;
     pub mod table;
 }
 
