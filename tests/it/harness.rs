@@ -87,6 +87,7 @@ pub struct World {
     pub clock: Clock,
     pub config: Arc<Config>,
     pub stages: Stages,
+    /// Stops when the world ends.
     pub cluster: Cluster,
     _folder: TempDir,
 }
