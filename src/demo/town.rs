@@ -47,8 +47,8 @@ pub struct TownOptions {
     pub quiet_period: String,
     /// Whether receipts come by webhook.
     pub webhook: bool,
-    /// Lines to put below the configuration.
-    pub more: String,
+    /// Texts of the configuration to replace by others.
+    pub edits: Vec<(&'static str, &'static str)>,
     pub log_level: String,
 }
 
@@ -61,7 +61,7 @@ impl Default for TownOptions {
             rate: "80/s".to_owned(),
             quiet_period: "1s".to_owned(),
             webhook: true,
-            more: String::new(),
+            edits: Vec::new(),
             log_level: "info".to_owned(),
         }
     }
@@ -122,7 +122,7 @@ impl Town {
             false => String::new(),
         };
         let folder = self.folder.0.display().to_string();
-        let config = CONFIG
+        let mut config = CONFIG
             .replace("{database}", &self.url())
             .replace("{webhook}", &webhook)
             .replace("{folder}", &folder)
@@ -130,7 +130,10 @@ impl Town {
             .replace("{rate}", &options.rate)
             .replace("{quiet}", &options.quiet_period)
             .replace("[log]", &format!("[log]\nlevel = \"{}\"", options.log_level));
-        fs::write(self.config_file(), format!("{config}\n{}\n", options.more))?;
+        for (from, to) in &options.edits {
+            config = config.replace(from, to);
+        }
+        fs::write(self.config_file(), config)?;
         fs::write(self.folder.0.join("1msg.token"), "sandbox-token\n")?;
         fs::write(self.folder.0.join("webhook.secret"), "demo-secret\n")?;
         if options.webhook {

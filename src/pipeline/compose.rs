@@ -304,15 +304,16 @@ async fn baselines(
 ) -> Result<Vec<Option<Row>>, StageError> {
     let mut baselines = Vec::with_capacity(candidates.len());
     for (candidate, present) in candidates.iter().zip(presents) {
-        baselines.push(baseline_of(tx, &watching.name, candidate, &present.told).await?);
+        baselines.push(baseline_of(tx, watching, candidate, &present.told).await?);
     }
     Ok(baselines)
 }
 
-/// What the recipient of one entity was last told; None: nothing, the row is new to them, or gone.
+/// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
+/// the watch, see `rows::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
 pub async fn baseline_of(
     tx: &Transaction<'_>,
-    watch: &str,
+    watching: &Watching,
     candidate: &Candidate,
     told: &Told,
 ) -> Result<Option<Row>, StageError> {
@@ -320,7 +321,7 @@ pub async fn baseline_of(
         Told::Last(row) => row.clone(),
         Told::Never { first_old_row: Some(row) } => row.clone(),
         Told::Never { first_old_row: None } => candidate.old_row.clone(),
-        Told::Muted => muted_baseline(tx, watch, candidate).await?,
+        Told::Muted => muted_baseline(tx, watching, candidate).await?,
     })
 }
 
@@ -328,11 +329,13 @@ pub async fn baseline_of(
 /// it and not told yet is still to be told.
 async fn muted_baseline(
     tx: &Transaction<'_>,
-    watch: &str,
+    watching: &Watching,
     candidate: &Candidate,
 ) -> Result<Option<Row>, StageError> {
-    let told = queries::compose_told(tx, watch, &candidate.entity_key).await?;
-    let first_old = queries::compose_first_old(tx, watch, &candidate.entity_key).await?;
+    let (watch, key) = (&watching.name, &candidate.entity_key);
+    let unconfirmed = rows::counts_unconfirmed(&watching.config);
+    let told = queries::compose_told(tx, watch, key, unconfirmed).await?;
+    let first_old = queries::compose_first_old(tx, watch, key).await?;
     let mut baseline = match told.last() {
         Some(last) if !last.is_muted => last.new_row.clone(),
         _ => first_old.or_else(|| candidate.old_row.clone()),

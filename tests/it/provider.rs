@@ -144,3 +144,37 @@ async fn the_token_and_phones_stay_out_of_what_is_stored_about_errors() {
     assert!(!stored.contains("sandbox-token"), "{stored}");
     assert!(!stored.contains(MARIA), "{stored}");
 }
+
+#[tokio::test]
+async fn a_message_in_doubt_that_is_to_be_resent_gives_way_to_the_next_which_tells_everything() {
+    let mut world = World::with("unconfirmed = \"resend\"").await;
+    world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Drop { accepted: false })]);
+    world.sql(MOVE).await;
+    world.settle().await;
+    world.sql("update delivery set status = 'packed' where id = 1").await;
+    world.settle().await;
+    let read = world.read(MARIA);
+    assert_eq!(read.len(), 1);
+    assert!(read[0].contains("1 Main Street → moved"), "{read:?}");
+    assert!(read[0].contains("planned → packed"), "{read:?}");
+    hours_later(&mut world).await;
+    assert_eq!(world.read(MARIA).len(), 1);
+    assert_eq!(
+        world.messages().await,
+        ["1 skipped superseded 1 change(s) 1 attempt(s)", "1 sent 1 change(s) 1 attempt(s)"]
+    );
+}
+
+#[tokio::test]
+async fn a_message_in_doubt_that_is_held_counts_as_told() {
+    let mut world = World::new().await;
+    world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Drop { accepted: true })]);
+    world.sql(MOVE).await;
+    world.settle().await;
+    world.sql("update delivery set status = 'packed' where id = 1").await;
+    world.settle().await;
+    hours_later(&mut world).await;
+    let read = world.read(MARIA);
+    assert_eq!(read.len(), 2);
+    assert!(!read[1].contains("moved"), "{read:?}");
+}
