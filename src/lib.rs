@@ -110,7 +110,11 @@ pub mod demo {
 }
 /// Measurements of the whole job.
 pub mod bench {
+    pub mod bulk;
     pub mod drain;
+    pub mod idle;
+    pub mod latency;
     pub mod report;
+    pub mod write;
 }
 pub mod cli;

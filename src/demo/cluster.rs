@@ -87,6 +87,11 @@ impl Cluster {
         &self.folder
     }
 
+    /// A program of the server's folder, to be run as the server's user.
+    pub fn program(&self, name: &str) -> Command {
+        self.command(name)
+    }
+
     /// Process id of the postmaster.
     pub fn postmaster(&self) -> Option<u32> {
         let file = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;

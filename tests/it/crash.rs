@@ -186,14 +186,20 @@ async fn kill_minus_nine_at_any_moment() {
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let (mut version, mut answered, mut leased) = (0, 0, 0);
-    for _ in 0..crashes(60) {
+    for _ in 0..crashes(30) {
         town.sandbox.set_faults(vec![FaultRule::always(Fault::Latency {
             ms: 0,
             jitter_ms: rng.random_range(0..20),
         })]);
         let daemon = town.daemon().await.unwrap();
-        let until = tokio::time::Instant::now() + Duration::from_millis(rng.random_range(1..80));
-        while tokio::time::Instant::now() < until {
+        let began = town.sandbox.count();
+        let mut until = None;
+        // From the first message on, a random moment.
+        while until.is_none_or(|until| tokio::time::Instant::now() < until) {
+            if until.is_none() && town.sandbox.count() > began {
+                let time = Duration::from_millis(rng.random_range(0..60));
+                until = Some(tokio::time::Instant::now() + time);
+            }
             version += 1;
             let id: i64 = rng.random_range(1..=40);
             let sql = format!("update delivery set address = 'v{version}' where id = {id}");

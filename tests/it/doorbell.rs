@@ -28,7 +28,7 @@ impl Running {
         let (ready, is_ready) = tokio::sync::oneshot::channel();
         let stopping = stop.clone();
         let task = tokio::spawn(async move {
-            app.run(stopping, move || drop(ready.send(()))).await.unwrap();
+            app.run(stopping, move || ready.send(()).unwrap()).await.unwrap();
         });
         is_ready.await.unwrap();
         Running { stop, task }
