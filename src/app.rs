@@ -70,30 +70,54 @@ impl AppError {
 
 /// A daemon that is ready to run.
 pub struct App {
-    site: Arc<Site>,
+    stages: Stages,
     bell: Bell,
-    delivers: Vec<Deliver>,
-    settle: Settle,
     webhook: Option<(Receive, TcpListener)>,
+}
+
+/// The stages of one installation, connected to each other.
+pub struct Stages {
+    pub site: Arc<Site>,
+    pub claim: Claim,
+    /// One for each lane.
+    pub composes: Vec<Compose>,
+    /// One for each lane.
+    pub delivers: Vec<Deliver>,
+    pub settle: Settle,
+    pub sweep: Sweep,
+}
+
+impl Stages {
+    /// Checks the schema, reads the secrets of the channels, connects the stages.
+    pub async fn build(config: Arc<Config>, clock: Clock) -> Result<Stages, AppError> {
+        let pool = pool::connect(&config.database)?;
+        let client = pool::get(&pool).await?;
+        migrate::check_version(&client).await?;
+        drop(client);
+        let (settle_tx, settle_rx) = mpsc::unbounded_channel();
+        let (lanes, inboxes) = lanes(&config, &clock);
+        let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
+        let site = Arc::new(Site::new(pool, clock, config, lanes));
+        let lanes = site.lanes.values();
+        Ok(Stages {
+            claim: Claim::new(site.clone()),
+            composes: lanes.map(|lane| Compose::new(site.clone(), lane.clone())).collect(),
+            delivers,
+            settle: Settle::new(site.clone(), settle_rx),
+            sweep: Sweep::new(site.clone()),
+            site,
+        })
+    }
 }
 
 impl App {
     /// Connects, checks the schema, reads the secrets, binds the webhook. Sends nothing yet.
     pub async fn build(config: Config, clock: Clock) -> Result<App, AppError> {
         let config = Arc::new(config);
-        let pool = pool::connect(&config.database)?;
-        let client = pool::get(&pool).await?;
-        migrate::check_version(&client).await?;
-        drop(client);
-
-        let (settle_tx, settle_rx) = mpsc::unbounded_channel();
-        let (lanes, inboxes) = lanes(&config, &clock);
-        let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
+        let stages = Stages::build(config.clone(), clock).await?;
         let bell = Bell::connect(&config.database, &config.doorbell);
-        let site = Arc::new(Site::new(pool, clock, config.clone(), lanes));
-        let settle = Settle::new(site.clone(), settle_rx);
-        let webhook = webhook(&site).await?;
-        Ok(App { site, bell, delivers, settle, webhook })
+        let webhook = webhook(&stages.site).await?;
+        Ok(App { stages, bell, webhook })
     }
 
     /// Runs until `stop`, then finishes what is in flight. `ready` is called once the stages run
@@ -106,25 +130,25 @@ impl App {
         let intake = stop.child_token();
         let deliver_stop = CancellationToken::new();
         let give_up = CancellationToken::new();
-        let timeout = self.site.config.delivery.shutdown_timeout;
+        let stages = self.stages;
+        let timeout = stages.site.config.delivery.shutdown_timeout;
 
         let mut listening = self.bell.listening();
         let mut takers = JoinSet::new();
-        takers.spawn(Claim::new(self.site.clone()).run(self.bell, intake.clone()));
-        for lane in self.site.lanes.values() {
-            let compose = Compose::new(self.site.clone(), lane.clone());
+        takers.spawn(stages.claim.run(self.bell, intake.clone()));
+        for compose in stages.composes {
             takers.spawn(compose.run(intake.clone()));
         }
-        takers.spawn(Sweep::new(self.site.clone()).run(intake.clone()));
+        takers.spawn(stages.sweep.run(intake.clone()));
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, intake.clone()));
         }
         let mut senders = JoinSet::new();
-        for deliver in self.delivers {
+        for deliver in stages.delivers {
             senders.spawn(deliver.run(deliver_stop.clone()));
         }
         let mut writers = JoinSet::new();
-        writers.spawn(self.settle.run(give_up.clone()));
+        writers.spawn(stages.settle.run(give_up.clone()));
 
         tokio::select! {
             () = listening.wait() => ready(),

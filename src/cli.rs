@@ -9,11 +9,16 @@ use crate::config::Config;
 use crate::config::load::{self, LoadError};
 use crate::postgres::pool::{self, Client, DatabaseError};
 
+pub mod bench;
 pub mod check;
+pub mod demo;
+pub mod explain;
 pub mod migrate;
 pub mod preview;
 pub mod run;
 pub mod sandbox;
+pub mod status;
+pub mod text;
 pub mod watch;
 
 /// Customers hear of it when a row changes.
@@ -46,6 +51,14 @@ enum Command {
     Preview(preview::PreviewArgs),
     /// Run a simulator of the 1MSG API, to try things without sending anything.
     Sandbox(sandbox::SandboxArgs),
+    /// Show how the whole installation stands, and what needs a person; changes nothing.
+    Status(status::StatusArgs),
+    /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
+    Explain(explain::ExplainArgs),
+    /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
+    Demo(demo::DemoArgs),
+    /// Measure, on a throwaway PostgreSQL.
+    Bench(bench::BenchArgs),
     /// Show settings.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -122,6 +135,10 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
         Command::Sandbox(args) => sandbox::run(&args).await,
+        Command::Status(args) => status::run(&args, &config()?).await,
+        Command::Explain(args) => explain::run(&args, &config()?).await,
+        Command::Demo(args) => demo::run(&args).await,
+        Command::Bench(args) => bench::run(&args).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);
             Ok(())

@@ -7,44 +7,67 @@ use jiff::Timestamp;
 
 /// Where the time comes from: the system, or a test's hand.
 #[derive(Clone, Default)]
-pub struct Clock(Option<Arc<Mutex<Timestamp>>>);
+pub struct Clock(Source);
+
+#[derive(Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    /// Stands still until it is moved.
+    Manual(Arc<Mutex<Timestamp>>),
+    /// As far ahead of the system as it was moved.
+    Ahead(Arc<Mutex<Duration>>),
+}
 
 impl Clock {
     /// The clock of the system.
     pub fn system() -> Clock {
-        Clock(None)
+        Clock(Source::System)
     }
 
     /// A clock that stands still until it is moved.
     pub fn manual(start: Timestamp) -> Clock {
-        Clock(Some(Arc::new(Mutex::new(start))))
+        Clock(Source::Manual(Arc::new(Mutex::new(start))))
+    }
+
+    /// A clock that goes as the system's does and can be moved ahead of it: for stories in which a
+    /// real database stamps the changes.
+    pub fn ahead() -> Clock {
+        Clock(Source::Ahead(Arc::default()))
     }
 
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "this is the one place that asks the system"
-            )]
-            None => Timestamp::now(),
-            Some(hand) => *lock(hand),
+            Source::System => system_now(),
+            Source::Manual(hand) => *lock(hand),
+            Source::Ahead(by) => later(system_now(), *lock(by)),
         }
     }
 
     /// Moves a manual clock forward. Does nothing to the system's.
     pub fn advance(&self, by: Duration) {
-        if let Some(hand) = &self.0 {
-            let mut now = lock(hand);
-            *now = now
-                .saturating_add(
-                    jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX),
-                )
-                .unwrap_or(Timestamp::MAX);
+        match &self.0 {
+            Source::System => {}
+            Source::Manual(hand) => {
+                let mut now = lock(hand);
+                *now = later(*now, by);
+            }
+            Source::Ahead(ahead) => *lock(ahead) += by,
         }
     }
 }
 
-fn lock(hand: &Mutex<Timestamp>) -> std::sync::MutexGuard<'_, Timestamp> {
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+fn system_now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    let by = jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX);
+    time.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+fn lock<T>(hand: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // A poisoned clock still tells the time.
     hand.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

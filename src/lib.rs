@@ -30,8 +30,11 @@ pub mod postgres {
     pub mod migrate;
     pub mod pool;
     pub mod queries;
+    pub mod report;
+    pub mod roles;
     pub mod rows;
     pub mod session;
+    pub mod story;
     pub mod table;
 }
 
@@ -99,7 +102,19 @@ pub mod sandbox {
 /// A throwaway PostgreSQL, the sandbox, and a back office at work.
 pub mod demo {
     pub mod cluster;
+    pub mod daemon;
+    pub mod office;
+    pub mod play;
+    pub mod show;
+    pub mod town;
 }
 /// Measurements of the whole job.
-pub mod bench {}
+pub mod bench {
+    pub mod bulk;
+    pub mod drain;
+    pub mod idle;
+    pub mod latency;
+    pub mod report;
+    pub mod write;
+}
 pub mod cli;

@@ -71,7 +71,7 @@ pub async fn preview(
         old_row: stored.row,
         new_row: Some(captured),
     };
-    let old = baseline_of(&tx, watch, &candidate, &present.told).await?;
+    let old = baseline_of(&tx, &watching, &candidate, &present.told).await?;
     if present.row.is_none() && old.is_none() {
         return Err(no_row(&watching, key));
     }

@@ -29,5 +29,10 @@ pub async fn run(
         println!("applied {name}");
     }
     println!("the schema is version {}", applied.version);
+    if !applied.missing_roles.is_empty() {
+        println!("\nthis user may not create roles; where they are wanted, have a DBA run");
+        println!("  {};", applied.missing_roles.join(";\n  "));
+        println!("and then run `rowbell migrate` again, which gives them their rights");
+    }
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::{CliError, connect};
 use crate::config::load::nearest;
 use crate::config::{Config, Watch};
 use crate::postgres::capture::{self, Installed, WatchedTable};
+use crate::postgres::roles;
 
 #[derive(Debug, Args)]
 pub struct WatchArgs {
@@ -21,8 +22,11 @@ pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
     let mut client = connect(config).await?;
     for (name, watch) in chosen(args, config)? {
         let table = look_up(&client, config, name, watch).await?;
+        let grants =
+            roles::missing_grants(&client, table.oid).await.map_err(anyhow::Error::from)?;
         if args.print {
             println!("-- watch {name}\n{}\n", capture::statements(&table, watch).join("\n\n"));
+            print!("{}", grants.iter().map(|grant| format!("{grant};\n")).collect::<String>());
             continue;
         }
         let done =
@@ -33,8 +37,22 @@ pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
             Installed::Unchanged => "records changes of",
         };
         println!("watch {name} {said} {}", table.table);
+        say_grants(&table, &grants);
     }
     Ok(())
+}
+
+/// Reading the business's tables is for their owner to grant, not for us.
+fn say_grants(table: &WatchedTable, grants: &[String]) {
+    if grants.is_empty() {
+        return;
+    }
+    println!(
+        "  a daemon in role rowbell_daemon cannot read {} yet; have its owner run",
+        table.table
+    );
+    grants.iter().for_each(|grant| println!("    {grant};"));
+    println!("  and grant the same on the other tables that its recipient query reads");
 }
 
 /// Removes triggers. Works for watches that are no longer in the configuration too.

@@ -21,10 +21,15 @@ impl Rate {
 
 pub fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
-    parse_duration(&text).ok_or_else(|| {
-        D::Error::custom(format!(
+    duration_of(&text).map_err(D::Error::custom)
+}
+
+/// Reads a duration such as `20s`; the error says what was expected.
+pub fn duration_of(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| {
+        format!(
             "expected a duration such as \"250ms\", \"20s\", \"5m\", \"12h\" or \"30d\", found \"{text}\""
-        ))
+        )
     })
 }
 

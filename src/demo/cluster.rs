@@ -39,6 +39,8 @@ pub struct ClusterOptions {
     pub is_durable: bool,
     /// More settings, as in postgresql.conf.
     pub settings: Vec<(String, String)>,
+    /// Folder for a copy of what initdb made, so that many clusters in a row start sooner.
+    pub cache: Option<PathBuf>,
 }
 
 /// A running server. Dropping it stops it and removes its folder.
@@ -85,6 +87,11 @@ impl Cluster {
         &self.folder
     }
 
+    /// A program of the server's folder, to be run as the server's user.
+    pub fn program(&self, name: &str) -> Command {
+        self.command(name)
+    }
+
     /// Process id of the postmaster.
     pub fn postmaster(&self) -> Option<u32> {
         let file = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
@@ -113,13 +120,41 @@ impl Cluster {
     }
 
     fn initdb(&self) -> Result<(), ClusterError> {
-        let mut initdb = self.command("initdb");
-        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"]);
-        initdb.arg(self.data());
-        if !self.options.is_durable {
-            initdb.arg("-N");
+        if !self.copy_from_cache() {
+            let mut initdb = self.command("initdb");
+            initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"]);
+            initdb.arg(self.data());
+            if !self.options.is_durable {
+                initdb.arg("-N");
+            }
+            run(initdb, "initdb")?;
+            self.copy_to_cache();
         }
-        run(initdb, "initdb")?;
+        self.write_settings()
+    }
+
+    /// The copy of an untouched cluster of this server, as the same user.
+    fn cached(&self) -> Option<PathBuf> {
+        let version = self.bin.to_string_lossy().replace('/', "_");
+        let user = self.user.map_or(0, |(uid, _)| uid);
+        Some(self.options.cache.as_ref()?.join(format!("initdb{version}_{user}")))
+    }
+
+    fn copy_from_cache(&self) -> bool {
+        let Some(cached) = self.cached().filter(|cached| cached.exists()) else { return false };
+        copy(&cached, &self.data())
+    }
+
+    /// Best effort: another process may do the same at the same time, and one of them wins.
+    fn copy_to_cache(&self) {
+        let Some(cached) = self.cached() else { return };
+        let unfinished = cached.with_extension(format!("{:08x}", rand::random::<u32>()));
+        if !copy(&self.data(), &unfinished) || fs::rename(&unfinished, &cached).is_err() {
+            let _ = fs::remove_dir_all(&unfinished);
+        }
+    }
+
+    fn write_settings(&self) -> Result<(), ClusterError> {
         let mut settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nmax_connections = 200\n",
             self.port,
@@ -183,6 +218,13 @@ impl Drop for Cluster {
         let _ = self.stop("immediate");
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Copies a folder with owners and modes. Says whether it did.
+fn copy(from: &Path, to: &Path) -> bool {
+    let mut copy = Command::new("cp");
+    copy.arg("-a").arg(from).arg(to).stdin(Stdio::null()).stderr(Stdio::null());
+    copy.status().is_ok_and(|status| status.success())
 }
 
 fn run(mut command: Command, what: &'static str) -> Result<(), ClusterError> {

@@ -40,6 +40,11 @@ const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
 /// How long words are left to compose after a row of a watch could not be read here.
 const CAREFUL_FOR: Duration = Duration::from_secs(60);
 
+/// How often a claim looks again for a free slot before it goes on without, and how long it waits in
+/// between.
+const SLOT_LOOKS: u32 = 20;
+const SLOT_WAIT: Duration = Duration::from_millis(1);
+
 /// Claims changes.
 pub struct Claim {
     site: Arc<Site>,
@@ -122,9 +127,10 @@ impl Claim {
         if !queries::claim_any(&client, self.bound.above, &self.site.watch_names()).await? {
             return Ok(Progress::Idle);
         }
+        let limit = self.room().await;
         let tx = client.transaction().await?;
         let mut claimed = Claimed::default();
-        let done = self.batch(tx, now, &mut claimed).await;
+        let done = self.batch(tx, now, limit, &mut claimed).await;
         for (channel, unused) in &claimed.admitted {
             if let Some(lane) = self.site.lanes.get(channel) {
                 lane.release(*unused);
@@ -139,13 +145,28 @@ impl Claim {
         }
     }
 
+    /// How many changes to take. While requests fill every slot, changes are better left where they
+    /// are for a moment: taken now, they would be written as waiting messages first and leased in a
+    /// second step.
+    async fn room(&self) -> usize {
+        let batch = self.site.config.delivery.batch;
+        for _ in 0..SLOT_LOOKS {
+            let free = self.site.lanes.values().map(|lane| lane.free_slots()).max().unwrap_or(0);
+            if free * 2 >= batch {
+                return batch.min(free);
+            }
+            tokio::time::sleep(SLOT_WAIT).await;
+        }
+        batch
+    }
+
     async fn batch(
         &mut self,
         tx: Transaction<'_>,
         now: Timestamp,
+        limit: usize,
         claimed: &mut Claimed,
     ) -> Result<Progress, StageError> {
-        let limit = self.site.config.delivery.batch;
         let bound = queries::claim_bound(&tx).await?;
         if !bound.is_mine {
             return Ok(Progress::Idle);

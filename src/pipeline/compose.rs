@@ -42,6 +42,8 @@ pub struct Compose {
     lane: Arc<Lane>,
     above: (Timestamp, i64),
     full_scan_at: Timestamp,
+    /// The lane let nothing through at the last step: no slot, no permit, or it is stopped.
+    is_shut: bool,
     /// Watches whose batch failed on the data of some row: their rows are read one by one.
     careful: HashSet<String>,
 }
@@ -49,7 +51,14 @@ pub struct Compose {
 impl Compose {
     pub fn new(site: Arc<Site>, lane: Arc<Lane>) -> Compose {
         let full_scan_at = site.clock.now();
-        Compose { site, lane, above: (Timestamp::MIN, 0), full_scan_at, careful: HashSet::new() }
+        Compose {
+            site,
+            lane,
+            above: (Timestamp::UNIX_EPOCH, 0),
+            full_scan_at,
+            is_shut: false,
+            careful: HashSet::new(),
+        }
     }
 
     /// Composes until told to stop.
@@ -70,7 +79,8 @@ impl Compose {
     /// Composes one batch of due messages.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
         let admitted = self.lane.admit(self.site.config.delivery.batch);
-        if admitted == 0 {
+        self.is_shut = admitted == 0;
+        if self.is_shut {
             return Ok(Progress::Idle);
         }
         let sent = self.batch(admitted).await;
@@ -82,7 +92,7 @@ impl Compose {
     async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
         let now = self.site.clock.now();
         if now >= self.full_scan_at {
-            self.above = (Timestamp::MIN, 0);
+            self.above = (Timestamp::UNIX_EPOCH, 0);
             self.full_scan_at = now + FULL_SCAN_EVERY;
         }
         let mut client = self.site.pool.get().await?;
@@ -174,8 +184,14 @@ impl Compose {
     }
 
     async fn wait(&self, stop: &CancellationToken) {
-        let until_due = self.until_due().await.unwrap_or(LONGEST_REST).min(LONGEST_REST);
-        let time = until_due.max(self.lane.next_in());
+        if self.is_shut {
+            return tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.lane.freed() => {}
+                () = tokio::time::sleep(self.lane.next_in()) => {}
+            };
+        }
+        let time = self.until_due().await.unwrap_or(LONGEST_REST).min(LONGEST_REST);
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.lane.changed() => {}
@@ -288,15 +304,16 @@ async fn baselines(
 ) -> Result<Vec<Option<Row>>, StageError> {
     let mut baselines = Vec::with_capacity(candidates.len());
     for (candidate, present) in candidates.iter().zip(presents) {
-        baselines.push(baseline_of(tx, &watching.name, candidate, &present.told).await?);
+        baselines.push(baseline_of(tx, watching, candidate, &present.told).await?);
     }
     Ok(baselines)
 }
 
-/// What the recipient of one entity was last told; None: nothing, the row is new to them, or gone.
+/// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
+/// the watch, see `rows::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
 pub async fn baseline_of(
     tx: &Transaction<'_>,
-    watch: &str,
+    watching: &Watching,
     candidate: &Candidate,
     told: &Told,
 ) -> Result<Option<Row>, StageError> {
@@ -304,7 +321,7 @@ pub async fn baseline_of(
         Told::Last(row) => row.clone(),
         Told::Never { first_old_row: Some(row) } => row.clone(),
         Told::Never { first_old_row: None } => candidate.old_row.clone(),
-        Told::Muted => muted_baseline(tx, watch, candidate).await?,
+        Told::Muted => muted_baseline(tx, watching, candidate).await?,
     })
 }
 
@@ -312,11 +329,13 @@ pub async fn baseline_of(
 /// it and not told yet is still to be told.
 async fn muted_baseline(
     tx: &Transaction<'_>,
-    watch: &str,
+    watching: &Watching,
     candidate: &Candidate,
 ) -> Result<Option<Row>, StageError> {
-    let told = queries::compose_told(tx, watch, &candidate.entity_key).await?;
-    let first_old = queries::compose_first_old(tx, watch, &candidate.entity_key).await?;
+    let (watch, key) = (&watching.name, &candidate.entity_key);
+    let unconfirmed = rows::counts_unconfirmed(&watching.config);
+    let told = queries::compose_told(tx, watch, key, unconfirmed).await?;
+    let first_old = queries::compose_first_old(tx, watch, key).await?;
     let mut baseline = match told.last() {
         Some(last) if !last.is_muted => last.new_row.clone(),
         _ => first_old.or_else(|| candidate.old_row.clone()),

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::{Lane, Outgoing};
 use super::settle::Settled;
+use super::stage::Progress;
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, AttemptResult};
 use crate::provider::onemsg::Client;
@@ -58,6 +59,20 @@ impl Deliver {
         while let Some(settled) = flying.next().await {
             self.pass_on(settled);
         }
+    }
+
+    /// Sends what is in the lane now, all at once, and waits for the answers.
+    pub async fn step(&mut self) -> Progress {
+        let mut flying = FuturesUnordered::new();
+        while let Ok(outgoing) = self.inbox.try_recv() {
+            flying.push(send(self.client.clone(), self.lane.clone(), outgoing, self.deadline()));
+        }
+        let mut progress = Progress::Idle;
+        while let Some(settled) = flying.next().await {
+            progress = Progress::Worked;
+            self.pass_on(settled);
+        }
+        progress
     }
 
     /// A lease must last beyond this moment for a request to begin now.

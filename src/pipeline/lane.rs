@@ -33,8 +33,10 @@ pub struct Lane {
     slots: usize,
     taken: AtomicUsize,
     outbox: mpsc::UnboundedSender<Outgoing>,
-    /// Rings when messages may be due earlier than compose thinks, or slots became free.
+    /// Rings when messages may be due earlier than compose thinks.
     changed: Notify,
+    /// Rings when slots became free.
+    freed: Notify,
     stopped_until: Mutex<Option<Timestamp>>,
 }
 
@@ -56,6 +58,7 @@ impl Lane {
             taken: AtomicUsize::new(0),
             outbox,
             changed: Notify::new(),
+            freed: Notify::new(),
             stopped_until: Mutex::new(None),
         };
         (lane, inbox)
@@ -66,8 +69,7 @@ impl Lane {
         if self.stopped_for().is_some() {
             return 0;
         }
-        let free = self.slots.saturating_sub(self.taken.load(Ordering::Relaxed));
-        let admitted = match want.min(free) {
+        let admitted = match want.min(self.free_slots()) {
             0 => 0,
             some => self.limiter.permits(some),
         };
@@ -75,11 +77,16 @@ impl Lane {
         admitted
     }
 
+    /// How many more messages this process may lease at once.
+    pub fn free_slots(&self) -> usize {
+        self.slots.saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+
     /// Gives back slots: of messages that are settled, or that did not leave after all.
     pub fn release(&self, count: usize) {
         if count > 0 {
             self.taken.fetch_sub(count, Ordering::Relaxed);
-            self.changed.notify_one();
+            self.freed.notify_one();
         }
     }
 
@@ -99,9 +106,14 @@ impl Lane {
         self.changed.notify_one();
     }
 
-    /// Waits for `ring` or `release`.
+    /// Waits for `ring`.
     pub async fn changed(&self) {
         self.changed.notified().await;
+    }
+
+    /// Waits for `release`.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     /// Nothing leaves for a while: the provider refused the channel as a whole, or asked to slow down.

@@ -321,6 +321,14 @@ async fn installed(
     }))
 }
 
+/// Whether the watch has a trigger on its table, in whatever shape.
+pub async fn is_installed(
+    client: &Client,
+    table: &WatchedTable,
+) -> Result<bool, tokio_postgres::Error> {
+    Ok(installed(client, table).await?.is_some())
+}
+
 /// What is installed differently from what the configuration asks for, as sentences.
 pub async fn drift(
     client: &Client,

@@ -1,7 +1,10 @@
-//! Brings the schema up to date: each migration once, in order, in its own transaction.
+//! Brings the schema up to date: each migration once, in order, in its own transaction; then roles
+//! and their rights, every time.
 
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
+
+use super::roles;
 
 /// The migrations, in order. Their number is the schema version.
 const MIGRATIONS: &[(&str, &str)] = &[
@@ -10,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("03_message", include_str!("../../sql/migrations/03_message.sql")),
     ("04_attempt", include_str!("../../sql/migrations/04_attempt.sql")),
     ("05_channel", include_str!("../../sql/migrations/05_channel.sql")),
+    ("06_report", include_str!("../../sql/migrations/06_report.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.
@@ -20,6 +24,8 @@ const MIGRATE_LOCK: i64 = 0x726f_7762_656c_6c02;
 pub enum MigrateError {
     #[error("migration {name} failed{hint}; nothing of it was applied")]
     Migration { name: &'static str, hint: &'static str, source: tokio_postgres::Error },
+    #[error("the roles could not be given their rights; the schema itself is up to date")]
+    Roles(#[source] tokio_postgres::Error),
     #[error("there is no schema rowbell in this database; run `rowbell migrate` first")]
     Missing,
     #[error("the schema is version {found}, this rowbell needs {needed}; run `rowbell migrate`")]
@@ -39,6 +45,8 @@ pub struct Applied {
     pub names: Vec<&'static str>,
     /// The schema version now.
     pub version: i32,
+    /// What a DBA has to run, and migrate after it, because we may not create roles.
+    pub missing_roles: Vec<String>,
 }
 
 /// The schema version of this program.
@@ -71,7 +79,18 @@ async fn apply_missing(client: &mut Client) -> Result<Applied, MigrateError> {
         })?;
         names.push(*name);
     }
-    Ok(Applied { names, version: known_version() })
+    let missing_roles = grant(client).await.map_err(MigrateError::Roles)?;
+    Ok(Applied { names, version: known_version(), missing_roles })
+}
+
+/// A role that was made, or lost, since the last time is noticed here: roles belong to the server
+/// and not to this database.
+async fn grant(client: &mut Client) -> Result<Vec<String>, tokio_postgres::Error> {
+    let tx = client.transaction().await?;
+    tx.batch_execute("set local lock_timeout = '3s'").await?;
+    tx.batch_execute(roles::SQL).await?;
+    tx.commit().await?;
+    roles::missing(client).await
 }
 
 async fn apply(client: &mut Client, sql: &str, number: i32) -> Result<(), tokio_postgres::Error> {
@@ -133,8 +152,9 @@ pub fn script() -> String {
         script.push('\n');
     }
     script.push_str(&format!(
-        "insert into rowbell.installation (schema_version) values ({});\n\ncommit;\n",
-        known_version()
+        "insert into rowbell.installation (schema_version) values ({});\n\n{}\ncommit;\n",
+        known_version(),
+        roles::SQL
     ));
     script
 }

@@ -383,8 +383,9 @@ pub async fn compose_told(
     tx: &Transaction<'_>,
     watch: &str,
     key: &str,
+    counts_unconfirmed: bool,
 ) -> Result<Vec<ToldRow>, Error> {
-    let rows = named!(tx, "compose_told", &[&watch, &key])?;
+    let rows = named!(tx, "compose_told", &[&watch, &key, &counts_unconfirmed])?;
     rows.iter()
         .map(|row| {
             Ok(ToldRow {
@@ -590,7 +591,7 @@ pub async fn settle_leave_queue(tx: &Transaction<'_>, message_id: i64) -> Result
     Ok(())
 }
 
-/// The open message of the same entity besides this one.
+/// A later message of the same entity that says what this one would say.
 pub async fn settle_sibling(
     tx: &Transaction<'_>,
     standing: &Standing,

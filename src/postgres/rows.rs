@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_postgres::types::Json;
 
 use super::capture::WatchedTable;
-use crate::config::Watch;
+use crate::config::{UnconfirmedPolicy, Watch};
 use crate::domain::row::Row;
 
 /// jsonb_build_object takes at most 100 arguments.
@@ -112,7 +112,7 @@ select case when present.{first_key} is not null then {object} end as row,
        select m.message_id, m.new_row, m.state = 'skipped' as is_muted
          from rowbell.message as m
         where m.watch = $4 and m.entity_key = item.entity_key
-          and (m.state in ('sent', 'delivered', 'read', 'unconfirmed')
+          and (m.state in ({told})
                or (m.state = 'skipped' and m.reason = 'muted'))
         order by m.message_id desc
         limit 1
@@ -127,7 +127,18 @@ select case when present.{first_key} is not null then {object} end as row,
  order by item.ordinal",
         object = object_of(&table.captured),
         table = table.table,
+        told = if counts_unconfirmed(watch) {
+            "'sent', 'delivered', 'read', 'unconfirmed'"
+        } else {
+            "'sent', 'delivered', 'read'"
+        },
     )
+}
+
+/// Whether a message whose fate is unknown counts as told. Where such a message is sent again in the
+/// end, it does not: the next message of its entity tells everything once more, and takes its place.
+pub fn counts_unconfirmed(watch: &Watch) -> bool {
+    watch.unconfirmed != UnconfirmedPolicy::Resend
 }
 
 /// `jsonb_build_object('a', present."a", …)`, in pieces where there are many columns.

@@ -10,7 +10,7 @@ use crate::domain::diff::{Kind, Kinds};
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureError {
-    #[error("watch.{watch}.table: there is no table {table}{hint}")]
+    #[error("watch.{watch}.table: found no table {table}{hint}")]
     NoTable { watch: String, table: String, hint: String },
     #[error("watch.{watch}.table: {table} is {found}, expected a table")]
     NotATable { watch: String, table: String, found: &'static str },
@@ -134,6 +134,10 @@ async fn nearest_table(client: &Client, wanted: &str) -> Result<String, tokio_po
     let rows = client.query(query, &[]).await?;
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     let wanted = if wanted.contains('.') { wanted.to_owned() } else { format!("public.{wanted}") };
+    // Names in a schema without USAGE are not found, although the catalog lists them.
+    if names.contains(&wanted) {
+        return Ok("; it is there, but this user needs USAGE on its schema".to_owned());
+    }
     Ok(nearest(&wanted, names.iter().map(String::as_str)))
 }
 

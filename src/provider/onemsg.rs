@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error_table::{classify, code_in_text};
-use super::webhook::bounded;
+use super::webhook::{bounded, bounded_id};
 use crate::config::{AuthPlace, Channel};
 use crate::domain::attempt::{Answer, AttemptResult, TemplateMessage};
 
@@ -150,7 +150,7 @@ impl Client {
         let is_success = (200..300).contains(&status);
         if let (true, Some(id)) = (is_success, json.as_ref().and_then(accepted_id)) {
             return Answer {
-                result: AttemptResult::Accepted { provider_message_id: id.to_owned() },
+                result: AttemptResult::Accepted { provider_message_id: bounded_id(id) },
                 http_status: Some(status),
                 error_code: None,
                 error_text: None,

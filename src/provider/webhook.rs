@@ -91,7 +91,7 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 fn receipt(item: &Value) -> Option<Receipt> {
-    let provider_message_id = text(item.get("id"))?;
+    let provider_message_id = bounded_id(&text(item.get("id"))?);
     let status = ReceiptStatus::from_wire(&text(item.get("status"))?);
     let error = item.get("errors").and_then(|errors| errors.get(0));
     let error_text = error
@@ -151,12 +151,18 @@ fn moment(value: Option<&Value>) -> Option<Timestamp> {
     (seconds >= OLDEST).then(|| Timestamp::from_second(seconds).ok())?
 }
 
-/// The text cut to so many characters.
+/// The text cut to so many characters, without NUL, which PostgreSQL cannot store: an answer that
+/// could not be stored would be asked for again for ever.
 pub fn bounded(text: &str, characters: usize) -> String {
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => text[..end].to_owned(),
-        None => text.to_owned(),
-    }
+    text.chars().filter(|c| *c != '\0').take(characters).collect()
+}
+
+/// Characters of a provider's id that are kept; real ones have 20 to 80.
+const MAX_ID: usize = 255;
+
+/// An id as it is stored: the same rule for answers and receipts, so that they find each other.
+pub fn bounded_id(id: &str) -> String {
+    bounded(id, MAX_ID)
 }
 
 #[cfg(test)]

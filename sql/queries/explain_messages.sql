@@ -1,0 +1,13 @@
+-- explain_messages: the last $3 messages of the entity ($1 watch, $2 key), latest first.
+select m.message_id, m.state::text, m.reason::text, m.reason_text, m.operation::text, m.change_count,
+       m.first_changed_at, m.last_changed_at, m.created_at, m.old_row, m.new_row,
+       m.channel, m.template, m.language, m.recipient_name, m.recipient_phone, m.recipient_locale,
+       m.recipient_time_zone, m.summary, m.parameters,
+       -- An unconfirmed message has its time in the queue only: then the policy of its watch decides.
+       coalesce(m.due_at, q.due_at) as due_at,
+       m.provider_message_id, m.sent_at, m.delivered_at, m.read_at, m.finished_at
+  from rowbell.message as m
+  left join rowbell.queue as q using (message_id)
+ where m.watch = $1 and m.entity_key = $2
+ order by m.message_id desc
+ limit $3;

@@ -1,0 +1,7 @@
+-- explain_receipts: the evidence about the messages $1, by the ids that their attempts were given.
+select a.message_id, r.status::text, r.source::text, r.error_code, r.error_text,
+       coalesce(r.occurred_at, r.received_at) as happened_at
+  from rowbell.attempt as a
+  join rowbell.receipt as r using (provider_message_id)
+ where a.message_id = any ($1)
+ order by a.message_id, r.receipt_id;

@@ -1,0 +1,79 @@
+-- roles: who may do what with the schemas of rowbell. Run by every "rowbell migrate", after the
+-- migrations, so that it also finds roles that were made later, and databases that were restored on
+-- a server without them. Running it again changes nothing.
+--
+--   rowbell_daemon   what "rowbell run", "status" and "explain" need, and no more
+--   rowbell_analyst  the views of rowbell_report
+--
+-- Both are groups without a login. A site gives them to its users:
+--
+--   create role rowbell login in role rowbell_daemon;
+--   grant rowbell_analyst to maria;
+--
+-- Roles belong to the whole server. They are made only if they are missing and if we may; where we may
+-- not (managed services), a DBA makes them and "rowbell migrate" run again gives them their rights.
+-- Reading the business's own tables is for their owner to grant; "rowbell watch" says which.
+do $roles$
+declare
+    wanted  text;
+begin
+    for wanted in
+        select name
+          from unnest(array['rowbell_daemon', 'rowbell_analyst']) as name
+         where not exists (select from pg_catalog.pg_roles where rolname = name)
+    loop
+        begin
+            execute format('create role %I nologin', wanted);
+            execute format('comment on role %I is %L', wanted,
+                case wanted when 'rowbell_daemon' then 'What the daemon of rowbell needs. Made by "rowbell migrate".'
+                            else 'Reads the reports of rowbell. Made by "rowbell migrate".' end);
+        exception
+            when insufficient_privilege then
+                raise notice 'role % is missing: have a DBA run "create role % nologin", then run "rowbell migrate" again', wanted, wanted;
+            when duplicate_object or unique_violation then
+                null;  -- Another database of this server makes the same role at this moment.
+        end;
+    end loop;
+
+    -- Only the owner can grant. Somebody else who runs migrate on a schema that is up to date is fine.
+    if not (select pg_has_role(nspowner, 'usage') from pg_catalog.pg_namespace where nspname = 'rowbell') then
+        return;
+    end if;
+
+    if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_daemon') then
+        -- What an earlier release needed and this one does not is taken back.
+        revoke all on all tables in schema rowbell from rowbell_daemon;
+        revoke all on all sequences in schema rowbell from rowbell_daemon;
+        grant usage on schema rowbell to rowbell_daemon;
+
+        grant select on rowbell.installation, rowbell.channel, rowbell.opt_out to rowbell_daemon;
+
+        -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
+        grant select, delete on rowbell.change to rowbell_daemon;
+        grant select on sequence rowbell.change_change_id_seq to rowbell_daemon;
+        grant select, update on sequence rowbell.doorbell to rowbell_daemon;
+
+        -- What happened, to which watch, and on which channel is written once. Nothing is deleted.
+        grant select, insert on rowbell.message to rowbell_daemon;
+        grant update (
+            entity_key, state, reason, reason_text, operation, change_count, last_changed_at, new_row,
+            template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
+            summary, parameters, due_at, attempt_count, provider_message_id,
+            sent_at, delivered_at, read_at, finished_at, updated_at, updated_by
+        ) on rowbell.message to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.queue to rowbell_daemon;
+
+        -- An attempt is completed once; evidence is never changed.
+        grant select, insert on rowbell.attempt to rowbell_daemon;
+        grant update (
+            result, finished_at, http_status, error_class, error_code, error_text, provider_message_id, response
+        ) on rowbell.attempt to rowbell_daemon;
+        grant select, insert on rowbell.receipt to rowbell_daemon;
+    end if;
+
+    if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then
+        grant usage on schema rowbell_report to rowbell_analyst;
+        grant select on all tables in schema rowbell_report to rowbell_analyst;
+    end if;
+end
+$roles$;

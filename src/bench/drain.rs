@@ -1,0 +1,125 @@
+//! `bench drain`: how fast a full backlog leaves, through the whole job: fold, recipient, words,
+//! attempt, request, answer, outcome.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::report::{Report, machine};
+use crate::demo::daemon::cpu_time_of_tree;
+use crate::demo::town::{Town, TownOptions};
+use crate::sandbox::{Arrival, ReceiptOptions, SandboxOptions};
+
+/// How long one message may take before the benchmark gives up, on top of a minute.
+const PATIENCE_PER_MESSAGE: Duration = Duration::from_millis(5);
+
+/// Moves every window by an hour: one change for each delivery.
+const CHANGE_ALL: &str = "update delivery set window_start = window_start + interval '1 hour',
+                                 window_end = window_end + interval '1 hour'";
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct DrainArgs {
+    /// Messages in the backlog.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub messages: u64,
+    /// Another session holds an old snapshot throughout.
+    #[arg(long)]
+    pub hold_snapshot: bool,
+}
+
+/// Builds the backlog without a daemon, starts the daemon, and waits until nothing is left.
+pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
+    let options = TownOptions {
+        customers: args.messages.min(100_000),
+        deliveries: args.messages,
+        rate: "1000000/s".to_owned(),
+        quiet_period: "0s".to_owned(),
+        webhook: false,
+        ..TownOptions::default()
+    };
+    let provider =
+        SandboxOptions { receipts: ReceiptOptions::none(), keep: 100, ..SandboxOptions::default() };
+    let town = Town::raise(exe, options, provider).await?;
+    let client = town.connect().await?;
+    client.batch_execute(CHANGE_ALL).await?;
+    // Some customers did not opt in: their messages are skipped, not sent.
+    let sendable: i64 = client
+        .query_one(
+            "select count(*) from delivery d join customer c on c.id = d.customer_id where c.whatsapp_opt_in",
+            &[],
+        )
+        .await?
+        .get(0);
+    let sendable = u64::try_from(sendable)?;
+    let snapshot = match args.hold_snapshot {
+        true => {
+            let session = town.connect().await?;
+            session
+                .batch_execute(
+                    "begin isolation level repeatable read; select count(*) from pg_class",
+                )
+                .await?;
+            Some(session)
+        }
+        false => None,
+    };
+
+    let postmaster = town.cluster.postmaster().unwrap_or_default();
+    let postgres_before = cpu_time_of_tree(postmaster);
+    let patience = Duration::from_secs(60) + PATIENCE_PER_MESSAGE * u32::try_from(args.messages)?;
+    let deadline = Instant::now() + patience;
+    let daemon = town.daemon().await?;
+    town.sandbox.wait_for(sendable, patience).await?;
+    let empty =
+        "select not exists (select from rowbell.change) and not exists (select from rowbell.queue)";
+    while !client.query_one(empty, &[]).await?.get::<_, bool>(0) {
+        anyhow::ensure!(Instant::now() < deadline, "the backlog did not drain within {patience:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let arrivals = town.sandbox.arrivals();
+    let ended_ns = i64::try_from(crate::clock::Clock::system().now().as_nanosecond())?;
+    let usage = daemon.usage()?;
+    let postgres = cpu_time_of_tree(postmaster).saturating_sub(postgres_before);
+    drop(snapshot);
+    daemon.stop().await?;
+
+    let duplicates = town.sandbox.duplicates().len();
+    anyhow::ensure!(duplicates == 0, "{duplicates} customers got a message twice");
+    anyhow::ensure!(arrivals.len() as u64 == sendable, "not every message arrived exactly once");
+    let first_ns = arrivals.first().map_or(ended_ns, |arrival| arrival.at_ns);
+    let seconds = (ended_ns - first_ns) as f64 / 1e9;
+    let count = sendable as f64;
+    let tenth = arrivals.len() / 10;
+    let first = rate(&arrivals[..tenth]);
+    let last = rate(&arrivals[arrivals.len() - tenth..]);
+    let mut report = Report::new("bench drain", machine(&client).await?);
+    report.row("messages", sendable);
+    report.row("seconds", round(seconds, 3));
+    report.row("messages_per_second", (count / seconds).round());
+    report.row("first_tenth_per_second", first.round());
+    report.row("last_tenth_per_second", last.round());
+    report.row("cpu_us_per_message", round(usage.cpu.as_secs_f64() * 1e6 / count, 1));
+    report.row("postgres_cpu_us_per_message", round(postgres.as_secs_f64() * 1e6 / count, 1));
+    report.row("peak_rss_mib", round(usage.peak_rss_kib as f64 / 1024.0, 1));
+    report.note("rate of the channel raised to 1,000,000/s, quiet period 0 s; every other setting is the default");
+    if args.hold_snapshot {
+        report.note("another session held an old snapshot throughout");
+    }
+    Ok(report)
+}
+
+fn rate(arrivals: &[Arrival]) -> f64 {
+    match (arrivals.first(), arrivals.last()) {
+        (Some(first), Some(last)) if last.at_ns > first.at_ns => {
+            (arrivals.len() - 1) as f64 * 1e9 / (last.at_ns - first.at_ns) as f64
+        }
+        _ => 0.0,
+    }
+}
+
+/// A number with so many decimals, for people and for JSON alike.
+pub fn round(value: f64, decimals: i32) -> serde_json::Value {
+    let factor = 10_f64.powi(decimals);
+    json!((value * factor).round() / factor)
+}

@@ -1,0 +1,317 @@
+//! `rowbell explain <watch> <key>`: what happened to an entity, and why.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::text::{count, length, masked, moment};
+use super::{CliError, connect};
+use crate::clock::Clock;
+use crate::config::load::nearest;
+use crate::config::{Config, Watch};
+use crate::domain::diff::Kinds;
+use crate::postgres::capture;
+use crate::postgres::story::{
+    AttemptStory, CapturedChange, Field, MessageStory, ReceiptStory, Story, StoryWords, Telling,
+    story,
+};
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The watch.
+    watch: String,
+    /// Primary key of the row; parts of a composite key with commas between them.
+    key: String,
+    /// How many of its latest messages to tell of.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    last: u16,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &ExplainArgs, config: &Config) -> Result<(), CliError> {
+    let name = find(config, &args.watch)?;
+    let client = connect(config).await?;
+    let told =
+        tell(&client, config, name, &args.key, args.last).await.map_err(anyhow::Error::from)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&told.story).map_err(anyhow::Error::from)?);
+    } else {
+        print!("{}", as_text(&told, config, Clock::system().now()));
+    }
+    Ok(())
+}
+
+/// The watch of that name; the error names the nearest one.
+pub fn find<'a>(config: &'a Config, name: &str) -> Result<&'a str, anyhow::Error> {
+    let known: Vec<&str> = config.watch.keys().map(String::as_str).collect();
+    let found = config.watch.get_key_value(name);
+    found
+        .map(|(name, _)| name.as_str())
+        .ok_or_else(|| anyhow::anyhow!("there is no watch \"{name}\"{}", nearest(name, &known)))
+}
+
+/// A story with its phones masked, and the table that it is about.
+pub struct Told {
+    pub story: Story,
+    pub seen: Seen,
+}
+
+/// Reads the story of an entity with its last messages.
+pub async fn tell(
+    client: &tokio_postgres::Client,
+    config: &Config,
+    watch: &str,
+    key: &str,
+    last: u16,
+) -> Result<Told, tokio_postgres::Error> {
+    let seen = look(client, config, watch).await?;
+    let telling = Telling { columns: &seen.columns, kinds: &seen.kinds };
+    let mut story = story(client, watch, key, &telling, last).await?;
+    for words in story.messages.iter_mut().filter_map(|message| message.words.as_mut()) {
+        words.recipient_phone = words.recipient_phone.as_deref().map(masked);
+    }
+    Ok(Told { story, seen })
+}
+
+/// What is known of the watched table now. The story is told without it too, when it is gone.
+#[derive(Default)]
+pub struct Seen {
+    table: String,
+    key: Vec<String>,
+    columns: Vec<String>,
+    kinds: Kinds,
+    /// What is wrong with table or trigger, as sentences.
+    problems: Vec<String>,
+}
+
+async fn look(
+    client: &tokio_postgres::Client,
+    config: &Config,
+    name: &str,
+) -> Result<Seen, tokio_postgres::Error> {
+    let Some(watch) = config.watch.get(name) else {
+        return Ok(Seen::default());
+    };
+    let gone = |problem: String| Seen {
+        table: watch.table.clone(),
+        key: watch.key.clone(),
+        columns: watch.columns.clone(),
+        kinds: Kinds::new(),
+        problems: vec![problem],
+    };
+    let Some(template) = config.template.get(&watch.template) else {
+        return Ok(gone(format!("there is no template \"{}\"", watch.template)));
+    };
+    let table = match capture::describe(client, name, watch, template).await {
+        Ok(table) => table,
+        Err(capture::CaptureError::Query(error)) => return Err(error),
+        Err(error) => return Ok(gone(error.to_string())),
+    };
+    let problems = capture::drift(client, &table, watch).await?;
+    // A row may get another key; that is told like any other field.
+    let keys = table.key.iter().filter(|column| !watch.columns.contains(column));
+    let columns = keys.chain(&watch.columns).cloned().collect();
+    let kinds = table.kinds();
+    Ok(Seen { kinds, columns, problems, table: table.table, key: table.key })
+}
+
+/// What to check when nothing is known of an entity.
+fn nothing(told: &Told, watch: &Watch) -> String {
+    let Told { story, seen } = told;
+    let mut text = format!(
+        "{} {} has no story: none of its changes was captured.\n\nCheck:\n",
+        story.watch, story.entity_key
+    );
+    text += &format!(
+        "- the key: {} is known by {}{}; does the row exist? `rowbell preview {} {}`\n",
+        seen.table,
+        seen.key.join(","),
+        if seen.key.len() > 1 { ", parts joined by commas" } else { "" },
+        story.watch,
+        story.entity_key
+    );
+    let trigger = match seen.problems.is_empty() {
+        true => "is as configured; it records what was changed since it was installed".to_owned(),
+        false => seen.problems.join("; "),
+    };
+    text += &format!("- the trigger: {trigger}\n");
+    let on: Vec<&str> = watch.on.iter().map(|operation| operation.as_str()).collect();
+    text += &format!(
+        "- the change: this watch records {}, and updates only where one of these columns differs: {}\n",
+        on.join(", "),
+        watch.columns.join(", ")
+    );
+    text
+}
+
+/// The story in time order, message by message; or, where there is none, what to check.
+pub fn as_text(told: &Told, config: &Config, now: Timestamp) -> String {
+    let story = &told.story;
+    if let ([], [], Some(watch)) =
+        (&story.messages[..], &story.changes[..], config.watch.get(&story.watch))
+    {
+        return nothing(told, watch);
+    }
+    let mut text = format!("{} {}, times in UTC\n", story.watch, story.entity_key);
+    if story.has_earlier {
+        text += "\nEarlier messages are left out; --last shows more.\n";
+    }
+    for message in &story.messages {
+        text += &format!("\nMessage {}: {}\n", message.message_id, message.state);
+        let mut events = events_of(message);
+        // Clocks of server, daemon and provider differ; what happened at one moment stays in order.
+        events.sort_by_key(|event| event.0);
+        events.iter().for_each(|(at, what)| text += &line(&moment(*at), what));
+        text += &still_to_come(message, now).map_or_else(String::new, |what| line("now", &what));
+    }
+    if !story.changes.is_empty() {
+        text += "\nNot folded into a message yet\n";
+        for change in &story.changes {
+            text += &line(&moment(change.changed_at), &captured(change));
+        }
+    }
+    text
+}
+
+/// A time and what happened then; further lines of it stand below, indented.
+fn line(at: &str, what: &str) -> String {
+    let mut lines = what.lines();
+    let mut text = format!("  {at:<19}  {}\n", lines.next().unwrap_or_default());
+    lines.for_each(|more| text += &format!("  {:<19}    {more}\n", ""));
+    text
+}
+
+type Event = (Timestamp, String);
+
+fn events_of(message: &MessageStory) -> Vec<Event> {
+    let mut events = vec![(message.first_changed_at, opened(message))];
+    let last = message.attempts.last();
+    if let Some(words) = &message.words {
+        // Put into words anew for each attempt; the latest words are kept.
+        let at = last.map_or(message.created_at, |attempt| attempt.started_at);
+        events.push((at, wording(words)));
+    }
+    for attempt in &message.attempts {
+        events.push((attempt.started_at, begun(attempt, &message.channel)));
+        events.extend(attempt.finished_at.map(|at| (at, ended(attempt))));
+    }
+    events.extend(message.receipts.iter().map(|receipt| (receipt.happened_at, evidence(receipt))));
+    if let Some(at) = message.finished_at {
+        events.push((at, format!("{}{}", message.state, why(message))));
+    }
+    events
+}
+
+fn opened(message: &MessageStory) -> String {
+    let changes = i64::from(message.change_count);
+    let folded = match changes {
+        1 => message.operation.clone(),
+        _ => format!(
+            "{}: {} folded into one, the last {} after the first",
+            message.operation,
+            count(changes, "change"),
+            length(message.last_changed_at.duration_since(message.first_changed_at))
+        ),
+    };
+    folded + &listed(&message.fields)
+}
+
+fn captured(change: &CapturedChange) -> String {
+    let mut text = format!("{} by {}", change.operation, change.changed_by);
+    if let Some(reason) = &change.mute_reason {
+        text += &format!(", muted: {reason}");
+    }
+    if let Some(error) = &change.capture_error {
+        text += &format!(", the row could not be read: {error}");
+    }
+    text + &listed(&change.fields)
+}
+
+/// One line for each field, or a word that none differs.
+fn listed(fields: &[Field]) -> String {
+    let width = fields.iter().map(|field| field.column.chars().count()).max().unwrap_or(0);
+    let lines = fields.iter().map(|field| {
+        format!("\n{:width$}  {} → {}", field.column, plain(&field.old), plain(&field.new))
+    });
+    if fields.is_empty() {
+        "\nno watched column differs in the end".to_owned()
+    } else {
+        lines.collect()
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "—".to_owned(),
+        // One value, one line.
+        Value::String(text) => text.replace(['\n', '\r'], " "),
+        other => other.to_string(),
+    }
+}
+
+fn wording(words: &StoryWords) -> String {
+    let known = |part: &Option<String>| part.clone().unwrap_or_else(|| "—".to_owned());
+    format!(
+        "put into words for {}, {} ({}, {}), template {} in {}\n{}",
+        known(&words.recipient_name),
+        known(&words.recipient_phone),
+        known(&words.recipient_locale),
+        known(&words.recipient_time_zone),
+        known(&words.template),
+        known(&words.language),
+        known(&words.summary),
+    )
+}
+
+fn begun(attempt: &AttemptStory, channel: &str) -> String {
+    format!("attempt {} on channel {channel} begun", attempt.number)
+}
+
+fn ended(attempt: &AttemptStory) -> String {
+    let mut parts = vec![attempt.result.clone().unwrap_or_default()];
+    parts.extend(attempt.http_status.map(|status| format!("HTTP {status}")));
+    parts.extend(attempt.error_code.map(|code| format!("error {code}")));
+    parts.extend(attempt.error_class.as_ref().map(|class| format!("class {class}")));
+    parts.extend(attempt.provider_message_id.as_ref().map(|id| format!("id {id}")));
+    let text = attempt.error_text.as_ref().map_or(String::new(), |text| format!("\n{text}"));
+    format!("attempt {}: {}{text}", attempt.number, parts.join(", "))
+}
+
+fn evidence(receipt: &ReceiptStory) -> String {
+    let mut parts = vec![format!("{} (by {})", receipt.status, receipt.source)];
+    parts.extend(receipt.error_code.map(|code| format!("error {code}")));
+    parts.extend(receipt.error_text.clone());
+    format!("receipt: {}", parts.join(", "))
+}
+
+fn why(message: &MessageStory) -> String {
+    let parts: Vec<&str> = [&message.reason, &message.reason_text]
+        .into_iter()
+        .filter_map(|part| part.as_deref())
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+}
+
+/// What the message waits for, if it waits.
+fn still_to_come(message: &MessageStory, now: Timestamp) -> Option<String> {
+    let due = message.due_at.map(|at| match at > now {
+        true => format!("{} (in {})", moment(at), length(at.duration_since(now))),
+        false => format!("{} ({} ago)", moment(at), length(now.duration_since(at))),
+    });
+    let why = why(message);
+    match (message.state.as_str(), due) {
+        ("waiting", Some(due)) => Some(format!("due {due}; later changes fold into it{why}")),
+        ("scheduled", Some(due)) => Some(format!("due {due}{why}")),
+        ("held", _) => Some(format!("waits for a person{why}")),
+        ("sending", _) => Some("an attempt is under way".to_owned()),
+        ("unconfirmed", Some(due)) => Some(format!(
+            "the provider may have it; without evidence its watch's policy decides, {due}"
+        )),
+        ("unconfirmed", None) => Some(
+            "the provider may have it; no evidence came in time, a person has to look".to_owned(),
+        ),
+        _ => None,
+    }
+}

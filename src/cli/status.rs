@@ -1,0 +1,391 @@
+//! `rowbell status`: how the whole installation stands, and what needs a person.
+
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::{SignedDuration, Timestamp};
+
+use super::text::{age, count, length};
+use super::{CliError, connect};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::postgres::report::{self, ChannelStatus, OUTCOME_HOURS, Status, Trigger, WatchStatus};
+
+/// Work that waits longer than this needs a look.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// One JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &StatusArgs, config: &Config) -> Result<(), CliError> {
+    let client = connect(config).await?;
+    let now = Clock::system().now();
+    let status = report::status(&client, config, now).await.map_err(anyhow::Error::from)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&status).map_err(anyhow::Error::from)?);
+    } else {
+        print!("{}", as_text(&status));
+    }
+    Ok(())
+}
+
+/// Tables, then what needs attention.
+pub fn as_text(status: &Status) -> String {
+    let mut text = format!(
+        "schema     version {}\ndaemon     {}\ndoorbell   {}\n\n",
+        status.schema_version.map_or_else(|| "unknown".to_owned(), |version| version.to_string()),
+        daemon(status),
+        match status.doorbell {
+            "parked" => "parked: writers ring",
+            _ => "awake: writers need not ring",
+        },
+    );
+    for table in [watches(status), channels(status), outcomes(status)] {
+        text += &table.trim_fmt();
+        text += "\n\n";
+    }
+    let needs = attention(status);
+    if needs.is_empty() {
+        return text + "Nothing needs attention.\n";
+    }
+    text += "Needs attention:\n";
+    needs.iter().for_each(|need| text += &format!("- {need}\n"));
+    text
+}
+
+fn daemon(status: &Status) -> String {
+    let seen = &status.daemon;
+    match (seen.sessions, seen.connected_since) {
+        (0, _) => "not connected".to_owned(),
+        (sessions, None) => format!("connected, {}", count(sessions, "session")),
+        (sessions, Some(since)) => {
+            format!("connected for {}, {}", age(since, status.taken_at), count(sessions, "session"))
+        }
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    // Flush with the margin.
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn watches(status: &Status) -> Table {
+    let mut table = table(&["WATCH", "TABLE", "TRIGGER", "NOT FOLDED", "OLDEST"]);
+    for watch in &status.watches {
+        table.add_row([
+            watch.watch.clone(),
+            watch.table.clone().unwrap_or_else(|| "–".to_owned()),
+            watch.trigger.as_str().to_owned(),
+            watch.changes.to_string(),
+            watch.oldest_changed_at.map_or("–".to_owned(), |at| age(at, status.taken_at)),
+        ]);
+    }
+    table
+}
+
+fn channels(status: &Status) -> Table {
+    let mut table = table(&["CHANNEL", "OPEN", "HELD", "LEASED", "UNCONFIRMED", "NEXT DUE"]);
+    for channel in &status.channels {
+        table.add_row([
+            channel.channel.clone(),
+            channel.open.to_string(),
+            channel.held.to_string(),
+            channel.leased.to_string(),
+            channel.unconfirmed.to_string(),
+            channel.oldest_due_at.map_or("–".to_owned(), |at| due(at, status.taken_at)),
+        ]);
+    }
+    table
+}
+
+fn due(at: Timestamp, now: Timestamp) -> String {
+    if at > now {
+        format!("in {}", length(at.duration_since(now)))
+    } else {
+        format!("{} ago", age(at, now))
+    }
+}
+
+/// One row for each state, in the order of a message's life; reasons beside it, most frequent first.
+fn outcomes(status: &Status) -> Table {
+    let title = format!("LAST {OUTCOME_HOURS} H");
+    let mut table = table(&[&title, "MESSAGES", "REASONS"]);
+    let mut seen: Vec<&str> = Vec::new();
+    for outcome in &status.outcomes {
+        if seen.contains(&outcome.state.as_str()) {
+            continue;
+        }
+        seen.push(&outcome.state);
+        let same: Vec<_> = status.outcomes.iter().filter(|o| o.state == outcome.state).collect();
+        let mut reasons: Vec<(i64, &str)> =
+            same.iter().filter_map(|o| Some((o.messages, o.reason.as_deref()?))).collect();
+        reasons.sort_by_key(|(messages, reason)| (-messages, *reason));
+        let reasons: Vec<String> =
+            reasons.iter().map(|(messages, reason)| format!("{reason} {messages}")).collect();
+        table.add_row([
+            outcome.state.clone(),
+            same.iter().map(|o| o.messages).sum::<i64>().to_string(),
+            reasons.join(", "),
+        ]);
+    }
+    if status.outcomes.is_empty() {
+        table.add_row(["none", "0", ""]);
+    }
+    table
+}
+
+/// What a person should look at, as sentences that say what to do.
+fn attention(status: &Status) -> Vec<String> {
+    let mut needs = Vec::new();
+    if status.daemon.sessions == 0 {
+        needs.push(
+            "no daemon is connected to this database: start it (systemctl start rowbell), or see why it \
+             ended (journalctl -u rowbell)"
+                .to_owned(),
+        );
+    }
+    status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
+    status.channels.iter().for_each(|channel| channel_needs(channel, status.taken_at, &mut needs));
+    let retrying: i64 = status.outcomes.iter().map(|outcome| outcome.retrying).sum();
+    if retrying > 0 {
+        needs.push(format!(
+            "{} tried in vain and will be tried again; why: select message_id, last_error_text \
+             from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0",
+            were(retrying)
+        ));
+    }
+    let in_doubt = undecided(status);
+    if in_doubt > 0 {
+        needs.push(format!(
+            "{} unconfirmed, and no evidence came in time; a person has to look: \
+             select * from rowbell_report.message_status where state = 'unconfirmed'",
+            are(in_doubt)
+        ));
+    }
+    if status.outcomes.iter().any(|outcome| outcome.state == "failed") {
+        needs.push(format!(
+            "messages failed in the last {OUTCOME_HOURS} h: select * from rowbell_report.failures order by failed_at desc"
+        ));
+    }
+    needs
+}
+
+/// Unconfirmed messages for which no evidence is awaited any more: they have left the queue.
+fn undecided(status: &Status) -> i64 {
+    let all = status.outcomes.iter().filter(|outcome| outcome.state == "unconfirmed");
+    let awaited = status.channels.iter().map(|channel| channel.unconfirmed);
+    all.map(|outcome| outcome.messages).sum::<i64>() - awaited.sum::<i64>()
+}
+
+fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let name = &watch.watch;
+    if let Some(problem) = &watch.problem {
+        // Some of them begin with the name of the setting.
+        let about = format!("watch.{name}");
+        let text = if problem.starts_with(&about) {
+            problem.clone()
+        } else {
+            format!("watch {name}: {problem}")
+        };
+        needs.push(text);
+    }
+    if watch.trigger == Trigger::NotConfigured {
+        needs.push(format!(
+            "watch {name} is not in the configuration, but {} for it; bring the watch back, or remove \
+             its trigger (rowbell unwatch {name})",
+            if watch.changes == 1 { "1 change waits".to_owned() } else { format!("{} changes wait", watch.changes) }
+        ));
+    } else if watch.oldest_changed_at.is_some_and(|at| now.duration_since(at) > LATE) {
+        needs.push(format!(
+            "watch {name}: changes have waited for {} to be folded; is the daemon running, and what does its log say of this watch?",
+            watch.oldest_changed_at.map_or(String::new(), |at| age(at, now))
+        ));
+    }
+    if watch.unreadable > 0 {
+        needs.push(format!(
+            "watch {name}: the trigger could not read {}; see capture_error in rowbell.change",
+            count(watch.unreadable, "row")
+        ));
+    }
+}
+
+fn channel_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let name = &channel.channel;
+    let because = |reason: &Option<String>| {
+        reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"))
+    };
+    if channel.is_paused {
+        needs.push(format!("channel {name} is paused{}", because(&channel.paused_reason)));
+    }
+    if channel.circuit != "closed" {
+        let reason = because(&channel.circuit_reason);
+        needs.push(format!("channel {name}: its circuit is {}{reason}", channel.circuit));
+    }
+    if !channel.is_configured && channel.open + channel.held > 0 {
+        needs.push(format!("channel {name} is not in the configuration, but messages wait for it"));
+    } else if let Some(at) = channel.oldest_due_at.filter(|at| now.duration_since(*at) > LATE) {
+        needs.push(format!(
+            "channel {name}: a message has been due for {}; is the daemon running, or is the channel's rate too low?",
+            age(at, now)
+        ));
+    }
+    if channel.held > 0 {
+        needs.push(format!("channel {name}: {} held until a person decides", are(channel.held)));
+    }
+    if channel.unconfirmed > 0 {
+        needs.push(format!(
+            "channel {name}: {} unconfirmed: whether the provider took it is not known, evidence is awaited",
+            are(channel.unconfirmed)
+        ));
+    }
+}
+
+fn were(messages: i64) -> String {
+    format!("{} {}", count(messages, "message"), if messages == 1 { "was" } else { "were" })
+}
+
+fn are(messages: i64) -> String {
+    format!("{} {}", count(messages, "message"), if messages == 1 { "is" } else { "are" })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::postgres::report::{Daemon, Outcome};
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-06-24T{text}Z").parse().unwrap()
+    }
+
+    fn outcome(state: &str, reason: Option<&str>, messages: i64) -> Outcome {
+        Outcome {
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+            messages,
+            retrying: 0,
+        }
+    }
+
+    fn watch(name: &str, trigger: Trigger, changes: i64, oldest: Option<&str>) -> WatchStatus {
+        WatchStatus {
+            watch: name.to_owned(),
+            table: (trigger != Trigger::NotConfigured).then(|| format!("public.{name}")),
+            trigger,
+            problem: None,
+            changes,
+            unreadable: 0,
+            oldest_changed_at: oldest.map(at),
+        }
+    }
+
+    fn calm() -> Status {
+        Status {
+            taken_at: at("12:00:00"),
+            schema_version: Some(6),
+            doorbell: "parked",
+            daemon: Daemon { sessions: 3, connected_since: Some(at("08:30:00")) },
+            watches: vec![watch("delivery", Trigger::Installed, 1, Some("11:59:58"))],
+            channels: vec![ChannelStatus {
+                channel: "main".to_owned(),
+                is_configured: true,
+                open: 2,
+                leased: 1,
+                oldest_due_at: Some(at("12:00:18")),
+                circuit: "closed".to_owned(),
+                ..ChannelStatus::default()
+            }],
+            outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
+        }
+    }
+
+    #[test]
+    fn all_is_well() {
+        insta::assert_snapshot!(as_text(&calm()), @r"
+        schema     version 6
+        daemon     connected for 3 h 30 min, 3 sessions
+        doorbell   parked: writers ring
+
+        WATCH     TABLE            TRIGGER    NOT FOLDED  OLDEST
+        delivery  public.delivery  installed  1           2 s
+
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE
+        main     2     0     1       0            in 18 s
+
+        LAST 24 H  MESSAGES  REASONS
+        sent       4
+        delivered  120
+
+        Nothing needs attention.
+        ");
+    }
+
+    #[test]
+    fn what_is_wrong_comes_last_with_what_to_do() {
+        let mut status = calm();
+        status.daemon = Daemon { sessions: 0, connected_since: None };
+        status.doorbell = "awake";
+        let problem = "public.clinic has no trigger for it; run `rowbell watch`".to_owned();
+        status.watches = vec![
+            WatchStatus { problem: Some(problem), ..watch("clinic", Trigger::Missing, 0, None) },
+            watch("delivery", Trigger::Installed, 12, Some("09:55:00")),
+            watch("old", Trigger::NotConfigured, 1, Some("11:00:00")),
+        ];
+        status.channels[0] = ChannelStatus {
+            held: 1,
+            unconfirmed: 2,
+            oldest_due_at: Some(at("11:50:00")),
+            is_paused: true,
+            paused_reason: Some("the token was renewed".to_owned()),
+            ..status.channels[0].clone()
+        };
+        status.outcomes = vec![
+            Outcome { retrying: 2, ..outcome("scheduled", None, 5) },
+            outcome("unconfirmed", None, 3),
+            outcome("failed", Some("rejected"), 1),
+            outcome("failed", Some("undeliverable"), 7),
+            outcome("skipped", Some("no_net_change"), 3),
+        ];
+        insta::assert_snapshot!(as_text(&status), @r"
+        schema     version 6
+        daemon     not connected
+        doorbell   awake: writers need not ring
+
+        WATCH     TABLE            TRIGGER         NOT FOLDED  OLDEST
+        clinic    public.clinic    missing         0           –
+        delivery  public.delivery  installed       12          2 h 5 min
+        old       –                not configured  1           1 h
+
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE
+        main     2     1     1       2            10 min ago
+
+        LAST 24 H    MESSAGES  REASONS
+        scheduled    5
+        unconfirmed  3
+        failed       8         undeliverable 7, rejected 1
+        skipped      3         no_net_change 3
+
+        Needs attention:
+        - no daemon is connected to this database: start it (systemctl start rowbell), or see why it ended (journalctl -u rowbell)
+        - watch clinic: public.clinic has no trigger for it; run `rowbell watch`
+        - watch delivery: changes have waited for 2 h 5 min to be folded; is the daemon running, and what does its log say of this watch?
+        - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger (rowbell unwatch old)
+        - channel main is paused: the token was renewed
+        - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?
+        - channel main: 1 message is held until a person decides
+        - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited
+        - 2 messages were tried in vain and will be tried again; why: select message_id, last_error_text from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0
+        - 1 message is unconfirmed, and no evidence came in time; a person has to look: select * from rowbell_report.message_status where state = 'unconfirmed'
+        - messages failed in the last 24 h: select * from rowbell_report.failures order by failed_at desc
+        ");
+    }
+}

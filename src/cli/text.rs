@@ -1,0 +1,63 @@
+//! Small texts that several commands write.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Length of a time in its two largest units: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`.
+pub fn length(time: SignedDuration) -> String {
+    let seconds = time.as_secs().max(0);
+    let two = |big: i64, unit: &str, small: i64, rest: &str| match small {
+        0 => format!("{big} {unit}"),
+        small => format!("{big} {unit} {small} {rest}"),
+    };
+    match seconds {
+        0..=59 => format!("{seconds} s"),
+        60..=3_599 => format!("{} min", seconds / 60),
+        3_600..=86_399 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
+
+/// How long ago a moment was.
+pub fn age(of: Timestamp, now: Timestamp) -> String {
+    length(now.duration_since(of))
+}
+
+/// A moment as logs write it: UTC, to the second.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// The last four digits of a phone, which are enough to recognise it by.
+pub fn masked(phone: &str) -> String {
+    let digits = phone.chars().count();
+    let shown: String = phone.chars().skip(digits.saturating_sub(4)).collect();
+    format!("…{}", if digits > 6 { shown.as_str() } else { "" })
+}
+
+/// `1 change`, `2 changes`.
+pub fn count(number: i64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_have_at_most_two_units() {
+        let text = |seconds| length(SignedDuration::from_secs(seconds));
+        assert_eq!(text(-3), "0 s");
+        assert_eq!(text(59), "59 s");
+        assert_eq!(text(119), "1 min");
+        assert_eq!(text(3_600), "1 h");
+        assert_eq!(text(11_100), "3 h 5 min");
+        assert_eq!(text(86_400 * 2 + 3_600 * 4 + 59), "2 d 4 h");
+    }
+
+    #[test]
+    fn a_phone_cannot_be_read_back() {
+        assert_eq!(masked("12025550143"), "…0143");
+        assert_eq!(masked("112"), "…");
+        assert_eq!(masked(""), "…");
+    }
+}

@@ -1,0 +1,220 @@
+//! How the whole installation stands, as `rowbell status` shows it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio_postgres::{Client, Error};
+
+use super::{capture, migrate};
+use crate::config::{Config, Watch};
+
+/// Outcomes are counted over so many hours.
+pub const OUTCOME_HOURS: i64 = 24;
+
+/// How everything stands at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub taken_at: Timestamp,
+    pub schema_version: Option<i32>,
+    pub doorbell: &'static str,
+    pub daemon: Daemon,
+    pub watches: Vec<WatchStatus>,
+    pub channels: Vec<ChannelStatus>,
+    /// Messages opened within the last `OUTCOME_HOURS`.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Other sessions under our application name: a daemon has at least its listening one.
+#[derive(Clone, Debug, Serialize)]
+pub struct Daemon {
+    pub sessions: i64,
+    /// None also when the server does not let us see it.
+    pub connected_since: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct WatchStatus {
+    pub watch: String,
+    pub table: Option<String>,
+    pub trigger: Trigger,
+    /// What is wrong with the trigger and what to do, as a sentence.
+    pub problem: Option<String>,
+    /// Changes not folded yet.
+    pub changes: i64,
+    /// Of them, those whose row the trigger could not read.
+    pub unreadable: i64,
+    pub oldest_changed_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    Installed,
+    Missing,
+    /// It is there, but not as the configuration asks for.
+    Drift,
+    /// The watch does not fit its table.
+    Unusable,
+    /// Changes are there, but no such watch in the configuration.
+    NotConfigured,
+}
+
+impl Trigger {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Trigger::Installed => "installed",
+            Trigger::Missing => "missing",
+            Trigger::Drift => "drift",
+            Trigger::Unusable => "unusable",
+            Trigger::NotConfigured => "not configured",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ChannelStatus {
+    pub channel: String,
+    pub is_configured: bool,
+    pub open: i64,
+    pub held: i64,
+    pub leased: i64,
+    pub unconfirmed: i64,
+    /// When the first of the open messages may leave.
+    pub oldest_due_at: Option<Timestamp>,
+    pub is_paused: bool,
+    pub paused_reason: Option<String>,
+    pub circuit: String,
+    pub circuit_reason: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub state: String,
+    pub reason: Option<String>,
+    pub messages: i64,
+    /// Of them, those that were tried and still have to leave.
+    pub retrying: i64,
+}
+
+/// Looks at everything once. Not one moment in the sense of a transaction: a look, not an audit.
+pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<Status, Error> {
+    let site = client.query_one(include_str!("../../sql/queries/status_site.sql"), &[]).await?;
+    Ok(Status {
+        taken_at: now,
+        schema_version: migrate::version(client).await?,
+        doorbell: if site.try_get("is_parked")? { "parked" } else { "awake" },
+        daemon: Daemon {
+            sessions: site.try_get("sessions")?,
+            connected_since: site.try_get("connected_since")?,
+        },
+        watches: watches(client, config).await?,
+        channels: channels(client, config).await?,
+        outcomes: outcomes(client, now).await?,
+    })
+}
+
+async fn watches(client: &Client, config: &Config) -> Result<Vec<WatchStatus>, Error> {
+    let mut watches = BTreeMap::new();
+    for (name, watch) in &config.watch {
+        watches.insert(name.clone(), trigger(client, config, name, watch).await?);
+    }
+    for row in client.query(include_str!("../../sql/queries/status_changes.sql"), &[]).await? {
+        let name: String = row.try_get("watch")?;
+        let entry = watches
+            .entry(name.clone())
+            .or_insert_with(|| watch_status(&name, None, Trigger::NotConfigured, None));
+        entry.changes = row.try_get("changes")?;
+        entry.unreadable = row.try_get("unreadable")?;
+        entry.oldest_changed_at = row.try_get("oldest_changed_at")?;
+    }
+    Ok(watches.into_values().collect())
+}
+
+async fn trigger(
+    client: &Client,
+    config: &Config,
+    name: &str,
+    watch: &Watch,
+) -> Result<WatchStatus, Error> {
+    let Some(template) = config.template.get(&watch.template) else {
+        let problem = format!("there is no template \"{}\"", watch.template);
+        return Ok(watch_status(name, None, Trigger::Unusable, Some(problem)));
+    };
+    let table = match capture::describe(client, name, watch, template).await {
+        Ok(table) => table,
+        Err(capture::CaptureError::Query(error)) => return Err(error),
+        Err(error) => {
+            return Ok(watch_status(name, None, Trigger::Unusable, Some(error.to_string())));
+        }
+    };
+    let problems = capture::drift(client, &table, watch).await?;
+    let trigger = match problems.is_empty() {
+        true => Trigger::Installed,
+        false if capture::is_installed(client, &table).await? => Trigger::Drift,
+        false => Trigger::Missing,
+    };
+    let problem = (!problems.is_empty()).then(|| problems.join("; "));
+    Ok(watch_status(name, Some(table.table), trigger, problem))
+}
+
+fn watch_status(
+    watch: &str,
+    table: Option<String>,
+    trigger: Trigger,
+    problem: Option<String>,
+) -> WatchStatus {
+    WatchStatus {
+        watch: watch.to_owned(),
+        table,
+        trigger,
+        problem,
+        changes: 0,
+        unreadable: 0,
+        oldest_changed_at: None,
+    }
+}
+
+async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>, Error> {
+    let idle = |name: &str| ChannelStatus {
+        channel: name.to_owned(),
+        is_configured: config.channel.contains_key(name),
+        circuit: "closed".to_owned(),
+        ..ChannelStatus::default()
+    };
+    let mut channels: BTreeMap<String, ChannelStatus> =
+        config.channel.keys().map(|name| (name.clone(), idle(name))).collect();
+    for row in client.query(include_str!("../../sql/queries/status_channels.sql"), &[]).await? {
+        let name: String = row.try_get("channel")?;
+        let status = ChannelStatus {
+            open: row.try_get("open")?,
+            held: row.try_get("held")?,
+            leased: row.try_get("leased")?,
+            unconfirmed: row.try_get("unconfirmed")?,
+            oldest_due_at: row.try_get("oldest_due_at")?,
+            is_paused: row.try_get("is_paused")?,
+            paused_reason: row.try_get("paused_reason")?,
+            circuit: row.try_get("circuit")?,
+            circuit_reason: row.try_get("circuit_reason")?,
+            ..idle(&name)
+        };
+        channels.insert(name, status);
+    }
+    Ok(channels.into_values().collect())
+}
+
+async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error> {
+    let since = now - SignedDuration::from_hours(OUTCOME_HOURS);
+    let query = include_str!("../../sql/queries/status_outcomes.sql");
+    let rows = client.query(query, &[&since]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Outcome {
+                state: row.try_get("state")?,
+                reason: row.try_get("reason")?,
+                messages: row.try_get("messages")?,
+                retrying: row.try_get("retrying")?,
+            })
+        })
+        .collect()
+}

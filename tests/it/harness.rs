@@ -1,0 +1,237 @@
+//! The world of the stories. Each has its own PostgreSQL, its own provider, its own files.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rowbell::app::Stages;
+use rowbell::clock::Clock;
+use rowbell::config::{Config, load};
+use rowbell::demo::cluster::{Cluster, ClusterOptions};
+use rowbell::demo::town;
+use rowbell::domain::receipt::Receipt;
+use rowbell::pipeline::receive::Receive;
+use rowbell::pipeline::stage::{Progress, StageError};
+use rowbell::postgres::{capture, migrate};
+use rowbell::provider::webhook::Delivered;
+use rowbell::sandbox::{ReceiptOptions, Sandbox, SandboxOptions};
+use tempfile::TempDir;
+use tokio_postgres::Client;
+
+/// The shop: Maria, Juan, and their deliveries.
+const SHOP: &str = "
+    create table customer (
+        id bigint primary key, full_name text, phone text, locale text, time_zone text,
+        whatsapp_opt_in boolean default true
+    );
+    create table delivery (
+        id bigint primary key, customer_id bigint, status text default 'planned',
+        window_start timestamptz, window_end timestamptz, address text, note text
+    );
+    insert into customer values
+        (1, 'Maria', '+1 212 200 0001', 'en-US', 'UTC'),
+        (2, 'Juan', '+34 612 345 678', 'es-ES', 'Europe/Madrid');
+    insert into delivery values
+        (1, 1, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', '1 Main Street'),
+        (2, 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'Calle Mayor 1');";
+
+/// Maria's phone as the provider sees it.
+pub const MARIA: &str = "12122000001";
+/// Juan's.
+pub const JUAN: &str = "34612345678";
+
+/// The configuration of the shop. `{…}` is replaced.
+const CONFIG: &str = r#"
+[database]
+url = "{database}"
+[delivery]
+lease = "60s"
+unconfirmed_after = "5m"
+retry_base = "2s"
+[channel.main]
+provider   = "1msg"
+channel_id = "ODI371267300"
+token_file = "{folder}/token"
+base_url   = "{provider}"
+rate       = "100000/s"
+timeout    = "2s"
+[template.service_change]
+name      = "service_change"
+namespace = "3f1c0000_sandbox"
+language  = { default = "en", es = "es" }
+body      = ["{{ recipient.name }}", "{{ service }}", "{{ summary }}"]
+text.en   = "Hello, {{1}}! The status of your {{2}} has been updated. {{3}} If you need help — we are here."
+[watch.home_delivery]
+table        = "public.delivery"
+channel      = "main"
+template     = "service_change"
+service      = { en = "home delivery", es = "entrega a domicilio" }
+columns      = ["window_start", "window_end", "address", "status"]
+context      = ["customer_id"]
+on           = ["insert", "update", "delete"]
+recipient    = """
+  select c.full_name as name, c.phone, c.locale, c.time_zone, c.whatsapp_opt_in as opted_in
+    from customer c where c.id = changed.customer_id"""
+quiet_period = "20s"
+{watch}
+[[watch.home_delivery.say]]
+when    = ["window_start", "window_end"]
+text.en = "New window: {{ window_start | date }} from {{ window_start | time }} to {{ window_end | time }}."
+text.es = "Nuevo horario: {{ window_start | date }} de {{ window_start | time }} a {{ window_end | time }}."
+"#;
+
+/// A world.
+pub struct World {
+    pub db: Client,
+    pub sandbox: Sandbox,
+    pub clock: Clock,
+    pub config: Arc<Config>,
+    pub stages: Stages,
+    /// Stops when the world ends.
+    pub cluster: Cluster,
+    _folder: TempDir,
+}
+
+impl World {
+    /// The shop with its daemon's stages, nothing changed yet.
+    pub async fn new() -> World {
+        World::with("").await
+    }
+
+    /// The shop, with lines for its watch.
+    pub async fn with(watch: &str) -> World {
+        World::over(SHOP, CONFIG, watch).await
+    }
+
+    /// Another database, with a configuration of its own for it.
+    pub async fn over(schema: &str, config: &str, watch: &str) -> World {
+        let cluster = cluster();
+        let receipts = ReceiptOptions::none();
+        let sandbox = Sandbox::start(SandboxOptions { receipts, ..Default::default() }).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "sandbox-token\n").unwrap();
+        let mut db = town::connect(&cluster.url("postgres")).await.unwrap();
+        db.batch_execute(&this_year(schema)).await.unwrap();
+        let text = config
+            .replace("{database}", &cluster.url("postgres"))
+            .replace("{folder}", &folder.path().display().to_string())
+            .replace("{provider}", &sandbox.url())
+            .replace("{watch}", watch);
+        let config = Arc::new(load::from_text(&text).unwrap());
+        migrate::migrate(&mut db).await.unwrap();
+        install(&mut db, &config).await;
+        let clock = Clock::ahead();
+        let stages = Stages::build(config.clone(), clock.clone()).await.unwrap();
+        World { db, sandbox, clock, config, stages, cluster, _folder: folder }
+    }
+
+    /// The business does something. `YEAR` is the current year: dates in it are told without one.
+    pub async fn sql(&self, sql: &str) {
+        self.db
+            .batch_execute(&this_year(sql))
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// One value.
+    pub async fn value(&self, sql: &str) -> String {
+        let sql = format!("select ({sql})::text");
+        let row = self.db.query_one(&sql, &[]).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
+        row.get::<_, Option<String>>(0).unwrap_or_else(|| "null".to_owned())
+    }
+
+    /// Time goes by.
+    pub fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+
+    /// Every stage works until none has anything to do.
+    pub async fn work(&mut self) {
+        while self.round().await == Progress::Worked {}
+    }
+
+    async fn round(&mut self) -> Progress {
+        let mut progress = Progress::Idle;
+        let mut note = |done| {
+            if done == Progress::Worked {
+                progress = Progress::Worked;
+            }
+        };
+        note(self.stages.sweep.step().await.unwrap());
+        note(goes_on(self.stages.claim.step().await));
+        for compose in &mut self.stages.composes {
+            note(goes_on(compose.step().await));
+        }
+        for deliver in &mut self.stages.delivers {
+            note(deliver.step().await);
+        }
+        self.stages.settle.step().await.unwrap();
+        progress
+    }
+
+    /// The quiet period goes by and everything that is due leaves.
+    pub async fn settle(&mut self) {
+        self.work().await;
+        self.pass(Duration::from_secs(30));
+        self.work().await;
+    }
+
+    /// Everything in memory is gone; a new daemon starts.
+    pub async fn restart(&mut self) {
+        self.stages = Stages::build(self.config.clone(), self.clock.clone()).await.unwrap();
+    }
+
+    /// What a phone has received, as its owner reads it.
+    pub fn read(&self, phone: &str) -> Vec<String> {
+        self.sandbox.seen(phone).into_iter().map(|message| message.text).collect()
+    }
+
+    /// Every message: entity, state, reason, change count, attempts.
+    pub async fn messages(&self) -> Vec<String> {
+        let sql = "select entity_key || ' ' || state || coalesce(' ' || reason::text, '')
+                          || ' ' || change_count || ' change(s) ' || attempt_count || ' attempt(s)'
+                     from rowbell.message order by message_id";
+        self.db.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The provider tells us something about a message.
+    pub async fn receipt(&self, receipt: Receipt) {
+        let receive = Receive { site: self.stages.site.clone(), secret: String::new() };
+        let delivered =
+            Delivered { instance_id: None, receipts: vec![receipt], messages: Vec::new() };
+        receive.step(&delivered).await.unwrap();
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// A watch that cannot be read costs its stage one step, as in the daemon.
+fn goes_on(step: Result<Progress, StageError>) -> Progress {
+    match step {
+        Ok(progress) => progress,
+        Err(StageError::Read { .. }) => Progress::Worked,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// A server of its own.
+pub fn cluster() -> Cluster {
+    let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
+    Cluster::start(ClusterOptions { cache, ..ClusterOptions::default() }).unwrap()
+}
+
+/// What `rowbell watch` does.
+pub async fn install(db: &mut Client, config: &Config) {
+    for (name, watch) in &config.watch {
+        let template = &config.template[&watch.template];
+        let table = capture::describe(db, name, watch, template).await.unwrap();
+        capture::install(db, &table, watch).await.unwrap();
+    }
+}
+
+fn this_year(sql: &str) -> String {
+    let year = Clock::system().now().to_zoned(jiff::tz::TimeZone::UTC).year();
+    sql.replace("YEAR", &year.to_string())
+}

@@ -1,0 +1,11 @@
+//! The schema against a real PostgreSQL: what it promises, who may do what, and what the reports say.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod schema {
+    mod catalog;
+    mod ground;
+    mod migrations;
+    mod reports;
+    mod roles;
+}

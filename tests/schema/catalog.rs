@@ -1,0 +1,118 @@
+//! What stands in the catalog: comments on everything, names on every rule, queries that fit.
+
+use super::ground::{Database, config, lines, sql_files};
+use rowbell::postgres::capture;
+
+#[tokio::test]
+async fn everything_has_a_comment() {
+    let (_database, mut client) = Database::migrated().await;
+    client.batch_execute(super::ground::SHOP).await.unwrap();
+    let config = config();
+    let (watch, template) = (&config.watch["delivery"], &config.template["service_change"]);
+    let table = capture::describe(&client, "delivery", watch, template).await.unwrap();
+    capture::install(&mut client, &table, watch).await.unwrap();
+
+    // Sequences of identity columns belong to their columns.
+    let silent = "
+with ours as (select oid, nspname from pg_namespace where nspname in ('rowbell', 'rowbell_report'))
+select 'schema ' || nspname from ours where obj_description(oid, 'pg_namespace') is null
+union all
+select 'relation ' || c.oid::regclass from pg_class c join ours n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'p', 'v', 'm', 'S') and obj_description(c.oid, 'pg_class') is null
+   and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'i')
+union all
+select 'column ' || c.oid::regclass || '.' || a.attname
+  from pg_attribute a join pg_class c on c.oid = a.attrelid join ours n on n.oid = c.relnamespace
+ where c.relkind in ('r', 'p', 'v', 'm') and a.attnum > 0 and not a.attisdropped
+   and col_description(c.oid, a.attnum) is null
+union all
+select 'type ' || t.oid::regtype from pg_type t join ours n on n.oid = t.typnamespace
+ where t.typtype in ('e', 'd') and obj_description(t.oid, 'pg_type') is null
+union all
+select 'function ' || p.oid::regprocedure from pg_proc p join ours n on n.oid = p.pronamespace
+ where obj_description(p.oid, 'pg_proc') is null
+order by 1";
+    assert_eq!(lines(&client, silent).await, "");
+    let seen = "select count(*) > 150 from pg_description d join pg_class c on c.oid = d.objoid
+                 where c.relnamespace in ('rowbell'::regnamespace, 'rowbell_report'::regnamespace)";
+    assert_eq!(lines(&client, seen).await, "t", "the question itself must find something");
+    let function = "select proname from pg_proc where pronamespace = 'rowbell'::regnamespace";
+    assert_eq!(lines(&client, function).await, "capture_delivery");
+}
+
+/// `lease_iff_sending` says what was violated; `queue_check1` does not.
+#[tokio::test]
+async fn every_rule_has_a_name_that_a_person_gave_it() {
+    let (_database, client) = Database::migrated().await;
+    let generated = "
+select c.conrelid::regclass || ': ' || c.conname from pg_constraint c join pg_class t on t.oid = c.conrelid
+ where c.connamespace = 'rowbell'::regnamespace and c.contype in ('c', 'f', 'u', 'x')
+   and c.conname ~ ('^' || t.relname || '_(.*_)?(check|fkey|key|excl)[0-9]*$')
+ order by 1";
+    assert_eq!(lines(&client, generated).await, "");
+    let rules = "select count(*) >= 12 from pg_constraint
+                  where connamespace = 'rowbell'::regnamespace and contype = 'c'";
+    assert_eq!(lines(&client, rules).await, "t", "the question itself must find something");
+}
+
+#[tokio::test]
+async fn every_query_fits_the_schema() {
+    let (_database, client) = Database::migrated().await;
+    for (name, sql) in sql_files("queries") {
+        if let Err(error) = client.prepare(&sql).await {
+            panic!("sql/queries/{name}.sql: {:?}", error.as_db_error());
+        }
+        assert!(sql.starts_with(&format!("-- {name}: ")), "{name} does not begin with its name");
+    }
+}
+
+#[test]
+fn no_query_is_an_orphan() {
+    let mut source = String::new();
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                source += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    source.retain(|character| !character.is_whitespace());
+    for (name, _) in sql_files("queries") {
+        // `named!(tx, "claim_take", …)`, or `include_str!("…/sql/queries/claim_any.sql")`.
+        let uses = [
+            format!("named!(tx,\"{name}\","),
+            format!("named!(client,\"{name}\","),
+            format!("/sql/queries/{name}.sql\""),
+        ];
+        let is_used = uses.iter().any(|usage| source.contains(usage));
+        assert!(is_used, "sql/queries/{name}.sql is used by nobody");
+    }
+}
+
+/// Filtered by message, or by watch and entity, no report walks through a table that grows.
+#[tokio::test]
+async fn reports_about_one_entity_are_cheap() {
+    let (_database, client) = Database::migrated().await;
+    // With empty tables the planner would scan them whatever the indexes.
+    client.batch_execute("set enable_seqscan = off; set enable_bitmapscan = off").await.unwrap();
+    for view in ["message_status", "change_story", "failures"] {
+        for filter in ["watch = 'delivery' and entity_key = '17'", "message_id = 5"] {
+            let query =
+                format!("explain (costs off) select * from rowbell_report.{view} where {filter}");
+            let plan = lines(&client, &query).await;
+            for table in ["message", "attempt", "receipt"] {
+                let scan = format!("Seq Scan on {table}");
+                assert!(!plan.contains(&scan), "{view} where {filter}:\n{plan}");
+            }
+            // A whole index is no better than a whole table.
+            let scans =
+                plan.matches("Index Scan").count() + plan.matches("Index Only Scan").count();
+            let conditions = plan.matches("Index Cond").count();
+            assert_eq!(scans, conditions, "{view} where {filter}:\n{plan}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Migrating: from nothing, from an earlier version with rows in it, twice, by two at once, and back.
+
+use rowbell::postgres::migrate::{self, MigrateError};
+
+use super::ground::{Database, HISTORY, lines, sql_files};
+
+fn chain(error: &MigrateError) -> String {
+    error.to_string()
+}
+
+#[tokio::test]
+async fn every_migration_is_applied_once() {
+    let database = Database::empty().await;
+    let mut client = database.client().await;
+    let missing = migrate::check_version(&client).await.unwrap_err();
+    insta::assert_snapshot!(chain(&missing), @r"
+    there is no schema rowbell in this database; run `rowbell migrate` first
+    ");
+
+    let first = migrate::migrate(&mut client).await.unwrap();
+    let files: Vec<String> = sql_files("migrations").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(first.names, files, "every file is registered, in order");
+    assert_eq!(first.missing_roles, [""; 0], "a superuser may create roles");
+
+    let again = migrate::migrate(&mut client).await.unwrap();
+    assert_eq!((again.names, again.version), (vec![], first.version));
+    migrate::check_version(&client).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_in_use_is_brought_up_to_date_with_its_rows() {
+    let database = Database::empty().await;
+    let mut client = database.client().await;
+    for (_, sql) in sql_files("migrations").iter().take(5) {
+        client.batch_execute(sql).await.unwrap();
+    }
+    let version = "insert into rowbell.installation (schema_version) values (5)";
+    client.batch_execute(version).await.unwrap();
+    client.batch_execute(HISTORY).await.unwrap();
+    let older = migrate::check_version(&client).await.unwrap_err();
+    assert!(chain(&older).starts_with("the schema is version 5, this rowbell needs "), "{older}");
+
+    let applied = migrate::migrate(&mut client).await.unwrap();
+
+    assert_eq!(applied.names.first(), Some(&"06_report"));
+    migrate::check_version(&client).await.unwrap();
+    let rows = "select (select count(*) from rowbell.message), (select count(*) from rowbell.queue),
+                       (select count(*) from rowbell.attempt), (select count(*) from rowbell.receipt),
+                       (select count(*) from rowbell.change), (select count(*) from rowbell_report.message_status)";
+    assert_eq!(lines(&client, rows).await, "5 | 2 | 4 | 3 | 1 | 5");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_left_alone() {
+    let (_database, mut client) = Database::migrated().await;
+    client.batch_execute("update rowbell.installation set schema_version = 999").await.unwrap();
+    let newer = migrate::migrate(&mut client).await.unwrap_err();
+    let known = format!("the {} that", migrate::known_version());
+    insta::assert_snapshot!(chain(&newer).replace(&known, "the [known] that"), @r"
+    the schema is version 999, newer than the [known] that this rowbell knows; update rowbell
+    ");
+    assert_eq!(chain(&migrate::check_version(&client).await.unwrap_err()), chain(&newer));
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_ours_is_left_alone() {
+    let database = Database::empty().await;
+    let mut client = database.client().await;
+    client.batch_execute("create schema rowbell").await.unwrap();
+    let refused = migrate::migrate(&mut client).await.unwrap_err();
+    insta::assert_snapshot!(chain(&refused), @r"
+    migration 01_schema failed (schema rowbell exists but was not made by rowbell); nothing of it was applied
+    ");
+}
+
+#[tokio::test]
+async fn several_may_migrate_at_once() {
+    let database = Database::empty().await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(database.client().await);
+    }
+    let all = clients.iter_mut().map(migrate::migrate);
+    let done = futures_util::future::try_join_all(all).await.unwrap();
+    let mut applied: Vec<usize> = done.iter().map(|done| done.names.len()).collect();
+    applied.sort_unstable();
+    assert_eq!(applied, [0, 0, 0, sql_files("migrations").len()], "one of them did it all");
+}
+
+#[tokio::test]
+async fn what_migrate_prints_for_a_dba_does_the_same() {
+    let (_other, migrated) = Database::migrated().await;
+    let database = Database::empty().await;
+    let client = database.client().await;
+    client.batch_execute(&migrate::script()).await.unwrap();
+    migrate::check_version(&client).await.unwrap();
+    let columns =
+        "select table_schema, table_name, column_name, data_type from information_schema.columns
+                    where table_schema like 'rowbell%' order by 1, 2, 3";
+    let grants = "select n.nspname, c.relname, c.relacl::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                   where n.nspname like 'rowbell%' and c.relacl is not null order by 1, 2";
+    for query in [columns, grants] {
+        let printed = lines(&client, query).await;
+        assert!(!printed.is_empty());
+        assert_eq!(printed, lines(&migrated, query).await);
+    }
+}
