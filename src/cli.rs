@@ -7,6 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::config::load::{self, LoadError};
+use crate::config::show;
 use crate::postgres::pool::{self, Client, DatabaseError};
 
 pub mod bench;
@@ -28,8 +29,8 @@ pub mod watch;
 #[derive(Debug, Parser)]
 #[command(name = "rowbell", version, max_term_width = 100)]
 pub struct Cli {
-    /// The configuration.
-    #[arg(long, global = true, env = "ROWBELL_CONFIG", value_name = "FILE", default_value = load::DEFAULT_PATH)]
+    /// Configuration; the files watch.d/*.toml beside it belong to it.
+    #[arg(long, global = true, env = "ROWBELL_CONFIG", hide_env_values = true, value_name = "FILE", default_value = load::DEFAULT_PATH)]
     config: PathBuf,
     #[command(subcommand)]
     command: Command,
@@ -63,16 +64,22 @@ enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print completions for a shell.
-    Completions { shell: clap_complete::Shell },
-    /// Print the manual page.
-    Man,
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print a page of the manual, for `man -l -`.
+    Man {
+        /// Commands whose page to print, such as `config show`; without any, that of rowbell.
+        commands: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Every setting with its meaning and default.
     Default,
-    /// The settings in force.
+    /// The settings in force, and where each was set; passwords are hidden.
     Show,
 }
 
@@ -144,19 +151,33 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             Ok(())
         }
         Command::Config(ConfigCommand::Show) => {
-            print!("{}", load::show(&cli.config)?);
+            print!("{}", show::show(&cli.config)?);
             Ok(())
         }
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rowbell", &mut std::io::stdout());
             Ok(())
         }
-        Command::Man => {
-            let page = clap_mangen::Man::new(Cli::command());
-            page.render(&mut std::io::stdout()).map_err(anyhow::Error::from)?;
-            Ok(())
-        }
+        Command::Man { commands } => man(&commands),
     }
+}
+
+fn man(commands: &[String]) -> Result<(), CliError> {
+    let mut root = Cli::command();
+    root.build();
+    let mut command = &root;
+    for name in commands {
+        let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        command = command.find_subcommand(name).ok_or_else(|| {
+            anyhow::anyhow!("there is no command \"{name}\"{}", load::nearest(name, &known))
+        })?;
+    }
+    // Its pages are named as `man` looks for them: rowbell-config-show.
+    let name = std::iter::once("rowbell").chain(commands.iter().map(String::as_str));
+    let name = name.collect::<Vec<_>>().join("-");
+    let page = clap_mangen::Man::new(command.clone()).title(&name);
+    page.render(&mut std::io::stdout()).map_err(anyhow::Error::from)?;
+    Ok(())
 }
 
 /// A connection for a command, with the schema checked.

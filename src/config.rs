@@ -13,6 +13,8 @@ use crate::domain::text::LocalText;
 
 pub mod check;
 pub mod load;
+mod reading;
+pub mod show;
 pub mod units;
 
 /// Everything that `rowbell` is told.

@@ -6,6 +6,7 @@ use clap::Args;
 use super::CliError;
 use crate::app::check as app_check;
 use crate::config::Config;
+use crate::config::load::counted;
 use crate::postgres::pool;
 
 #[derive(Debug, Args)]
@@ -35,10 +36,10 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         return Err(CliError::Said);
     }
     println!(
-        "the configuration is good: {} watch(es), {} channel(s), {} template(s)",
-        config.watch.len(),
-        config.channel.len(),
-        config.template.len()
+        "the configuration is good: {}, {}, {}",
+        counted(config.watch.len(), "watch", "watches"),
+        counted(config.channel.len(), "channel", "channels"),
+        counted(config.template.len(), "template", "templates")
     );
     Ok(())
 }

@@ -7,10 +7,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use config::{ConfigError, Environment, File, FileFormat, Value, ValueKind};
+use config::{Environment, File, FileFormat, Value};
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 
+use super::reading::{origin, read_all};
 use super::{Config, check};
 
 /// The documented default, and the first layer.
@@ -45,8 +45,13 @@ pub enum LoadError {
     NoFile(String),
     #[error("the configuration cannot be read: {0}")]
     Unreadable(String),
-    #[error("the configuration has {} mistake(s):\n{}", .0.len(), lines(.0))]
+    #[error("the configuration has {}:\n{}", counted(.0.len(), "mistake", "mistakes"), lines(.0))]
     Mistakes(Vec<Mistake>),
+}
+
+/// A number with its noun.
+pub fn counted(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 fn lines(mistakes: &[Mistake]) -> String {
@@ -64,7 +69,12 @@ pub enum SecretError {
 
 /// Reads the configuration from a file and the environment.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
-    if !path.exists() {
+    tree(path).map(|(_, config)| config)
+}
+
+/// The same, together with what stands where.
+pub(super) fn tree(path: &Path) -> Result<(Value, Config), LoadError> {
+    if !path.is_file() {
         return Err(LoadError::NoFile(path.display().to_string()));
     }
     let mut builder = config::Config::builder()
@@ -81,13 +91,8 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
         .add_source(environment)
         .build()
         .map_err(|error| LoadError::Unreadable(error.to_string()))?;
-    finish(built)
-}
-
-/// The settings in force as TOML, passwords in URLs blanked.
-pub fn show(path: &Path) -> Result<String, LoadError> {
-    let config = load(path)?;
-    Ok(format!("{config:#?}\n"))
+    let tree = built.cache.clone();
+    Ok((tree, finish(built)?))
 }
 
 /// Reads the configuration from a text, as tests and the demo do.
@@ -117,62 +122,32 @@ pub fn fragments(path: &Path) -> Vec<PathBuf> {
 }
 
 fn finish(built: config::Config) -> Result<Config, LoadError> {
-    let (parsed, mut mistakes) = read_all::<Config>(built.cache);
+    let tree = built.cache;
+    let (parsed, mut mistakes) = read_all::<Config>(tree.clone(), &defaults()?);
     if let Some(config) = &parsed {
         mistakes.extend(check::mistakes(config));
     }
+    for mistake in &mut mistakes {
+        mistake.origin = origin(&tree, &mistake.key);
+    }
+    mistakes.sort_by_cached_key(|mistake| {
+        let place = mistake.origin.clone().unwrap_or_default();
+        let (file, line) = place.rsplit_once(':').unwrap_or((&place, ""));
+        (file.to_owned(), line.parse::<usize>().unwrap_or(0), mistake.key.clone())
+    });
     match parsed {
         Some(config) if mistakes.is_empty() => Ok(config),
         _ => Err(LoadError::Mistakes(mistakes)),
     }
 }
 
-/// Deserializes; on a mistake takes the key at fault out and tries again, so that all mistakes are
-/// found at once. The value is there when what is left is complete.
-fn read_all<T: DeserializeOwned>(mut tree: Value) -> (Option<T>, Vec<Mistake>) {
-    let mut mistakes = Vec::new();
-    loop {
-        let error = match serde_path_to_error::deserialize::<_, T>(tree.clone()) {
-            Ok(parsed) => return (Some(parsed), mistakes),
-            Err(error) => error,
-        };
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        let (key, what) = describe(&path, &inner);
-        let origin = origin(&tree, &key);
-        mistakes.push(Mistake { origin, key: key.clone(), what });
-        if mistakes.len() >= 50 || !remove(&mut tree, &key) {
-            return (None, mistakes);
-        }
-    }
-}
-
-/// Key and words of an error of serde, with the nearest known key.
-fn describe(path: &str, error: &ConfigError) -> (String, String) {
-    let text = match error {
-        ConfigError::At { error, .. } => error.to_string(),
-        other => other.to_string(),
-    };
-    let path = if path == "." { "" } else { path };
-    let join = |field: &str| {
-        if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
-    };
-    if let Some(rest) = text.strip_prefix("unknown field `") {
-        let field = rest.split('`').next().unwrap_or_default();
-        let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
-        // serde_path_to_error already names the field in some cases.
-        let key = if path.ends_with(field) { path.to_owned() } else { join(field) };
-        return (key, format!("there is no such setting{}", nearest(field, &known)));
-    }
-    if let Some(rest) = text
-        .strip_prefix("missing field `")
-        .or_else(|| text.strip_prefix("missing configuration field \""))
-    {
-        let field = rest.split(['`', '"']).next().unwrap_or_default();
-        let field = field.rsplit('.').next().unwrap_or(field);
-        return (join(field), "is missing, and there is no default for it".to_owned());
-    }
-    (path.to_owned(), text.split(" for key ").next().unwrap_or(&text).to_owned())
+/// The first layer alone.
+fn defaults() -> Result<Value, LoadError> {
+    config::Config::builder()
+        .add_source(File::from_str(DEFAULT, FileFormat::Toml))
+        .build()
+        .map(|built| built.cache)
+        .map_err(|error| LoadError::Unreadable(error.to_string()))
 }
 
 /// "; did you mean …?", or the list of what there is.
@@ -186,88 +161,6 @@ pub fn nearest(wanted: &str, known: &[&str]) -> String {
         Some((_, name)) => format!("; did you mean \"{name}\"?"),
         None if known.is_empty() => String::new(),
         None => format!("; there are {}", known.join(", ")),
-    }
-}
-
-fn walk<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
-    let mut here = tree;
-    for part in parts(key) {
-        here = match &here.kind {
-            ValueKind::Table(table) => table.get(part)?,
-            ValueKind::Array(items) => items.get(part.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    Some(here)
-}
-
-/// `a.b[0].c` as a, b, 0, c.
-fn parts(key: &str) -> impl Iterator<Item = &str> {
-    key.split(['.', '[', ']']).filter(|part| !part.is_empty())
-}
-
-fn origin(tree: &Value, key: &str) -> Option<String> {
-    let value = walk(tree, key)?;
-    let file = value.origin()?.to_owned();
-    let line = std::fs::read_to_string(&file).ok().and_then(|text| line_of(&text, key));
-    Some(line.map_or(file.clone(), |line| format!("{file}:{line}")))
-}
-
-/// The line on which a key stands.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let document: toml_edit::Document<&str> = toml_edit::Document::parse(text).ok()?;
-    let mut item = document.as_item();
-    let mut at = None;
-    for part in parts(key) {
-        if let Some(index) = part.parse::<usize>().ok().filter(|_| !item.is_table_like()) {
-            let of_tables = item.as_array_of_tables().and_then(|tables| tables.get(index));
-            if let Some(table) = of_tables {
-                at = table.span().or(at);
-                let rest = key.rsplit(']').next()?.trim_start_matches('.');
-                let (found, _) = table.get_key_value(rest)?;
-                at = found.span().or(at);
-                break;
-            }
-            return at.map(|span: std::ops::Range<usize>| line_at(text, span.start));
-        }
-        let (found, value) = item.as_table_like()?.get_key_value(part)?;
-        at = found.span().or(at);
-        item = value;
-    }
-    at.map(|span| line_at(text, span.start))
-}
-
-fn line_at(text: &str, offset: usize) -> usize {
-    text[..offset.min(text.len())].matches('\n').count() + 1
-}
-
-fn remove(tree: &mut Value, key: &str) -> bool {
-    let parts: Vec<&str> = parts(key).collect();
-    let Some((last, above)) = parts.split_last() else {
-        return false;
-    };
-    let mut here = tree;
-    for part in above {
-        let next = match &mut here.kind {
-            ValueKind::Table(table) => table.get_mut(*part),
-            ValueKind::Array(items) => part.parse::<usize>().ok().and_then(|i| items.get_mut(i)),
-            _ => None,
-        };
-        match next {
-            Some(next) => here = next,
-            None => return false,
-        }
-    }
-    match &mut here.kind {
-        ValueKind::Table(table) => table.remove(*last).is_some(),
-        ValueKind::Array(items) => match last.parse::<usize>() {
-            Ok(index) if index < items.len() => {
-                items.remove(index);
-                true
-            }
-            _ => false,
-        },
-        _ => false,
     }
 }
 
