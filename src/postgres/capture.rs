@@ -80,6 +80,9 @@ fn arguments(table: &WatchedTable, watch: &Watch) -> Vec<String> {
 }
 
 fn function_sql(table: &WatchedTable, watch: &Watch) -> String {
+    let mut operations = watch.on.clone();
+    operations.sort_by_key(|operation| *operation as u8);
+    operations.dedup();
     let body = format!(
         "declare
     was      jsonb;
@@ -89,9 +92,7 @@ begin
     -- Only the conversion is guarded: a row that cannot be read must not fail the business's own
     -- statement. Nothing is written in here, so the guard costs no transaction id.
     begin
-        if tg_op <> 'INSERT' then was := to_jsonb(old); end if;
-        if tg_op <> 'DELETE' then is_now := to_jsonb(new); end if;
-    exception when others then
+{convert}    exception when others then
         failure := sqlstate || ': ' || sqlerrm;
     end;
 
@@ -99,26 +100,16 @@ begin
         insert into rowbell.change (watch, operation, capture_error)
         values ({watch}, lower(tg_op)::rowbell.change_operation, failure);
     else
-        if tg_op = 'UPDATE' and {nothing_changed} then
-            return null;
-        end if;
-        insert into rowbell.change (watch, entity_key, operation, old_row, new_row, mute_reason)
-        values (
-            {watch},
-            {key},
-            lower(tg_op)::rowbell.change_operation,
-            case when was is not null then {old_object} end,
-            case when is_now is not null then {new_object} end,
-            nullif(current_setting('rowbell.mute', true), '')
-        );
-    end if;
+{record}    end if;
 {ring}    return null;
 end",
+        convert = for_each_operation(&operations, &|operation| match operation {
+            Operation::Insert => "is_now := to_jsonb(new);".to_owned(),
+            Operation::Update => "was := to_jsonb(old); is_now := to_jsonb(new);".to_owned(),
+            Operation::Delete => "was := to_jsonb(old);".to_owned(),
+        }),
+        record = for_each_operation(&operations, &|operation| record(table, watch, operation)),
         watch = literal(&table.watch),
-        nothing_changed = nothing_changed(table, watch),
-        key = key_expression(table),
-        old_object = object(&table.captured, "was"),
-        new_object = object(&table.captured, "is_now"),
         ring = if watch.ring { RING } else { "" },
     );
     format!(
@@ -132,6 +123,64 @@ end",
             "Records changes of {} for watch {}. Made by \"rowbell watch\"; removed by \"rowbell unwatch\".",
             table.table, table.watch
         )),
+    )
+}
+
+/// Statements by operation; without a question where the trigger fires for one operation only.
+fn for_each_operation(
+    operations: &[Operation],
+    statements: &dyn Fn(Operation) -> String,
+) -> String {
+    if let [only] = operations {
+        return format!("        {}\n", statements(*only));
+    }
+    let mut sql = String::new();
+    for (i, operation) in operations.iter().enumerate() {
+        let word = if i == 0 { "if" } else { "elsif" };
+        let name = operation.as_str().to_uppercase();
+        sql += &format!(
+            "        {word} tg_op = '{name}' then\n            {}\n",
+            statements(*operation)
+        );
+    }
+    sql + "        end if;\n"
+}
+
+/// Writes the change down, unless an update changed nothing that is watched.
+fn record(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
+    let (filter, key, old, new) = match operation {
+        Operation::Insert => ("", "is_now", false, true),
+        Operation::Update => ("yes", "was", true, true),
+        Operation::Delete => ("", "was", true, false),
+    };
+    let filter = match filter.is_empty() {
+        true => String::new(),
+        false => {
+            format!(
+                "if {} then\n            return null;\n        end if;\n        ",
+                nothing_changed(table, watch)
+            )
+        }
+    };
+    let object = |is_there: bool, from: &str| match is_there {
+        true => object(&table.captured, from),
+        false => "null".to_owned(),
+    };
+    format!(
+        "{filter}insert into rowbell.change (watch, entity_key, operation, old_row, new_row, mute_reason)
+        values (
+            {watch},
+            {key},
+            '{operation}',
+            {old},
+            {new},
+            nullif(current_setting('rowbell.mute', true), '')
+        );",
+        watch = literal(&table.watch),
+        key = key_expression(table, key),
+        operation = operation.as_str(),
+        old = object(old, "was"),
+        new = object(new, "is_now"),
     )
 }
 
@@ -158,10 +207,10 @@ fn nothing_changed(table: &WatchedTable, watch: &Watch) -> String {
     same.join("\n           and ")
 }
 
-fn key_expression(table: &WatchedTable) -> String {
+fn key_expression(table: &WatchedTable, from: &str) -> String {
     let part = |column: &String| {
         let name = literal(column);
-        format!("(coalesce(was, is_now) ->> {name})")
+        format!("({from} ->> {name})")
     };
     match table.key.as_slice() {
         [only] => part(only),
