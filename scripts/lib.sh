@@ -28,3 +28,18 @@ need_postgresql() {
     fi
     install_packages postgresql
 }
+
+# 1MSG's official SDK in a Python of its own under target/; made anew when its versions change.
+need_onemsg_sdk() {
+    local venv=$PWD/target/sdk-venv wanted=tests/sdk/requirements.txt
+    export ROWBELL_SDK_PYTHON=$venv/bin/python
+    cmp -s "$wanted" "$venv/installed" && "$ROWBELL_SDK_PYTHON" -c "import one_msg_sdk" 2>/dev/null && return
+    if ! python3 -c "import ensurepip, venv" >/dev/null 2>&1; then
+        echo "installing Debian packages python3 and python3-venv: for 1MSG's official SDK"
+        install_packages python3 python3-venv
+    fi
+    echo "installing 1MSG's official SDK from PyPI into target/sdk-venv"
+    python3 -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+    cp "$wanted" "$venv/installed"
+}

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod migrate;
 pub mod preview;
 pub mod run;
+pub mod sandbox;
 pub mod status;
 pub mod text;
 pub mod watch;
@@ -48,6 +49,8 @@ enum Command {
     Unwatch(watch::WatchArgs),
     /// Show what a row, or an invented change to it, would send; changes nothing.
     Preview(preview::PreviewArgs),
+    /// Run a simulator of the 1MSG API, to try things without sending anything.
+    Sandbox(sandbox::SandboxArgs),
     /// Show how the whole installation stands, and what needs a person; changes nothing.
     Status(status::StatusArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
@@ -144,6 +147,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
+        Command::Sandbox(args) => sandbox::run(&args).await,
         Command::Status(args) => status::run(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
         Command::Demo(args) => demo::run(&args).await,

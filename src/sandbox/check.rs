@@ -28,14 +28,11 @@ fn sendable(template: &Template) -> Result<(), Refusal> {
     let options = &template.options;
     let (code, why) = match options.status.to_ascii_lowercase().as_str() {
         "approved" => return Ok(()),
-        "paused" => (132015, "is paused"),
-        "disabled" => (132016, "is disabled"),
-        _ => (132001, "is not approved"),
+        "paused" => (132015, "Template is paused"),
+        "disabled" => (132016, "Template is disabled"),
+        _ => (132001, "Template is not approved, so for senders it does not exist"),
     };
-    Err(Refusal::content(
-        code,
-        format!("Template \"{}\" {why} in {}", options.name, options.language),
-    ))
+    Err(Refusal::content(code, format!("{why}: \"{}\" in {}", options.name, options.language)))
 }
 
 /// The digits of the phone: 8 to 15, none before the first that is not zero.
