@@ -36,10 +36,12 @@ pub mod postgres {
     pub mod session;
     pub mod story;
     pub mod table;
+    pub mod trigger;
 }
 
 /// Everything that knows a wire format.
 pub mod provider {
+    pub mod blank;
     pub mod error_table;
     pub mod limiter;
     pub mod onemsg;
@@ -48,9 +50,11 @@ pub mod provider {
 
 /// The stages, from a captured change to an outcome.
 pub mod pipeline {
+    pub mod bound;
     pub mod claim;
     pub mod compose;
     pub mod deliver;
+    pub mod draft;
     pub mod gates;
     pub mod lane;
     pub mod receive;
