@@ -7,6 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::config::load::{self, LoadError};
+use crate::domain::cause::chain;
 use crate::postgres::pool::{self, Client, DatabaseError};
 
 pub mod bench;
@@ -119,7 +120,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let code = error.exit_code();
             if !matches!(error, CliError::Said) {
-                eprintln!("rowbell: {:#}", anyhow::Error::from(error));
+                eprintln!("rowbell: {}", chain(anyhow::Error::from(error).as_ref()));
             }
             ExitCode::from(code)
         }

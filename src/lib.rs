@@ -7,6 +7,7 @@
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
     pub mod attempt;
+    pub mod cause;
     pub mod change;
     pub mod dates;
     pub mod diff;
