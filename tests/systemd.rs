@@ -1,0 +1,249 @@
+//! The unit, and the daemon as systemd sees it: what it says on its way up and down, and with which
+//! exit code it ends.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rowbell::demo::cluster::{ClusterOptions, wait_until};
+use rowbell::demo::town::{Town, TownOptions};
+use rowbell::sandbox::{Fault, FaultRule, ReceiptOptions, SandboxOptions};
+use rustix::process::{Pid, Signal, kill_process};
+
+const EXE: &str = env!("CARGO_BIN_EXE_rowbell");
+const UNIT: &str = include_str!("../systemd/rowbell.service");
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Value of the first line `name=…` of the unit.
+fn setting(name: &str) -> &'static str {
+    let found = UNIT.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap_or_else(|| panic!("the unit has no {name}"))
+}
+
+/// A copy of the unit that starts the program that was just built.
+fn unit(folder: &Path) -> PathBuf {
+    let file = folder.join("rowbell.service");
+    fs::write(&file, UNIT.replace("/usr/bin/rowbell", EXE)).unwrap();
+    file
+}
+
+fn analyze(arguments: &[&str], file: &Path) -> Output {
+    let run = Command::new("systemd-analyze").args(arguments).arg(file).output();
+    run.expect("systemd-analyze is there: scripts/test installs it")
+}
+
+#[test]
+fn systemd_has_nothing_to_say_about_the_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = analyze(&["verify"], &unit(folder.path()));
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert_eq!((said.as_ref(), output.status.code()), ("", Some(0)));
+}
+
+#[test]
+fn the_daemon_is_exposed_as_little_as_one_that_talks_to_the_internet_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    // In tenths: 2.0 of 10; a unit without any protection has 9.6.
+    let arguments = ["security", "--no-pager", "--offline=yes", "--threshold=20"];
+    let output = analyze(&arguments, &unit(folder.path()));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn its_user_is_one_that_systemd_can_make() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/rowbell.sysusers");
+    let output = Command::new("systemd-sysusers").args(["--dry-run", file]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(fs::read_to_string(file).unwrap().contains(&format!("u {} ", setting("User"))));
+}
+
+#[test]
+fn the_unit_fits_the_settings() {
+    let default = rowbell::config::load::from_text("").unwrap();
+    let patience = setting("TimeoutStopSec").trim_end_matches('s').parse().unwrap();
+    assert!(Duration::from_secs(patience) > default.delivery.shutdown_timeout);
+    let (credential, _) = setting("LoadCredential").split_once(':').unwrap();
+    let documented = format!("# token_file      = \"{credential}\"");
+    assert!(rowbell::config::load::DEFAULT.contains(&documented), "{documented}");
+}
+
+#[test]
+fn what_a_restart_cannot_mend_ends_with_a_code_that_prevents_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = |text: &str, arguments: &[&str]| {
+        let file = folder.path().join("rowbell.toml");
+        fs::write(&file, text).unwrap();
+        let run = Command::new(EXE).arg("--config").arg(file).args(arguments).output().unwrap();
+        run.status.code().unwrap().to_string()
+    };
+    let prevented: Vec<&str> = setting("RestartPreventExitStatus").split(' ').collect();
+    assert!(prevented.contains(&code("[database]\nurll = ''", &["run"]).as_str()));
+    assert!(prevented.contains(&code("", &["run", "--no-such-option"]).as_str()));
+    let nobody = "[database]\nurl = 'postgresql://rowbell@127.0.0.1:1/crm?sslmode=disable'";
+    assert!(!prevented.contains(&code(nobody, &["run"]).as_str()), "a database may come back");
+}
+
+/// `rowbell run`, with the test in the place of systemd.
+struct Service {
+    child: Child,
+    socket: UnixDatagram,
+    /// Every line it has said.
+    said: Vec<String>,
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Service {
+    /// As the unit does: the token is a credential.
+    fn start(town: &Town) -> Service {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        let written = fs::read_to_string(town.config_file()).unwrap();
+        let token = town.config_file().with_file_name("1msg.token");
+        fs::copy(&token, folder.path().join("1msg.token")).unwrap();
+        let config = folder.path().join("rowbell.toml");
+        fs::write(&config, written.replace(token.to_str().unwrap(), "1msg.token")).unwrap();
+        let log = folder.path().join("log");
+        let child = Command::new(EXE)
+            .arg("--config")
+            .arg(config)
+            .arg("run")
+            .env("NOTIFY_SOCKET", folder.path().join("notify"))
+            .env("CREDENTIALS_DIRECTORY", folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Service { child, socket, said: Vec::new(), log, _folder: folder }
+    }
+
+    /// Takes what it has said, waiting at most so long for the first word.
+    fn hear(&mut self, wait: Duration) {
+        let mut buffer = [0; 4_096];
+        self.socket.set_read_timeout(Some(wait.max(Duration::from_millis(1)))).unwrap();
+        match self.socket.recv(&mut buffer) {
+            Ok(length) => {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                self.said.extend(text.lines().map(str::to_owned));
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn wait_for(&mut self, word: &str) {
+        let end = Instant::now() + DEADLINE;
+        while !self.said.iter().any(|line| line == word) {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{word} was not said: {:?}\n{}", self.said, self.logged());
+            self.hear(left);
+        }
+    }
+
+    fn logged(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    fn terminate(&self) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+    }
+
+    fn exit_code(&mut self) -> Option<i32> {
+        assert!(wait_until(DEADLINE, || self.child.try_wait().unwrap().is_some()), "it went on");
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn town() -> Town {
+    let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
+    let options = TownOptions {
+        cluster: ClusterOptions { cache, ..ClusterOptions::default() },
+        customers: 2,
+        deliveries: 2,
+        quiet_period: "0s".to_owned(),
+        webhook: false,
+        ..TownOptions::default()
+    };
+    let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
+    Town::raise(Path::new(EXE), options, provider).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_daemon_is_ready_once_it_listens_and_not_before() {
+    let town = town().await;
+    let admin = town.connect().await.unwrap();
+    // One connection is enough for the daemon to start, and not enough to listen as well.
+    admin
+        .batch_execute(
+            "create role keeper login connection limit 1 in role rowbell_daemon;
+             grant select on all tables in schema public to keeper",
+        )
+        .await
+        .unwrap();
+    let config = fs::read_to_string(town.config_file()).unwrap();
+    let url = town.url();
+    let as_keeper = config.replace(&url, &url.replace("postgres@", "keeper@"));
+    assert_ne!(config, as_keeper);
+    fs::write(town.config_file(), as_keeper).unwrap();
+
+    let mut service = Service::start(&town);
+    service.wait_for("STATUS=Starting");
+    let is_deaf = || service.logged().contains("the doorbell cannot be heard");
+    assert!(wait_until(DEADLINE, is_deaf), "{}", service.logged());
+    service.hear(Duration::ZERO);
+    assert_eq!(service.said, ["STATUS=Starting"]);
+
+    admin.batch_execute("alter role keeper connection limit -1").await.unwrap();
+    service.wait_for("READY=1");
+    // The session itself asked PostgreSQL whether it listens, and heard its own ring, before.
+    assert!(
+        service.logged().lines().any(|line| line.ends_with(" listening")),
+        "{}",
+        service.logged()
+    );
+    assert!(service.said.contains(&"STATUS=Listening".to_owned()), "{:?}", service.said);
+    let change = "update delivery set address = '7 Another Street' where id = 1";
+    admin.batch_execute(change).await.unwrap();
+    town.sandbox.wait_for(1, DEADLINE).await.unwrap();
+
+    service.terminate();
+    service.wait_for("STOPPING=1");
+    assert_eq!(service.exit_code(), Some(0), "{}", service.logged());
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_is_in_flight() {
+    let town = town().await;
+    let db = town.connect().await.unwrap();
+    let mut service = Service::start(&town);
+    service.wait_for("READY=1");
+    town.sandbox.set_faults(vec![FaultRule::always(Fault::Latency { ms: 500, jitter_ms: 0 })]);
+    let change = "update delivery set address = '7 Another Street' where id = 1";
+    db.batch_execute(change).await.unwrap();
+    town.sandbox.wait_for(1, DEADLINE).await.unwrap();
+
+    // The provider has it, and its answer is on the way.
+    service.terminate();
+    service.wait_for("STATUS=Finishing what is in flight");
+    assert_eq!(service.exit_code(), Some(0), "{}", service.logged());
+    let state = "select string_agg(state::text, ' ') from rowbell.message";
+    let state: Option<String> = db.query_one(state, &[]).await.unwrap().get(0);
+    assert_eq!(state.as_deref(), Some("sent"));
+    assert_eq!(town.sandbox.count(), 1);
+}
