@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::config::Config;
 use crate::config::load::{self, LoadError};
 use crate::config::show;
+use crate::domain::cause::chain;
 use crate::postgres::pool::{self, Client, DatabaseError};
 
 pub mod bench;
@@ -112,6 +113,7 @@ impl CliError {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    end_quietly_without_a_reader();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -125,11 +127,23 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let code = error.exit_code();
             if !matches!(error, CliError::Said) {
-                eprintln!("rowbell: {:#}", anyhow::Error::from(error));
+                eprintln!("rowbell: {}", chain(anyhow::Error::from(error).as_ref()));
             }
             ExitCode::from(code)
         }
     }
+}
+
+/// `rowbell status | head` closes our output early: that is no failure of ours, and no panic.
+fn end_quietly_without_a_reader() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text.starts_with("failed printing to std") {
+            std::process::exit(0);
+        }
+        default(panic);
+    }));
 }
 
 async fn dispatch(cli: Cli) -> Result<(), CliError> {

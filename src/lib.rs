@@ -7,6 +7,7 @@
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
     pub mod attempt;
+    pub mod cause;
     pub mod change;
     pub mod dates;
     pub mod diff;
@@ -36,10 +37,12 @@ pub mod postgres {
     pub mod session;
     pub mod story;
     pub mod table;
+    pub mod trigger;
 }
 
 /// Everything that knows a wire format.
 pub mod provider {
+    pub mod blank;
     pub mod error_table;
     pub mod limiter;
     pub mod onemsg;
@@ -48,9 +51,11 @@ pub mod provider {
 
 /// The stages, from a captured change to an outcome.
 pub mod pipeline {
+    pub mod bound;
     pub mod claim;
     pub mod compose;
     pub mod deliver;
+    pub mod draft;
     pub mod gates;
     pub mod lane;
     pub mod receive;

@@ -17,8 +17,7 @@ with input as (
 ), ended as (
     delete from rowbell.queue as q
      using input as i
-     where q.message_id = i.message_id
-       and i.state in ('failed', 'skipped')
+     where q.message_id = i.message_id and i.state in ('failed', 'skipped')
 ), queued as (
     update rowbell.queue as q
        set state            = case i.state when 'sending' then 'leased'::rowbell.queue_state
@@ -28,8 +27,7 @@ with input as (
            leased_by        = case when i.state = 'sending' then $16::text end,
            lease_expires_at = case when i.state = 'sending' then $17::timestamptz end
       from input as i
-     where q.message_id = i.message_id
-       and i.state in ('scheduled', 'held', 'sending')
+     where q.message_id = i.message_id and i.state in ('scheduled', 'held', 'sending')
 ), written as (
     update rowbell.message as m
        set state               = i.state::rowbell.message_state,
@@ -56,8 +54,6 @@ with input as (
  returning m.message_id, m.state, m.attempt_count
 ), begun as (
     insert into rowbell.attempt (message_id, number, started_at)
-    select message_id, attempt_count, $15
-      from written
-     where state = 'sending'
+    select message_id, attempt_count, $15 from written where state = 'sending'
 )
 select message_id, attempt_count from written;

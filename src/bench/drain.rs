@@ -52,18 +52,7 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
         .await?
         .get(0);
     let sendable = u64::try_from(sendable)?;
-    let snapshot = match args.hold_snapshot {
-        true => {
-            let session = town.connect().await?;
-            session
-                .batch_execute(
-                    "begin isolation level repeatable read; select count(*) from pg_class",
-                )
-                .await?;
-            Some(session)
-        }
-        false => None,
-    };
+    let snapshot = if args.hold_snapshot { Some(old_snapshot(&town).await?) } else { None };
 
     let postmaster = town.cluster.postmaster().unwrap_or_default();
     let postgres_before = cpu_time_of_tree(postmaster);
@@ -87,26 +76,54 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
     let duplicates = town.sandbox.duplicates().len();
     anyhow::ensure!(duplicates == 0, "{duplicates} customers got a message twice");
     anyhow::ensure!(arrivals.len() as u64 == sendable, "not every message arrived exactly once");
-    let first_ns = arrivals.first().map_or(ended_ns, |arrival| arrival.at_ns);
-    let seconds = (ended_ns - first_ns) as f64 / 1e9;
-    let count = sendable as f64;
-    let tenth = arrivals.len() / 10;
-    let first = rate(&arrivals[..tenth]);
-    let last = rate(&arrivals[arrivals.len() - tenth..]);
-    let mut report = Report::new("bench drain", machine(&client).await?);
-    report.row("messages", sendable);
-    report.row("seconds", round(seconds, 3));
-    report.row("messages_per_second", (count / seconds).round());
-    report.row("first_tenth_per_second", first.round());
-    report.row("last_tenth_per_second", last.round());
-    report.row("cpu_us_per_message", round(usage.cpu.as_secs_f64() * 1e6 / count, 1));
-    report.row("postgres_cpu_us_per_message", round(postgres.as_secs_f64() * 1e6 / count, 1));
-    report.row("peak_rss_mib", round(usage.peak_rss_kib as f64 / 1024.0, 1));
-    report.note("rate of the channel raised to 1,000,000/s, quiet period 0 s; every other setting is the default");
-    if args.hold_snapshot {
-        report.note("another session held an old snapshot throughout");
+    let run = Run { arrivals, ended_ns, cpu: usage.cpu, postgres, peak_kib: usage.peak_rss_kib };
+    Ok(run.report(machine(&client).await?, args))
+}
+
+/// Another session whose snapshot stays as old as now.
+async fn old_snapshot(town: &Town) -> anyhow::Result<tokio_postgres::Client> {
+    let session = town.connect().await?;
+    session
+        .batch_execute("begin isolation level repeatable read; select count(*) from pg_class")
+        .await?;
+    Ok(session)
+}
+
+/// What was seen of one drain.
+struct Run {
+    arrivals: Vec<Arrival>,
+    ended_ns: i64,
+    cpu: Duration,
+    postgres: Duration,
+    peak_kib: u64,
+}
+
+impl Run {
+    fn report(&self, machine: String, args: DrainArgs) -> Report {
+        let first_ns = self.arrivals.first().map_or(self.ended_ns, |arrival| arrival.at_ns);
+        let seconds = (self.ended_ns - first_ns) as f64 / 1e9;
+        let count = self.arrivals.len() as f64;
+        let tenth = self.arrivals.len() / 10;
+        let first = rate(&self.arrivals[..tenth]);
+        let last = rate(&self.arrivals[self.arrivals.len() - tenth..]);
+        let mut report = Report::new("bench drain", machine);
+        report.row("messages", self.arrivals.len());
+        report.row("seconds", round(seconds, 3));
+        report.row("messages_per_second", (count / seconds).round());
+        report.row("first_tenth_per_second", first.round());
+        report.row("last_tenth_per_second", last.round());
+        report.row("cpu_us_per_message", round(self.cpu.as_secs_f64() * 1e6 / count, 1));
+        report.row(
+            "postgres_cpu_us_per_message",
+            round(self.postgres.as_secs_f64() * 1e6 / count, 1),
+        );
+        report.row("peak_rss_mib", round(self.peak_kib as f64 / 1024.0, 1));
+        report.note("rate of the channel raised to 1,000,000/s, quiet period 0 s; every other setting is the default");
+        if args.hold_snapshot {
+            report.note("another session held an old snapshot throughout");
+        }
+        report
     }
-    Ok(report)
 }
 
 fn rate(arrivals: &[Arrival]) -> f64 {

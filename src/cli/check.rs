@@ -7,6 +7,7 @@ use super::CliError;
 use crate::app::check as app_check;
 use crate::config::Config;
 use crate::config::load::counted;
+use crate::domain::cause::chain;
 use crate::postgres::pool;
 
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
                 problems = app_check::online(&mut client, &config).await;
             }
             Err(error) => {
-                println!("the database was not asked: {:#}", anyhow::Error::from(error));
+                println!("the database was not asked: {}", chain(&error));
             }
         }
     }

@@ -9,12 +9,7 @@
 //! If it dies after it, see compose. Not promised: that changes of different transactions are claimed
 //! in the order of their commits; for one row they are, because its row lock put them in order.
 //!
-//! The bound. Deleted changes leave entries in the index that an old snapshot of somebody else can
-//! keep alive for hours, so a claim must not scan from the beginning. It scans above a bound, and
-//! the bound may only pass ids that can no longer appear. A trigger takes its change id after its
-//! transaction id, so every id given out before a claim began belongs to a transaction older than
-//! the claim's own. Once all transactions older than that have ended, and one more scan took
-//! whatever they left, the bound moves up. A scan from the beginning, now and then, proves it right.
+//! The scan carries a lower bound; see bound.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,18 +19,17 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::bound::Bound;
 use super::compose::{decide, is_fault_of_the_watch, lease, outgoing};
-use super::gates::{Candidate, Decision};
+use super::draft::{candidate, decided, leaves_at, waiting};
+use super::gates::Candidate;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, chain, rest};
 use crate::config;
 use crate::domain::change::{Change, NetChange, Operation, Rename, fold};
 use crate::domain::message::{Failure, Skip, State};
 use crate::postgres::listener::Bell;
-use crate::postgres::queries::{self, ClaimBound, FoldedIn, Haul, NewMessage, OpenMessage, Taken};
-
-/// How often the claim scans from the beginning.
-const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
+use crate::postgres::queries::{self, FoldedIn, Haul, NewMessage, OpenMessage, Taken};
 
 /// How long words are left to compose after a row of a watch could not be read here.
 const CAREFUL_FOR: Duration = Duration::from_secs(60);
@@ -51,37 +45,6 @@ pub struct Claim {
     bound: Bound,
     /// Watches whose rows compose reads one by one, and until when.
     careful: HashMap<String, Timestamp>,
-}
-
-/// The lower bound of the scan, and the next one with the transaction it waits for.
-#[derive(Debug, Default)]
-struct Bound {
-    above: i64,
-    next: Option<(i64, i64)>,
-    full_scan_at: Option<Timestamp>,
-}
-
-impl Bound {
-    /// Starts over now and then.
-    fn begin(&mut self, now: Timestamp) {
-        if self.full_scan_at.is_none_or(|at| at <= now) {
-            *self = Bound { full_scan_at: Some(now + FULL_SCAN_EVERY), ..Bound::default() };
-        }
-    }
-
-    /// After a scan that took `haul` of at most `limit` changes.
-    fn scanned(&mut self, bound: ClaimBound, haul: &Haul, limit: usize) {
-        let reached =
-            if haul.changes.len() < limit { bound.given_out } else { haul.last_change_id };
-        match self.next {
-            Some((next, claimed_by)) if bound.oldest_running > claimed_by && reached >= next => {
-                self.above = next;
-                self.next = Some((reached, haul.claimed_by));
-            }
-            None => self.next = Some((reached, haul.claimed_by)),
-            Some(_) => {}
-        }
-    }
 }
 
 /// What one claim leaves to do after its commit.
@@ -410,45 +373,4 @@ impl Claim {
         let state = State::Skipped(Skip::Muted);
         Some(NewMessage { state, reason_text: Some(reason), ..waiting(watch, net) })
     }
-}
-
-/// When a message leaves: a quiet period after its last change, but at most `max_wait` after its
-/// first.
-fn leaves_at(watch: &config::Watch, first: Timestamp, last: Timestamp) -> Timestamp {
-    (last + watch.quiet_period).min(first + watch.max_wait.max(watch.quiet_period))
-}
-
-fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
-    NewMessage {
-        due_at: leaves_at(watch, net.first_changed_at, net.last_changed_at),
-        state: State::Waiting,
-        reason_text: None,
-        channel: watch.channel.clone(),
-        words: None,
-        watch: net.watch,
-        entity_key: net.entity_key,
-        operation: net.operation,
-        change_count: net.change_count,
-        first_changed_at: net.first_changed_at,
-        last_changed_at: net.last_changed_at,
-        old_row: net.old_row,
-        new_row: net.new_row,
-    }
-}
-
-fn candidate(net: &NetChange) -> Candidate {
-    Candidate {
-        message_id: None,
-        entity_key: net.entity_key.clone(),
-        operation: net.operation,
-        old_row: net.old_row.clone(),
-        new_row: net.new_row.clone(),
-    }
-}
-
-fn decided(watch: &config::Watch, net: NetChange, decision: Decision) -> NewMessage {
-    let state = decision.state();
-    let (reason_text, due_at, words) = decision.into_parts();
-    let message = waiting(watch, net);
-    NewMessage { state, reason_text, words, due_at: due_at.unwrap_or(message.due_at), ..message }
 }

@@ -1,25 +1,14 @@
-//! The triggers on the business's tables: their SQL, and how they come and go.
-//!
-//! Nothing of ours may depend on a column of the user's table, so that no ALTER TABLE is refused and
-//! no later write fails because of us. The trigger has no column list and no condition; its
-//! function turns the row into jsonb and picks values out of that by name. A column that is gone is
-//! null there. The function is made for its watch, because picking by literal names is several
-//! times faster than looking them up in a list, and its trigger carries the same names as
-//! arguments, where the daemon compares them with the configuration.
+//! The triggers on the business's tables: how they come and go. Their SQL: see trigger.
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 
-use super::rows::{literal, quote};
+use super::rows::quote;
 pub use super::table::{CaptureError, TableColumn, WatchedTable, describe};
+pub use super::trigger::statements;
+use super::trigger::{arguments, function_name, function_sql, trigger_name, trigger_sql};
 use crate::config::Watch;
 use crate::domain::change::Operation;
-
-/// Bytes that a PostgreSQL name may have.
-const MAX_NAME: usize = 63;
-
-/// jsonb_build_object takes at most 100 arguments.
-const PAIRS_PER_OBJECT: usize = 50;
 
 /// What `install` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,183 +16,6 @@ pub enum Installed {
     New,
     Replaced,
     Unchanged,
-}
-
-/// Name of the trigger of a watch, cut at a character.
-pub fn trigger_name(watch: &str) -> String {
-    let mut name = format!("rowbell_capture_{watch}");
-    while name.len() > MAX_NAME {
-        name.pop();
-    }
-    name
-}
-
-/// Quoted name of the function of a watch.
-pub fn function_name(watch: &str) -> String {
-    let mut name = format!("capture_{watch}");
-    while name.len() > MAX_NAME {
-        name.pop();
-    }
-    format!("rowbell.{}", quote(&name))
-}
-
-/// What `watch` runs, and what `watch --print` shows: the function, then the trigger.
-pub fn statements(table: &WatchedTable, watch: &Watch) -> Vec<String> {
-    vec![function_sql(table, watch), trigger_sql(table, watch)]
-}
-
-fn trigger_sql(table: &WatchedTable, watch: &Watch) -> String {
-    let name = quote(&trigger_name(&table.watch));
-    let events: Vec<&str> = watch.on.iter().map(|operation| operation.as_str()).collect();
-    format!(
-        "drop trigger if exists {name} on {table};\n\
-         create trigger {name}\n    after {events} on {table}\n    for each row execute function {function}({arguments});",
-        table = table.table,
-        events = events.join(" or "),
-        function = function_name(&table.watch),
-        arguments =
-            arguments(table, watch).iter().map(|a| literal(a)).collect::<Vec<_>>().join(", "),
-    )
-}
-
-/// What the trigger carries: watch, key, watched and stored columns (JSON arrays), and whether it
-/// may ring.
-fn arguments(table: &WatchedTable, watch: &Watch) -> Vec<String> {
-    let list = |names: &[String]| serde_json::to_string(names).unwrap_or_default();
-    vec![
-        table.watch.clone(),
-        list(&table.key),
-        list(&watch.columns),
-        list(&table.captured),
-        if watch.ring { "ring" } else { "silent" }.to_owned(),
-    ]
-}
-
-fn function_sql(table: &WatchedTable, watch: &Watch) -> String {
-    let body = format!(
-        "declare
-    was      jsonb;
-    is_now   jsonb;
-    failure  text;
-begin
-    -- Only the conversion is guarded: a row that cannot be read must not fail the business's own
-    -- statement. Nothing is written in here, so the guard costs no transaction id.
-    begin
-        if tg_op <> 'INSERT' then was := to_jsonb(old); end if;
-        if tg_op <> 'DELETE' then is_now := to_jsonb(new); end if;
-    exception when others then
-        failure := sqlstate || ': ' || sqlerrm;
-    end;
-
-    if failure is not null then
-        insert into rowbell.change (watch, operation, capture_error)
-        values ({watch}, lower(tg_op)::rowbell.change_operation, failure);
-    else
-        if tg_op = 'UPDATE' and {nothing_changed} then
-            return null;
-        end if;
-        insert into rowbell.change (watch, entity_key, operation, old_row, new_row, mute_reason)
-        values (
-            {watch},
-            {key},
-            lower(tg_op)::rowbell.change_operation,
-            case when was is not null then {old_object} end,
-            case when is_now is not null then {new_object} end,
-            nullif(current_setting('rowbell.mute', true), '')
-        );
-    end if;
-{ring}    return null;
-end",
-        watch = literal(&table.watch),
-        nothing_changed = nothing_changed(table, watch),
-        key = key_expression(table),
-        old_object = object(&table.captured, "was"),
-        new_object = object(&table.captured, "is_now"),
-        ring = if watch.ring { RING } else { "" },
-    );
-    format!(
-        "create or replace function {name}() returns trigger\n\
-         language plpgsql security definer set search_path = pg_catalog, pg_temp\n\
-         as {body};\n\
-         comment on function {name}() is {comment};",
-        name = function_name(&table.watch),
-        body = dollar_quoted(&body),
-        comment = literal(&format!(
-            "Records changes of {} for watch {}. Made by \"rowbell watch\"; removed by \"rowbell unwatch\".",
-            table.table, table.watch
-        )),
-    )
-}
-
-/// The bell is looked at once in a transaction: what it said stays right for the rest of it. A
-/// writer that read `awake` had its transaction id before the daemon parked, and the daemon waits
-/// for all those. A savepoint that is rolled back takes setting and ring away together.
-const RING: &str = "
-    if current_setting('rowbell.rung', true) is distinct from 'y' then
-        perform set_config('rowbell.rung', 'y', true);
-        if (select last_value from rowbell.doorbell) = 2 then
-            perform pg_notify('rowbell', '');
-        end if;
-    end if;
-";
-
-fn nothing_changed(table: &WatchedTable, watch: &Watch) -> String {
-    let columns = table.key.iter().chain(watch.columns.iter().filter(|c| !table.key.contains(c)));
-    let same: Vec<String> = columns
-        .map(|column| {
-            let name = literal(column);
-            format!("(was -> {name}) is not distinct from (is_now -> {name})")
-        })
-        .collect();
-    same.join("\n           and ")
-}
-
-fn key_expression(table: &WatchedTable) -> String {
-    let part = |column: &String| {
-        let name = literal(column);
-        format!("(coalesce(was, is_now) ->> {name})")
-    };
-    match table.key.as_slice() {
-        [only] => part(only),
-        several => {
-            let parts: Vec<String> = several
-                .iter()
-                .map(|column| {
-                    format!(
-                        "replace(replace({}, E'\\\\', E'\\\\\\\\'), ',', E'\\\\,')",
-                        part(column)
-                    )
-                })
-                .collect();
-            format!("concat_ws(',', {})", parts.join(", "))
-        }
-    }
-}
-
-fn object(columns: &[String], from: &str) -> String {
-    let pieces: Vec<String> = columns
-        .chunks(PAIRS_PER_OBJECT)
-        .map(|chunk| {
-            let pairs: Vec<String> = chunk
-                .iter()
-                .map(|column| {
-                    let name = literal(column);
-                    format!("{name}, {from} -> {name}")
-                })
-                .collect();
-            format!("jsonb_build_object({})", pairs.join(", "))
-        })
-        .collect();
-    pieces.join(" || ")
-}
-
-/// The text between dollar quotes that do not occur in it.
-fn dollar_quoted(text: &str) -> String {
-    let mut tag = "rowbell".to_owned();
-    while text.contains(&format!("${tag}$")) {
-        tag.push('_');
-    }
-    format!("${tag}$\n{text}\n${tag}$")
 }
 
 /// Installs or renews the trigger of a watch. Waits at most 3 seconds for the table.

@@ -71,12 +71,7 @@ pub fn preview_sql(table: &WatchedTable, watch: &Watch) -> String {
 
 fn sql_over(table: &WatchedTable, watch: &Watch, join_present: &str) -> String {
     let recipient = watch.recipient.trim().trim_end_matches(';');
-    let expires_at = match &watch.expires_at {
-        Some(expression) => format!(
-            "left join lateral (select (\n{expression}\n)::timestamptz as at from (select changed.*) as changed) as deadline on true"
-        ),
-        None => "cross join (select null::timestamptz as at) as deadline".to_owned(),
-    };
+    let expires_at = deadline(watch);
     let first_key = quote(table.key.first().map_or("", String::as_str));
     format!(
         "-- compose_read: the rows of one watch as they are now, their recipients, what was last told.
@@ -127,18 +122,31 @@ select case when present.{first_key} is not null then {object} end as row,
  order by item.ordinal",
         object = object_of(&table.captured),
         table = table.table,
-        told = if counts_unconfirmed(watch) {
-            "'sent', 'delivered', 'read', 'unconfirmed'"
-        } else {
-            "'sent', 'delivered', 'read'"
-        },
+        told = told_states(watch),
     )
+}
+
+/// Join that gives `expires_at` of the watch.
+fn deadline(watch: &Watch) -> String {
+    match &watch.expires_at {
+        Some(expression) => format!(
+            "left join lateral (select (\n{expression}\n)::timestamptz as at from (select changed.*) as changed) as deadline on true"
+        ),
+        None => "cross join (select null::timestamptz as at) as deadline".to_owned(),
+    }
 }
 
 /// Whether a message whose fate is unknown counts as told. Where such a message is sent again in the
 /// end, it does not: the next message of its entity tells everything once more, and takes its place.
 pub fn counts_unconfirmed(watch: &Watch) -> bool {
     watch.unconfirmed != UnconfirmedPolicy::Resend
+}
+
+fn told_states(watch: &Watch) -> &'static str {
+    match counts_unconfirmed(watch) {
+        true => "'sent', 'delivered', 'read', 'unconfirmed'",
+        false => "'sent', 'delivered', 'read'",
+    }
 }
 
 /// `jsonb_build_object('a', present."a", …)`, in pieces where there are many columns.

@@ -14,6 +14,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection};
 
 use super::pool::{self, DatabaseError};
 use crate::config::Database;
+use crate::domain::cause::chain;
 
 /// The channel that the trigger notifies.
 pub const CHANNEL: &str = "rowbell";
@@ -102,16 +103,6 @@ fn lost(
         hearing.send_replace(Hearing::Connecting);
     }
     Duration::from_millis(50 << *failures).mul_f64(0.5 + rand::random::<f64>() / 2.0)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 /// One session, from connecting to its end, which is always an error.

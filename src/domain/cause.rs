@@ -1,0 +1,42 @@
+//! An error with its causes, on one line.
+
+use std::error::Error;
+
+/// Layers of the libraries below us that add nothing for a reader.
+const NOISE: [&str; 1] = ["Error occurred while creating a new object: "];
+
+/// The error and every cause that its text does not hold yet.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    NOISE.iter().fold(text, |text, noise| text.replace(noise, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] Middle);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("middle: inner")]
+    struct Middle(#[source] std::fmt::Error);
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let said = chain(&Outer(Middle(std::fmt::Error)));
+        assert_eq!(said, format!("outer: middle: inner: {}", std::fmt::Error));
+        let twice = anyhow::anyhow!("inner").context("middle: inner").context("outer");
+        assert_eq!(chain(twice.as_ref()), "outer: middle: inner");
+    }
+}

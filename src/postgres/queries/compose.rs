@@ -1,0 +1,155 @@
+//! The queries of compose.
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio_postgres::Error;
+use tokio_postgres::types::{Json, ToSql};
+
+use super::{Lease, WordColumns, Words, operation};
+use crate::domain::change::Operation;
+use crate::domain::message::State;
+use crate::domain::row::Row;
+use crate::postgres::rows::object;
+
+/// A message that is due.
+#[derive(Clone, Debug)]
+pub struct DueMessage {
+    pub message_id: i64,
+    pub due_at: Timestamp,
+    pub watch: String,
+    pub entity_key: String,
+    pub operation: Operation,
+    pub old_row: Option<Row>,
+    pub new_row: Option<Row>,
+    pub attempt_count: i16,
+}
+
+pub async fn compose_due(
+    tx: &Transaction<'_>,
+    channel: &str,
+    now: Timestamp,
+    above: (Timestamp, i64),
+    limit: usize,
+) -> Result<Vec<DueMessage>, Error> {
+    let limit = limit as i64;
+    let rows = named!(tx, "compose_due", &[&channel, &now, &above.0, &above.1, &limit])?;
+    rows.iter()
+        .map(|row| {
+            Ok(DueMessage {
+                message_id: row.try_get("message_id")?,
+                due_at: row.try_get("due_at")?,
+                watch: row.try_get("watch")?,
+                entity_key: row.try_get("entity_key")?,
+                operation: operation(row, "operation")?,
+                old_row: object(row, "old_row")?,
+                new_row: object(row, "new_row")?,
+                attempt_count: row.try_get("attempt_count")?,
+            })
+        })
+        .collect()
+}
+
+/// Which of the phones must not be written to.
+pub async fn compose_opt_out(tx: &Transaction<'_>, phones: &[&str]) -> Result<Vec<String>, Error> {
+    let rows = named!(tx, "compose_opt_out", &[&phones])?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// One thing that counts as told: a message that left, or a muted change.
+#[derive(Clone, Debug)]
+pub struct ToldRow {
+    pub is_muted: bool,
+    pub old_row: Option<Row>,
+    pub new_row: Option<Row>,
+}
+
+/// Everything told since the last message that left, latest first.
+pub async fn compose_told(
+    tx: &Transaction<'_>,
+    watch: &str,
+    key: &str,
+    counts_unconfirmed: bool,
+) -> Result<Vec<ToldRow>, Error> {
+    let rows = named!(tx, "compose_told", &[&watch, &key, &counts_unconfirmed])?;
+    rows.iter()
+        .map(|row| {
+            Ok(ToldRow {
+                is_muted: row.try_get::<_, Option<bool>>("is_muted")?.unwrap_or(false),
+                old_row: object(row, "old_row")?,
+                new_row: object(row, "new_row")?,
+            })
+        })
+        .collect()
+}
+
+/// The row before the first change of the entity that is known; None also when that was an insert.
+pub async fn compose_first_old(
+    tx: &Transaction<'_>,
+    watch: &str,
+    key: &str,
+) -> Result<Option<Row>, Error> {
+    let rows = named!(tx, "compose_first_old", &[&watch, &key])?;
+    rows.first().map_or(Ok(None), |row| object(row, "old_row"))
+}
+
+/// When the next message of the channel is due.
+pub async fn compose_next_due(
+    client: &deadpool_postgres::Client,
+    channel: &str,
+) -> Result<Option<Timestamp>, Error> {
+    let rows = named!(client, "compose_next_due", &[&channel])?;
+    rows.first().map(|row| row.try_get(0)).transpose()
+}
+
+/// What was decided about a due message.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    pub message_id: i64,
+    pub state: State,
+    pub reason_text: Option<String>,
+    pub words: Option<Box<Words>>,
+    pub due_at: Option<Timestamp>,
+}
+
+/// Writes decisions; returns the number of the attempt of each message.
+pub async fn compose_write(
+    tx: &Transaction<'_>,
+    decided: &[Decided],
+    lease: Lease<'_>,
+) -> Result<Vec<(i64, i16)>, Error> {
+    let ids: Vec<i64> = decided.iter().map(|d| d.message_id).collect();
+    let state: Vec<&str> = decided.iter().map(|d| d.state.as_str()).collect();
+    let reason: Vec<Option<&str>> = decided.iter().map(|d| d.state.reason()).collect();
+    let reason_text: Vec<Option<&str>> = decided.iter().map(|d| d.reason_text.as_deref()).collect();
+    let new: Vec<Option<Json<Value>>> = decided.iter().map(told_json).collect();
+    let due: Vec<Option<Timestamp>> = decided.iter().map(|d| d.due_at).collect();
+    let w = WordColumns::of(decided.iter().map(|d| d.words.as_deref()));
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &ids,
+        &state,
+        &reason,
+        &reason_text,
+        &new,
+        &w.template,
+        &w.language,
+        &w.name,
+        &w.phone,
+        &w.locale,
+        &w.time_zone,
+        &w.summary,
+        &w.parameters,
+        &due,
+        &lease.now,
+        &lease.instance,
+        &lease.expires_at,
+    ];
+    let rows = named!(tx, "compose_write", params)?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// The row as told; JSON null says "told that it is gone", SQL null "leave as it is".
+fn told_json(decided: &Decided) -> Option<Json<Value>> {
+    let words = decided.words.as_ref()?;
+    Some(Json(words.told_row.clone().map_or(Value::Null, Value::Object)))
+}
