@@ -2,8 +2,13 @@
 
 use std::error::Error;
 
-/// Layers of the libraries below us that add nothing for a reader.
-const NOISE: [&str; 1] = ["Error occurred while creating a new object: "];
+/// Layers of the libraries below us that add nothing for a reader, and line breaks of PostgreSQL's
+/// errors: a failure is one line of the log.
+const TIDIED: [(&str, &str); 3] = [
+    ("Error occurred while creating a new object: ", ""),
+    ("\nDETAIL: ", "; "),
+    ("\nHINT: ", "; "),
+];
 
 /// The error and every cause that its text does not hold yet.
 pub fn chain(error: &dyn Error) -> String {
@@ -17,7 +22,7 @@ pub fn chain(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
-    NOISE.iter().fold(text, |text, noise| text.replace(noise, ""))
+    TIDIED.iter().fold(text, |text, (from, to)| text.replace(from, to))
 }
 
 #[cfg(test)]
@@ -38,5 +43,11 @@ mod tests {
         assert_eq!(said, format!("outer: middle: inner: {}", std::fmt::Error));
         let twice = anyhow::anyhow!("inner").context("middle: inner").context("outer");
         assert_eq!(chain(twice.as_ref()), "outer: middle: inner");
+    }
+
+    #[test]
+    fn what_postgresql_adds_stays_on_the_line() {
+        let error = anyhow::anyhow!("ERROR: no space left\nDETAIL: 8 kB wanted.\nHINT: Check.");
+        assert_eq!(chain(error.as_ref()), "ERROR: no space left; 8 kB wanted.; Check.");
     }
 }

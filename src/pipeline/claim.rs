@@ -28,7 +28,7 @@ use super::stage::{Patience, Progress, StageError, chain, rest};
 use crate::config;
 use crate::domain::change::{Change, NetChange, Operation, Rename, fold};
 use crate::domain::message::{Failure, Skip, State};
-use crate::postgres::listener::Bell;
+use crate::postgres::listener::{Bell, Woken};
 use crate::postgres::queries::{self, FoldedIn, Haul, NewMessage, OpenMessage, Taken};
 
 /// How long words are left to compose after a row of a watch could not be read here.
@@ -43,6 +43,8 @@ const SLOT_WAIT: Duration = Duration::from_millis(1);
 pub struct Claim {
     site: Arc<Site>,
     bound: Bound,
+    /// Somebody rang: there is something to take, and no need to look first.
+    was_rung: bool,
     /// Watches whose rows compose reads one by one, and until when.
     careful: HashMap<String, Timestamp>,
 }
@@ -57,7 +59,7 @@ struct Claimed {
 
 impl Claim {
     pub fn new(site: Arc<Site>) -> Claim {
-        Claim { site, bound: Bound::default(), careful: HashMap::new() }
+        Claim { site, bound: Bound::default(), was_rung: false, careful: HashMap::new() }
     }
 
     /// Claims until told to stop, resting as the doorbell says.
@@ -73,7 +75,7 @@ impl Claim {
                     patience.succeeded();
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        _ = bell.idle() => {}
+                        woken = bell.idle() => self.was_rung = woken == Woken::Ring,
                     }
                 }
                 Err(error) => rest(&stop, patience.failed(&error)).await,
@@ -87,7 +89,9 @@ impl Claim {
         let now = self.site.clock.now();
         self.bound.begin(now);
         let mut client = self.site.pool.get().await?;
-        if !queries::claim_any(&client, self.bound.above, &self.site.watch_names()).await? {
+        let was_rung = std::mem::take(&mut self.was_rung);
+        let watches = self.site.watch_names();
+        if !was_rung && !queries::claim_any(&client, self.bound.above, &watches).await? {
             return Ok(Progress::Idle);
         }
         let limit = self.room().await;
@@ -130,13 +134,14 @@ impl Claim {
         limit: usize,
         claimed: &mut Claimed,
     ) -> Result<Progress, StageError> {
-        let bound = queries::claim_bound(&tx).await?;
-        if !bound.is_mine {
-            return Ok(Progress::Idle);
-        }
         let watches = self.site.watch_names();
-        let haul = queries::claim_take(&tx, self.bound.above, &watches, limit).await?;
-        if haul.changes.is_empty() {
+        // Sent together and run in this order. What is taken without the right to it is given back
+        // by the rollback.
+        let (bound, haul) = tokio::try_join!(
+            queries::claim_bound(&tx),
+            queries::claim_take(&tx, self.bound.above, &watches, limit)
+        )?;
+        if !bound.is_mine || haul.changes.is_empty() {
             return Ok(Progress::Idle);
         }
         self.plan(&tx, &haul, now, claimed).await?;

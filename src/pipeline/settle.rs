@@ -187,13 +187,18 @@ fn report(settled: &Settled) {
             }
         }
         AttemptResult::NotSent | AttemptResult::Unknown => {
+            let what = match answer.result {
+                AttemptResult::Unknown => {
+                    "no answer: whether the provider has the message is unconfirmed"
+                }
+                _ => "provider could not be asked",
+            };
             tracing::warn!(
                 message.id = settled.message_id,
                 attempt.number = settled.attempt,
                 channel = settled.lane.channel,
-                result = answer.result.as_str(),
                 error = answer.error_text.as_deref().unwrap_or(""),
-                "provider could not be asked"
+                "{what}"
             );
         }
         AttemptResult::Accepted { .. } => {}

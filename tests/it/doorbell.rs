@@ -103,7 +103,10 @@ async fn a_writer_that_read_awake_and_commits_after_the_daemon_parked() {
     world.sql("update delivery set note = 'x' where id = 2").await;
     let daemon = Running::start(config).await;
     until(&world, PARKED).await;
-    // It parks, and keeps looking for as long as the writer runs; the writer will not ring.
+    // A daemon that did not wait for the writer would be asleep after this while; one that keeps
+    // looking for as long as the writer runs finds the change however long that is.
+    world.sql("select pg_sleep(1)").await;
+    // The writer will not ring.
     writer.batch_execute("commit").await.unwrap();
     arrived(&world, 1).await;
     until(&world, ASLEEP).await;
