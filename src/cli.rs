@@ -28,7 +28,7 @@ pub mod watch;
 /// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 69 the database cannot be used; 78 the
 /// configuration is wrong.
 #[derive(Debug, Parser)]
-#[command(name = "rowbell", version, max_term_width = 100)]
+#[command(name = "rowbell", version, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
     /// Configuration; the files watch.d/*.toml beside it belong to it.
     #[arg(long, global = true, env = "ROWBELL_CONFIG", hide_env_values = true, value_name = "FILE", default_value = load::DEFAULT_PATH)]
@@ -60,9 +60,10 @@ enum Command {
     /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
     Demo(demo::DemoArgs),
     /// Measure, on a throwaway PostgreSQL.
+    #[command(arg_required_else_help = true)]
     Bench(bench::BenchArgs),
     /// Show settings.
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
     /// Print completions for a shell.
     Completions {
@@ -93,6 +94,9 @@ pub enum CliError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     App(#[from] crate::app::AppError),
+    /// Settings that are wrong beyond what `config` sees.
+    #[error("{}", .0.join("\nrowbell: "))]
+    Settings(Vec<String>),
     /// What is wrong was said already.
     #[error("")]
     Said,
@@ -103,7 +107,7 @@ pub enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            CliError::Config(_) => 78,
+            CliError::Config(_) | CliError::Settings(_) => 78,
             CliError::App(crate::app::AppError::Pool(_)) | CliError::Database(_) => 69,
             CliError::App(error) if error.is_configuration() => 78,
             CliError::Said | CliError::App(_) | CliError::Other(_) => 1,

@@ -18,8 +18,12 @@ pub struct CheckArgs {
 }
 
 pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
-    let mut problems = app_check::offline(&config);
-    if !args.offline && problems.is_empty() {
+    let words = app_check::offline(&config);
+    if !words.is_empty() {
+        return Err(CliError::Settings(words));
+    }
+    let mut problems = Vec::new();
+    if !args.offline {
         let pool = pool::connect(&config.database)?;
         match pool::get(&pool).await {
             Ok(mut client) => {

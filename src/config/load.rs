@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use config::{Environment, File, FileFormat, Value};
 use secrecy::SecretString;
 
-use super::reading::{origin, read_all};
+use super::reading::{not_toml, origin, read_all, without_echoes};
 use super::{Config, check};
 
 /// The documented default, and the first layer.
@@ -24,7 +24,7 @@ pub const DEFAULT_PATH: &str = "/etc/rowbell/rowbell.toml";
 pub struct Mistake {
     /// File, and line where it is known; the name of the variable for one from the environment.
     pub origin: Option<String>,
-    /// `watch.home_delivery.colums`
+    /// `watch.home_delivery.colums`; empty where a file is no TOML at all.
     pub key: String,
     pub what: String,
 }
@@ -34,14 +34,19 @@ impl fmt::Display for Mistake {
         if let Some(origin) = &self.origin {
             write!(f, "{origin}: ")?;
         }
-        write!(f, "{}: {}", self.key, self.what)
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.what)
     }
 }
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("there is no configuration file {0}; write one, or name another with --config")]
+    #[error(
+        "there is no configuration file {0}; `rowbell init` writes a first one, --config names another"
+    )]
     NoFile(String),
     #[error("the configuration cannot be read: {0}")]
     Unreadable(String),
@@ -77,11 +82,15 @@ pub(super) fn tree(path: &Path) -> Result<(Value, Config), LoadError> {
     if !path.is_file() {
         return Err(LoadError::NoFile(path.display().to_string()));
     }
-    let mut builder = config::Config::builder()
-        .add_source(File::from_str(DEFAULT, FileFormat::Toml))
-        .add_source(File::from(path).format(FileFormat::Toml));
-    for fragment in fragments(path) {
-        builder = builder.add_source(File::from(fragment).format(FileFormat::Toml));
+    let files: Vec<PathBuf> = std::iter::once(path.to_owned()).chain(fragments(path)).collect();
+    let broken: Vec<Mistake> = files.iter().filter_map(|file| not_toml(file)).collect();
+    if !broken.is_empty() {
+        return Err(LoadError::Mistakes(broken));
+    }
+    let mut builder =
+        config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
+    for file in files {
+        builder = builder.add_source(File::from(file).format(FileFormat::Toml));
     }
     let environment = Environment::with_prefix("ROWBELL")
         .prefix_separator("__")
@@ -123,7 +132,8 @@ pub fn fragments(path: &Path) -> Vec<PathBuf> {
 
 fn finish(built: config::Config) -> Result<Config, LoadError> {
     let tree = built.cache;
-    let (parsed, mut mistakes) = read_all::<Config>(tree.clone(), &defaults()?);
+    let (parsed, mistakes) = read_all::<Config>(tree.clone(), &defaults()?);
+    let mut mistakes = without_echoes(mistakes);
     if let Some(config) = &parsed {
         mistakes.extend(check::mistakes(config));
     }

@@ -1,11 +1,15 @@
 //! From a tree of values to typed settings, and back to the place in a file where a value stands.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use config::{ConfigError, Value, ValueKind};
 use serde::de::DeserializeOwned;
 
 use super::load::{Mistake, nearest};
+
+/// What is said of a setting that must be there.
+const MISSING: &str = "is missing, and there is no default for it";
 
 /// What the crate `config` calls the layer of variables.
 const ENVIRONMENT: &str = "the environment";
@@ -77,7 +81,7 @@ fn describe(path: &str, error: &ConfigError) -> (String, String) {
     {
         let field = rest.split(['`', '"']).next().unwrap_or_default();
         let field = field.rsplit('.').next().unwrap_or(field);
-        return (join(field), "is missing, and there is no default for it".to_owned());
+        return (join(field), MISSING.to_owned());
     }
     let what = text.split(" for key ").next().unwrap_or(&text);
     (
@@ -165,6 +169,29 @@ fn layer(value: &Value) -> Option<&str> {
         }
         _ => value.origin(),
     }
+}
+
+/// A file that is no TOML at all, with the place where it ceases to be.
+pub fn not_toml(path: &Path) -> Option<Mistake> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let error = toml_edit::Document::parse(text.as_str()).err()?;
+    let line = error.span().map_or(1, |span| line_at(&text, span.start));
+    let what = format!("this is not TOML: {}", error.message().replace('\n', "; "));
+    Some(Mistake { origin: Some(format!("{}:{line}", path.display())), key: String::new(), what })
+}
+
+/// A setting that is missing because its name was misspelt is one mistake, not two.
+pub fn without_echoes(mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    let misspelt: Vec<String> = mistakes
+        .iter()
+        .filter_map(|mistake| {
+            let meant = mistake.what.split("; did you mean \"").nth(1)?.strip_suffix("\"?")?;
+            let above = mistake.key.rsplit_once('.').map_or("", |(above, _)| above);
+            Some(format!("{above}.{meant}").trim_start_matches('.').to_owned())
+        })
+        .collect();
+    let is_echo = |mistake: &Mistake| mistake.what == MISSING && misspelt.contains(&mistake.key);
+    mistakes.into_iter().filter(|mistake| !is_echo(mistake)).collect()
 }
 
 /// The line on which a key stands.

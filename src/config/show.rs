@@ -172,7 +172,7 @@ fn of_watch(watch: &Watch) -> Vec<(&'static str, toml_edit::Value)> {
 fn duration(time: Duration) -> String {
     let ms = time.as_millis();
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    let whole = units.into_iter().find(|(_, length)| ms > 0 && ms % length == 0);
+    let whole = units.into_iter().find(|(_, length)| ms > 0 && ms.is_multiple_of(*length));
     match whole {
         Some((unit, length)) => format!("{}{unit}", ms / length),
         None => format!("{ms}ms"),
