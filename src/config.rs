@@ -50,6 +50,8 @@ pub struct Database {
     pub url: String,
     /// File that holds the password, if the URL does not.
     pub password_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authority that must have signed the server's.
+    pub ca_file: Option<PathBuf>,
     /// Connections beside the listener's.
     pub pool_size: usize,
     #[serde(deserialize_with = "units::duration")]

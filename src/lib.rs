@@ -37,6 +37,7 @@ pub mod postgres {
     pub mod session;
     pub mod story;
     pub mod table;
+    pub mod tls;
     pub mod trigger;
 }
 

@@ -1,15 +1,11 @@
 //! Connections: what the URL says, with our timeouts, our name, and TLS where the server has it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::config::SslMode;
 
+use super::tls::{self, TlsError};
 use crate::config::Database;
 
 pub use deadpool_postgres::{Client, Pool};
@@ -21,8 +17,8 @@ pub enum DatabaseError {
     Url(#[source] tokio_postgres::Error),
     #[error("could not read database.password_file = \"{path}\"")]
     PasswordFile { path: String, source: std::io::Error },
-    #[error("TLS is not available")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("could not build the connection pool")]
     Build(#[from] deadpool_postgres::BuildError),
     #[error("could not connect to the database of database.url: {hint}")]
@@ -33,7 +29,7 @@ pub enum DatabaseError {
 pub fn connect(database: &Database) -> Result<Pool, DatabaseError> {
     let manager = Manager::from_config(
         settings(database)?,
-        tls()?,
+        tls::connector(database)?,
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     Ok(Pool::builder(manager)
@@ -63,6 +59,10 @@ fn hint(error: &deadpool_postgres::PoolError) -> &'static str {
         }
         Some("57P03") => "the server is starting or stopping; try again",
         Some(_) => "the server refused",
+        // The library tells its kinds of errors apart in words only.
+        None if error.to_string().contains("TLS") => {
+            "check sslmode in database.url, and database.ca_file"
+        }
         None => "is the server running, and do host and port in database.url fit?",
     }
 }
@@ -82,6 +82,10 @@ pub fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseE
         })?;
         settings.password(password.trim_end_matches(['\r', '\n']));
     }
+    if database.ca_file.is_some() {
+        // Without this a server that offers no TLS would be spoken to in the clear.
+        settings.ssl_mode(SslMode::Require);
+    }
     if settings.get_application_name().is_none() {
         settings.application_name("rowbell");
     }
@@ -95,66 +99,4 @@ pub fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseE
     settings.keepalives_retries(3);
     settings.tcp_user_timeout(Duration::from_secs(60));
     Ok(settings)
-}
-
-/// TLS as libpq's `prefer` and `require`: encrypted, the certificate not checked.
-pub fn tls() -> Result<MakeRustlsConnect, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(AnyCertificate(provider.clone()));
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
-}
-
-/// Takes any certificate, as libpq does unless it is told to verify: PostgreSQL servers commonly
-/// have a self-signed one.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_postgres::{AsyncMessage, Client, Connection};
 
 use super::pool::{self, DatabaseError};
+use super::tls::{self, TlsError};
 use crate::config::Database;
 use crate::domain::cause::chain;
 
@@ -38,8 +39,8 @@ pub enum Hearing {
 enum SessionError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    #[error("TLS is not available")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("the listening connection failed")]
     Connection(#[from] tokio_postgres::Error),
     #[error("the listening connection was closed")]
@@ -113,7 +114,7 @@ async fn listen(
     hearing: &watch::Sender<Hearing>,
 ) -> Result<(), SessionError> {
     let settings = pool::settings(database)?;
-    let (client, connection) = settings.connect(pool::tls()?).await?;
+    let (client, connection) = settings.connect(tls::connector(database)?).await?;
     let (echo_tx, mut echo_rx) = mpsc::unbounded_channel();
     let driver = drive(connection, rings.clone(), echo_tx);
     let client = Arc::new(client);

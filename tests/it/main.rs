@@ -10,3 +10,4 @@ mod gates;
 mod harness;
 mod provider;
 mod spine;
+mod tls;

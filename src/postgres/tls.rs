@@ -1,0 +1,108 @@
+//! TLS to PostgreSQL.
+//!
+//! With `database.ca_file` the server must prove who it is, as libpq's `verify-full` asks: a
+//! certificate signed by that authority, in the name of the host of `database.url`. Without it the
+//! connection is encrypted where `sslmode` of the URL says so, and the certificate is not checked, as
+//! libpq does for `prefer` and `require`: PostgreSQL servers commonly have a self-signed one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::config::Database;
+
+/// Why connections cannot be secured.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("TLS is not available")]
+    Unavailable(#[from] rustls::Error),
+    #[error("could not read certificates from database.ca_file = \"{path}\"; expected a PEM file")]
+    CaFile { path: String, source: pem::Error },
+    #[error("database.ca_file = \"{path}\" holds no certificate; expected a PEM file")]
+    NoCertificate { path: String },
+}
+
+/// What makes a connection to this database secure.
+pub fn connector(database: &Database) -> Result<MakeRustlsConnect, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?;
+    let config = match &database.ca_file {
+        Some(path) => builder.with_root_certificates(authority(path)?).with_no_client_auth(),
+        None => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth(),
+    };
+    Ok(MakeRustlsConnect::new(config))
+}
+
+fn authority(path: &Path) -> Result<RootCertStore, TlsError> {
+    let name = || path.display().to_string();
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|source| TlsError::CaFile { path: name(), source })?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate { path: name() });
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate)?;
+    }
+    Ok(roots)
+}
+
+/// Takes any certificate.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
