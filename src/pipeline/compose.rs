@@ -129,6 +129,7 @@ impl Compose {
         for message in due {
             let candidate = Candidate {
                 message_id: Some(message.message_id),
+                attempt_count: message.attempt_count,
                 entity_key: message.entity_key,
                 operation: message.operation,
                 old_row: message.old_row,

@@ -24,8 +24,10 @@ use super::site::Site;
 use super::stage::{Patience, StageError};
 use crate::domain::attempt::{Answer, AttemptResult};
 use crate::domain::message::{Event, Skip, State, apply};
-use crate::domain::verdict::{RetryRules, stops_the_channel, verdict};
+use crate::domain::receipt::ReceiptStatus;
+use crate::domain::verdict::{RetryRules, failed_receipt, verdict};
 use crate::postgres::queries::{self, Acceptance, KnownReceipt, Move, Standing};
+use crate::provider::error_table::known_class;
 
 /// Answers written by one statement, at most.
 const BATCH: usize = 500;
@@ -182,7 +184,7 @@ fn report(settled: &Settled) {
             );
             if let Some(time) = retry_after {
                 settled.lane.stop_for(*time);
-            } else if stops_the_channel(answer) {
+            } else if matches!(class, crate::domain::attempt::ErrorClass::Channel) {
                 settled.lane.stop_for(CHANNEL_REST);
             }
         }
@@ -200,6 +202,15 @@ fn report(settled: &Settled) {
     }
 }
 
+fn retry_rules(site: &Site) -> RetryRules {
+    let delivery = &site.config.delivery;
+    RetryRules {
+        max_attempts: delivery.max_attempts,
+        base: delivery.retry_base,
+        cap: delivery.retry_cap,
+    }
+}
+
 /// Writes what is known of one attempt and moves its message.
 pub async fn settle_answer(
     tx: &Transaction<'_>,
@@ -213,14 +224,8 @@ pub async fn settle_answer(
         return Ok(());
     };
     queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
-    let delivery = &site.config.delivery;
-    let rules = RetryRules {
-        max_attempts: delivery.max_attempts,
-        base: delivery.retry_base,
-        cap: delivery.retry_cap,
-    };
     let number = u16::try_from(attempt).unwrap_or(1);
-    let (event, wait) = verdict(answer, number, rules, rand::random());
+    let (event, wait) = verdict(answer, number, retry_rules(site), rand::random());
     // An answer to an earlier attempt says nothing about the present one, unless it was a yes.
     if attempt != standing.attempt_count && event != Event::Accepted {
         return Ok(());
@@ -323,14 +328,35 @@ pub async fn settle_receipts(
         let Some(standing) = queries::settle_lock(tx, receipt.message_id).await? else {
             continue;
         };
-        let event = Event::Receipt(receipt.status);
-        let details = receipt_details(&receipt);
+        if is_outdated(&receipt, &standing) {
+            continue;
+        }
+        let (event, wait) = receipt_event(site, &receipt);
+        let details = receipt_details(&receipt, site.clock.now() + wait);
         move_message(tx, site, receipt.message_id, &standing, event, details).await?;
     }
     Ok(())
 }
 
-fn receipt_details(receipt: &KnownReceipt) -> Details<'_> {
+/// Evidence about an attempt that another has followed counts only if it says that the message
+/// arrived; and what waits for its next attempt has arrived only if it tells nothing new by now.
+fn is_outdated(receipt: &KnownReceipt, standing: &Standing) -> bool {
+    let arrived = matches!(receipt.status, ReceiptStatus::Delivered | ReceiptStatus::Read);
+    let is_of_the_last = receipt.attempt == standing.attempt_count;
+    (!arrived && !is_of_the_last) || (standing.state == State::Scheduled && !standing.is_as_settled)
+}
+
+/// What a receipt does to its message, and how long that then waits for its next attempt.
+fn receipt_event(site: &Site, receipt: &KnownReceipt) -> (Event, Duration) {
+    if receipt.status != ReceiptStatus::Failed {
+        return (Event::Receipt(receipt.status), Duration::ZERO);
+    }
+    let class = known_class(receipt.error_code, receipt.error_text.as_deref());
+    let attempt = u16::try_from(receipt.attempt).unwrap_or(1);
+    failed_receipt(class, attempt, retry_rules(site), rand::random())
+}
+
+fn receipt_details(receipt: &KnownReceipt, due_at: Timestamp) -> Details<'_> {
     let reason_text = match (receipt.error_code, &receipt.error_text) {
         (Some(code), Some(text)) => Some(format!("{code}: {text}")),
         (Some(code), None) => Some(code.to_string()),
@@ -338,7 +364,7 @@ fn receipt_details(receipt: &KnownReceipt) -> Details<'_> {
     };
     Details {
         reason_text,
-        due_at: receipt.happened_at,
+        due_at,
         provider_message_id: Some(&receipt.provider_message_id),
         happened_at: receipt.happened_at,
     }

@@ -9,4 +9,5 @@ mod doorbell;
 mod gates;
 mod harness;
 mod provider;
+mod retries;
 mod spine;
