@@ -46,6 +46,7 @@ pub mod provider {
     pub mod error_table;
     pub mod limiter;
     pub mod onemsg;
+    pub mod retry_after;
     pub mod webhook;
 }
 

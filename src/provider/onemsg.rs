@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -14,15 +14,13 @@ use serde_json::Value;
 
 use super::blank::blank_phones;
 use super::error_table::{classify, code_in_text};
+use super::retry_after::retry_after;
 use super::webhook::{bounded, bounded_id};
 use crate::config::{AuthPlace, Channel};
 use crate::domain::attempt::{Answer, AttemptResult, TemplateMessage};
 
 /// Bytes of an answer that are read.
 const MAX_ANSWER: usize = 64 * 1024;
-
-/// The longest wait that a provider is believed to mean.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
 
 /// Why a channel cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -325,22 +323,6 @@ fn find_code(json: &Value) -> Option<i32> {
     }
 }
 
-/// What the provider asks us to wait: seconds, or a date, which its own `Date` tells how far away it
-/// is. More than a day is a mistake of the other side.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let asked = text(RETRY_AFTER)?.trim();
-    let wait = match asked.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let moment = |text| jiff::fmt::rfc2822::parse(text).ok();
-            let wait = moment(asked)?.timestamp().duration_since(moment(text(DATE)?)?.timestamp());
-            Duration::try_from(wait).unwrap_or(Duration::ZERO)
-        }
-    };
-    Some(wait.min(LONGEST_RETRY_AFTER))
-}
-
 fn nothing_sent(why: String) -> Answer {
     Answer {
         result: AttemptResult::NotSent,
@@ -364,21 +346,6 @@ fn unknown(http_status: Option<u16>, why: String) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_is_a_number_of_seconds_or_a_date() {
-        let wait = |retry: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(retry));
-            headers.insert(DATE, HeaderValue::from_static("Wed, 24 Jun 2026 09:00:00 GMT"));
-            retry_after(&headers).map(|wait| wait.as_secs())
-        };
-        assert_eq!(wait(" 30 "), Some(30));
-        assert_eq!(wait("Wed, 24 Jun 2026 09:02:00 GMT"), Some(120));
-        assert_eq!(wait("Wed, 24 Jun 2026 08:00:00 GMT"), Some(0));
-        assert_eq!(wait("99999999"), Some(86_400));
-        assert_eq!(wait("soon"), None);
-    }
 
     #[test]
     fn the_body_is_that_of_the_contract_to_the_letter() {
