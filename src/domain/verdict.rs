@@ -28,7 +28,7 @@ const LATER_ATTEMPTS: u16 = 3;
 const BEHIND_OTHERS: Duration = Duration::from_secs(60);
 
 /// WhatsApp's limit of messages to one recipient: 1 s, 4 s, 16 s … are asked for.
-const PAIR_LIMIT: i32 = 131_056;
+pub const PAIR_LIMIT: i32 = 131_056;
 
 /// The event for the message, and the wait before its next attempt if there is one.
 ///

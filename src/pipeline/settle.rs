@@ -19,10 +19,12 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::circuit::{self, Trouble};
 use super::lane::Lane;
+use super::said::report;
 use super::site::Site;
 use super::stage::{Patience, StageError};
-use crate::domain::attempt::{Answer, AttemptResult};
+use crate::domain::attempt::{Answer, AttemptResult, ErrorClass};
 use crate::domain::message::{Event, Skip, State, apply};
 use crate::domain::receipt::ReceiptStatus;
 use crate::domain::verdict::{RetryRules, failed_receipt, verdict};
@@ -35,14 +37,13 @@ const BATCH: usize = 500;
 /// How long to gather answers when they come faster than one at a time.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// How long a channel rests after the provider refused it as a whole.
-const CHANNEL_REST: Duration = Duration::from_secs(30);
-
 /// The answer to one attempt.
 pub struct Settled {
     pub lane: Arc<Lane>,
     pub message_id: i64,
     pub attempt: i16,
+    /// Template and language at the provider.
+    pub template: (String, String),
     pub answer: Answer,
 }
 
@@ -140,7 +141,12 @@ impl Settle {
             settle_receipts(&tx, &self.site, &ids).await?;
             tx.commit().await?;
         }
-        Ok(moved.into_iter().map(|(id, _)| id).collect())
+        drop(client);
+        let moved: Vec<i64> = moved.into_iter().map(|(id, _)| id).collect();
+        let taken = self.unwritten.iter().filter(|settled| moved.contains(&settled.message_id));
+        let taken = taken.map(|s| (s.message_id, s.lane.channel.as_str(), &s.template));
+        circuit::accepted(&self.site, taken).await?;
+        Ok(moved)
     }
 
     /// Forgets what is written, and gives its slots back.
@@ -167,38 +173,17 @@ fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
     })
 }
 
-/// Says once what the provider refused, and lets the channel rest if it was refused as a whole.
-fn report(settled: &Settled) {
-    let answer = &settled.answer;
-    match &answer.result {
-        AttemptResult::Refused { class, retry_after } => {
-            tracing::warn!(
-                message.id = settled.message_id,
-                attempt.number = settled.attempt,
-                channel = settled.lane.channel,
-                class = class.as_str(),
-                code = answer.error_code,
-                status = answer.http_status,
-                error = answer.error_text.as_deref().unwrap_or(""),
-                "provider refused a message"
-            );
-            if let Some(time) = retry_after {
-                settled.lane.stop_for(*time);
-            } else if matches!(class, crate::domain::attempt::ErrorClass::Channel) {
-                settled.lane.stop_for(CHANNEL_REST);
-            }
-        }
-        AttemptResult::NotSent | AttemptResult::Unknown => {
-            tracing::warn!(
-                message.id = settled.message_id,
-                attempt.number = settled.attempt,
-                channel = settled.lane.channel,
-                result = answer.result.as_str(),
-                error = answer.error_text.as_deref().unwrap_or(""),
-                "provider could not be asked"
-            );
-        }
-        AttemptResult::Accepted { .. } => {}
+fn trouble_of(message_id: i64, answer: &Answer) -> Trouble<'_> {
+    let class = match &answer.result {
+        AttemptResult::Refused { class, .. } => Some(*class),
+        _ => None,
+    };
+    Trouble {
+        message_id,
+        class,
+        code: answer.error_code,
+        text: answer.error_text.as_deref(),
+        is_by_receipt: false,
     }
 }
 
@@ -248,6 +233,9 @@ pub async fn settle_answer(
         },
     )
     .await?;
+    if provider_message_id.is_none() {
+        circuit::trouble(tx, site, &standing, trouble_of(message_id, answer)).await?;
+    }
     if let Some(id) = provider_message_id {
         settle_receipts(tx, site, &[id]).await?;
     }
@@ -333,9 +321,34 @@ pub async fn settle_receipts(
         }
         let (event, wait) = receipt_event(site, &receipt);
         let details = receipt_details(&receipt, site.clock.now() + wait);
-        move_message(tx, site, receipt.message_id, &standing, event, details).await?;
+        let state = move_message(tx, site, receipt.message_id, &standing, event, details).await?;
+        if state != standing.state {
+            learn_from(tx, site, &receipt, &standing).await?;
+        }
     }
     Ok(())
+}
+
+/// A receipt that moved its message says something about channel and template too.
+async fn learn_from(
+    tx: &Transaction<'_>,
+    site: &Site,
+    receipt: &KnownReceipt,
+    standing: &Standing,
+) -> Result<(), StageError> {
+    match receipt.status {
+        ReceiptStatus::Delivered | ReceiptStatus::Read => {
+            circuit::arrived(tx, site, receipt.message_id).await
+        }
+        ReceiptStatus::Failed => {
+            let text = receipt.error_text.as_deref();
+            let class = known_class(receipt.error_code, text).or(Some(ErrorClass::Recipient));
+            let (message_id, code) = (receipt.message_id, receipt.error_code);
+            let trouble = Trouble { message_id, class, code, text, is_by_receipt: true };
+            circuit::trouble(tx, site, standing, trouble).await
+        }
+        ReceiptStatus::Sent | ReceiptStatus::Other => Ok(()),
+    }
 }
 
 /// Evidence about an attempt that another has followed counts only if it says that the message

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod capture;
+mod circuit;
 mod crash;
 mod doorbell;
 mod gates;
