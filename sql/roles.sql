@@ -48,6 +48,18 @@ begin
 
         grant select on rowbell.installation, rowbell.channel, rowbell.opt_out to rowbell_daemon;
 
+        -- The first daemon ever writes down for which environment and server it sends.
+        grant update (environment, system_identifier, database_oid, updated_at) on rowbell.installation to rowbell_daemon;
+
+        -- What a person stops and starts again, as the same user.
+        grant select, insert, update, delete on rowbell.pause to rowbell_daemon;
+
+        -- What stops by itself, and starts again by itself; storms are opened by the daemon too.
+        grant select, insert, update on rowbell.circuit, rowbell.hold to rowbell_daemon;
+
+        -- A person who stopped all messages at WhatsApp is remembered; forgetting that is for people.
+        grant insert on rowbell.opt_out to rowbell_daemon;
+
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;
         grant select on sequence rowbell.change_change_id_seq to rowbell_daemon;

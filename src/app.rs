@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{Config, load};
 use crate::pipeline::claim::Claim;
+use crate::pipeline::clone;
 use crate::pipeline::compose::Compose;
 use crate::pipeline::deliver::Deliver;
 use crate::pipeline::lane::{Lane, Outgoing};
@@ -51,6 +52,8 @@ pub enum AppError {
     WebhookListen { address: String, source: std::io::Error },
     #[error("could not prepare channel.{channel}")]
     Channel { channel: String, source: onemsg::ClientError },
+    #[error("could not read for which environment this database was installed")]
+    Installation(#[from] crate::pipeline::stage::StageError),
     #[error("a stage ended unexpectedly")]
     Stage(#[source] tokio::task::JoinError),
 }
@@ -98,6 +101,7 @@ impl Stages {
         let (lanes, inboxes) = lanes(&config, &clock);
         let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
         let site = Arc::new(Site::new(pool, clock, config, lanes));
+        clone::begin(&site).await?;
         let lanes = site.lanes.values();
         Ok(Stages {
             claim: Claim::new(site.clone()),

@@ -26,6 +26,7 @@ pub struct Config {
     pub doorbell: Doorbell,
     pub recipient: RecipientDefaults,
     pub delivery: Delivery,
+    pub circuit: Circuit,
     pub webhook: Webhook,
     pub log: Log,
     #[serde(default)]
@@ -106,6 +107,24 @@ pub struct Delivery {
     /// How long to finish what is in flight after SIGTERM.
     #[serde(deserialize_with = "units::duration")]
     pub shutdown_timeout: Duration,
+}
+
+/// When a channel or a template stops by itself, and how it is tried again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Circuit {
+    /// How far back outcomes are counted.
+    #[serde(deserialize_with = "units::duration")]
+    pub window: Duration,
+    /// Outcomes within the window before their share means anything.
+    pub minimum: u32,
+    /// Share of permanent errors that stops a channel or template, above 0 and up to 1.
+    pub share: f64,
+    /// The pause before one message is tried; it doubles up to `longest_pause`.
+    #[serde(deserialize_with = "units::duration")]
+    pub first_pause: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub longest_pause: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -9,6 +9,7 @@ pub mod domain {
     pub mod attempt;
     pub mod cause;
     pub mod change;
+    pub mod circuit;
     pub mod dates;
     pub mod diff;
     pub mod message;
@@ -27,6 +28,7 @@ pub mod config;
 /// Everything that speaks SQL.
 pub mod postgres {
     pub mod capture;
+    pub mod identity;
     pub mod listener;
     pub mod migrate;
     pub mod pool;
@@ -35,6 +37,7 @@ pub mod postgres {
     pub mod roles;
     pub mod rows;
     pub mod session;
+    pub mod standstill;
     pub mod story;
     pub mod table;
     pub mod tls;
@@ -47,22 +50,28 @@ pub mod provider {
     pub mod error_table;
     pub mod limiter;
     pub mod onemsg;
+    pub mod retry_after;
     pub mod webhook;
 }
 
 /// The stages, from a captured change to an outcome.
 pub mod pipeline {
     pub mod bound;
+    pub mod careful;
+    pub mod circuit;
     pub mod claim;
+    pub mod clone;
     pub mod compose;
     pub mod deliver;
     pub mod draft;
     pub mod gates;
     pub mod lane;
     pub mod receive;
+    pub mod said;
     pub mod settle;
     pub mod site;
     pub mod stage;
+    pub mod stops;
     pub mod sweep;
 }
 

@@ -1,4 +1,5 @@
--- compose_due: up to $5 open messages of channel $1 that are due at $2, above the bound ($3, $4).
+-- compose_due: up to $5 open messages of channel $1 that are due at $2, above the bound ($3, $4), but
+-- none of the paused watches $6.
 --
 -- Called by pipeline/compose.rs. Reads queue_due_idx. Skips rows that another daemon is taking.
 -- The bound keeps the scan from walking entries of rows that have left; a scan from the beginning
@@ -10,6 +11,7 @@ select q.message_id, q.due_at, q.watch, q.entity_key,
  where q.state = 'open'
    and q.channel = $1
    and q.due_at <= $2
+   and q.watch <> all ($6)
    and (q.due_at, q.message_id) > ($3, $4)
  order by q.due_at, q.message_id
  limit $5

@@ -1,11 +1,11 @@
--- settle_sibling: a later message of the entity ($1 watch, $2 key) than $3, unless it ended untold.
+-- settle_sibling: a message of the entity ($1 watch, $2 key) that says what message $3 would say.
 --
--- A later one that is open, on its way, or has left tells the row as it is now: it says what this
--- one would say.
+-- That is a later one, unless it ended untold: open, on its way, or gone, it tells the row as it is
+-- now. Or an earlier one that is open again.
 select m.message_id
   from rowbell.message as m
  where m.watch = $1 and m.entity_key = $2
-   and m.message_id > $3
-   and m.state not in ('failed', 'skipped')
+   and ((m.message_id > $3 and m.state not in ('failed', 'skipped'))
+        or (m.message_id < $3 and m.state in ('waiting', 'scheduled', 'held')))
  order by m.message_id desc
  limit 1;

@@ -66,6 +66,7 @@ pub async fn preview(
     };
     let candidate = Candidate {
         message_id: None,
+        attempt_count: 0,
         entity_key: key.to_owned(),
         operation: Operation::Update,
         old_row: stored.row,

@@ -4,6 +4,8 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp};
 
+mod stops;
+
 use super::text::{age, count, length};
 use super::{CliError, connect};
 use crate::clock::Clock;
@@ -153,6 +155,7 @@ fn attention(status: &Status) -> Vec<String> {
                 .to_owned(),
         );
     }
+    needs.extend(stops::needs(&status.stops, status.taken_at));
     status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
     status.channels.iter().for_each(|channel| channel_needs(channel, status.taken_at, &mut needs));
     let retrying: i64 = status.outcomes.iter().map(|outcome| outcome.retrying).sum();
@@ -220,16 +223,6 @@ fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
 
 fn channel_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
     let name = &channel.channel;
-    let because = |reason: &Option<String>| {
-        reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"))
-    };
-    if channel.is_paused {
-        needs.push(format!("channel {name} is paused{}", because(&channel.paused_reason)));
-    }
-    if channel.circuit != "closed" {
-        let reason = because(&channel.circuit_reason);
-        needs.push(format!("channel {name}: its circuit is {}{reason}", channel.circuit));
-    }
     if !channel.is_configured && channel.open + channel.held > 0 {
         needs.push(format!("channel {name} is not in the configuration, but messages wait for it"));
     } else if let Some(at) = channel.oldest_due_at.filter(|at| now.duration_since(*at) > LATE) {
@@ -301,10 +294,10 @@ mod tests {
                 open: 2,
                 leased: 1,
                 oldest_due_at: Some(at("12:00:18")),
-                circuit: "closed".to_owned(),
                 ..ChannelStatus::default()
             }],
             outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
+            stops: Vec::new(),
         }
     }
 
@@ -344,8 +337,6 @@ mod tests {
             held: 1,
             unconfirmed: 2,
             oldest_due_at: Some(at("11:50:00")),
-            is_paused: true,
-            paused_reason: Some("the token was renewed".to_owned()),
             ..status.channels[0].clone()
         };
         status.outcomes = vec![
@@ -379,7 +370,6 @@ mod tests {
         - watch clinic: public.clinic has no trigger for it; run `rowbell watch`
         - watch delivery: changes have waited for 2 h 5 min to be folded; is the daemon running, and what does its log say of this watch?
         - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger (rowbell unwatch old)
-        - channel main is paused: the token was renewed
         - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?
         - channel main: 1 message is held until a person decides
         - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited

@@ -91,6 +91,17 @@ fn general(config: &Config, found: &mut Found) {
     for (key, time) in not_zero {
         found.unless(!time.is_zero(), key, "expected more than nothing");
     }
+    let circuit = &config.circuit;
+    found.unless(
+        circuit.share > 0.0 && circuit.share <= 1.0,
+        "circuit.share",
+        format!("expected a share above 0 and up to 1, found {}", circuit.share),
+    );
+    found.unless(
+        circuit.first_pause <= circuit.longest_pause,
+        "circuit.longest_pause",
+        "expected at least circuit.first_pause",
+    );
     found.locale("recipient.locale", &config.recipient.locale);
     found.zone("recipient.time_zone", &config.recipient.time_zone);
     let region = &config.recipient.region;

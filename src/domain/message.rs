@@ -76,6 +76,10 @@ pub enum Event {
     Unknown,
     /// A receipt came.
     Receipt(ReceiptStatus),
+    /// A receipt came that says failed, with an error that tells why.
+    FailedReceipt(Failure),
+    /// It is taken up again: by a person, or hours after WhatsApp chose not to deliver it.
+    Reopened,
 }
 
 /// An event that cannot happen in that state: a defect, or evidence that came too late to matter.
@@ -109,11 +113,19 @@ pub fn apply(state: State, event: Event) -> Result<State, IllegalTransition> {
         (S::Sending | S::Unconfirmed, E::Unknown) => S::Unconfirmed,
         // The answer to the request came after its receipts: they know more.
         (S::Sent | S::Delivered | S::Read, E::Accepted) => state,
+        (S::Unconfirmed | S::Sent | S::Failed(_), E::Reopened) => S::Scheduled,
 
         (
             S::Sending | S::Unconfirmed | S::Sent | S::Delivered | S::Read | S::Failed(_),
             E::Receipt(status),
         ) => furthest(state, status),
+        (
+            S::Sending | S::Unconfirmed | S::Sent | S::Delivered | S::Read | S::Failed(_),
+            E::FailedReceipt(why),
+        ) => further(state, S::Failed(why)),
+        // It arrived after all, at an attempt that was given up.
+        (S::Scheduled, E::Receipt(ReceiptStatus::Delivered)) => S::Delivered,
+        (S::Scheduled, E::Receipt(ReceiptStatus::Read)) => S::Read,
         _ => return Err(IllegalTransition { state, event }),
     };
     Ok(next)
@@ -128,6 +140,11 @@ fn furthest(state: State, status: ReceiptStatus) -> State {
         ReceiptStatus::Read => State::Read,
         ReceiptStatus::Other => return state,
     };
+    further(state, said)
+}
+
+/// What is known, unless what is said goes further.
+fn further(state: State, said: State) -> State {
     if evidence_rank(said) > evidence_rank(state) { said } else { state }
 }
 

@@ -20,11 +20,13 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::bound::Bound;
-use super::compose::{decide, is_fault_of_the_watch, lease, outgoing};
+use super::careful::is_fault_of_the_watch;
+use super::compose::{decide, lease, outgoing};
 use super::draft::{candidate, decided, leaves_at, waiting};
 use super::gates::Candidate;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, chain, rest};
+use super::stops::Stops;
 use crate::config;
 use crate::domain::change::{Change, NetChange, Operation, Rename, fold};
 use crate::domain::message::{Failure, Skip, State};
@@ -55,6 +57,7 @@ struct Claimed {
     messages: Vec<NewMessage>,
     folded: Vec<FoldedIn>,
     admitted: BTreeMap<String, usize>,
+    stops: Stops,
 }
 
 impl Claim {
@@ -144,6 +147,8 @@ impl Claim {
         if !bound.is_mine || haul.changes.is_empty() {
             return Ok(Progress::Idle);
         }
+        let channels: Vec<&str> = self.site.lanes.keys().map(String::as_str).collect();
+        claimed.stops = Stops::read(&tx, &self.site, &channels).await?;
         self.plan(&tx, &haul, now, claimed).await?;
         if !claimed.folded.is_empty() {
             queries::claim_fold(&tx, &claimed.folded, now).await?;
@@ -276,7 +281,8 @@ impl Claim {
         now: Timestamp,
         claimed: &mut Claimed,
     ) -> usize {
-        if self.careful.get(name).is_some_and(|until| now < *until) {
+        let is_careful = self.careful.get(name).is_some_and(|until| now < *until);
+        if is_careful || !claimed.stops.is_free(&watch.channel, name, now) {
             return 0;
         }
         let Some(lane) = self.site.lane_of(watch) else {
@@ -303,7 +309,7 @@ impl Claim {
             }
         };
         let candidates: Vec<Candidate> = nets.iter().map(candidate).collect();
-        let decisions = decide(tx, &self.site, &watching, &candidates).await?;
+        let decisions = decide(tx, &self.site, &watching, &claimed.stops, &candidates).await?;
         claimed
             .messages
             .extend(nets.into_iter().zip(decisions).map(|(net, d)| decided(watch, net, d)));

@@ -18,11 +18,14 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::careful::{is_fault_of_the_watch, one_by_one};
 use super::gates::{Candidate, Case, Decision, Passed};
 use super::lane::{Lane, Outgoing};
 use super::site::{Site, Watching};
 use super::stage::{Patience, Progress, StageError, rest};
+use super::stops::{Stops, Way, hold_back, try_one};
 use crate::domain::attempt::TemplateMessage;
+use crate::domain::circuit::CircuitKey;
 use crate::domain::row::Row;
 use crate::postgres::queries::{self, Decided, DueMessage, Lease, Words};
 use crate::postgres::rows::{self, Present, Told, Wanted};
@@ -44,6 +47,10 @@ pub struct Compose {
     full_scan_at: Timestamp,
     /// The lane let nothing through at the last step: no slot, no permit, or it is stopped.
     is_shut: bool,
+    /// When to look again whether messages of this channel may leave.
+    shut_until: Option<Timestamp>,
+    /// As of the last look.
+    paused_watches: Vec<String>,
     /// Watches whose batch failed on the data of some row: their rows are read one by one.
     careful: HashSet<String>,
 }
@@ -57,6 +64,8 @@ impl Compose {
             above: (Timestamp::UNIX_EPOCH, 0),
             full_scan_at,
             is_shut: false,
+            shut_until: None,
+            paused_watches: Vec::new(),
             careful: HashSet::new(),
         }
     }
@@ -97,14 +106,31 @@ impl Compose {
         }
         let mut client = self.site.pool.get().await?;
         let tx = client.transaction().await?;
-        let due = queries::compose_due(&tx, &self.lane.channel, now, self.above, limit).await?;
+        let channel = self.lane.channel.clone();
+        let stops = Stops::read(&tx, &self.site, &[&channel]).await?;
+        self.paused_watches.clone_from(&stops.paused_watches);
+        let way = stops.way(&channel, now);
+        self.shut_until = way.shut_until();
+        let limit = match way {
+            Way::Free => limit,
+            Way::Try => 1,
+            Way::Shut(_) => return Ok((Progress::Idle, 0)),
+        };
+        let paused = &self.paused_watches;
+        let due = queries::compose_due(&tx, &channel, now, self.above, limit, paused).await?;
         let Some(last) = due.last() else {
             // Messages that become due later than others but with an earlier due_at wait for the
             // next full scan; those put off by this process ring the lane.
             return Ok((Progress::Idle, 0));
         };
         let above = (last.due_at, last.message_id);
-        let decided = self.decide_all(&tx, due).await?;
+        let decided = self.decide_all(&tx, &stops, due).await?;
+        let leases = decided.iter().find(|d| d.words.is_some()).map(|d| d.message_id);
+        if let (Way::Try, Some(message_id)) = (way, leases)
+            && !try_one(&tx, &self.site, &CircuitKey::channel(&channel), message_id).await?
+        {
+            return Ok((Progress::Idle, 0));
+        }
         let lease = lease(&self.site, now);
         let attempts: BTreeMap<i64, i16> =
             queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
@@ -123,12 +149,14 @@ impl Compose {
     async fn decide_all(
         &mut self,
         tx: &Transaction<'_>,
+        stops: &Stops,
         due: Vec<DueMessage>,
     ) -> Result<Vec<Decided>, StageError> {
         let mut by_watch: BTreeMap<String, Vec<(i64, Candidate)>> = BTreeMap::new();
         for message in due {
             let candidate = Candidate {
                 message_id: Some(message.message_id),
+                attempt_count: message.attempt_count,
                 entity_key: message.entity_key,
                 operation: message.operation,
                 old_row: message.old_row,
@@ -139,7 +167,7 @@ impl Compose {
         let mut decided = Vec::new();
         for (watch, messages) in by_watch {
             let (ids, candidates): (Vec<i64>, Vec<Candidate>) = messages.into_iter().unzip();
-            let decisions = self.decide_watch(tx, &watch, &candidates).await?;
+            let decisions = self.decide_watch(tx, stops, &watch, &candidates).await?;
             decided.extend(ids.into_iter().zip(decisions).map(|(message_id, decision)| {
                 let state = decision.state();
                 let (reason_text, due_at, words) = decision.into_parts();
@@ -152,6 +180,7 @@ impl Compose {
     async fn decide_watch(
         &mut self,
         tx: &Transaction<'_>,
+        stops: &Stops,
         watch: &str,
         candidates: &[Candidate],
     ) -> Result<Vec<Decision>, StageError> {
@@ -164,9 +193,9 @@ impl Compose {
             }
         };
         if self.careful.contains(watch) {
-            return one_by_one(tx, &self.site, &watching, candidates).await;
+            return one_by_one(tx, &self.site, &watching, stops, candidates).await;
         }
-        let decisions = decide(tx, &self.site, &watching, candidates).await;
+        let decisions = decide(tx, &self.site, &watching, stops, candidates).await;
         if let Err(StageError::Read { source, .. }) = &decisions {
             self.read_failed(watch, source);
         }
@@ -191,17 +220,21 @@ impl Compose {
                 () = tokio::time::sleep(self.lane.next_in()) => {}
             };
         }
-        let time = self.until_due().await.unwrap_or(LONGEST_REST).min(LONGEST_REST);
+        let time = match self.shut_until {
+            Some(until) => until.duration_since(self.site.clock.now()).unsigned_abs(),
+            None => self.until_due().await.unwrap_or(LONGEST_REST),
+        };
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.lane.changed() => {}
-            () = tokio::time::sleep(time) => {}
+            () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
         }
     }
 
     async fn until_due(&self) -> Result<Duration, StageError> {
         let client = self.site.pool.get().await?;
-        let next = queries::compose_next_due(&client, &self.lane.channel).await?;
+        let next =
+            queries::compose_next_due(&client, &self.lane.channel, &self.paused_watches).await?;
         let Some(next) = next else {
             return Ok(LONGEST_REST);
         };
@@ -242,6 +275,7 @@ pub async fn decide(
     tx: &Transaction<'_>,
     site: &Site,
     watching: &Watching,
+    stops: &Stops,
     candidates: &[Candidate],
 ) -> Result<Vec<Decision>, StageError> {
     let presents = read(tx, watching, candidates).await?;
@@ -272,7 +306,9 @@ pub async fn decide(
         Ok(passed) => case.words(passed, &opted_out),
         Err(decision) => decision,
     });
-    Ok(decisions.collect())
+    let mut decisions: Vec<Decision> = decisions.collect();
+    hold_back(tx, site, stops, &watching.config.channel, candidates, &mut decisions).await?;
+    Ok(decisions)
 }
 
 async fn read(
@@ -358,35 +394,4 @@ fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
             row.insert(column.clone(), value.clone());
         }
     }
-}
-
-/// The row at fault fails; the others are not held up by it.
-async fn one_by_one(
-    tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
-    candidates: &[Candidate],
-) -> Result<Vec<Decision>, StageError> {
-    let mut decisions = Vec::with_capacity(candidates.len());
-    for candidate in candidates {
-        tx.batch_execute("savepoint one_row").await?;
-        match decide(tx, site, watching, std::slice::from_ref(candidate)).await {
-            Ok(decision) => decisions.extend(decision),
-            Err(StageError::Read { source, .. }) if source.code().is_some() => {
-                tx.batch_execute("rollback to savepoint one_row").await?;
-                let text = super::stage::chain(&source);
-                tracing::error!(watch = watching.name, error = %text, "a row cannot be put into words");
-                decisions.push(Decision::Fail(crate::domain::message::Failure::Unwritable, text));
-            }
-            Err(error) => return Err(error),
-        }
-        tx.batch_execute("release savepoint one_row").await?;
-    }
-    Ok(decisions)
-}
-
-/// Missing tables, columns and rights (SQLSTATE class 42) concern every row of the watch; anything
-/// else may be the fault of one row.
-pub fn is_fault_of_the_watch(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("42"))
 }

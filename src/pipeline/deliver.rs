@@ -95,8 +95,16 @@ async fn send(
     if outgoing.lease_expires_at < deadline {
         return withdrawn(&lane, outgoing, "the lease would have run out during the request");
     }
+    if lane.is_halted(&outgoing.message.template, &outgoing.message.language) {
+        return withdrawn(
+            &lane,
+            outgoing,
+            "its channel or template was stopped before the request",
+        );
+    }
     let answer = client.send_template(&outgoing.message).await;
-    Settled { lane, message_id: outgoing.message_id, attempt: outgoing.attempt, answer }
+    let Outgoing { message_id, attempt, message, .. } = outgoing;
+    Settled { lane, message_id, attempt, template: (message.template, message.language), answer }
 }
 
 /// It certainly did not leave.
@@ -112,6 +120,7 @@ fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
         lane: lane.clone(),
         message_id: outgoing.message_id,
         attempt: outgoing.attempt,
+        template: (outgoing.message.template, outgoing.message.language),
         answer,
     }
 }

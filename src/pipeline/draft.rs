@@ -37,6 +37,7 @@ pub fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
 pub fn candidate(net: &NetChange) -> Candidate {
     Candidate {
         message_id: None,
+        attempt_count: 0,
         entity_key: net.entity_key.clone(),
         operation: net.operation,
         old_row: net.old_row.clone(),

@@ -29,6 +29,8 @@ const ORDER_WAIT: Duration = Duration::from_millis(250);
 pub struct Candidate {
     /// The message, if it has a row yet.
     pub message_id: Option<i64>,
+    /// Attempts that were made in vain.
+    pub attempt_count: i16,
     pub entity_key: String,
     pub operation: Operation,
     pub old_row: Option<Row>,
@@ -163,7 +165,11 @@ impl Case<'_> {
         match self.present.expires_at {
             Some(at) if at <= self.now => {
                 let text = format!("expires_at of the watch was {at}");
-                Err(Decision::Skip(Skip::Stale, Some(text)))
+                // Who was tried in time and in vain is a failure; who came too late is not.
+                Err(match self.candidate.attempt_count {
+                    0 => Decision::Skip(Skip::Stale, Some(text)),
+                    _ => Decision::Fail(Failure::Expired, text),
+                })
             }
             _ => Ok(()),
         }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
 use crate::domain::attempt::TemplateMessage;
+use crate::domain::circuit::CircuitKey;
 use crate::provider::limiter::Limiter;
 
 /// A leased message in its words, on its way to the provider.
@@ -38,6 +39,8 @@ pub struct Lane {
     /// Rings when slots became free.
     freed: Notify,
     stopped_until: Mutex<Option<Timestamp>>,
+    /// Circuits that are stopped: leased messages that depend on them are given back.
+    halts: Mutex<Vec<CircuitKey>>,
 }
 
 impl Lane {
@@ -60,6 +63,7 @@ impl Lane {
             changed: Notify::new(),
             freed: Notify::new(),
             stopped_until: Mutex::new(None),
+            halts: Mutex::default(),
         };
         (lane, inbox)
     }
@@ -120,6 +124,33 @@ impl Lane {
     pub fn stop_for(&self, time: Duration) {
         let until = self.clock.now() + time;
         *lock(&self.stopped_until) = Some(until);
+    }
+
+    /// A circuit was stopped.
+    pub fn halt(&self, key: CircuitKey) {
+        let mut halts = lock(&self.halts);
+        if !halts.contains(&key) {
+            halts.push(key);
+        }
+    }
+
+    /// A circuit sends again, or one message of it.
+    pub fn go_on(&self, key: &CircuitKey) {
+        lock(&self.halts).retain(|halted| halted != key);
+    }
+
+    /// The circuits that are stopped now.
+    pub fn set_halts(&self, halts: Vec<CircuitKey>) {
+        *lock(&self.halts) = halts;
+    }
+
+    /// Whether a leased message must not leave any more.
+    pub fn is_halted(&self, template: &str, language: &str) -> bool {
+        lock(&self.halts).iter().any(|key| {
+            key.template
+                .as_ref()
+                .is_none_or(|(t, l)| (t.as_str(), l.as_str()) == (template, language))
+        })
     }
 
     fn stopped_for(&self) -> Option<Duration> {

@@ -19,13 +19,17 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::circuit::{self, Trouble};
 use super::lane::Lane;
+use super::said::report;
 use super::site::Site;
 use super::stage::{Patience, StageError};
-use crate::domain::attempt::{Answer, AttemptResult};
+use crate::domain::attempt::{Answer, AttemptResult, ErrorClass};
 use crate::domain::message::{Event, Skip, State, apply};
-use crate::domain::verdict::{RetryRules, stops_the_channel, verdict};
+use crate::domain::receipt::ReceiptStatus;
+use crate::domain::verdict::{RetryRules, failed_receipt, verdict};
 use crate::postgres::queries::{self, Acceptance, KnownReceipt, Move, Standing};
+use crate::provider::error_table::known_class;
 
 /// Answers written by one statement, at most.
 const BATCH: usize = 500;
@@ -33,14 +37,13 @@ const BATCH: usize = 500;
 /// How long to gather answers when they come faster than one at a time.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// How long a channel rests after the provider refused it as a whole.
-const CHANNEL_REST: Duration = Duration::from_secs(30);
-
 /// The answer to one attempt.
 pub struct Settled {
     pub lane: Arc<Lane>,
     pub message_id: i64,
     pub attempt: i16,
+    /// Template and language at the provider.
+    pub template: (String, String),
     pub answer: Answer,
 }
 
@@ -138,7 +141,12 @@ impl Settle {
             settle_receipts(&tx, &self.site, &ids).await?;
             tx.commit().await?;
         }
-        Ok(moved.into_iter().map(|(id, _)| id).collect())
+        drop(client);
+        let moved: Vec<i64> = moved.into_iter().map(|(id, _)| id).collect();
+        let taken = self.unwritten.iter().filter(|settled| moved.contains(&settled.message_id));
+        let taken = taken.map(|s| (s.message_id, s.lane.channel.as_str(), &s.template));
+        circuit::accepted(&self.site, taken).await?;
+        Ok(moved)
     }
 
     /// Forgets what is written, and gives its slots back.
@@ -165,43 +173,26 @@ fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
     })
 }
 
-/// Says once what the provider refused, and lets the channel rest if it was refused as a whole.
-fn report(settled: &Settled) {
-    let answer = &settled.answer;
-    match &answer.result {
-        AttemptResult::Refused { class, retry_after } => {
-            tracing::warn!(
-                message.id = settled.message_id,
-                attempt.number = settled.attempt,
-                channel = settled.lane.channel,
-                class = class.as_str(),
-                code = answer.error_code,
-                status = answer.http_status,
-                error = answer.error_text.as_deref().unwrap_or(""),
-                "provider refused a message"
-            );
-            if let Some(time) = retry_after {
-                settled.lane.stop_for(*time);
-            } else if stops_the_channel(answer) {
-                settled.lane.stop_for(CHANNEL_REST);
-            }
-        }
-        AttemptResult::NotSent | AttemptResult::Unknown => {
-            let what = match answer.result {
-                AttemptResult::Unknown => {
-                    "no answer: whether the provider has the message is unconfirmed"
-                }
-                _ => "provider could not be asked",
-            };
-            tracing::warn!(
-                message.id = settled.message_id,
-                attempt.number = settled.attempt,
-                channel = settled.lane.channel,
-                error = answer.error_text.as_deref().unwrap_or(""),
-                "{what}"
-            );
-        }
-        AttemptResult::Accepted { .. } => {}
+fn trouble_of(message_id: i64, answer: &Answer) -> Trouble<'_> {
+    let class = match &answer.result {
+        AttemptResult::Refused { class, .. } => Some(*class),
+        _ => None,
+    };
+    Trouble {
+        message_id,
+        class,
+        code: answer.error_code,
+        text: answer.error_text.as_deref(),
+        is_by_receipt: false,
+    }
+}
+
+fn retry_rules(site: &Site) -> RetryRules {
+    let delivery = &site.config.delivery;
+    RetryRules {
+        max_attempts: delivery.max_attempts,
+        base: delivery.retry_base,
+        cap: delivery.retry_cap,
     }
 }
 
@@ -218,14 +209,8 @@ pub async fn settle_answer(
         return Ok(());
     };
     queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
-    let delivery = &site.config.delivery;
-    let rules = RetryRules {
-        max_attempts: delivery.max_attempts,
-        base: delivery.retry_base,
-        cap: delivery.retry_cap,
-    };
     let number = u16::try_from(attempt).unwrap_or(1);
-    let (event, wait) = verdict(answer, number, rules, rand::random());
+    let (event, wait) = verdict(answer, number, retry_rules(site), rand::random());
     // An answer to an earlier attempt says nothing about the present one, unless it was a yes.
     if attempt != standing.attempt_count && event != Event::Accepted {
         return Ok(());
@@ -248,6 +233,9 @@ pub async fn settle_answer(
         },
     )
     .await?;
+    if provider_message_id.is_none() {
+        circuit::trouble(tx, site, &standing, trouble_of(message_id, answer)).await?;
+    }
     if let Some(id) = provider_message_id {
         settle_receipts(tx, site, &[id]).await?;
     }
@@ -328,14 +316,60 @@ pub async fn settle_receipts(
         let Some(standing) = queries::settle_lock(tx, receipt.message_id).await? else {
             continue;
         };
-        let event = Event::Receipt(receipt.status);
-        let details = receipt_details(&receipt);
-        move_message(tx, site, receipt.message_id, &standing, event, details).await?;
+        if is_outdated(&receipt, &standing) {
+            continue;
+        }
+        let (event, wait) = receipt_event(site, &receipt);
+        let details = receipt_details(&receipt, site.clock.now() + wait);
+        let state = move_message(tx, site, receipt.message_id, &standing, event, details).await?;
+        if state != standing.state {
+            learn_from(tx, site, &receipt, &standing).await?;
+        }
     }
     Ok(())
 }
 
-fn receipt_details(receipt: &KnownReceipt) -> Details<'_> {
+/// A receipt that moved its message says something about channel and template too.
+async fn learn_from(
+    tx: &Transaction<'_>,
+    site: &Site,
+    receipt: &KnownReceipt,
+    standing: &Standing,
+) -> Result<(), StageError> {
+    match receipt.status {
+        ReceiptStatus::Delivered | ReceiptStatus::Read => {
+            circuit::arrived(tx, site, receipt.message_id).await
+        }
+        ReceiptStatus::Failed => {
+            let text = receipt.error_text.as_deref();
+            let class = known_class(receipt.error_code, text).or(Some(ErrorClass::Recipient));
+            let (message_id, code) = (receipt.message_id, receipt.error_code);
+            let trouble = Trouble { message_id, class, code, text, is_by_receipt: true };
+            circuit::trouble(tx, site, standing, trouble).await
+        }
+        ReceiptStatus::Sent | ReceiptStatus::Other => Ok(()),
+    }
+}
+
+/// Evidence about an attempt that another has followed counts only if it says that the message
+/// arrived; and what waits for its next attempt has arrived only if it tells nothing new by now.
+fn is_outdated(receipt: &KnownReceipt, standing: &Standing) -> bool {
+    let arrived = matches!(receipt.status, ReceiptStatus::Delivered | ReceiptStatus::Read);
+    let is_of_the_last = receipt.attempt == standing.attempt_count;
+    (!arrived && !is_of_the_last) || (standing.state == State::Scheduled && !standing.is_as_settled)
+}
+
+/// What a receipt does to its message, and how long that then waits for its next attempt.
+fn receipt_event(site: &Site, receipt: &KnownReceipt) -> (Event, Duration) {
+    if receipt.status != ReceiptStatus::Failed {
+        return (Event::Receipt(receipt.status), Duration::ZERO);
+    }
+    let class = known_class(receipt.error_code, receipt.error_text.as_deref());
+    let attempt = u16::try_from(receipt.attempt).unwrap_or(1);
+    failed_receipt(class, attempt, retry_rules(site), rand::random())
+}
+
+fn receipt_details(receipt: &KnownReceipt, due_at: Timestamp) -> Details<'_> {
     let reason_text = match (receipt.error_code, &receipt.error_text) {
         (Some(code), Some(text)) => Some(format!("{code}: {text}")),
         (Some(code), None) => Some(code.to_string()),
@@ -343,7 +377,7 @@ fn receipt_details(receipt: &KnownReceipt) -> Details<'_> {
     };
     Details {
         reason_text,
-        due_at: receipt.happened_at,
+        due_at,
         provider_message_id: Some(&receipt.provider_message_id),
         happened_at: receipt.happened_at,
     }

@@ -1,11 +1,13 @@
 //! What the stages share of one installation: connections, clock, settings, watches, lanes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::circuit::Circuits;
 use super::lane::Lane;
 use super::stage::{StageError, chain};
 use crate::clock::Clock;
@@ -27,6 +29,11 @@ pub struct Site {
     /// Name of this process in leases: new at every start, so that nobody inherits a lease.
     pub instance: String,
     pub lanes: BTreeMap<String, Arc<Lane>>,
+    pub circuits: Circuits,
+    /// Identifier of the server, if it may be read.
+    system_identifier: OnceLock<Option<String>>,
+    /// Whether it was said that the database is a copy.
+    is_clone: AtomicBool,
     watchings: RwLock<HashMap<String, Looked>>,
 }
 
@@ -57,7 +64,32 @@ impl Site {
         lanes: BTreeMap<String, Arc<Lane>>,
     ) -> Site {
         let instance = format!("{:016x}", rand::random::<u64>());
-        Site { pool, clock, config, instance, lanes, watchings: RwLock::default() }
+        Site {
+            circuits: Circuits::new(config.circuit.clone()),
+            pool,
+            clock,
+            config,
+            instance,
+            lanes,
+            system_identifier: OnceLock::new(),
+            is_clone: AtomicBool::new(false),
+            watchings: RwLock::default(),
+        }
+    }
+
+    /// Identifier of the server, once `clone::begin` has asked for it.
+    pub fn system_identifier(&self) -> Option<&str> {
+        self.system_identifier.get()?.as_deref()
+    }
+
+    pub fn set_system_identifier(&self, identifier: Option<String>) {
+        // Set once: a running server keeps its identifier.
+        let _ = self.system_identifier.set(identifier);
+    }
+
+    /// Notes whether the database is a copy; tells what was known before.
+    pub fn knew_clone(&self, is_clone: bool) -> bool {
+        self.is_clone.swap(is_clone, Ordering::Relaxed)
     }
 
     /// Names of the configured watches.

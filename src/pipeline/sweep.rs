@@ -13,6 +13,7 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use tokio_util::sync::CancellationToken;
 
+use super::circuit;
 use super::settle::{Details, move_message, settle_answer};
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, rest};
@@ -58,6 +59,7 @@ impl Sweep {
         let mut client = self.site.pool.get().await?;
         let tx = client.transaction().await?;
         let swept = self.leases(&tx).await? + self.unconfirmed(&tx).await?;
+        circuit::write_opt_outs(&tx, &self.site).await?;
         tx.commit().await?;
         if swept == 0 {
             return Ok(Progress::Idle);

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("04_attempt", include_str!("../../sql/migrations/04_attempt.sql")),
     ("05_channel", include_str!("../../sql/migrations/05_channel.sql")),
     ("06_report", include_str!("../../sql/migrations/06_report.sql")),
+    ("07_stop", include_str!("../../sql/migrations/07_stop.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

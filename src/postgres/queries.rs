@@ -29,9 +29,11 @@ macro_rules! named {
 
 mod compose;
 mod settle;
+mod stop;
 
 pub use compose::*;
 pub use settle::*;
+pub use stop::*;
 
 /// Taken for the time of one claim, so that two daemons never fold the same entity at once.
 pub const CLAIM_LOCK: i64 = 0x726f_7762_656c_6c01;

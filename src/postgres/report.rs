@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio_postgres::{Client, Error};
 
+use super::standstill::{self, Standstill};
 use super::{capture, migrate};
 use crate::config::{Config, Watch};
 
@@ -23,6 +24,8 @@ pub struct Status {
     pub channels: Vec<ChannelStatus>,
     /// Messages opened within the last `OUTCOME_HOURS`.
     pub outcomes: Vec<Outcome>,
+    /// What keeps messages from leaving.
+    pub stops: Vec<Standstill>,
 }
 
 /// Other sessions under our application name: a daemon has at least its listening one.
@@ -82,10 +85,6 @@ pub struct ChannelStatus {
     pub unconfirmed: i64,
     /// When the first of the open messages may leave.
     pub oldest_due_at: Option<Timestamp>,
-    pub is_paused: bool,
-    pub paused_reason: Option<String>,
-    pub circuit: String,
-    pub circuit_reason: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -111,6 +110,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
         watches: watches(client, config).await?,
         channels: channels(client, config).await?,
         outcomes: outcomes(client, now).await?,
+        stops: standstill::read(client, config).await?,
     })
 }
 
@@ -179,7 +179,6 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
     let idle = |name: &str| ChannelStatus {
         channel: name.to_owned(),
         is_configured: config.channel.contains_key(name),
-        circuit: "closed".to_owned(),
         ..ChannelStatus::default()
     };
     let mut channels: BTreeMap<String, ChannelStatus> =
@@ -192,10 +191,6 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
             leased: row.try_get("leased")?,
             unconfirmed: row.try_get("unconfirmed")?,
             oldest_due_at: row.try_get("oldest_due_at")?,
-            is_paused: row.try_get("is_paused")?,
-            paused_reason: row.try_get("paused_reason")?,
-            circuit: row.try_get("circuit")?,
-            circuit_reason: row.try_get("circuit_reason")?,
             ..idle(&name)
         };
         channels.insert(name, status);

@@ -102,13 +102,17 @@ pub const TEXTS: &[(&str, i32)] = &[
     ("does not exist", 132001),
 ];
 
+/// What to do about an error whose code is known, or told by its text.
+pub fn known_class(code: Option<i32>, text: Option<&str>) -> Option<ErrorClass> {
+    let code = code.or_else(|| text.and_then(code_in_text))?;
+    let row = CODES.iter().find(|(first, last, ..)| (*first..=*last).contains(&code));
+    row.map(|(.., class, _)| *class)
+}
+
 /// What to do about a refusal. The code decides; without a known one the text; then the status.
 pub fn classify(code: Option<i32>, http_status: Option<u16>, text: Option<&str>) -> ErrorClass {
-    let code = code.or_else(|| text.and_then(code_in_text));
-    if let Some((.., class, _)) = code
-        .and_then(|code| CODES.iter().find(|(first, last, ..)| (*first..=*last).contains(&code)))
-    {
-        return *class;
+    if let Some(class) = known_class(code, text) {
+        return class;
     }
     match http_status {
         Some(401 | 403 | 404) => Channel,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::blank::blank_phones;
 use super::error_table::{classify, code_in_text};
+use super::retry_after::retry_after;
 use super::webhook::{bounded, bounded_id};
 use crate::config::{AuthPlace, Channel};
 use crate::domain::attempt::{Answer, AttemptResult, TemplateMessage};
@@ -132,7 +133,7 @@ impl Client {
 
     async fn read_answer(&self, mut response: Response) -> Answer {
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(retry_after);
+        let retry_after = retry_after(response.headers());
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -320,10 +321,6 @@ fn find_code(json: &Value) -> Option<i32> {
         Value::Array(items) => items.iter().find_map(find_code),
         _ => None,
     }
-}
-
-fn retry_after(value: &HeaderValue) -> Option<Duration> {
-    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn nothing_sent(why: String) -> Answer {

@@ -48,6 +48,7 @@ url = "{database}"
 lease = "60s"
 unconfirmed_after = "5m"
 retry_base = "2s"
+{settings}
 [channel.main]
 provider   = "1msg"
 channel_id = "ODI371267300"
@@ -103,6 +104,11 @@ impl World {
         World::over(SHOP, CONFIG, watch).await
     }
 
+    /// The shop, with sections for its configuration.
+    pub async fn with_settings(settings: &str) -> World {
+        World::over(SHOP, &CONFIG.replace("{settings}", settings), "").await
+    }
+
     /// Another database, with a configuration of its own for it.
     pub async fn over(schema: &str, config: &str, watch: &str) -> World {
         let cluster = cluster();
@@ -116,6 +122,7 @@ impl World {
             .replace("{database}", &cluster.url("postgres"))
             .replace("{folder}", &folder.path().display().to_string())
             .replace("{provider}", &sandbox.url())
+            .replace("{settings}", "")
             .replace("{watch}", watch);
         let config = Arc::new(load::from_text(&text).unwrap());
         migrate::migrate(&mut db).await.unwrap();

@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod capture;
+mod circuit;
 mod crash;
 mod doorbell;
 mod gates;
 mod harness;
 mod provider;
+mod retries;
 mod spine;
 mod tls;

@@ -71,8 +71,8 @@ async fn the_daemon_may_do_no_more() {
         "update rowbell.attempt set started_at = now()",
         "update rowbell.receipt set status = 'read'",
         "insert into rowbell.change (watch, operation) values ('delivery', 'update')",
-        "insert into rowbell.opt_out (phone, source) values ('1', 'x')",
-        "update rowbell.installation set environment = 'x'",
+        "delete from rowbell.opt_out",
+        "update rowbell.installation set schema_version = 1",
         "select from shop.salary",
         "update shop.delivery set status = 'x'",
     ] {
@@ -97,9 +97,9 @@ async fn the_daemon_may_do_no_more() {
       permission denied for table receipt
     insert into rowbell.change (watch, operation) values ('delivery', 'update')
       permission denied for table change
-    insert into rowbell.opt_out (phone, source) values ('1', 'x')
+    delete from rowbell.opt_out
       permission denied for table opt_out
-    update rowbell.installation set environment = 'x'
+    update rowbell.installation set schema_version = 1
       permission denied for table installation
     select from shop.salary
       permission denied for table salary

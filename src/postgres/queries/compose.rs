@@ -31,9 +31,11 @@ pub async fn compose_due(
     now: Timestamp,
     above: (Timestamp, i64),
     limit: usize,
+    paused_watches: &[String],
 ) -> Result<Vec<DueMessage>, Error> {
     let limit = limit as i64;
-    let rows = named!(tx, "compose_due", &[&channel, &now, &above.0, &above.1, &limit])?;
+    let rows =
+        named!(tx, "compose_due", &[&channel, &now, &above.0, &above.1, &limit, &paused_watches])?;
     rows.iter()
         .map(|row| {
             Ok(DueMessage {
@@ -97,8 +99,9 @@ pub async fn compose_first_old(
 pub async fn compose_next_due(
     client: &deadpool_postgres::Client,
     channel: &str,
+    paused_watches: &[String],
 ) -> Result<Option<Timestamp>, Error> {
-    let rows = named!(client, "compose_next_due", &[&channel])?;
+    let rows = named!(client, "compose_next_due", &[&channel, &paused_watches])?;
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 

@@ -40,6 +40,11 @@ pub struct Standing {
     pub attempt_count: i16,
     pub watch: String,
     pub entity_key: String,
+    pub channel: String,
+    /// Template and language at the provider, once it is put into words.
+    pub template: Option<(String, String)>,
+    /// Nothing was folded into it since it was settled last.
+    pub is_as_settled: bool,
 }
 
 /// Locks a message. None when there is no such message, or its state is of a newer release.
@@ -56,6 +61,9 @@ pub async fn settle_lock(tx: &Transaction<'_>, message_id: i64) -> Result<Option
         attempt_count: row.try_get("attempt_count")?,
         watch: row.try_get("watch")?,
         entity_key: row.try_get("entity_key")?,
+        channel: row.try_get("channel")?,
+        template: Option::zip(row.try_get("template")?, row.try_get("language")?),
+        is_as_settled: row.try_get("is_as_settled")?,
     }))
 }
 
@@ -146,6 +154,8 @@ pub async fn settle_sibling(
 #[derive(Clone, Debug)]
 pub struct KnownReceipt {
     pub message_id: i64,
+    /// The attempt that it is about.
+    pub attempt: i16,
     pub status: ReceiptStatus,
     pub error_code: Option<i32>,
     pub error_text: Option<String>,
@@ -162,6 +172,7 @@ pub async fn settle_receipts(
         .map(|row| {
             Ok(KnownReceipt {
                 message_id: row.try_get("message_id")?,
+                attempt: row.try_get("number")?,
                 status: ReceiptStatus::from_wire(row.try_get("status")?),
                 error_code: row.try_get("error_code")?,
                 error_text: row.try_get("error_text")?,

@@ -1,0 +1,18 @@
+-- stop_read: everything that keeps messages of the channels $1 from leaving now. No row: nothing.
+--
+-- $2 environment of the configuration, $3 identifier of this server, if it may be read. A database that
+-- was installed for another environment or server is a copy: see pipeline/clone.rs.
+select 'circuit' as kind, c.channel as name, c.template, c.language, c.state::text, c.reason, c.since, c.probe_at
+  from rowbell.circuit as c
+ where c.channel = any ($1) and c.state <> 'closed'
+union all
+select p.kind, p.name, '', '', 'paused', p.reason, p.since, null
+  from rowbell.pause as p
+ where p.kind = 'watch' or p.name = any ($1)
+union all
+select 'clone', i.environment, coalesce(i.system_identifier, ''), i.database_oid::text, '', null, i.updated_at, null
+  from rowbell.installation as i
+ where i.environment is not null
+   and (i.environment <> $2
+        or i.database_oid is distinct from (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+        or (i.system_identifier is not null and $3::text is not null and i.system_identifier <> $3));
