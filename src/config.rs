@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::domain::change::Operation;
+use crate::domain::column::ColumnRules;
 use crate::domain::summary::SayRule;
 use crate::domain::text::LocalText;
 
@@ -228,7 +229,7 @@ pub struct Watch {
     pub channel: String,
     pub template: String,
     pub service: Option<LocalText>,
-    /// Columns whose change is told.
+    /// Columns whose change is told; `details.window` is a path into a JSON column.
     pub columns: Vec<String>,
     /// Columns that the recipient query and the templates need besides `columns` and the key.
     #[serde(default)]
@@ -254,6 +255,9 @@ pub struct Watch {
     /// Names of values in the words, by column and value.
     #[serde(default)]
     pub value: BTreeMap<String, BTreeMap<String, LocalText>>,
+    /// How values of a column are compared and shown.
+    #[serde(default)]
+    pub column: BTreeMap<String, ColumnRules>,
     #[serde(default)]
     pub say: Vec<SayRule>,
     pub locale: Option<String>,

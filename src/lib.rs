@@ -9,9 +9,14 @@ pub mod domain {
     pub mod attempt;
     pub mod cause;
     pub mod change;
+    pub mod column;
     pub mod dates;
     pub mod diff;
+    pub mod interval;
+    pub mod kind;
+    pub mod meaning;
     pub mod message;
+    pub mod range;
     pub mod receipt;
     pub mod recipient;
     pub mod retry;

@@ -204,6 +204,13 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
         found.zone(&format!("{key}.time_zone"), zone);
     }
     let known: Vec<&str> = watch.columns.iter().map(String::as_str).collect();
+    for column in watch.column.keys() {
+        found.unless(
+            watch.columns.contains(column),
+            format!("{key}.column.{column}"),
+            format!("\"{column}\" is not among {key}.columns{}", nearest(column, &known)),
+        );
+    }
     for (i, rule) in watch.say.iter().enumerate() {
         for column in rule.when.iter().chain(rule.becomes.keys()) {
             found.unless(

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::change::Operation;
-use super::diff::{FieldChange, Kind, Kinds};
+use super::column::Columns;
+use super::diff::{FieldChange, Kind};
 use super::row::Row;
 use super::text::LocalText;
 use super::words::{self, Engine, Scene, WordsProblem};
@@ -74,7 +75,7 @@ pub struct Occasion<'a> {
     pub old: Option<&'a Row>,
     /// The row now; for a delete, as it was last told.
     pub row: &'a Row,
-    pub kinds: &'a Kinds,
+    pub columns: &'a Columns,
     pub name: &'a str,
     pub locale: &'a str,
     pub time_zone: &'a str,
@@ -192,7 +193,8 @@ impl Phrasing {
             .get(&change.column)
             .and_then(|label| label.for_locale(scene.locale, &self.default_locale))
             .map_or_else(|| change.column.replace('_', " "), str::to_owned);
-        let kind = scene.occasion.kinds.get(&change.column).copied().unwrap_or(Kind::Other);
+        let column = scene.occasion.columns.get(&change.column);
+        let kind = column.map_or(&Kind::Other, |column| &column.kind);
         let show = |value: &Value| {
             self.engine.labels().show(&change.column, kind, value, scene).map_err(|error| {
                 Unwritable::Template { place: change.column.clone(), why: error.to_string() }

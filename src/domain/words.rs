@@ -154,7 +154,7 @@ impl Labels {
     pub fn show(
         &self,
         column: &str,
-        kind: Kind,
+        kind: &Kind,
         value: &Value,
         scene: &Scene<'_>,
     ) -> Result<String, FormatError> {
@@ -172,8 +172,8 @@ impl Labels {
             Kind::TimestampTz | Kind::Timestamp => wall.datetime(&text),
             Kind::Date => wall.date(&text),
             Kind::Time => wall.time(&text),
-            Kind::Number => dates::formats(scene.locale)?.number(&text),
-            Kind::Bool | Kind::Text | Kind::Other => Ok(text),
+            Kind::Number { .. } => dates::formats(scene.locale)?.number(&text),
+            _ => Ok(text),
         }
     }
 }

@@ -317,12 +317,26 @@ pub async fn baseline_of(
     candidate: &Candidate,
     told: &Told,
 ) -> Result<Option<Row>, StageError> {
-    Ok(match told {
+    let mut baseline = match told {
         Told::Last(row) => row.clone(),
         Told::Never { first_old_row: Some(row) } => row.clone(),
         Told::Never { first_old_row: None } => candidate.old_row.clone(),
         Told::Muted => muted_baseline(tx, watching, candidate).await?,
-    })
+    };
+    if let (Some(row), Some(captured)) = (&mut baseline, &candidate.old_row) {
+        complete(row, captured);
+    }
+    Ok(baseline)
+}
+
+/// A column that was not watched yet when the recipient was last told was not null then: its first
+/// known value is the one before this change.
+fn complete(row: &mut Row, captured: &Row) {
+    for (column, value) in captured {
+        if !row.contains_key(column) {
+            row.insert(column.clone(), value.clone());
+        }
+    }
 }
 
 /// A muted change counts as told, but only in the columns that it changed: what was changed before

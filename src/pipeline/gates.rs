@@ -8,11 +8,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::site::Watching;
 use crate::config::RecipientDefaults;
 use crate::domain::change::Operation;
+use crate::domain::dates;
 use crate::domain::diff::{FieldChange, diff};
 use crate::domain::message::{Failure, Skip, State};
 use crate::domain::recipient::{Phone, Recipient};
@@ -133,7 +135,9 @@ impl Case<'_> {
     /// What differs from what the recipient was last told.
     pub fn changes(&self) -> Vec<FieldChange> {
         let row = self.present.row.as_ref();
-        diff(self.baseline, row, &self.watching.config.columns, &self.watching.kinds)
+        let watching = self.watching;
+        let zone = dates::zone(self.time_zone()).unwrap_or(TimeZone::UTC);
+        diff(self.baseline, row, &watching.config.columns, &watching.columns, &zone)
     }
 
     fn recipient(&self) -> Result<Recipient, Decision> {
@@ -155,8 +159,16 @@ impl Case<'_> {
             name: text_of(found, "name").unwrap_or_default().to_owned(),
             phone,
             locale: or("locale", &watch.locale, &self.defaults.locale),
-            time_zone: or("time_zone", &watch.time_zone, &self.defaults.time_zone),
+            time_zone: self.time_zone().to_owned(),
         })
+    }
+
+    /// The zone that the recipient lives in, as far as anybody said.
+    fn time_zone(&self) -> &str {
+        let row = self.present.recipient.as_ref();
+        row.and_then(|row| text_of(row, "time_zone"))
+            .or(self.watching.config.time_zone.as_deref())
+            .unwrap_or(&self.defaults.time_zone)
     }
 
     fn not_stale(&self) -> Result<(), Decision> {
@@ -183,7 +195,7 @@ impl Case<'_> {
             changes: &passed.changes,
             old: self.baseline,
             row,
-            kinds: &self.watching.kinds,
+            columns: &self.watching.columns,
             name: &passed.recipient.name,
             locale: &passed.recipient.locale,
             time_zone: &passed.recipient.time_zone,

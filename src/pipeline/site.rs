@@ -10,7 +10,7 @@ use super::lane::Lane;
 use super::stage::{StageError, chain};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::domain::diff::Kinds;
+use crate::domain::column::Columns;
 use crate::domain::summary::{Phrasing, PhrasingSource};
 use crate::postgres::capture::{self, WatchedTable};
 use crate::postgres::pool::Pool;
@@ -36,7 +36,7 @@ pub struct Watching {
     pub config: config::Watch,
     pub template: config::Template,
     pub table: WatchedTable,
-    pub kinds: Kinds,
+    pub columns: Columns,
     pub phrasing: Phrasing,
     /// The query that reads rows, recipients and what was told; see `postgres/rows.rs`.
     pub read_sql: String,
@@ -152,7 +152,7 @@ impl Watching {
         let read_sql = rows::read_sql(&table, watch);
         Ok(Watching {
             name: name.to_owned(),
-            kinds: table.kinds(),
+            columns: table.columns_of(watch),
             config: watch.clone(),
             template: template.clone(),
             table,

@@ -189,11 +189,20 @@ fn nothing_changed(table: &WatchedTable, watch: &Watch) -> String {
     let columns = table.key.iter().chain(watch.columns.iter().filter(|c| !table.key.contains(c)));
     let same: Vec<String> = columns
         .map(|column| {
-            let name = literal(column);
-            format!("(was -> {name}) is not distinct from (is_now -> {name})")
+            let (was, is_now) = (watched(table, column, "was"), watched(table, column, "is_now"));
+            format!("{was} is not distinct from {is_now}")
         })
         .collect();
     same.join("\n           and ")
+}
+
+/// The value of a watched column, or at a watched path into a JSON column.
+fn watched(table: &WatchedTable, name: &str, from: &str) -> String {
+    if table.base_of(name) == name {
+        return format!("({from} -> {})", literal(name));
+    }
+    let parts: Vec<String> = name.split('.').map(literal).collect();
+    format!("({from} #> array[{}])", parts.join(", "))
 }
 
 fn key_expression(table: &WatchedTable, from: &str) -> String {
