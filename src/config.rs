@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::domain::change::Operation;
 use crate::domain::column::ColumnRules;
+use crate::domain::phrases::PhraseSettings;
 use crate::domain::summary::SayRule;
 use crate::domain::text::LocalText;
 
@@ -33,6 +34,9 @@ pub struct Config {
     pub template: BTreeMap<String, Template>,
     #[serde(default)]
     pub watch: BTreeMap<String, Watch>,
+    /// What rowbell says by itself, by language tag.
+    #[serde(default)]
+    pub phrase: BTreeMap<String, PhraseSettings>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -207,6 +211,15 @@ pub struct Template {
     pub text: Option<LocalText>,
 }
 
+/// `[watch.X.lookup.COLUMN]`: how the row that a foreign key points to is called.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lookup {
+    /// SQL over `wanted`, which has the column with one of its values; gives `label`, and perhaps
+    /// columns named by language tags.
+    pub sql: String,
+}
+
 /// What to do about a message whose fate stays unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -258,6 +271,9 @@ pub struct Watch {
     /// How values of a column are compared and shown.
     #[serde(default)]
     pub column: BTreeMap<String, ColumnRules>,
+    /// Queries that name the rows which the values of a column point to.
+    #[serde(default)]
+    pub lookup: BTreeMap<String, Lookup>,
     #[serde(default)]
     pub say: Vec<SayRule>,
     pub locale: Option<String>,

@@ -21,6 +21,9 @@ pub fn mistakes(config: &Config) -> Vec<Mistake> {
     for (name, watch) in &config.watch {
         check_watch(&format!("watch.{name}"), watch, config, &mut found);
     }
+    for tag in config.phrase.keys() {
+        found.locale(&format!("phrase.{tag}"), tag);
+    }
     found.0
 }
 
@@ -165,7 +168,7 @@ fn check_template(key: &str, template: &Template, found: &mut Found) {
     found.languages(&format!("{key}.language"), &template.language);
     let Some(text) = &template.text else { return };
     for (tag, text) in text.each() {
-        let count = crate::domain::words::variable_count(text);
+        let count = crate::domain::fit::variable_count(text);
         found.unless(
             count == template.body.len(),
             format!("{key}.text.{tag}"),
@@ -212,7 +215,8 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
         );
     }
     for (i, rule) in watch.say.iter().enumerate() {
-        for column in rule.when.iter().chain(rule.becomes.keys()) {
+        let covers = rule.covers.iter().filter(|column| *column != "*");
+        for column in rule.names().chain(covers) {
             found.unless(
                 watch.columns.contains(column),
                 format!("{key}.say[{i}].when"),
@@ -221,7 +225,11 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
         }
         match &rule.text {
             Some(text) => found.languages(&format!("{key}.say[{i}].text"), text),
-            None => found.unless(false, format!("{key}.say[{i}].text"), "is missing"),
+            None => found.unless(
+                rule.silent,
+                format!("{key}.say[{i}].text"),
+                "is missing; a rule that says nothing has silent = true",
+            ),
         }
     }
 }

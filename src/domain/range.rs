@@ -11,7 +11,6 @@ pub struct Bounds {
 }
 
 /// Reads `["2026-06-25 10:00:00+00","2026-06-25 12:00:00+00")`. Some(None): the empty range.
-#[expect(clippy::option_option, reason = "no range at all is not the empty range")]
 pub fn parse(text: &str) -> Option<Option<Bounds>> {
     let text = text.trim();
     if text.eq_ignore_ascii_case("empty") {

@@ -5,6 +5,7 @@
 //! a preview asks exactly what the daemon asks.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,10 +17,11 @@ use crate::config::RecipientDefaults;
 use crate::domain::change::Operation;
 use crate::domain::dates;
 use crate::domain::diff::{FieldChange, diff};
+use crate::domain::labels::ByColumn;
 use crate::domain::message::{Failure, Skip, State};
 use crate::domain::recipient::{Phone, Recipient};
 use crate::domain::row::Row;
-use crate::domain::summary::Occasion;
+use crate::domain::summary::{Occasion, Unwritable};
 use crate::postgres::queries::Words;
 use crate::postgres::rows::Present;
 
@@ -167,6 +169,7 @@ impl Case<'_> {
     fn time_zone(&self) -> &str {
         let row = self.present.recipient.as_ref();
         row.and_then(|row| text_of(row, "time_zone"))
+            .filter(|zone| dates::zone(zone).is_ok())
             .or(self.watching.config.time_zone.as_deref())
             .unwrap_or(&self.defaults.time_zone)
     }
@@ -181,8 +184,18 @@ impl Case<'_> {
         }
     }
 
-    /// The last gate, and the words.
-    pub fn words(&self, passed: Passed, opted_out: &HashSet<String>) -> Decision {
+    /// The row as it is told and as it was told before.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
+        self.present.row.iter().chain(self.baseline)
+    }
+
+    /// The last gate, and the words. `names` are those of the rows that foreign keys point to.
+    pub fn words(
+        &self,
+        passed: Passed,
+        opted_out: &HashSet<String>,
+        names: &Arc<ByColumn>,
+    ) -> Decision {
         if opted_out.contains(passed.recipient.phone.as_str()) {
             let text = "the phone stands in rowbell.opt_out".to_owned();
             return Decision::Skip(Skip::OptedOut, Some(text));
@@ -199,6 +212,8 @@ impl Case<'_> {
             name: &passed.recipient.name,
             locale: &passed.recipient.locale,
             time_zone: &passed.recipient.time_zone,
+            service_zone: self.watching.config.time_zone.as_deref(),
+            names,
             now: self.now,
         });
         match wording {
@@ -209,6 +224,9 @@ impl Case<'_> {
                 recipient: passed.recipient,
                 wording,
             })),
+            Err(silent @ Unwritable::Silent) => {
+                Decision::Skip(Skip::NoNetChange, Some(silent.to_string()))
+            }
             Err(unwritable) => Decision::Fail(Failure::Unwritable, unwritable.to_string()),
         }
     }

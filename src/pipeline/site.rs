@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::domain::column::Columns;
 use crate::domain::summary::{Phrasing, PhrasingSource};
 use crate::postgres::capture::{self, WatchedTable};
+use crate::postgres::lookups;
 use crate::postgres::pool::Pool;
 use crate::postgres::rows;
 
@@ -38,6 +39,8 @@ pub struct Watching {
     pub table: WatchedTable,
     pub columns: Columns,
     pub phrasing: Phrasing,
+    /// The label queries, by column; see `postgres/lookups.rs`.
+    pub lookups: BTreeMap<String, String>,
     /// The query that reads rows, recipients and what was told; see `postgres/rows.rs`.
     pub read_sql: String,
 }
@@ -140,6 +143,7 @@ impl Watching {
             say: &watch.say,
             label: &watch.label,
             value: &watch.value,
+            phrase: &config.phrase,
             body: &template.body,
             text: template.text.as_ref(),
             language: &template.language,
@@ -153,6 +157,7 @@ impl Watching {
         Ok(Watching {
             name: name.to_owned(),
             columns: table.columns_of(watch),
+            lookups: lookups::queries(&table, watch),
             config: watch.clone(),
             template: template.clone(),
             table,

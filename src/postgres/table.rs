@@ -63,6 +63,18 @@ impl WatchedTable {
         column::columns(self.kinds(), &watch.columns, &watch.column)
     }
 
+    /// What must change for a change to be recorded: the watched columns, and the currencies of
+    /// watched amounts.
+    pub fn watched(&self, watch: &Watch) -> Vec<String> {
+        let mut watched = watch.columns.clone();
+        for name in currency_columns(watch) {
+            if !watched.contains(&name) {
+                watched.push(name);
+            }
+        }
+        watched
+    }
+
     /// The column that a watched name means: itself, or the JSON column that a path leads into.
     pub fn base_of<'a>(&self, name: &'a str) -> &'a str {
         base_of(name, &self.columns)
@@ -83,7 +95,15 @@ pub async fn describe(
     if key.is_empty() {
         return Err(CaptureError::NoKey { watch: name.to_owned(), table });
     }
-    let settings = [("key", &key), ("columns", &watch.columns), ("context", &watch.context)];
+    let looked_up: Vec<String> = watch.lookup.keys().cloned().collect();
+    let currencies = currency_columns(watch);
+    let settings = [
+        ("key", &key),
+        ("columns", &watch.columns),
+        ("context", &watch.context),
+        ("lookup", &looked_up),
+        ("column.….currency", &currencies),
+    ];
     for (setting, wanted) in settings {
         for column in wanted {
             if !is_there(column, setting, &columns) {
@@ -196,12 +216,19 @@ fn captured(
         .map(|column| &column.name)
         .filter(|name| {
             key.contains(name)
+                || watch.lookup.contains_key(*name)
                 || watch.columns.iter().any(|watched| base_of(watched, columns) == name.as_str())
                 || watch.context.contains(name)
                 || named(name)
         })
         .cloned()
         .collect()
+}
+
+/// What is named as currency and is not a code by itself.
+fn currency_columns(watch: &Watch) -> Vec<String> {
+    let named = watch.column.values().filter_map(|rules| rules.currency.clone());
+    named.filter(|name| !column::is_currency_code(name)).collect()
 }
 
 /// Whether a setting may name the column; only `columns` may name paths.

@@ -62,7 +62,7 @@ pub fn arguments(table: &WatchedTable, watch: &Watch) -> Vec<String> {
     vec![
         table.watch.clone(),
         list(&table.key),
-        list(&watch.columns),
+        list(&table.watched(watch)),
         list(&table.captured),
         if watch.ring { "ring" } else { "silent" }.to_owned(),
     ]
@@ -186,7 +186,9 @@ const RING: &str = "
 ";
 
 fn nothing_changed(table: &WatchedTable, watch: &Watch) -> String {
-    let columns = table.key.iter().chain(watch.columns.iter().filter(|c| !table.key.contains(c)));
+    let watched_columns = table.watched(watch);
+    let watched_columns = watched_columns.iter().filter(|c| !table.key.contains(c));
+    let columns = table.key.iter().chain(watched_columns);
     let same: Vec<String> = columns
         .map(|column| {
             let (was, is_now) = (watched(table, column, "was"), watched(table, column, "is_now"));

@@ -5,6 +5,7 @@
 
 mod capture;
 mod crash;
+mod diffs;
 mod doorbell;
 mod gates;
 mod harness;
