@@ -40,6 +40,11 @@ pub fn before_the_end(sentence: &str, more: &str) -> String {
     }
 }
 
+/// `(Spanien, Ortszeit)`: brackets inside of brackets are hard to read.
+pub fn in_brackets(text: &str) -> String {
+    format!("({})", text.replace(" (", ", ").replace([')', '('], ""))
+}
+
 /// Whether the text before a point is one letter after another point, such as `a.m`.
 fn is_abbreviation(text: &str) -> bool {
     let mut from_end = text.chars().rev();
@@ -156,5 +161,6 @@ mod tests {
         assert_eq!(before_the_end("At 10:00.", "(x)"), "At 10:00 (x).");
         assert_eq!(before_the_end("A las 10:00 a.m.", "(x)"), "A las 10:00 a.m. (x).");
         assert_eq!(before_the_end("10:00 到。", "(x)"), "10:00 到 (x)。");
+        assert_eq!(in_brackets("Spanien (Ortszeit)"), "(Spanien, Ortszeit)");
     }
 }

@@ -257,6 +257,7 @@ impl Phrasing {
             .get(&change.column)
             .and_then(|label| label.for_locale(&reader.locale, &self.default_locale))
             .map_or_else(|| spoken_name(&change.column), str::to_owned);
+        let label = reader.isolated(&label);
         let other = Column::from(Kind::Other);
         let column = scene.occasion.columns.get(&change.column).unwrap_or(&other);
         let show = |value, row| {
@@ -322,7 +323,7 @@ impl Phrasing {
             let mut text = fit::clean(&self.engine.render(&name, scene, &more)?);
             let shown = scene.reader.take_shown();
             if shown != Shown::Nothing && !self.engine.uses(&name, "zone") {
-                text = format!("{text} ({})", zone(&scene.reader, shown)?);
+                text = format!("{text} {}", fit::in_brackets(&zone(&scene.reader, shown)?));
             }
             if text.is_empty() {
                 return Err(Unwritable::Empty(format!("variable {{{{{}}}}}", i + 1)));
@@ -358,7 +359,7 @@ fn plain_sentence(scene: &Scene<'_>) -> Said {
 }
 
 fn with_zone(sentence: &str, shown: Shown, reader: &Reader) -> Result<String, Unwritable> {
-    Ok(fit::before_the_end(sentence, &format!("({})", zone(reader, shown)?)))
+    Ok(fit::before_the_end(sentence, &fit::in_brackets(&zone(reader, shown)?)))
 }
 
 fn zone(reader: &Reader, shown: Shown) -> Result<String, Unwritable> {
