@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::domain::change::Operation;
+use crate::domain::column::ColumnRules;
+use crate::domain::phrases::PhraseSettings;
 use crate::domain::summary::SayRule;
 use crate::domain::text::LocalText;
 
@@ -35,6 +37,9 @@ pub struct Config {
     pub template: BTreeMap<String, Template>,
     #[serde(default)]
     pub watch: BTreeMap<String, Watch>,
+    /// What rowbell says by itself, by language tag.
+    #[serde(default)]
+    pub phrase: BTreeMap<String, PhraseSettings>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -229,6 +234,15 @@ pub struct Template {
     pub text: Option<LocalText>,
 }
 
+/// `[watch.X.lookup.COLUMN]`: how the row that a foreign key points to is called.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lookup {
+    /// SQL over `wanted`, which has the column with one of its values; gives `label`, and perhaps
+    /// columns named by language tags.
+    pub sql: String,
+}
+
 /// What to do about a message whose fate stays unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -251,7 +265,7 @@ pub struct Watch {
     pub channel: String,
     pub template: String,
     pub service: Option<LocalText>,
-    /// Columns whose change is told.
+    /// Columns whose change is told; `details.window` is a path into a JSON column.
     pub columns: Vec<String>,
     /// Columns that the recipient query and the templates need besides `columns` and the key.
     #[serde(default)]
@@ -277,6 +291,12 @@ pub struct Watch {
     /// Names of values in the words, by column and value.
     #[serde(default)]
     pub value: BTreeMap<String, BTreeMap<String, LocalText>>,
+    /// How values of a column are compared and shown.
+    #[serde(default)]
+    pub column: BTreeMap<String, ColumnRules>,
+    /// Queries that name the rows which the values of a column point to.
+    #[serde(default)]
+    pub lookup: BTreeMap<String, Lookup>,
     #[serde(default)]
     pub say: Vec<SayRule>,
     pub locale: Option<String>,

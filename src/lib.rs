@@ -7,16 +7,31 @@
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
     pub mod attempt;
+    pub mod bidi;
+    pub mod carried;
     pub mod cause;
     pub mod change;
     pub mod circuit;
+    pub mod column;
     pub mod dates;
     pub mod diff;
+    pub mod filters;
+    pub mod fit;
+    pub mod formats;
+    pub mod interval;
+    pub mod kind;
+    pub mod labels;
+    pub mod meaning;
     pub mod message;
+    pub mod phrases;
+    pub mod range;
+    pub mod reader;
     pub mod receipt;
     pub mod recipient;
     pub mod retry;
     pub mod row;
+    pub mod rules;
+    pub mod show;
     pub mod summary;
     pub mod text;
     pub mod verdict;
@@ -30,6 +45,7 @@ pub mod postgres {
     pub mod capture;
     pub mod identity;
     pub mod listener;
+    pub mod lookups;
     pub mod migrate;
     pub mod pool;
     pub mod queries;
@@ -56,6 +72,7 @@ pub mod provider {
 
 /// The stages, from a captured change to an outcome.
 pub mod pipeline {
+    pub mod baseline;
     pub mod bound;
     pub mod careful;
     pub mod circuit;

@@ -22,6 +22,7 @@ pub fn offline(config: &Config) -> Vec<String> {
             say: &watch.say,
             label: &watch.label,
             value: &watch.value,
+            phrase: &config.phrase,
             body: &template.body,
             text: template.text.as_ref(),
             language: &template.language,

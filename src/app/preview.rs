@@ -1,6 +1,8 @@
 //! What a row, or an invented change to it, would send: the same gates and words as the daemon's,
 //! in a transaction that may only read.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::clock::Clock;
@@ -9,10 +11,11 @@ use crate::domain::change::Operation;
 use crate::domain::diff::FieldChange;
 use crate::domain::message::State;
 use crate::domain::row::Row;
-use crate::pipeline::compose::baseline_of;
+use crate::pipeline::baseline::baseline_of;
 use crate::pipeline::gates::{Candidate, Case, Decision};
 use crate::pipeline::site::Watching;
 use crate::pipeline::stage::StageError;
+use crate::postgres::lookups;
 use crate::postgres::queries::{self, Words};
 use crate::postgres::rows::{self, Wanted};
 
@@ -99,7 +102,11 @@ async fn decide(
         Ok(passed) => {
             let phone = passed.recipient.phone.as_str().to_owned();
             let opted_out = queries::compose_opt_out(tx, &[&phone]).await?.into_iter().collect();
-            Ok((passed.changes.clone(), case.words(passed, &opted_out)))
+            let watching = case.watching;
+            let names = lookups::find(tx, &watching.lookups, case.rows()).await;
+            let names = names
+                .map_err(|source| StageError::Read { watch: watching.name.clone(), source })?;
+            Ok((passed.changes.clone(), case.words(passed, &opted_out, &Arc::new(names))))
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::load::nearest;
 use crate::config::{Config, Watch};
-use crate::domain::diff::Kinds;
+use crate::domain::column::Columns;
 use crate::postgres::capture;
 use crate::postgres::story::{
     AttemptStory, CapturedChange, Field, MessageStory, ReceiptStory, Story, StoryWords, Telling,
@@ -67,7 +67,7 @@ pub async fn tell(
     last: u16,
 ) -> Result<Told, tokio_postgres::Error> {
     let seen = look(client, config, watch).await?;
-    let telling = Telling { columns: &seen.columns, kinds: &seen.kinds };
+    let telling = Telling { names: &seen.columns, columns: &seen.meanings };
     let mut story = story(client, watch, key, &telling, last).await?;
     for words in story.messages.iter_mut().filter_map(|message| message.words.as_mut()) {
         words.recipient_phone = words.recipient_phone.as_deref().map(masked);
@@ -81,7 +81,8 @@ pub struct Seen {
     table: String,
     key: Vec<String>,
     columns: Vec<String>,
-    kinds: Kinds,
+    /// How they are compared.
+    meanings: Columns,
     /// What is wrong with table or trigger, as sentences.
     problems: Vec<String>,
 }
@@ -98,7 +99,7 @@ async fn look(
         table: watch.table.clone(),
         key: watch.key.clone(),
         columns: watch.columns.clone(),
-        kinds: Kinds::new(),
+        meanings: Columns::new(),
         problems: vec![problem],
     };
     let Some(template) = config.template.get(&watch.template) else {
@@ -113,8 +114,8 @@ async fn look(
     // A row may get another key; that is told like any other field.
     let keys = table.key.iter().filter(|column| !watch.columns.contains(column));
     let columns = keys.chain(&watch.columns).cloned().collect();
-    let kinds = table.kinds();
-    Ok(Seen { kinds, columns, problems, table: table.table, key: table.key })
+    let meanings = table.columns_of(watch);
+    Ok(Seen { meanings, columns, problems, table: table.table, key: table.key })
 }
 
 /// What to check when nothing is known of an entity.

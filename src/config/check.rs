@@ -21,6 +21,9 @@ pub fn mistakes(config: &Config) -> Vec<Mistake> {
     for (name, watch) in &config.watch {
         check_watch(&format!("watch.{name}"), watch, config, &mut found);
     }
+    for tag in config.phrase.keys() {
+        found.locale(&format!("phrase.{tag}"), tag);
+    }
     found.0
 }
 
@@ -176,7 +179,7 @@ fn check_template(key: &str, template: &Template, found: &mut Found) {
     found.languages(&format!("{key}.language"), &template.language);
     let Some(text) = &template.text else { return };
     for (tag, text) in text.each() {
-        let count = crate::domain::words::variable_count(text);
+        let count = crate::domain::fit::variable_count(text);
         found.unless(
             count == template.body.len(),
             format!("{key}.text.{tag}"),
@@ -215,8 +218,16 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
         found.zone(&format!("{key}.time_zone"), zone);
     }
     let known: Vec<&str> = watch.columns.iter().map(String::as_str).collect();
+    for column in watch.column.keys() {
+        found.unless(
+            watch.columns.contains(column),
+            format!("{key}.column.{column}"),
+            format!("\"{column}\" is not among {key}.columns{}", nearest(column, &known)),
+        );
+    }
     for (i, rule) in watch.say.iter().enumerate() {
-        for column in rule.when.iter().chain(rule.becomes.keys()) {
+        let covers = rule.covers.iter().filter(|column| *column != "*");
+        for column in rule.names().chain(covers) {
             found.unless(
                 watch.columns.contains(column),
                 format!("{key}.say[{i}].when"),
@@ -225,7 +236,11 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
         }
         match &rule.text {
             Some(text) => found.languages(&format!("{key}.say[{i}].text"), text),
-            None => found.unless(false, format!("{key}.say[{i}].text"), "is missing"),
+            None => found.unless(
+                rule.silent,
+                format!("{key}.say[{i}].text"),
+                "is missing; a rule that says nothing has silent = true",
+            ),
         }
     }
 }

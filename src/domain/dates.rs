@@ -1,20 +1,14 @@
-//! Dates, times and numbers as the recipient writes them: CLDR data through ICU4X, time zones
-//! through jiff. No month name in this project is made by hand.
+//! Moments and time zones: what a value of a date or time column is, and what the clock on the wall
+//! shows then. How a locale writes it: see formats.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
-use std::str::FromStr as _;
 
-use icu::calendar::Gregorian;
-use icu::datetime::input::{Date, Time};
-use icu::datetime::{FixedCalendarDateTimeFormatter, NoCalendarFormatter, fieldsets};
-use icu::decimal::DecimalFormatter;
-use icu::decimal::input::Decimal;
-use icu::locale::Locale;
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
+
+pub use super::formats::{LocaleFormats, formats};
 
 /// Why a value cannot be written as a date, a time or a number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,41 +21,20 @@ pub enum FormatError {
     NotAMoment(String),
     #[error("expected a number, found \"{0}\"")]
     NotANumber(String),
+    #[error("expected a currency such as \"EUR\", found \"{0}\"")]
+    Currency(String),
+    #[error("expected {0}")]
+    Argument(&'static str),
     #[error("locale \"{0}\" has no data")]
     NoData(String),
 }
 
-/// The formatters of one locale. Making them costs a thousand times more than using them.
-pub struct LocaleFormats {
-    tag: String,
-    day: FixedCalendarDateTimeFormatter<Gregorian, fieldsets::MD>,
-    day_of_year: FixedCalendarDateTimeFormatter<Gregorian, fieldsets::YMD>,
-    time: NoCalendarFormatter<fieldsets::T>,
-    number: DecimalFormatter,
-}
-
 thread_local! {
-    static FORMATS: RefCell<HashMap<String, Rc<LocaleFormats>>> = RefCell::default();
     static ZONES: RefCell<HashMap<String, TimeZone>> = RefCell::default();
 }
 
-/// How many locales and zones are remembered; rows decide what they hold, so there is a limit.
+/// How many zones are remembered; rows decide what they hold, so there is a limit.
 const REMEMBERED: usize = 1_000;
-
-/// The formatters of a locale such as `es-MX` or `es_MX`.
-pub fn formats(tag: &str) -> Result<Rc<LocaleFormats>, FormatError> {
-    if let Some(known) = FORMATS.with_borrow(|formats| formats.get(tag).cloned()) {
-        return Ok(known);
-    }
-    let formats = Rc::new(LocaleFormats::new(tag)?);
-    FORMATS.with_borrow_mut(|known| {
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(tag.to_owned(), formats.clone());
-    });
-    Ok(formats)
-}
 
 /// The rules of a time zone such as `Europe/Berlin`.
 pub fn zone(name: &str) -> Result<TimeZone, FormatError> {
@@ -76,62 +49,6 @@ pub fn zone(name: &str) -> Result<TimeZone, FormatError> {
         known.insert(name.to_owned(), zone.clone());
     });
     Ok(zone)
-}
-
-impl LocaleFormats {
-    fn new(tag: &str) -> Result<LocaleFormats, FormatError> {
-        let locale = Locale::from_str(&tag.replace('_', "-"))
-            .map_err(|_| FormatError::Locale(tag.to_owned()))?;
-        let no_data = |_| FormatError::NoData(tag.to_owned());
-        Ok(LocaleFormats {
-            tag: tag.to_owned(),
-            day: FixedCalendarDateTimeFormatter::try_new((&locale).into(), fieldsets::MD::long())
-                .map_err(no_data)?,
-            day_of_year: FixedCalendarDateTimeFormatter::try_new(
-                (&locale).into(),
-                fieldsets::YMD::long(),
-            )
-            .map_err(no_data)?,
-            time: NoCalendarFormatter::try_new((&locale).into(), fieldsets::T::hm())
-                .map_err(no_data)?,
-            number: DecimalFormatter::try_new((&locale).into(), Default::default())
-                .map_err(|_| FormatError::NoData(tag.to_owned()))?,
-        })
-    }
-
-    /// "June 25"; with the year when it is not `this_year`.
-    pub fn date(&self, date: civil::Date, this_year: i16) -> Result<String, FormatError> {
-        let (year, month, day) =
-            (date.year(), date.month().unsigned_abs(), date.day().unsigned_abs());
-        let given = Date::try_new_gregorian(year.into(), month, day)
-            .map_err(|_| FormatError::NotAMoment(date.to_string()))?;
-        Ok(if year == this_year {
-            self.day.format(&given).to_string()
-        } else {
-            self.day_of_year.format(&given).to_string()
-        })
-    }
-
-    /// "10:00 AM" or "10:00", as the locale has it.
-    pub fn time(&self, time: civil::Time) -> Result<String, FormatError> {
-        let (hour, minute) = (time.hour().unsigned_abs(), time.minute().unsigned_abs());
-        let given = Time::try_new(hour, minute, 0, 0)
-            .map_err(|_| FormatError::NotAMoment(time.to_string()))?;
-        // CLDR puts a narrow no-break space before AM and PM, which many phones cannot show.
-        Ok(self.time.format(&given).to_string().replace('\u{202f}', " "))
-    }
-
-    /// "1,234.5" or "1.234,5", as the locale has it.
-    pub fn number(&self, text: &str) -> Result<String, FormatError> {
-        let decimal =
-            Decimal::from_str(text).map_err(|_| FormatError::NotANumber(text.to_owned()))?;
-        Ok(self.number.format(&decimal).to_string())
-    }
-
-    /// The locale that these are of.
-    pub fn tag(&self) -> &str {
-        &self.tag
-    }
 }
 
 /// A value of a date or time column, as `to_jsonb` writes it.
@@ -213,9 +130,13 @@ mod tests {
         assert!(formats("!").is_err());
     }
 
+    fn number(tag: &str, text: &str) -> String {
+        formats(tag).unwrap().number(&text.parse().unwrap()).unwrap()
+    }
+
     #[test]
     fn numbers_follow_the_locale() {
-        assert_eq!(formats("de").unwrap().number("1234.50").unwrap(), "1.234,50");
-        assert_eq!(formats("en").unwrap().number("-1234.5").unwrap(), "-1,234.5");
+        assert_eq!(number("de", "1234.50"), "1.234,50");
+        assert_eq!(number("en", "-1234.5"), "-1,234.5");
     }
 }

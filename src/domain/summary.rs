@@ -1,16 +1,24 @@
-//! The difference in words, and the words in the template: which rule speaks, in which language,
+//! The difference in words, and the words in the template: what the rules say, in which language,
 //! within the limits that WhatsApp sets.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use minijinja::Value as Jinja;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::change::Operation;
-use super::diff::{FieldChange, Kind, Kinds};
+use super::column::{Column, Columns};
+use super::dates::FormatError;
+use super::diff::{FieldChange, Kind};
+use super::fit;
+use super::labels::{ByColumn, Labels};
+use super::phrases::{Phrase, PhraseBook, PhraseSettings};
+use super::reader::{Reader, Reading, Shown};
 use super::row::Row;
+pub use super::rules::SayRule;
+use super::rules::{in_order, speakers};
 use super::text::LocalText;
 use super::words::{self, Engine, Scene, WordsProblem};
 
@@ -20,29 +28,14 @@ pub const BODY_LIMIT: usize = 1_024;
 /// Characters kept free for the fixed text of a template whose text is not configured.
 const UNKNOWN_FIXED_TEXT: usize = 300;
 
-/// One `[[watch.….say]]`: which changes it speaks of, and how.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SayRule {
-    /// Fires when any of these columns changed; speaks for all of them. Empty: any change.
-    #[serde(default)]
-    pub when: Vec<String>,
-    /// Fires only for this operation.
-    pub operation: Option<Operation>,
-    /// Fires only when these columns now have these values, and had others before.
-    #[serde(default)]
-    pub becomes: BTreeMap<String, Value>,
-    /// MiniJinja template.
-    pub text: Option<LocalText>,
-}
-
 /// What a phrasing is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct PhrasingSource<'a> {
     pub service: Option<&'a LocalText>,
     pub say: &'a [SayRule],
     pub label: &'a BTreeMap<String, LocalText>,
-    pub value: &'a BTreeMap<String, BTreeMap<String, LocalText>>,
+    pub value: &'a ByColumn,
+    pub phrase: &'a BTreeMap<String, PhraseSettings>,
     pub body: &'a [String],
     /// The approved text of the template, with `{{1}}` ….
     pub text: Option<&'a LocalText>,
@@ -58,7 +51,10 @@ pub struct Phrasing {
     engine: Engine,
     service: Option<LocalText>,
     say: Vec<SayRule>,
+    order: Vec<usize>,
     label: BTreeMap<String, LocalText>,
+    given: Arc<ByColumn>,
+    book: Arc<PhraseBook>,
     body_count: usize,
     text: Option<LocalText>,
     language: LocalText,
@@ -74,10 +70,15 @@ pub struct Occasion<'a> {
     pub old: Option<&'a Row>,
     /// The row now; for a delete, as it was last told.
     pub row: &'a Row,
-    pub kinds: &'a Kinds,
+    pub columns: &'a Columns,
+    /// Names of the rows that foreign keys point to.
+    pub names: &'a Arc<ByColumn>,
     pub name: &'a str,
     pub locale: &'a str,
     pub time_zone: &'a str,
+    /// The zone that the service lives in, where the watch names one: a reader elsewhere is told
+    /// whose clock is meant.
+    pub service_zone: Option<&'a str>,
     pub now: Timestamp,
 }
 
@@ -91,8 +92,10 @@ pub struct Wording {
     pub language: String,
     /// The whole text as the customer reads it, where the template's text is configured.
     pub bubble: Option<String>,
-    /// Whether the summary had to be cut.
+    /// Whether something had to be cut.
     pub was_cut: bool,
+    /// The summary before it was cut.
+    pub uncut: Option<String>,
 }
 
 /// Why a message cannot be put into words.
@@ -106,6 +109,15 @@ pub enum Unwritable {
     Language(String),
     #[error("the body would have {0} characters without the summary; {BODY_LIMIT} are allowed")]
     TooLong(usize),
+    /// No fault: the rules leave nothing to say.
+    #[error("the say rules keep silent about this change")]
+    Silent,
+}
+
+/// One sentence, and whose clock it shows.
+struct Said {
+    text: String,
+    shown: Shown,
 }
 
 impl Phrasing {
@@ -115,8 +127,11 @@ impl Phrasing {
         Ok(Phrasing {
             engine,
             service: source.service.cloned(),
+            order: in_order(source.say),
             say: source.say.to_vec(),
             label: source.label.clone(),
+            given: Arc::new(source.value.clone()),
+            book: Arc::new(PhraseBook(source.phrase.clone())),
             body_count: source.body.len(),
             text: source.text.cloned(),
             language: source.language.clone(),
@@ -127,19 +142,53 @@ impl Phrasing {
     /// Puts an occasion into words.
     pub fn word(&self, occasion: &Occasion<'_>) -> Result<Wording, Unwritable> {
         let (language, locale) = self.language_for(occasion.locale)?;
-        let scene = Scene { occasion, locale: &locale, default_locale: &self.default_locale };
-        let full = words::clean(&self.summary(&scene)?);
-        let mut summary = full.clone();
-        let mut parameters = self.parameters(&scene, &summary)?;
-        let total = self.length(&parameters, &locale);
-        if total > BODY_LIMIT {
-            let room = full.chars().count().saturating_sub(total - BODY_LIMIT);
-            summary =
-                words::cut(&full, room).ok_or(Unwritable::TooLong(total - full.chars().count()))?;
-            parameters = self.parameters(&scene, &summary)?;
-        }
+        let reader = self.reader(occasion, &locale).map_err(|error| Unwritable::Template {
+            place: "recipient".to_owned(),
+            why: error.to_string(),
+        })?;
+        let scene = Scene { occasion, reader: Rc::new(reader) };
+        let full = fit::clean(&self.summary(&scene)?);
+        let (parameters, summary) = self.fitted(&scene, &full, &locale)?;
         let bubble = self.bubble(&parameters, &locale);
-        Ok(Wording { bubble, was_cut: summary != full, parameters, summary, language })
+        let uncut = (summary != full).then_some(full);
+        let was_cut = uncut.is_some() || parameters.iter().any(|p| p.ends_with('…'));
+        Ok(Wording { bubble, was_cut, uncut, parameters, summary, language })
+    }
+
+    /// Renders every rule in every language for an occasion, whether it would speak or not.
+    pub fn rehearse(&self, occasion: &Occasion<'_>) -> Vec<WordsProblem> {
+        let mut problems = Vec::new();
+        for (place, rule) in self.say.iter().enumerate() {
+            for (tag, _) in rule.text.iter().flat_map(LocalText::each) {
+                let locale = if tag == "default" { &self.default_locale } else { tag };
+                let name = words::say_name(place, tag);
+                let rendered = self
+                    .reader(occasion, locale)
+                    .map_err(|error| error.to_string())
+                    .and_then(|reader| {
+                        let scene = Scene { occasion, reader: Rc::new(reader) };
+                        self.engine.render(&name, &scene, &[]).map_err(|error| match error {
+                            Unwritable::Template { why, .. } => why,
+                            other => other.to_string(),
+                        })
+                    });
+                problems.extend(rendered.err().map(|why| WordsProblem { place: name, why }));
+            }
+        }
+        problems
+    }
+
+    fn reader(&self, occasion: &Occasion<'_>, locale: &str) -> Result<Reader, FormatError> {
+        Reader::new(Reading {
+            locale,
+            default_locale: &self.default_locale,
+            zone: occasion.time_zone,
+            service_zone: occasion.service_zone,
+            now: occasion.now,
+            labels: Labels { given: self.given.clone(), found: occasion.names.clone() },
+            rows: [Some(occasion.row), occasion.old],
+            book: self.book.clone(),
+        })
     }
 
     /// The template's language code, and the locale that words, dates and numbers are written in:
@@ -154,68 +203,128 @@ impl Phrasing {
         Ok((code.to_owned(), if known { locale } else { code }.to_owned()))
     }
 
+    /// What the rules say, then what no rule speaks of, in one line.
     fn summary(&self, scene: &Scene<'_>) -> Result<String, Unwritable> {
-        let mut said = Vec::new();
-        let mut covered = BTreeSet::new();
-        for (i, rule) in self.say.iter().enumerate() {
-            let is_new =
-                rule.when.is_empty() || rule.when.iter().any(|c| !covered.contains(c.as_str()));
-            let (Some(text), true) = (&rule.text, is_new && fires(rule, scene.occasion)) else {
-                continue;
-            };
-            if let Some(tag) = words::tag_for(text, scene.locale, &self.default_locale) {
-                said.push(self.engine.render(&words::say_name(i, &tag), scene, None)?);
-            }
-            covered.extend(rule.when.iter().map(String::as_str));
-            covered.extend(rule.becomes.keys().map(String::as_str));
-            if rule.when.is_empty() && rule.becomes.is_empty() {
-                covered.extend(scene.occasion.changes.iter().map(|change| change.column.as_str()));
+        let locale = &scene.reader.locale;
+        let tag = |place: usize| {
+            let text = self.say[place].text.as_ref()?;
+            words::tag_for(text, locale, &self.default_locale)
+        };
+        let can_say = |place| tag(place).is_some();
+        let (places, uncovered) = speakers(&self.say, &self.order, scene.occasion, can_say);
+        let mut said = Vec::with_capacity(places.len() + uncovered.len());
+        for place in &places {
+            if let (Some(tag), false) = (tag(*place), self.say[*place].silent) {
+                said.push(self.say_rule(&words::say_name(*place, &tag), scene)?);
             }
         }
-        if scene.occasion.operation == Operation::Delete && said.is_empty() {
-            return Ok(words::phrase_cancelled(scene.locale).to_owned());
+        for change in uncovered {
+            said.push(self.plain(change, scene)?);
         }
-        for change in scene.occasion.changes {
-            if !covered.contains(change.column.as_str())
-                && scene.occasion.operation != Operation::Delete
-            {
-                said.push(self.plain(change, scene)?);
+        said.retain(|said| !said.text.is_empty());
+        if said.is_empty() {
+            if !places.is_empty() {
+                return Err(Unwritable::Silent);
             }
+            said.push(plain_sentence(scene));
         }
-        Ok(said.join(" "))
+        self.joined(said, scene)
+    }
+
+    fn say_rule(&self, name: &str, scene: &Scene<'_>) -> Result<Said, Unwritable> {
+        scene.reader.take_shown();
+        let text = fit::tidy(&self.engine.render(name, scene, &[])?);
+        let shown = scene.reader.take_shown();
+        // A rule that names the zone by itself needs no help.
+        let names_it = self.engine.uses(name, "zone");
+        Ok(Said { text, shown: if names_it { Shown::Nothing } else { shown } })
+    }
+
+    /// One text; the last sentence with a clock tells whose clock it is, where they differ.
+    fn joined(&self, mut said: Vec<Said>, scene: &Scene<'_>) -> Result<String, Unwritable> {
+        if let Some(last) = said.iter_mut().rev().find(|said| said.shown != Shown::Nothing) {
+            last.text = with_zone(&last.text, last.shown, &scene.reader)?;
+        }
+        let space = scene.reader.phrase(Phrase::Space, &[]);
+        Ok(said.into_iter().map(|said| said.text).collect::<Vec<_>>().join(&space))
     }
 
     /// "Label: old → new.", or "Label: new." where there was nothing before.
-    fn plain(&self, change: &FieldChange, scene: &Scene<'_>) -> Result<String, Unwritable> {
+    fn plain(&self, change: &FieldChange, scene: &Scene<'_>) -> Result<Said, Unwritable> {
+        let reader = &scene.reader;
         let label = self
             .label
             .get(&change.column)
-            .and_then(|label| label.for_locale(scene.locale, &self.default_locale))
-            .map_or_else(|| change.column.replace('_', " "), str::to_owned);
-        let kind = scene.occasion.kinds.get(&change.column).copied().unwrap_or(Kind::Other);
-        let show = |value: &Value| {
-            self.engine.labels().show(&change.column, kind, value, scene).map_err(|error| {
-                Unwritable::Template { place: change.column.clone(), why: error.to_string() }
+            .and_then(|label| label.for_locale(&reader.locale, &self.default_locale))
+            .map_or_else(|| spoken_name(&change.column), str::to_owned);
+        let label = reader.isolated(&label);
+        let other = Column::from(Kind::Other);
+        let column = scene.occasion.columns.get(&change.column).unwrap_or(&other);
+        let show = |value, row| {
+            reader.show(&change.column, column, value, row).map_err(|error| Unwritable::Template {
+                place: change.column.clone(),
+                why: error.to_string(),
             })
         };
-        let new = show(&change.new)?;
-        if scene.occasion.operation == Operation::Insert || change.old.is_null() {
-            return Ok(format!("{label}: {new}."));
+        reader.take_shown();
+        let new = show(&change.new, Some(scene.occasion.row))?;
+        let was_nothing = scene.occasion.operation == Operation::Insert || change.old.is_null();
+        let text = if was_nothing {
+            reader.phrase(Phrase::Set, &[("label", &label), ("new", &new)])
+        } else {
+            let old = show(&change.old, scene.occasion.old)?;
+            reader.phrase(Phrase::Changed, &[("label", &label), ("old", &old), ("new", &new)])
+        };
+        Ok(Said { text: fit::tidy(&text), shown: reader.take_shown() })
+    }
+
+    /// The variables of the body, cut where the body would be too long: the summary first, and what
+    /// is longest after that.
+    fn fitted(
+        &self,
+        scene: &Scene<'_>,
+        full: &str,
+        locale: &str,
+    ) -> Result<(Vec<String>, String), Unwritable> {
+        let parameters = self.parameters(scene, full)?;
+        let total = self.length(&parameters, locale);
+        if total <= BODY_LIMIT {
+            return Ok((parameters, full.to_owned()));
         }
-        Ok(format!("{label}: {} → {new}.", show(&change.old)?))
+        let length = full.chars().count();
+        let shorter = fit::cut(full, length.saturating_sub(total - BODY_LIMIT));
+        let summary = shorter.ok_or(Unwritable::TooLong(total - length))?;
+        let mut parameters = self.parameters(scene, &summary)?;
+        for _ in 0..parameters.len() {
+            let excess = self.length(&parameters, locale).saturating_sub(BODY_LIMIT);
+            let longest = parameters.iter_mut().max_by_key(|p| p.chars().count());
+            let (Some(longest), true) = (longest, excess > 0) else {
+                break;
+            };
+            let room = longest.chars().count().saturating_sub(excess);
+            *longest = fit::cut(longest, room).ok_or(Unwritable::TooLong(total - length))?;
+        }
+        Ok((parameters, summary))
     }
 
     fn parameters(&self, scene: &Scene<'_>, summary: &str) -> Result<Vec<String>, Unwritable> {
         let service = self
             .service
             .as_ref()
-            .and_then(|service| service.for_locale(scene.locale, &self.default_locale))
+            .and_then(|service| service.for_locale(&scene.reader.locale, &self.default_locale))
             .unwrap_or_default();
-        let more = [("service", Jinja::from(service)), ("summary", Jinja::from(summary))];
+        // The summary is ready to be read; the service may be named in another language.
+        let summary = Jinja::from_safe_string(summary.to_owned());
+        let more = [("service", Jinja::from(service)), ("summary", summary)];
         let mut parameters = Vec::with_capacity(self.body_count);
         for i in 0..self.body_count {
-            let text =
-                words::clean(&self.engine.render(&words::body_name(i), scene, Some(&more))?);
+            let name = words::body_name(i);
+            scene.reader.take_shown();
+            let mut text = fit::clean(&self.engine.render(&name, scene, &more)?);
+            let shown = scene.reader.take_shown();
+            if shown != Shown::Nothing && !self.engine.uses(&name, "zone") {
+                text = format!("{text} {}", fit::in_brackets(&zone(&scene.reader, shown)?));
+            }
             if text.is_empty() {
                 return Err(Unwritable::Empty(format!("variable {{{{{}}}}}", i + 1)));
             }
@@ -236,31 +345,36 @@ impl Phrasing {
 
     fn bubble(&self, parameters: &[String], locale: &str) -> Option<String> {
         let text = self.text.as_ref()?.for_locale(locale, &self.default_locale)?;
-        Some(words::fill(text, parameters))
+        Some(fit::fill(text, parameters))
     }
+}
+
+/// What is said when neither a rule nor a field says anything.
+fn plain_sentence(scene: &Scene<'_>) -> Said {
+    let phrase = match scene.occasion.operation {
+        Operation::Insert => Phrase::Created,
+        Operation::Update | Operation::Delete => Phrase::Cancelled,
+    };
+    Said { text: scene.reader.phrase(phrase, &[]), shown: Shown::Nothing }
+}
+
+fn with_zone(sentence: &str, shown: Shown, reader: &Reader) -> Result<String, Unwritable> {
+    Ok(fit::before_the_end(sentence, &fit::in_brackets(&zone(reader, shown)?)))
+}
+
+fn zone(reader: &Reader, shown: Shown) -> Result<String, Unwritable> {
+    reader.zone_of(shown).map_err(|error| Unwritable::Template {
+        place: "time_zone".to_owned(),
+        why: error.to_string(),
+    })
+}
+
+/// What a column is called where it has no label: its name, or the end of its path.
+fn spoken_name(column: &str) -> String {
+    column.rsplit('.').next().unwrap_or(column).replace('_', " ")
 }
 
 /// The language of a tag: `pt` of `pt-BR`.
 fn primary(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or(tag)
-}
-
-fn fires(rule: &SayRule, occasion: &Occasion<'_>) -> bool {
-    let changed = |column: &String| occasion.changes.iter().any(|change| &change.column == column);
-    let operation_fits = rule.operation.is_none_or(|operation| operation == occasion.operation);
-    let became = rule.becomes.iter().all(|(column, value)| {
-        occasion.changes.iter().any(|change| {
-            &change.column == column
-                && (&change.new == value || text_of(&change.new) == text_of(value))
-        })
-    });
-    let when_fits = rule.when.is_empty()
-        || rule.when.iter().any(changed)
-        || (occasion.operation == Operation::Delete && rule.operation.is_some());
-    operation_fits && became && when_fits
-}
-
-/// So that `becomes = { status = "3" }` fits the number 3 and the text.
-fn text_of(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -18,6 +18,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::baseline::baseline_of;
 use super::careful::{is_fault_of_the_watch, one_by_one};
 use super::gates::{Candidate, Case, Decision, Passed};
 use super::lane::{Lane, Outgoing};
@@ -26,9 +27,11 @@ use super::stage::{Patience, Progress, StageError, rest};
 use super::stops::{Stops, Way, hold_back, try_one};
 use crate::domain::attempt::TemplateMessage;
 use crate::domain::circuit::CircuitKey;
+use crate::domain::labels::ByColumn;
 use crate::domain::row::Row;
+use crate::postgres::lookups;
 use crate::postgres::queries::{self, Decided, DueMessage, Lease, Words};
-use crate::postgres::rows::{self, Present, Told, Wanted};
+use crate::postgres::rows::{self, Present, Wanted};
 
 /// How often the scan for due messages starts from the beginning, to prove its bound right.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(5);
@@ -269,8 +272,8 @@ pub fn outgoing(
     }
 }
 
-/// What becomes of each candidate, in order. Asks the database three times at most, whatever the
-/// number of candidates, except for entities that were muted.
+/// What becomes of each candidate, in order. Asks the database three times at most, and once for each
+/// label query, whatever the number of candidates, except for entities that were muted.
 pub async fn decide(
     tx: &Transaction<'_>,
     site: &Site,
@@ -295,6 +298,7 @@ pub async fn decide(
         })
         .collect();
     let passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
+    let names = names(tx, watching, &cases, &passed).await?;
     let phones: Vec<&str> =
         passed.iter().flatten().map(|passed| passed.recipient.phone.as_str()).collect();
     let opted_out: HashSet<String> = if phones.is_empty() {
@@ -303,12 +307,28 @@ pub async fn decide(
         queries::compose_opt_out(tx, &phones).await?.into_iter().collect()
     };
     let decisions = cases.iter().zip(passed).map(|(case, passed)| match passed {
-        Ok(passed) => case.words(passed, &opted_out),
+        Ok(passed) => case.words(passed, &opted_out, &names),
         Err(decision) => decision,
     });
     let mut decisions: Vec<Decision> = decisions.collect();
     hold_back(tx, site, stops, &watching.config.channel, candidates, &mut decisions).await?;
     Ok(decisions)
+}
+
+/// The names of the rows that the foreign keys of those past the gates point to, now and as told.
+async fn names(
+    tx: &Transaction<'_>,
+    watching: &Watching,
+    cases: &[Case<'_>],
+    passed: &[Result<Passed, Decision>],
+) -> Result<Arc<ByColumn>, StageError> {
+    if watching.lookups.is_empty() {
+        return Ok(Arc::default());
+    }
+    let cases = cases.iter().zip(passed).filter(|(_, passed)| passed.is_ok());
+    let rows = cases.flat_map(|(case, _)| case.rows());
+    let found = lookups::find(tx, &watching.lookups, rows).await;
+    found.map(Arc::new).map_err(|source| StageError::Read { watch: watching.name.clone(), source })
 }
 
 async fn read(
@@ -343,55 +363,4 @@ async fn baselines(
         baselines.push(baseline_of(tx, watching, candidate, &present.told).await?);
     }
     Ok(baselines)
-}
-
-/// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
-/// the watch, see `rows::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
-pub async fn baseline_of(
-    tx: &Transaction<'_>,
-    watching: &Watching,
-    candidate: &Candidate,
-    told: &Told,
-) -> Result<Option<Row>, StageError> {
-    Ok(match told {
-        Told::Last(row) => row.clone(),
-        Told::Never { first_old_row: Some(row) } => row.clone(),
-        Told::Never { first_old_row: None } => candidate.old_row.clone(),
-        Told::Muted => muted_baseline(tx, watching, candidate).await?,
-    })
-}
-
-/// A muted change counts as told, but only in the columns that it changed: what was changed before
-/// it and not told yet is still to be told.
-async fn muted_baseline(
-    tx: &Transaction<'_>,
-    watching: &Watching,
-    candidate: &Candidate,
-) -> Result<Option<Row>, StageError> {
-    let (watch, key) = (&watching.name, &candidate.entity_key);
-    let unconfirmed = rows::counts_unconfirmed(&watching.config);
-    let told = queries::compose_told(tx, watch, key, unconfirmed).await?;
-    let first_old = queries::compose_first_old(tx, watch, key).await?;
-    let mut baseline = match told.last() {
-        Some(last) if !last.is_muted => last.new_row.clone(),
-        _ => first_old.or_else(|| candidate.old_row.clone()),
-    };
-    for muted in told.iter().rev().filter(|told| told.is_muted) {
-        baseline = match (baseline, &muted.new_row) {
-            (Some(mut row), Some(new)) => {
-                overlay(&mut row, muted.old_row.as_ref(), new);
-                Some(row)
-            }
-            (_, new) => new.clone(),
-        };
-    }
-    Ok(baseline)
-}
-
-fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
-    for (column, value) in new {
-        if old.and_then(|old| old.get(column)) != Some(value) {
-            row.insert(column.clone(), value.clone());
-        }
-    }
 }

@@ -5,19 +5,23 @@
 //! a preview asks exactly what the daemon asks.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::site::Watching;
 use crate::config::RecipientDefaults;
 use crate::domain::change::Operation;
+use crate::domain::dates;
 use crate::domain::diff::{FieldChange, diff};
+use crate::domain::labels::ByColumn;
 use crate::domain::message::{Failure, Skip, State};
 use crate::domain::recipient::{Phone, Recipient};
 use crate::domain::row::Row;
-use crate::domain::summary::Occasion;
+use crate::domain::summary::{Occasion, Unwritable};
 use crate::postgres::queries::Words;
 use crate::postgres::rows::Present;
 
@@ -135,7 +139,9 @@ impl Case<'_> {
     /// What differs from what the recipient was last told.
     pub fn changes(&self) -> Vec<FieldChange> {
         let row = self.present.row.as_ref();
-        diff(self.baseline, row, &self.watching.config.columns, &self.watching.kinds)
+        let watching = self.watching;
+        let zone = dates::zone(self.time_zone()).unwrap_or(TimeZone::UTC);
+        diff(self.baseline, row, &watching.config.columns, &watching.columns, &zone)
     }
 
     fn recipient(&self) -> Result<Recipient, Decision> {
@@ -157,8 +163,17 @@ impl Case<'_> {
             name: text_of(found, "name").unwrap_or_default().to_owned(),
             phone,
             locale: or("locale", &watch.locale, &self.defaults.locale),
-            time_zone: or("time_zone", &watch.time_zone, &self.defaults.time_zone),
+            time_zone: self.time_zone().to_owned(),
         })
+    }
+
+    /// The zone that the recipient lives in, as far as anybody said.
+    fn time_zone(&self) -> &str {
+        let row = self.present.recipient.as_ref();
+        row.and_then(|row| text_of(row, "time_zone"))
+            .filter(|zone| dates::zone(zone).is_ok())
+            .or(self.watching.config.time_zone.as_deref())
+            .unwrap_or(&self.defaults.time_zone)
     }
 
     fn not_stale(&self) -> Result<(), Decision> {
@@ -175,8 +190,18 @@ impl Case<'_> {
         }
     }
 
-    /// The last gate, and the words.
-    pub fn words(&self, passed: Passed, opted_out: &HashSet<String>) -> Decision {
+    /// The row as it is told and as it was told before.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
+        self.present.row.iter().chain(self.baseline)
+    }
+
+    /// The last gate, and the words. `names` are those of the rows that foreign keys point to.
+    pub fn words(
+        &self,
+        passed: Passed,
+        opted_out: &HashSet<String>,
+        names: &Arc<ByColumn>,
+    ) -> Decision {
         if opted_out.contains(passed.recipient.phone.as_str()) {
             let text = "the phone stands in rowbell.opt_out".to_owned();
             return Decision::Skip(Skip::OptedOut, Some(text));
@@ -189,10 +214,12 @@ impl Case<'_> {
             changes: &passed.changes,
             old: self.baseline,
             row,
-            kinds: &self.watching.kinds,
+            columns: &self.watching.columns,
             name: &passed.recipient.name,
             locale: &passed.recipient.locale,
             time_zone: &passed.recipient.time_zone,
+            service_zone: self.watching.config.time_zone.as_deref(),
+            names,
             now: self.now,
         });
         match wording {
@@ -203,6 +230,9 @@ impl Case<'_> {
                 recipient: passed.recipient,
                 wording,
             })),
+            Err(silent @ Unwritable::Silent) => {
+                Decision::Skip(Skip::NoNetChange, Some(silent.to_string()))
+            }
             Err(unwritable) => Decision::Fail(Failure::Unwritable, unwritable.to_string()),
         }
     }

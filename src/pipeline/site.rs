@@ -12,9 +12,10 @@ use super::lane::Lane;
 use super::stage::{StageError, chain};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::domain::diff::Kinds;
+use crate::domain::column::Columns;
 use crate::domain::summary::{Phrasing, PhrasingSource};
 use crate::postgres::capture::{self, WatchedTable};
+use crate::postgres::lookups;
 use crate::postgres::pool::Pool;
 use crate::postgres::rows;
 
@@ -43,8 +44,10 @@ pub struct Watching {
     pub config: config::Watch,
     pub template: config::Template,
     pub table: WatchedTable,
-    pub kinds: Kinds,
+    pub columns: Columns,
     pub phrasing: Phrasing,
+    /// The label queries, by column; see `postgres/lookups.rs`.
+    pub lookups: BTreeMap<String, String>,
     /// The query that reads rows, recipients and what was told; see `postgres/rows.rs`.
     pub read_sql: String,
 }
@@ -172,6 +175,7 @@ impl Watching {
             say: &watch.say,
             label: &watch.label,
             value: &watch.value,
+            phrase: &config.phrase,
             body: &template.body,
             text: template.text.as_ref(),
             language: &template.language,
@@ -184,7 +188,8 @@ impl Watching {
         let read_sql = rows::read_sql(&table, watch);
         Ok(Watching {
             name: name.to_owned(),
-            kinds: table.kinds(),
+            columns: table.columns_of(watch),
+            lookups: lookups::queries(&table, watch),
             config: watch.clone(),
             template: template.clone(),
             table,

@@ -7,7 +7,8 @@ use tokio_postgres::types::Json;
 use tokio_postgres::{Client, Error, Row as SqlRow};
 
 use super::rows::object;
-use crate::domain::diff::{Kinds, diff};
+use crate::domain::column::Columns;
+use crate::domain::diff::diff;
 use crate::domain::row::Row;
 
 /// Everything that the database knows about an entity. Phones are whole in here: who shows them
@@ -107,8 +108,8 @@ pub struct ReceiptStory {
 
 /// How the fields of a watch are compared and in which order they are told.
 pub struct Telling<'a> {
-    pub columns: &'a [String],
-    pub kinds: &'a Kinds,
+    pub names: &'a [String],
+    pub columns: &'a Columns,
 }
 
 /// Reads the story of an entity with its last `limit` messages.
@@ -143,7 +144,7 @@ pub async fn story(
 }
 
 fn fields(old: Option<&Row>, new: Option<&Row>, telling: &Telling<'_>) -> Vec<Field> {
-    diff(old, new, telling.columns, telling.kinds)
+    diff(old, new, telling.names, telling.columns, &jiff::tz::TimeZone::UTC)
         .into_iter()
         .map(|field| Field { column: field.column, old: field.old, new: field.new })
         .collect()

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
 use crate::config::{Template, Watch};
+use crate::domain::column::{self, Columns};
 use crate::domain::diff::{Kind, Kinds};
 
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
@@ -34,6 +35,8 @@ pub struct TableColumn {
     pub name: String,
     /// As `format_type` writes it.
     pub type_name: String,
+    /// What the type comes down to: `enum`, `list date`, `range integer`; domains are their base.
+    pub base_type: String,
 }
 
 /// A table with what a watch wants of it.
@@ -52,7 +55,29 @@ pub struct WatchedTable {
 
 impl WatchedTable {
     pub fn kinds(&self) -> Kinds {
-        self.columns.iter().map(|c| (c.name.clone(), Kind::of(&c.type_name))).collect()
+        self.columns.iter().map(|c| (c.name.clone(), Kind::of(&c.base_type))).collect()
+    }
+
+    /// What the words and the diff know of the columns of a watch.
+    pub fn columns_of(&self, watch: &Watch) -> Columns {
+        column::columns(self.kinds(), &watch.columns, &watch.column)
+    }
+
+    /// What must change for a change to be recorded: the watched columns, and the currencies of
+    /// watched amounts.
+    pub fn watched(&self, watch: &Watch) -> Vec<String> {
+        let mut watched = watch.columns.clone();
+        for name in currency_columns(watch) {
+            if !watched.contains(&name) {
+                watched.push(name);
+            }
+        }
+        watched
+    }
+
+    /// The column that a watched name means: itself, or the JSON column that a path leads into.
+    pub fn base_of<'a>(&self, name: &'a str) -> &'a str {
+        base_of(name, &self.columns)
     }
 }
 
@@ -70,10 +95,18 @@ pub async fn describe(
     if key.is_empty() {
         return Err(CaptureError::NoKey { watch: name.to_owned(), table });
     }
-    let settings = [("key", &key), ("columns", &watch.columns), ("context", &watch.context)];
+    let looked_up: Vec<String> = watch.lookup.keys().cloned().collect();
+    let currencies = currency_columns(watch);
+    let settings = [
+        ("key", &key),
+        ("columns", &watch.columns),
+        ("context", &watch.context),
+        ("lookup", &looked_up),
+        ("column.….currency", &currencies),
+    ];
     for (setting, wanted) in settings {
         for column in wanted {
-            if !columns.iter().any(|c| &c.name == column) {
+            if !is_there(column, setting, &columns) {
                 return Err(CaptureError::NoColumn {
                     watch: name.to_owned(),
                     setting,
@@ -142,12 +175,10 @@ async fn nearest_table(client: &Client, wanted: &str) -> Result<String, tokio_po
 }
 
 async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_postgres::Error> {
-    let query = "select attname::text, format_type(atttypid, atttypmod)
-                   from pg_attribute
-                  where attrelid = $1 and attnum > 0 and not attisdropped
-                  order by attnum";
+    let query = include_str!("../../sql/queries/table_columns.sql");
     let rows = client.query(query, &[&oid]).await?;
-    Ok(rows.iter().map(|r| TableColumn { name: r.get(0), type_name: r.get(1) }).collect())
+    let column = |r: &Row| TableColumn { name: r.get(0), type_name: r.get(1), base_type: r.get(2) };
+    Ok(rows.iter().map(column).collect())
 }
 
 async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {
@@ -172,6 +203,7 @@ fn captured(
     for rule in &watch.say {
         texts.extend(rule.text.iter().flat_map(|text| text.each()).map(|(_, text)| text));
     }
+    texts.extend(watch.column.values().filter_map(|rules| rules.currency.as_deref()));
     let words: BTreeSet<&str> = texts
         .iter()
         .flat_map(|text| text.split(|c: char| !(c.is_alphanumeric() || c == '_')))
@@ -184,12 +216,34 @@ fn captured(
         .map(|column| &column.name)
         .filter(|name| {
             key.contains(name)
-                || watch.columns.contains(name)
+                || watch.lookup.contains_key(*name)
+                || watch.columns.iter().any(|watched| base_of(watched, columns) == name.as_str())
                 || watch.context.contains(name)
                 || named(name)
         })
         .cloned()
         .collect()
+}
+
+/// What is named as currency and is not a code by itself.
+fn currency_columns(watch: &Watch) -> Vec<String> {
+    let named = watch.column.values().filter_map(|rules| rules.currency.clone());
+    named.filter(|name| !column::is_currency_code(name)).collect()
+}
+
+/// Whether a setting may name the column; only `columns` may name paths.
+fn is_there(name: &str, setting: &str, columns: &[TableColumn]) -> bool {
+    let base = if setting == "columns" { base_of(name, columns) } else { name };
+    columns.iter().any(|column| {
+        column.name == base && (base == name || matches!(Kind::of(&column.base_type), Kind::Json))
+    })
+}
+
+fn base_of<'a>(name: &'a str, columns: &[TableColumn]) -> &'a str {
+    match columns.iter().any(|column| column.name == name) {
+        true => name,
+        false => column::base(name),
+    }
 }
 
 /// "; did you mean …?" when something is near.

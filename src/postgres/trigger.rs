@@ -62,7 +62,7 @@ pub fn arguments(table: &WatchedTable, watch: &Watch) -> Vec<String> {
     vec![
         table.watch.clone(),
         list(&table.key),
-        list(&watch.columns),
+        list(&table.watched(watch)),
         list(&table.captured),
         if watch.ring { "ring" } else { "silent" }.to_owned(),
     ]
@@ -186,14 +186,25 @@ const RING: &str = "
 ";
 
 fn nothing_changed(table: &WatchedTable, watch: &Watch) -> String {
-    let columns = table.key.iter().chain(watch.columns.iter().filter(|c| !table.key.contains(c)));
+    let watched_columns = table.watched(watch);
+    let watched_columns = watched_columns.iter().filter(|c| !table.key.contains(c));
+    let columns = table.key.iter().chain(watched_columns);
     let same: Vec<String> = columns
         .map(|column| {
-            let name = literal(column);
-            format!("(was -> {name}) is not distinct from (is_now -> {name})")
+            let (was, is_now) = (watched(table, column, "was"), watched(table, column, "is_now"));
+            format!("{was} is not distinct from {is_now}")
         })
         .collect();
     same.join("\n           and ")
+}
+
+/// The value of a watched column, or at a watched path into a JSON column.
+fn watched(table: &WatchedTable, name: &str, from: &str) -> String {
+    if table.base_of(name) == name {
+        return format!("({from} -> {})", literal(name));
+    }
+    let parts: Vec<String> = name.split('.').map(literal).collect();
+    format!("({from} #> array[{}])", parts.join(", "))
 }
 
 fn key_expression(table: &WatchedTable, from: &str) -> String {

@@ -6,6 +6,7 @@
 mod capture;
 mod circuit;
 mod crash;
+mod diffs;
 mod doorbell;
 mod gates;
 mod harness;

@@ -1,0 +1,75 @@
+//! What a recipient was last told: the baseline of the difference.
+
+use deadpool_postgres::Transaction;
+
+use super::gates::Candidate;
+use super::site::Watching;
+use super::stage::StageError;
+use crate::domain::row::Row;
+use crate::postgres::queries;
+use crate::postgres::rows::{self, Told};
+
+/// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
+/// the watch, see `rows::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
+pub async fn baseline_of(
+    tx: &Transaction<'_>,
+    watching: &Watching,
+    candidate: &Candidate,
+    told: &Told,
+) -> Result<Option<Row>, StageError> {
+    let mut baseline = match told {
+        Told::Last(row) => row.clone(),
+        Told::Never { first_old_row: Some(row) } => row.clone(),
+        Told::Never { first_old_row: None } => candidate.old_row.clone(),
+        Told::Muted => muted_baseline(tx, watching, candidate).await?,
+    };
+    if let (Some(row), Some(captured)) = (&mut baseline, &candidate.old_row) {
+        complete(row, captured);
+    }
+    Ok(baseline)
+}
+
+/// A column that was not watched yet when the recipient was last told was not null then: its first
+/// known value is the one before this change.
+fn complete(row: &mut Row, captured: &Row) {
+    for (column, value) in captured {
+        if !row.contains_key(column) {
+            row.insert(column.clone(), value.clone());
+        }
+    }
+}
+
+/// A muted change counts as told, but only in the columns that it changed: what was changed before
+/// it and not told yet is still to be told.
+async fn muted_baseline(
+    tx: &Transaction<'_>,
+    watching: &Watching,
+    candidate: &Candidate,
+) -> Result<Option<Row>, StageError> {
+    let (watch, key) = (&watching.name, &candidate.entity_key);
+    let unconfirmed = rows::counts_unconfirmed(&watching.config);
+    let told = queries::compose_told(tx, watch, key, unconfirmed).await?;
+    let first_old = queries::compose_first_old(tx, watch, key).await?;
+    let mut baseline = match told.last() {
+        Some(last) if !last.is_muted => last.new_row.clone(),
+        _ => first_old.or_else(|| candidate.old_row.clone()),
+    };
+    for muted in told.iter().rev().filter(|told| told.is_muted) {
+        baseline = match (baseline, &muted.new_row) {
+            (Some(mut row), Some(new)) => {
+                overlay(&mut row, muted.old_row.as_ref(), new);
+                Some(row)
+            }
+            (_, new) => new.clone(),
+        };
+    }
+    Ok(baseline)
+}
+
+fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
+    for (column, value) in new {
+        if old.and_then(|old| old.get(column)) != Some(value) {
+            row.insert(column.clone(), value.clone());
+        }
+    }
+}
