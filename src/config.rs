@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::domain::change::Operation;
-use crate::domain::column::ColumnRules;
 use crate::domain::phrases::PhraseSettings;
-use crate::domain::summary::SayRule;
 use crate::domain::text::LocalText;
 
+pub mod channel;
 pub mod check;
 pub mod load;
 mod reading;
 pub mod show;
 pub mod units;
+pub mod watch;
+
+pub use channel::{AuthPlace, Channel, ProviderKind};
+pub use watch::{Lookup, UnconfirmedPolicy, Watch};
 
 /// Everything that `rowbell` is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -161,65 +163,6 @@ pub enum LogFormat {
     Journald,
 }
 
-/// One sending identity at a provider.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Channel {
-    pub provider: ProviderKind,
-    pub channel_id: String,
-    /// File that holds the token. A relative path is looked for in `$CREDENTIALS_DIRECTORY` first.
-    pub token_file: PathBuf,
-    #[serde(default = "default_base_url")]
-    pub base_url: String,
-    #[serde(default)]
-    pub auth: AuthPlace,
-    /// Messages a second that this channel may send.
-    #[serde(default = "default_rate", deserialize_with = "units::rate")]
-    pub rate: units::Rate,
-    /// Requests in flight at once.
-    #[serde(default = "default_concurrency")]
-    pub concurrency: usize,
-    #[serde(default = "default_request_timeout", deserialize_with = "units::duration")]
-    pub timeout: Duration,
-    #[serde(default = "default_connect_timeout", deserialize_with = "units::duration")]
-    pub connect_timeout: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum ProviderKind {
-    #[serde(rename = "1msg")]
-    OneMsg,
-}
-
-/// Where the token goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthPlace {
-    #[default]
-    Header,
-    Query,
-}
-
-fn default_base_url() -> String {
-    "https://api.1msg.io".to_owned()
-}
-
-fn default_rate() -> units::Rate {
-    units::Rate::per_second(80)
-}
-
-fn default_concurrency() -> usize {
-    64
-}
-
-fn default_request_timeout() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn default_connect_timeout() -> Duration {
-    Duration::from_secs(5)
-}
-
 /// An approved template of the provider.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -232,89 +175,4 @@ pub struct Template {
     pub body: Vec<String>,
     /// The approved body text with its `{{1}}` …, for preview and for the room that it leaves.
     pub text: Option<LocalText>,
-}
-
-/// `[watch.X.lookup.COLUMN]`: how the row that a foreign key points to is called.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lookup {
-    /// SQL over `wanted`, which has the column with one of its values; gives `label`, and perhaps
-    /// columns named by language tags.
-    pub sql: String,
-}
-
-/// What to do about a message whose fate stays unknown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnconfirmedPolicy {
-    #[default]
-    Hold,
-    Resend,
-    GiveUp,
-}
-
-/// The configuration for one table: which columns matter, who is told, in which words.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Watch {
-    /// Table as PostgreSQL writes it: `public.delivery`, `"Sales"."Order"`.
-    pub table: String,
-    /// Columns that identify the entity; the primary key when empty.
-    #[serde(default)]
-    pub key: Vec<String>,
-    pub channel: String,
-    pub template: String,
-    pub service: Option<LocalText>,
-    /// Columns whose change is told; `details.window` is a path into a JSON column.
-    pub columns: Vec<String>,
-    /// Columns that the recipient query and the templates need besides `columns` and the key.
-    #[serde(default)]
-    pub context: Vec<String>,
-    #[serde(default = "default_on")]
-    pub on: Vec<Operation>,
-    /// SQL over `changed` that gives name, phone, and perhaps locale, time_zone, opted_in.
-    pub recipient: String,
-    /// SQL expression over `changed`: after this moment the message is stale.
-    pub expires_at: Option<String>,
-    #[serde(default = "default_quiet_period", deserialize_with = "units::duration")]
-    pub quiet_period: Duration,
-    #[serde(default = "default_max_wait", deserialize_with = "units::duration")]
-    pub max_wait: Duration,
-    /// Whether the trigger may ring (NOTIFY). Off for tables whose transactions use PREPARE TRANSACTION.
-    #[serde(default = "default_true")]
-    pub ring: bool,
-    #[serde(default)]
-    pub unconfirmed: UnconfirmedPolicy,
-    /// Name of a column in the words; the column's own name when absent.
-    #[serde(default)]
-    pub label: BTreeMap<String, LocalText>,
-    /// Names of values in the words, by column and value.
-    #[serde(default)]
-    pub value: BTreeMap<String, BTreeMap<String, LocalText>>,
-    /// How values of a column are compared and shown.
-    #[serde(default)]
-    pub column: BTreeMap<String, ColumnRules>,
-    /// Queries that name the rows which the values of a column point to.
-    #[serde(default)]
-    pub lookup: BTreeMap<String, Lookup>,
-    #[serde(default)]
-    pub say: Vec<SayRule>,
-    pub locale: Option<String>,
-    pub time_zone: Option<String>,
-}
-
-fn default_on() -> Vec<Operation> {
-    vec![Operation::Update]
-}
-
-fn default_quiet_period() -> Duration {
-    Duration::from_secs(20)
-}
-
-fn default_max_wait() -> Duration {
-    Duration::from_secs(300)
-}
-
-fn default_true() -> bool {
-    true
 }
