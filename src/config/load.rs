@@ -162,10 +162,12 @@ fn defaults() -> Result<Value, LoadError> {
 
 /// "; did you mean …?", or the list of what there is.
 pub fn nearest(wanted: &str, known: &[&str]) -> String {
+    // Of two that are as near, the one that shares more letters: "colums" is rather columns than column.
+    let unlike = |name: &str| 1.0 - strsim::jaro(name, wanted);
     let near = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(name, wanted), *name))
-        .min()
+        .min_by(|a, b| a.0.cmp(&b.0).then(unlike(a.1).total_cmp(&unlike(b.1))))
         .filter(|(distance, name)| *distance <= (name.len() / 3).max(2));
     match near {
         Some((_, name)) => format!("; did you mean \"{name}\"?"),

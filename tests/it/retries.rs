@@ -28,8 +28,9 @@ async fn later(world: &mut World, time: Duration) {
 
 /// Seconds from now to the next attempt.
 async fn wait_of(world: &World) -> i64 {
-    let due = world.value("select extract(epoch from due_at)::bigint from rowbell.queue").await;
-    due.parse::<i64>().unwrap() - world.now().as_second()
+    let due = world.value("select extract(epoch from due_at) from rowbell.queue").await;
+    let now = world.now().as_millisecond() as f64 / 1_000.0;
+    (due.parse::<f64>().unwrap() - now).floor() as i64
 }
 
 /// The provider says that the message with this id failed with `code`.
