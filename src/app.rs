@@ -1,7 +1,7 @@
 //! Builds everything from the configuration, spawns the stages, and shuts them down in order.
 //!
 //! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
-//! sweep, receive), then deliver, which finishes the requests in flight and gives back what was not
+//! sweep, poll, receive), then deliver, which finishes the requests in flight and gives back what was not
 //! posted, then settle, which writes their answers.
 
 pub mod check;
@@ -22,6 +22,7 @@ use crate::pipeline::clone;
 use crate::pipeline::compose::Compose;
 use crate::pipeline::deliver::Deliver;
 use crate::pipeline::lane::{Lane, Outgoing};
+use crate::pipeline::poll::Poll;
 use crate::pipeline::receive::Receive;
 use crate::pipeline::settle::{Settle, Settled};
 use crate::pipeline::site::Site;
@@ -88,6 +89,8 @@ pub struct Stages {
     pub delivers: Vec<Deliver>,
     pub settle: Settle,
     pub sweep: Sweep,
+    /// One for each lane; none where polling is off.
+    pub polls: Vec<Poll>,
 }
 
 impl Stages {
@@ -102,6 +105,9 @@ impl Stages {
         let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
         let site = Arc::new(Site::new(pool, clock, config, lanes));
         clone::begin(&site).await?;
+        let polls = delivers.iter().filter(|_| site.config.polling.enabled);
+        let poll = |d: &Deliver| Poll::new(site.clone(), &d.lane.channel, d.client.clone());
+        let polls = polls.map(poll).collect();
         let lanes = site.lanes.values();
         Ok(Stages {
             claim: Claim::new(site.clone()),
@@ -109,6 +115,7 @@ impl Stages {
             delivers,
             settle: Settle::new(site.clone(), settle_rx),
             sweep: Sweep::new(site.clone()),
+            polls,
             site,
         })
     }
@@ -144,6 +151,9 @@ impl App {
             takers.spawn(compose.run(intake.clone()));
         }
         takers.spawn(stages.sweep.run(intake.clone()));
+        for poll in stages.polls {
+            takers.spawn(poll.run(intake.clone()));
+        }
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, intake.clone()));
         }

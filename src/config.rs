@@ -13,12 +13,14 @@ use crate::domain::text::LocalText;
 pub mod channel;
 pub mod check;
 pub mod load;
+pub mod polling;
 mod reading;
 pub mod show;
 pub mod units;
 pub mod watch;
 
 pub use channel::{AuthPlace, Channel, ProviderKind};
+pub use polling::Polling;
 pub use watch::{Lookup, UnconfirmedPolicy, Watch};
 
 /// Everything that `rowbell` is told.
@@ -31,6 +33,7 @@ pub struct Config {
     pub recipient: RecipientDefaults,
     pub delivery: Delivery,
     pub circuit: Circuit,
+    pub polling: Polling,
     pub webhook: Webhook,
     pub log: Log,
     #[serde(default)]

@@ -1,5 +1,5 @@
 -- settle_accepted: the provider took these messages ($1 message, $2 attempt, $3 id, $4 HTTP status);
--- $5 the time.
+-- $5 the time, $6 when to ask for their end (null: never).
 --
 -- Returns the messages that it moved. One that is missing was moved by somebody else in the
 -- meantime and is settled one by one. has_receipt: evidence outran the answer; join it now.
@@ -31,7 +31,14 @@ with done as (
      where m.message_id = d.message_id
        and m.state in ('sending', 'unconfirmed')
        and m.attempt_count = d.number
- returning m.message_id, d.provider_message_id
+ returning m.message_id, m.channel, d.provider_message_id
+), enrolled as (
+    -- One row for the whole batch: see rowbell.poll.
+    insert into rowbell.poll (channel, message_ids, accepted_at, due_at)
+    select m.channel, array_agg(m.message_id), $5, $6
+      from moved as m
+     where $6::timestamptz is not null
+     group by m.channel
 )
 select m.message_id,
        exists (select from rowbell.receipt as r where r.provider_message_id = m.provider_message_id) as has_receipt

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::circuit::Circuits;
 use super::lane::Lane;
 use super::stage::{StageError, chain};
+use super::witness::Witnesses;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::column::Columns;
@@ -31,6 +32,7 @@ pub struct Site {
     pub instance: String,
     pub lanes: BTreeMap<String, Arc<Lane>>,
     pub circuits: Circuits,
+    pub witnesses: Witnesses,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
     /// Whether it was said that the database is a copy.
@@ -69,6 +71,7 @@ impl Site {
         let instance = format!("{:016x}", rand::random::<u64>());
         Site {
             circuits: Circuits::new(config.circuit.clone()),
+            witnesses: Witnesses::default(),
             pool,
             clock,
             config,

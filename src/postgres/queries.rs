@@ -28,10 +28,12 @@ macro_rules! named {
 }
 
 mod compose;
+mod poll;
 mod settle;
 mod stop;
 
 pub use compose::*;
+pub use poll::*;
 pub use settle::*;
 pub use stop::*;
 
