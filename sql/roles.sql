@@ -85,6 +85,10 @@ begin
         -- What it still asks the provider for, and what it was told by whom.
         grant select, insert, update, delete on rowbell.poll to rowbell_daemon;
         grant select, insert, update on rowbell.witness to rowbell_daemon;
+
+        -- Requests without answer, and what is done to find out about them.
+        grant select, insert, update, delete on rowbell.doubt, rowbell.stray to rowbell_daemon;
+        grant select, insert on rowbell.inquiry to rowbell_daemon;
     end if;
 
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then

@@ -1,7 +1,7 @@
 //! Builds everything from the configuration, spawns the stages, and shuts them down in order.
 //!
 //! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
-//! sweep, poll, receive), then deliver, which finishes the requests in flight and gives back what was not
+//! sweep, poll, seek, receive), then deliver, which finishes the requests in flight and gives back what was not
 //! posted, then settle, which writes their answers.
 
 pub mod check;
@@ -24,6 +24,7 @@ use crate::pipeline::deliver::Deliver;
 use crate::pipeline::lane::{Lane, Outgoing};
 use crate::pipeline::poll::Poll;
 use crate::pipeline::receive::Receive;
+use crate::pipeline::seek::Seek;
 use crate::pipeline::settle::{Settle, Settled};
 use crate::pipeline::site::Site;
 use crate::pipeline::sweep::Sweep;
@@ -91,6 +92,8 @@ pub struct Stages {
     pub sweep: Sweep,
     /// One for each lane; none where polling is off.
     pub polls: Vec<Poll>,
+    /// One for each lane.
+    pub seeks: Vec<Seek>,
 }
 
 impl Stages {
@@ -108,6 +111,8 @@ impl Stages {
         let polls = delivers.iter().filter(|_| site.config.polling.enabled);
         let poll = |d: &Deliver| Poll::new(site.clone(), &d.lane.channel, d.client.clone());
         let polls = polls.map(poll).collect();
+        let seek = |d: &Deliver| Seek::new(site.clone(), &d.lane.channel, d.client.clone());
+        let seeks = delivers.iter().map(seek).collect();
         let lanes = site.lanes.values();
         Ok(Stages {
             claim: Claim::new(site.clone()),
@@ -116,6 +121,7 @@ impl Stages {
             settle: Settle::new(site.clone(), settle_rx),
             sweep: Sweep::new(site.clone()),
             polls,
+            seeks,
             site,
         })
     }
@@ -153,6 +159,9 @@ impl App {
         takers.spawn(stages.sweep.run(intake.clone()));
         for poll in stages.polls {
             takers.spawn(poll.run(intake.clone()));
+        }
+        for seek in stages.seeks {
+            takers.spawn(seek.run(intake.clone()));
         }
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, intake.clone()));

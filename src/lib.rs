@@ -15,6 +15,7 @@ pub mod domain {
     pub mod column;
     pub mod dates;
     pub mod diff;
+    pub mod doubt;
     pub mod evidence;
     pub mod filters;
     pub mod fit;
@@ -66,6 +67,7 @@ pub mod postgres {
 pub mod provider {
     pub mod blank;
     pub mod error_table;
+    pub mod history;
     pub mod limiter;
     pub mod onemsg;
     pub mod retry_after;
@@ -82,6 +84,7 @@ pub mod pipeline {
     pub mod clone;
     pub mod compose;
     pub mod deliver;
+    pub mod doubts;
     pub mod draft;
     pub mod evidence;
     pub mod gates;
@@ -89,6 +92,7 @@ pub mod pipeline {
     pub mod poll;
     pub mod receive;
     pub mod said;
+    pub mod seek;
     pub mod settle;
     pub mod site;
     pub mod stage;

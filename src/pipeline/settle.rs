@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::circuit::{self, Trouble};
+use super::doubts;
 use super::evidence::join;
 use super::lane::Lane;
 use super::said::report;
@@ -287,6 +288,7 @@ pub async fn move_message(
         State::Unconfirmed => {
             let decide_at = now + site.config.delivery.unconfirmed_after;
             queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
+            doubts::open(tx, site, message_id, standing, decide_at).await?;
             None
         }
         _ => {

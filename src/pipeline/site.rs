@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::circuit::Circuits;
+use super::doubts::Doubts;
 use super::lane::Lane;
 use super::stage::{StageError, chain};
 use super::witness::Witnesses;
@@ -33,6 +34,7 @@ pub struct Site {
     pub lanes: BTreeMap<String, Arc<Lane>>,
     pub circuits: Circuits,
     pub witnesses: Witnesses,
+    pub doubts: Doubts,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
     /// Whether it was said that the database is a copy.
@@ -72,6 +74,7 @@ impl Site {
         Site {
             circuits: Circuits::new(config.circuit.clone()),
             witnesses: Witnesses::default(),
+            doubts: Doubts::default(),
             pool,
             clock,
             config,

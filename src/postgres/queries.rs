@@ -28,11 +28,13 @@ macro_rules! named {
 }
 
 mod compose;
+mod doubt;
 mod poll;
 mod settle;
 mod stop;
 
 pub use compose::*;
+pub use doubt::*;
 pub use poll::*;
 pub use settle::*;
 pub use stop::*;

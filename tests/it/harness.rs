@@ -173,6 +173,9 @@ impl World {
             note(deliver.step().await);
         }
         self.stages.settle.step().await.unwrap();
+        for seek in &mut self.stages.seeks {
+            note(seek.step().await.unwrap());
+        }
         for poll in &mut self.stages.polls {
             note(poll.step().await.unwrap());
         }
