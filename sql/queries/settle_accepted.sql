@@ -35,7 +35,7 @@ with done as (
 ), enrolled as (
     -- One row for the whole batch: see rowbell.poll.
     insert into rowbell.poll (channel, message_ids, accepted_at, due_at)
-    select m.channel, array_agg(m.message_id), $5, $6
+    select m.channel, array_agg(m.message_id), $5::timestamptz, $6::timestamptz
       from moved as m
      where $6::timestamptz is not null
      group by m.channel

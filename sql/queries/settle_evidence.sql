@@ -17,7 +17,7 @@ with d as (
      where q.message_id = d.message_id
 ), enrolled as (
     insert into rowbell.poll (channel, message_ids, accepted_at, due_at)
-    select was.channel, array_agg(was.message_id), $9, $10
+    select was.channel, array_agg(was.message_id), $9::timestamptz, $10::timestamptz
       from was
       join d using (message_id)
      where d.state = 'sent' and was.state <> 'sent' and $10::timestamptz is not null

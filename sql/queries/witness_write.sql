@@ -1,6 +1,6 @@
 -- witness_write: witness $2 of channel $1 is in state $3 (detail $4) at $5; it told something if it works.
 insert into rowbell.witness as w (channel, witness, state, detail, since, heard_at)
-values ($1, $2, $3, $4, $5, case when $3 = 'works' then $5 end)
+values ($1, $2, $3::text, $4, $5::timestamptz, case when $3 = 'works' then $5 end)
     on conflict (channel, witness) do update
    set state    = excluded.state,
        detail   = excluded.detail,

@@ -90,7 +90,7 @@ mod tests {
             time += ASKING.pause(asked, 0.5);
             asked += 1;
         }
-        assert_eq!(asked, 20);
+        assert_eq!(asked, 21);
         assert!(ASKING.pause(u32::MAX, 1.0) > ASKING.pause(20, 0.0), "spread, and no overflow");
     }
 
