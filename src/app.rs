@@ -28,8 +28,8 @@ use crate::pipeline::site::Site;
 use crate::pipeline::sweep::Sweep;
 use crate::postgres::listener::Bell;
 use crate::postgres::{migrate, pool};
+use crate::provider::client::{Client, ClientError};
 use crate::provider::limiter::Limiter;
-use crate::provider::onemsg;
 
 /// Messages that one lane may have leased at once, for each request in flight: enough that the
 /// next batch is ready when this one is out.
@@ -42,8 +42,6 @@ pub enum AppError {
     Pool(#[from] pool::DatabaseError),
     #[error("the schema is not ready")]
     Schema(#[from] migrate::MigrateError),
-    #[error("could not read the secret of channel.{channel}.token_file")]
-    Token { channel: String, source: load::SecretError },
     #[error("could not read webhook.secret_file")]
     WebhookSecret(#[source] load::SecretError),
     #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
@@ -51,7 +49,7 @@ pub enum AppError {
     #[error("could not listen on webhook.listen = \"{address}\"")]
     WebhookListen { address: String, source: std::io::Error },
     #[error("could not prepare channel.{channel}")]
-    Channel { channel: String, source: onemsg::ClientError },
+    Channel { channel: String, source: ClientError },
     #[error("could not read for which environment this database was installed")]
     Installation(#[from] crate::pipeline::stage::StageError),
     #[error("a stage ended unexpectedly")]
@@ -63,10 +61,7 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            AppError::Token { .. }
-                | AppError::WebhookSecret(_)
-                | AppError::WebhookWithoutSecret
-                | AppError::Channel { .. }
+            AppError::WebhookSecret(_) | AppError::WebhookWithoutSecret | AppError::Channel { .. }
         )
     }
 }
@@ -208,9 +203,7 @@ fn delivers(
         let (Some(lane), Some(inbox)) = (lanes.get(name), inboxes.remove(name)) else {
             continue;
         };
-        let token = load::secret(&channel.token_file)
-            .map_err(|source| AppError::Token { channel: name.clone(), source })?;
-        let client = onemsg::Client::new(channel, token)
+        let client = Client::new(channel, config)
             .map_err(|source| AppError::Channel { channel: name.clone(), source })?;
         delivers.push(Deliver {
             lane: lane.clone(),

@@ -63,10 +63,15 @@ pub mod postgres {
 /// Everything that knows a wire format.
 pub mod provider {
     pub mod blank;
+    pub mod client;
     pub mod error_table;
+    pub mod http;
+    pub mod letter;
     pub mod limiter;
     pub mod onemsg;
     pub mod retry_after;
+    pub mod smtp;
+    pub mod transport;
     pub mod webhook;
 }
 
@@ -84,6 +89,7 @@ pub mod pipeline {
     pub mod gates;
     pub mod lane;
     pub mod receive;
+    pub mod route;
     pub mod said;
     pub mod settle;
     pub mod site;

@@ -69,6 +69,7 @@ pub async fn preview(
     };
     let candidate = Candidate {
         message_id: None,
+        channel: watching.config.channel.clone(),
         attempt_count: 0,
         entity_key: key.to_owned(),
         operation: Operation::Update,
@@ -81,6 +82,7 @@ pub async fn preview(
     }
     let case = Case {
         watching: &watching,
+        route: &watching.routes.own,
         defaults: &config.recipient,
         candidate: &candidate,
         present: &present,
@@ -100,8 +102,8 @@ async fn decide(
     match case.gates() {
         Err(decision) => Ok((case.changes(), decision)),
         Ok(passed) => {
-            let phone = passed.recipient.phone.as_str().to_owned();
-            let opted_out = queries::compose_opt_out(tx, &[&phone]).await?.into_iter().collect();
+            let phone: Vec<&str> = passed.recipient.phone().into_iter().collect();
+            let opted_out = queries::compose_opt_out(tx, &phone).await?.into_iter().collect();
             let watching = case.watching;
             let names = lookups::find(tx, &watching.lookups, case.rows()).await;
             let names = names

@@ -30,6 +30,23 @@ pub enum UnconfirmedPolicy {
     GiveUp,
 }
 
+/// `[[watch.X.fallback]]`: the channel that a message goes to when the one before it did not reach the
+/// recipient.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    pub channel: String,
+    /// How long a message that was accepted may go without `delivered`; without it, only a failure
+    /// leads here.
+    #[serde(default, deserialize_with = "units::some_duration")]
+    pub after: Option<Duration>,
+    /// The template whose text is sent; the watch's when absent.
+    pub template: Option<String>,
+    /// Whether it is used for those who do not want messages on WhatsApp.
+    #[serde(default)]
+    pub on_opt_out: bool,
+}
+
 /// The configuration for one table: which columns matter, who is told, in which words.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +79,9 @@ pub struct Watch {
     pub ring: bool,
     #[serde(default)]
     pub unconfirmed: UnconfirmedPolicy,
+    /// Where a message goes that did not reach its recipient, in this order.
+    #[serde(default)]
+    pub fallback: Vec<Fallback>,
     /// Name of a column in the words; the column's own name when absent.
     #[serde(default)]
     pub label: BTreeMap<String, LocalText>,

@@ -308,7 +308,7 @@ impl Claim {
                 return Ok(());
             }
         };
-        let candidates: Vec<Candidate> = nets.iter().map(candidate).collect();
+        let candidates: Vec<Candidate> = nets.iter().map(|net| candidate(watch, net)).collect();
         let decisions = decide(tx, &self.site, &watching, &claimed.stops, &candidates).await?;
         claimed
             .messages

@@ -159,6 +159,7 @@ impl Compose {
         for message in due {
             let candidate = Candidate {
                 message_id: Some(message.message_id),
+                channel: self.lane.channel.clone(),
                 attempt_count: message.attempt_count,
                 entity_key: message.entity_key,
                 operation: message.operation,
@@ -263,11 +264,16 @@ pub fn outgoing(
         attempt,
         lease_expires_at,
         message: TemplateMessage {
-            phone: words.recipient.phone.as_str().to_owned(),
+            phone: words.recipient.phone().unwrap_or_default().to_owned(),
+            email: words.recipient.email().unwrap_or_default().to_owned(),
+            name: words.recipient.name,
+            locale: words.recipient.locale,
             template: words.template,
             namespace: words.namespace,
             language: words.wording.language,
             parameters: words.wording.parameters,
+            summary: words.wording.summary,
+            bubble: words.wording.bubble,
         },
     }
 }
@@ -290,6 +296,7 @@ pub async fn decide(
         .zip(&baselines)
         .map(|((candidate, present), baseline)| Case {
             watching,
+            route: watching.routes.over(&candidate.channel),
             defaults: &site.config.recipient,
             candidate,
             present,
@@ -300,7 +307,7 @@ pub async fn decide(
     let passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
     let names = names(tx, watching, &cases, &passed).await?;
     let phones: Vec<&str> =
-        passed.iter().flatten().map(|passed| passed.recipient.phone.as_str()).collect();
+        passed.iter().flatten().filter_map(|passed| passed.recipient.phone()).collect();
     let opted_out: HashSet<String> = if phones.is_empty() {
         HashSet::new()
     } else {
@@ -311,7 +318,7 @@ pub async fn decide(
         Err(decision) => decision,
     });
     let mut decisions: Vec<Decision> = decisions.collect();
-    hold_back(tx, site, stops, &watching.config.channel, candidates, &mut decisions).await?;
+    hold_back(tx, site, stops, candidates, &mut decisions).await?;
     Ok(decisions)
 }
 

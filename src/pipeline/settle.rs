@@ -169,7 +169,7 @@ fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
         message_id: settled.message_id,
         attempt: settled.attempt,
         provider_message_id,
-        http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()).unwrap_or(200),
+        http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()),
     })
 }
 

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 
 use super::circuit::Circuits;
 use super::lane::Lane;
+use super::route::Routes;
 use super::stage::{StageError, chain};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::column::Columns;
-use crate::domain::summary::{Phrasing, PhrasingSource};
 use crate::postgres::capture::{self, WatchedTable};
 use crate::postgres::lookups;
 use crate::postgres::pool::Pool;
@@ -42,10 +42,9 @@ pub struct Site {
 pub struct Watching {
     pub name: String,
     pub config: config::Watch,
-    pub template: config::Template,
     pub table: WatchedTable,
     pub columns: Columns,
-    pub phrasing: Phrasing,
+    pub routes: Routes,
     /// The label queries, by column; see `postgres/lookups.rs`.
     pub lookups: BTreeMap<String, String>,
     /// The query that reads rows, recipients and what was told; see `postgres/rows.rs`.
@@ -170,30 +169,15 @@ impl Watching {
         let table = capture::describe(client, name, watch, template)
             .await
             .map_err(|error| chain(&error))?;
-        let phrasing = Phrasing::compile(&PhrasingSource {
-            service: watch.service.as_ref(),
-            say: &watch.say,
-            label: &watch.label,
-            value: &watch.value,
-            phrase: &config.phrase,
-            body: &template.body,
-            text: template.text.as_ref(),
-            language: &template.language,
-            default_locale: &config.recipient.locale,
-            columns: &table.captured,
-        })
-        .map_err(|problems| {
-            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        })?;
+        let routes = Routes::compile(config, name, watch, &table.captured)?;
         let read_sql = rows::read_sql(&table, watch);
         Ok(Watching {
             name: name.to_owned(),
             columns: table.columns_of(watch),
             lookups: lookups::queries(&table, watch),
             config: watch.clone(),
-            template: template.clone(),
             table,
-            phrasing,
+            routes,
             read_sql,
         })
     }

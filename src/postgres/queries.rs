@@ -272,7 +272,7 @@ impl<'a> WordColumns<'a> {
             template: each(words.clone(), |w| w.template.as_str()),
             language: each(words.clone(), |w| w.wording.language.as_str()),
             name: each(words.clone(), |w| w.recipient.name.as_str()),
-            phone: each(words.clone(), |w| w.recipient.phone.as_str()),
+            phone: words.clone().map(|w| w.and_then(|w| w.recipient.phone())).collect(),
             locale: each(words.clone(), |w| w.recipient.locale.as_str()),
             time_zone: each(words.clone(), |w| w.recipient.time_zone.as_str()),
             summary: each(words.clone(), |w| w.wording.summary.as_str()),

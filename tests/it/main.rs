@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod capture;
+mod channels;
 mod circuit;
 mod crash;
 mod diffs;
 mod doorbell;
 mod gates;
+mod gateway;
 mod harness;
+mod post_office;
 mod provider;
 mod retries;
 mod spine;

@@ -15,7 +15,7 @@ pub struct Acceptance<'a> {
     pub message_id: i64,
     pub attempt: i16,
     pub provider_message_id: &'a str,
-    pub http_status: i16,
+    pub http_status: Option<i16>,
 }
 
 /// Stores acceptances; returns the messages that moved, and whether receipts outran the answer.
@@ -27,7 +27,7 @@ pub async fn settle_accepted(
     let ids: Vec<i64> = accepted.iter().map(|a| a.message_id).collect();
     let numbers: Vec<i16> = accepted.iter().map(|a| a.attempt).collect();
     let provider_ids: Vec<&str> = accepted.iter().map(|a| a.provider_message_id).collect();
-    let statuses: Vec<i16> = accepted.iter().map(|a| a.http_status).collect();
+    let statuses: Vec<Option<i16>> = accepted.iter().map(|a| a.http_status).collect();
     let rows =
         named!(client, "settle_accepted", &[&ids, &numbers, &provider_ids, &statuses, &now])?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
