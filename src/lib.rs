@@ -86,6 +86,7 @@ pub mod pipeline {
     pub mod compose;
     pub mod deliver;
     pub mod draft;
+    pub mod fallback;
     pub mod gates;
     pub mod lane;
     pub mod receive;

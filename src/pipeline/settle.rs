@@ -44,6 +44,8 @@ pub struct Settled {
     pub attempt: i16,
     /// Template and language at the provider.
     pub template: (String, String),
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
     pub answer: Answer,
 }
 
@@ -122,12 +124,13 @@ impl Settle {
 
     /// Stores plain acceptances at once; returns the messages that are settled by that.
     async fn write_accepted(&self) -> Result<Vec<i64>, StageError> {
-        let accepted: Vec<Acceptance<'_>> = self.unwritten.iter().filter_map(acceptance).collect();
+        let now = self.site.clock.now();
+        let accepted: Vec<Acceptance<'_>> =
+            self.unwritten.iter().filter_map(|settled| acceptance(settled, now)).collect();
         if accepted.is_empty() {
             return Ok(Vec::new());
         }
         let mut client = self.site.pool.get().await?;
-        let now = self.site.clock.now();
         let moved = queries::settle_accepted(&client, &accepted, now).await?;
         let outrun: Vec<i64> =
             moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
@@ -161,7 +164,7 @@ impl Settle {
     }
 }
 
-fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
+fn acceptance(settled: &Settled, now: Timestamp) -> Option<Acceptance<'_>> {
     let AttemptResult::Accepted { provider_message_id } = &settled.answer.result else {
         return None;
     };
@@ -170,6 +173,7 @@ fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
         attempt: settled.attempt,
         provider_message_id,
         http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()),
+        undelivered_at: settled.undelivered_after.map(|after| now + after),
     })
 }
 
@@ -303,7 +307,30 @@ pub async fn move_message(
         now,
     };
     queries::settle_move(tx, &to).await?;
+    lead_on(tx, site, message_id, standing, state).await?;
     Ok(state)
+}
+
+/// What did not reach its recipient may have to go on to the next channel of its watch.
+async fn lead_on(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message_id: i64,
+    standing: &Standing,
+    state: State,
+) -> Result<(), StageError> {
+    let Some(watch) = site.config.watch.get(&standing.watch) else {
+        return Ok(());
+    };
+    let now = site.clock.now();
+    if watch.leads_on(&standing.channel, state) {
+        queries::fallback_await(tx, &[message_id], "failed", now).await?;
+    } else if let (State::Sent | State::Unconfirmed, Some(after)) =
+        (state, watch.undelivered_after(&standing.channel))
+    {
+        queries::fallback_await(tx, &[message_id], "undelivered", now + after).await?;
+    }
+    Ok(())
 }
 
 /// Joins stored receipts to the messages that know their ids.
@@ -312,6 +339,7 @@ pub async fn settle_receipts(
     site: &Site,
     provider_ids: &[&str],
 ) -> Result<(), StageError> {
+    let mut arrived = Vec::new();
     for receipt in queries::settle_receipts(tx, provider_ids).await? {
         let Some(standing) = queries::settle_lock(tx, receipt.message_id).await? else {
             continue;
@@ -324,7 +352,16 @@ pub async fn settle_receipts(
         let state = move_message(tx, site, receipt.message_id, &standing, event, details).await?;
         if state != standing.state {
             learn_from(tx, site, &receipt, &standing).await?;
+            let watch = site.config.watch.get(&standing.watch);
+            if matches!(state, State::Delivered | State::Read)
+                && watch.is_some_and(|watch| !watch.fallback.is_empty())
+            {
+                arrived.push(receipt.message_id);
+            }
         }
+    }
+    if !arrived.is_empty() {
+        queries::fallback_withdraw(tx, &arrived, site.clock.now()).await?;
     }
     Ok(())
 }
