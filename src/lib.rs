@@ -89,6 +89,7 @@ pub mod pipeline {
     pub mod fallback;
     pub mod gates;
     pub mod lane;
+    pub mod onward;
     pub mod receive;
     pub mod route;
     pub mod said;

@@ -17,9 +17,10 @@ comment on type rowbell.fallback_cause is 'Why a message may go to the next chan
 -- Messages that may have to go to the next channel of their watch, and when that is looked at. Small:
 -- a row is deleted when it was looked at and nothing is to be awaited any more.
 create table rowbell.fallback (
-    message_id  bigint primary key,
-    cause       rowbell.fallback_cause not null,
-    due_at      timestamptz not null
+    message_id   bigint primary key,
+    cause        rowbell.fallback_cause not null,
+    due_at       timestamptz not null,
+    reason_text  text
 )
 with (
     autovacuum_vacuum_scale_factor = 0,
@@ -38,3 +39,4 @@ comment on table  rowbell.fallback is 'Messages that may have to go to the next 
 comment on column rowbell.fallback.message_id is 'The message.';
 comment on column rowbell.fallback.cause is 'failed, skipped or undelivered.';
 comment on column rowbell.fallback.due_at is 'When that is looked at.';
+comment on column rowbell.fallback.reason_text is 'Why it was put off when it was looked at last.';

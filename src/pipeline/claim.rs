@@ -24,6 +24,7 @@ use super::careful::is_fault_of_the_watch;
 use super::compose::{decide, lease, outgoing};
 use super::draft::{candidate, decided, leaves_at, waiting};
 use super::gates::Candidate;
+use super::onward;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, chain, rest};
 use super::stops::Stops;
@@ -155,7 +156,7 @@ impl Claim {
         }
         let lease = lease(&self.site, now);
         let ids = queries::claim_write(&tx, &claimed.messages, lease).await?;
-        queries::fallback_await(&tx, &self.lead_on(claimed, &ids), "skipped", now).await?;
+        onward::opened(&tx, &self.site, &claimed.messages, &ids).await?;
         tx.commit().await?;
         self.bound.scanned(bound, &haul, limit);
         self.send_off(claimed, &ids, lease.expires_at);
@@ -315,16 +316,6 @@ impl Claim {
             .messages
             .extend(nets.into_iter().zip(decisions).map(|(net, d)| decided(watch, net, d)));
         Ok(())
-    }
-
-    /// Messages that cannot reach their recipients on the watch's own channel and go on to the next.
-    fn lead_on(&self, claimed: &Claimed, ids: &[i64]) -> Vec<i64> {
-        let leads_on = |message: &NewMessage| {
-            let watch = self.site.config.watch.get(&message.watch);
-            watch.is_some_and(|watch| watch.leads_on(&message.channel, message.state))
-        };
-        let messages = claimed.messages.iter().zip(ids);
-        messages.filter(|(message, _)| leads_on(message)).map(|(_, id)| *id).collect()
     }
 
     /// After the commit: leased messages go to deliver, and compose learns of those that wait.

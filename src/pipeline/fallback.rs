@@ -40,6 +40,10 @@ const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
 /// How long something waits that cannot be decided yet.
 const NOT_YET: Duration = Duration::from_secs(60);
 
+/// Why something is put off.
+const STOPPED: &str = "errors have stopped its channel or template";
+const SILENT: &str = "nothing at all was heard of its channel since: the receipts are missing";
+
 /// Opens fallbacks.
 pub struct Fallback {
     site: Arc<Site>,
@@ -51,7 +55,8 @@ pub struct Fallback {
 enum Fate {
     /// It is told, it is on its way, or there is no further channel.
     Done,
-    NotYet,
+    /// It cannot be decided yet.
+    NotYet(&'static str),
     /// It waits for a later attempt on its own channel: that ends.
     GiveUp,
     Onward(String, String),
@@ -100,7 +105,7 @@ impl Fallback {
             match message.map_or(Fate::Done, |message| self.fate(&message, message_id, is_failure))
             {
                 Fate::Done => done.push(message_id),
-                Fate::NotYet => later.push(message_id),
+                Fate::NotYet(why) => later.push((message_id, why)),
                 Fate::GiveUp => self.give_up(&tx, message_id).await?,
                 Fate::Onward(channel, why) => {
                     done.push(message_id);
@@ -131,9 +136,10 @@ impl Fallback {
         let why = match (is_failure, message.state) {
             // Ours, not the recipient's.
             (true, State::Failed(Failure::Undeliverable | Failure::Exhausted))
+            | (false, State::Sent | State::Unconfirmed)
                 if message.is_stopped =>
             {
-                return Fate::NotYet;
+                return Fate::NotYet(STOPPED);
             }
             (
                 true,
@@ -142,14 +148,13 @@ impl Fallback {
             ) => message.state.reason().unwrap_or_default(),
             // Taken up again in the meantime.
             (true, _) => return Fate::Done,
-            (false, State::Sent | State::Unconfirmed)
-                if message.is_stopped || !message.is_heard =>
-            {
-                return Fate::NotYet;
+            (false, State::Sent | State::Unconfirmed) if !message.is_heard => {
+                return Fate::NotYet(SILENT);
             }
             (false, State::Sent | State::Unconfirmed) => "not delivered in time",
             (false, State::Scheduled | State::Waiting) => return Fate::GiveUp,
-            (false, State::Sending | State::Held) => return Fate::NotYet,
+            (false, State::Sending) => return Fate::NotYet("an attempt is under way"),
+            (false, State::Held) => return Fate::NotYet("it waits for a person"),
             (false, _) => return Fate::Done,
         };
         let why =

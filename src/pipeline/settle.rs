@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::circuit::{self, Trouble};
 use super::lane::Lane;
+use super::onward;
 use super::said::report;
 use super::site::Site;
 use super::stage::{Patience, StageError};
@@ -307,30 +308,8 @@ pub async fn move_message(
         now,
     };
     queries::settle_move(tx, &to).await?;
-    lead_on(tx, site, message_id, standing, state).await?;
+    onward::settled(tx, site, message_id, standing, state).await?;
     Ok(state)
-}
-
-/// What did not reach its recipient may have to go on to the next channel of its watch.
-async fn lead_on(
-    tx: &Transaction<'_>,
-    site: &Site,
-    message_id: i64,
-    standing: &Standing,
-    state: State,
-) -> Result<(), StageError> {
-    let Some(watch) = site.config.watch.get(&standing.watch) else {
-        return Ok(());
-    };
-    let now = site.clock.now();
-    if watch.leads_on(&standing.channel, state) {
-        queries::fallback_await(tx, &[message_id], "failed", now).await?;
-    } else if let (State::Sent | State::Unconfirmed, Some(after)) =
-        (state, watch.undelivered_after(&standing.channel))
-    {
-        queries::fallback_await(tx, &[message_id], "undelivered", now + after).await?;
-    }
-    Ok(())
 }
 
 /// Joins stored receipts to the messages that know their ids.
@@ -339,7 +318,7 @@ pub async fn settle_receipts(
     site: &Site,
     provider_ids: &[&str],
 ) -> Result<(), StageError> {
-    let mut arrived = Vec::new();
+    let mut moved = Vec::new();
     for receipt in queries::settle_receipts(tx, provider_ids).await? {
         let Some(standing) = queries::settle_lock(tx, receipt.message_id).await? else {
             continue;
@@ -352,18 +331,10 @@ pub async fn settle_receipts(
         let state = move_message(tx, site, receipt.message_id, &standing, event, details).await?;
         if state != standing.state {
             learn_from(tx, site, &receipt, &standing).await?;
-            let watch = site.config.watch.get(&standing.watch);
-            if matches!(state, State::Delivered | State::Read)
-                && watch.is_some_and(|watch| !watch.fallback.is_empty())
-            {
-                arrived.push(receipt.message_id);
-            }
+            moved.push((receipt.message_id, state, standing.watch));
         }
     }
-    if !arrived.is_empty() {
-        queries::fallback_withdraw(tx, &arrived, site.clock.now()).await?;
-    }
-    Ok(())
+    onward::received(tx, site, &moved).await
 }
 
 /// A receipt that moved its message says something about channel and template too.

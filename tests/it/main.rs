@@ -9,6 +9,7 @@ mod circuit;
 mod crash;
 mod diffs;
 mod doorbell;
+mod fallbacks;
 mod gates;
 mod gateway;
 mod harness;

@@ -98,10 +98,11 @@ pub async fn fallback_done(tx: &Transaction<'_>, message_ids: &[i64]) -> Result<
 
 pub async fn fallback_later(
     tx: &Transaction<'_>,
-    message_ids: &[i64],
+    later: &[(i64, &str)],
     due_at: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "fallback_later", &[&message_ids, &due_at])?;
+    let (ids, reasons): (Vec<i64>, Vec<&str>) = later.iter().copied().unzip();
+    named!(tx, "fallback_later", &[&ids, &due_at, &reasons])?;
     Ok(())
 }
 
