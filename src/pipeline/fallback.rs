@@ -12,8 +12,8 @@
 //! of a channel, the witnesses are silent and not the phones: what is not known to be delivered waits, too.
 //! What is left is bounded by the `rate` of the next channel.
 //!
-//! If the process dies before the commit, nothing has happened and the next step does the same again. Not
-//! promised: that a fallback is opened the moment it is due.
+//! If the process dies before the commit, nothing has happened and the next step does the same again.
+//! Not promised: that a fallback is opened the moment it is due.
 
 use std::sync::Arc;
 use std::time::Duration;
