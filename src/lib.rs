@@ -65,10 +65,15 @@ pub mod postgres {
 /// Everything that knows a wire format.
 pub mod provider {
     pub mod blank;
+    pub mod client;
     pub mod error_table;
+    pub mod http;
+    pub mod letter;
     pub mod limiter;
     pub mod onemsg;
     pub mod retry_after;
+    pub mod smtp;
+    pub mod transport;
     pub mod webhook;
 }
 
@@ -84,10 +89,13 @@ pub mod pipeline {
     pub mod deliver;
     pub mod draft;
     pub mod evidence;
+    pub mod fallback;
     pub mod gates;
     pub mod lane;
+    pub mod onward;
     pub mod poll;
     pub mod receive;
+    pub mod route;
     pub mod said;
     pub mod settle;
     pub mod site;
