@@ -1,7 +1,7 @@
 //! Builds everything from the configuration, spawns the stages, and shuts them down in order.
 //!
 //! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
-//! sweep, poll, seek, receive), then deliver, which finishes the requests in flight and gives back what was not
+//! sweep, fallback, poll, seek, receive), then deliver, which finishes the requests in flight and gives back what was not
 //! posted, then settle, which writes their answers.
 
 pub mod check;
@@ -21,6 +21,7 @@ use crate::pipeline::claim::Claim;
 use crate::pipeline::clone;
 use crate::pipeline::compose::Compose;
 use crate::pipeline::deliver::Deliver;
+use crate::pipeline::fallback::Fallback;
 use crate::pipeline::lane::{Lane, Outgoing};
 use crate::pipeline::poll::Poll;
 use crate::pipeline::receive::Receive;
@@ -30,8 +31,8 @@ use crate::pipeline::site::Site;
 use crate::pipeline::sweep::Sweep;
 use crate::postgres::listener::Bell;
 use crate::postgres::{migrate, pool};
+use crate::provider::client::{Client, ClientError};
 use crate::provider::limiter::Limiter;
-use crate::provider::onemsg;
 
 /// Messages that one lane may have leased at once, for each request in flight: enough that the
 /// next batch is ready when this one is out.
@@ -44,8 +45,6 @@ pub enum AppError {
     Pool(#[from] pool::DatabaseError),
     #[error("the schema is not ready")]
     Schema(#[from] migrate::MigrateError),
-    #[error("could not read the secret of channel.{channel}.token_file")]
-    Token { channel: String, source: load::SecretError },
     #[error("could not read webhook.secret_file")]
     WebhookSecret(#[source] load::SecretError),
     #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
@@ -53,7 +52,7 @@ pub enum AppError {
     #[error("could not listen on webhook.listen = \"{address}\"")]
     WebhookListen { address: String, source: std::io::Error },
     #[error("could not prepare channel.{channel}")]
-    Channel { channel: String, source: onemsg::ClientError },
+    Channel { channel: String, source: ClientError },
     #[error("could not read for which environment this database was installed")]
     Installation(#[from] crate::pipeline::stage::StageError),
     #[error("a stage ended unexpectedly")]
@@ -65,10 +64,7 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            AppError::Token { .. }
-                | AppError::WebhookSecret(_)
-                | AppError::WebhookWithoutSecret
-                | AppError::Channel { .. }
+            AppError::WebhookSecret(_) | AppError::WebhookWithoutSecret | AppError::Channel { .. }
         )
     }
 }
@@ -90,9 +86,10 @@ pub struct Stages {
     pub delivers: Vec<Deliver>,
     pub settle: Settle,
     pub sweep: Sweep,
+    pub fallback: Fallback,
     /// One for each lane; none where polling is off.
     pub polls: Vec<Poll>,
-    /// One for each lane.
+    /// One for each channel whose provider shows its messages.
     pub seeks: Vec<Seek>,
 }
 
@@ -108,11 +105,7 @@ impl Stages {
         let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
         let site = Arc::new(Site::new(pool, clock, config, lanes));
         clone::begin(&site).await?;
-        let polls = delivers.iter().filter(|_| site.config.polling.enabled);
-        let poll = |d: &Deliver| Poll::new(site.clone(), &d.lane.channel, d.client.clone());
-        let polls = polls.map(poll).collect();
-        let seek = |d: &Deliver| Seek::new(site.clone(), &d.lane.channel, d.client.clone());
-        let seeks = delivers.iter().map(seek).collect();
+        let (polls, seeks) = (polls(&site, &delivers), seeks(&site, &delivers));
         let lanes = site.lanes.values();
         Ok(Stages {
             claim: Claim::new(site.clone()),
@@ -120,6 +113,7 @@ impl Stages {
             delivers,
             settle: Settle::new(site.clone(), settle_rx),
             sweep: Sweep::new(site.clone()),
+            fallback: Fallback::new(site.clone()),
             polls,
             seeks,
             site,
@@ -157,6 +151,7 @@ impl App {
             takers.spawn(compose.run(intake.clone()));
         }
         takers.spawn(stages.sweep.run(intake.clone()));
+        takers.spawn(stages.fallback.run(intake.clone()));
         for poll in stages.polls {
             takers.spawn(poll.run(intake.clone()));
         }
@@ -200,6 +195,28 @@ impl App {
     }
 }
 
+/// One for each channel whose provider can be asked.
+fn polls(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Poll> {
+    let poll = |deliver: &Deliver| match &deliver.client {
+        Client::OneMsg(client) if site.config.polling.enabled => {
+            Some(Poll::new(site.clone(), &deliver.lane.channel, client.clone()))
+        }
+        _ => None,
+    };
+    delivers.iter().filter_map(poll).collect()
+}
+
+/// One for each channel whose provider shows its messages.
+fn seeks(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Seek> {
+    let seek = |deliver: &Deliver| match &deliver.client {
+        Client::OneMsg(client) => {
+            Some(Seek::new(site.clone(), &deliver.lane.channel, client.clone()))
+        }
+        _ => None,
+    };
+    delivers.iter().filter_map(seek).collect()
+}
+
 type Inboxes = BTreeMap<String, mpsc::UnboundedReceiver<Outgoing>>;
 
 fn lanes(config: &Config, clock: &Clock) -> (BTreeMap<String, Arc<Lane>>, Inboxes) {
@@ -227,9 +244,7 @@ fn delivers(
         let (Some(lane), Some(inbox)) = (lanes.get(name), inboxes.remove(name)) else {
             continue;
         };
-        let token = load::secret(&channel.token_file)
-            .map_err(|source| AppError::Token { channel: name.clone(), source })?;
-        let client = onemsg::Client::new(channel, token)
+        let client = Client::new(channel, config)
             .map_err(|source| AppError::Channel { channel: name.clone(), source })?;
         delivers.push(Deliver {
             lane: lane.clone(),

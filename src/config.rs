@@ -12,16 +12,20 @@ use crate::domain::text::LocalText;
 
 pub mod channel;
 pub mod check;
+mod check_channel;
+pub mod gateway;
 pub mod load;
 pub mod polling;
+mod raw_channel;
 mod reading;
 pub mod show;
 pub mod units;
 pub mod watch;
 
-pub use channel::{AuthPlace, Channel, ProviderKind};
+pub use channel::{Address, AuthPlace, Channel, ChannelKind, OneMsg, ProviderKind};
+pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
 pub use polling::Polling;
-pub use watch::{Lookup, UnconfirmedPolicy, Watch};
+pub use watch::{Fallback, Lookup, UnconfirmedPolicy, Watch};
 
 /// Everything that `rowbell` is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -166,16 +170,21 @@ pub enum LogFormat {
     Journald,
 }
 
-/// An approved template of the provider.
+/// A template as WhatsApp approved it; on other channels, its text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Template {
+    /// Name at the provider; WhatsApp needs it.
+    #[serde(default)]
     pub name: String,
+    /// WhatsApp needs it.
+    #[serde(default)]
     pub namespace: String,
     /// Language code at the provider: one, or one for each language tag.
     pub language: LocalText,
     /// Body variables in order, as MiniJinja templates over `recipient`, `service`, `summary`, `row`.
     pub body: Vec<String>,
-    /// The approved body text with its `{{1}}` …, for preview and for the room that it leaves.
+    /// The approved body text with its `{{1}}` …, for preview and for the room that it leaves; other
+    /// channels than WhatsApp send it.
     pub text: Option<LocalText>,
 }

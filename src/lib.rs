@@ -66,11 +66,16 @@ pub mod postgres {
 /// Everything that knows a wire format.
 pub mod provider {
     pub mod blank;
+    pub mod client;
     pub mod error_table;
     pub mod history;
+    pub mod http;
+    pub mod letter;
     pub mod limiter;
     pub mod onemsg;
     pub mod retry_after;
+    pub mod smtp;
+    pub mod transport;
     pub mod webhook;
 }
 
@@ -87,10 +92,13 @@ pub mod pipeline {
     pub mod doubts;
     pub mod draft;
     pub mod evidence;
+    pub mod fallback;
     pub mod gates;
     pub mod lane;
+    pub mod onward;
     pub mod poll;
     pub mod receive;
+    pub mod route;
     pub mod said;
     pub mod seek;
     pub mod settle;

@@ -1,6 +1,6 @@
 -- settle_evidence: where evidence takes messages ($1), one array element each: $2 state, $3 reason, $4 reason
 -- in words, $5 id at the provider, $6 when it was sent, $7 delivered, $8 read by the evidence; $9 the time,
--- $10 when to ask for the end of those that are sent now (null: never).
+-- $10 when to ask for the end of those that are sent now on the channels $11.
 --
 -- The earliest times that any evidence tells stay, whatever the order of arrival.
 with d as (
@@ -20,7 +20,7 @@ with d as (
     select was.channel, array_agg(was.message_id), $9::timestamptz, $10::timestamptz
       from was
       join d using (message_id)
-     where d.state = 'sent' and was.state <> 'sent' and $10::timestamptz is not null
+     where d.state = 'sent' and was.state <> 'sent' and was.channel = any ($11::text[])
      group by was.channel
 )
 update rowbell.message as m

@@ -4,31 +4,31 @@
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::row::Row;
-use crate::domain::summary::{Phrasing, PhrasingSource};
+use crate::domain::summary::Phrasing;
+use crate::pipeline::route;
 use crate::pipeline::site::Watching;
 use crate::postgres::{capture, migrate};
+use crate::provider::client::{Client, ClientError};
 
 use super::preview::preview;
 
 /// Templates that do not compile. Columns are not known yet, so unknown names pass.
 pub fn offline(config: &Config) -> Vec<String> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<String> = config
+        .channel
+        .iter()
+        .filter_map(|(name, channel)| {
+            // Whether secrets can be read is a question of who asks.
+            let error = Client::new(channel, config).err()?;
+            let is_setting = matches!(error, ClientError::Letter(_) | ClientError::Setting { .. });
+            is_setting.then(|| format!("channel.{name}.{error}"))
+        })
+        .collect();
     for (name, watch) in &config.watch {
         let Some(template) = config.template.get(&watch.template) else {
             continue;
         };
-        let source = PhrasingSource {
-            service: watch.service.as_ref(),
-            say: &watch.say,
-            label: &watch.label,
-            value: &watch.value,
-            phrase: &config.phrase,
-            body: &template.body,
-            text: template.text.as_ref(),
-            language: &template.language,
-            default_locale: &config.recipient.locale,
-            columns: &[],
-        };
+        let source = route::source(config, watch, template, &[]);
         let Err(found) = Phrasing::compile(&source) else {
             continue;
         };

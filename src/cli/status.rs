@@ -256,6 +256,7 @@ mod tests {
             channels: vec![ChannelStatus {
                 channel: "main".to_owned(),
                 is_configured: true,
+                has_receipts: true,
                 open: 2,
                 leased: 1,
                 oldest_due_at: Some(at("12:00:18")),

@@ -1,40 +1,62 @@
-//! `[channel.X]`: one sending identity at a provider.
+//! `[channel.X]`: one sending identity at a provider. Which settings it has depends on its provider.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::units;
+pub use super::gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
+use super::raw_channel::RawChannel;
+use super::units::Rate;
 
 /// One sending identity at a provider.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Channel {
-    pub provider: ProviderKind,
+    pub kind: ChannelKind,
+    /// Messages a second that this channel may send.
+    pub rate: Rate,
+    /// Requests in flight at once.
+    pub concurrency: usize,
+    pub timeout: Duration,
+    pub connect_timeout: Duration,
+}
+
+/// What the provider of a channel speaks.
+#[derive(Clone, Debug)]
+pub enum ChannelKind {
+    OneMsg(OneMsg),
+    Http(Box<Http>),
+    Smtp(Box<Smtp>),
+}
+
+/// A WhatsApp number at 1MSG.
+#[derive(Clone, Debug)]
+pub struct OneMsg {
     pub channel_id: String,
     /// File that holds the token. A relative path is looked for in `$CREDENTIALS_DIRECTORY` first.
     pub token_file: PathBuf,
-    #[serde(default = "default_base_url")]
     pub base_url: String,
-    #[serde(default)]
     pub auth: AuthPlace,
-    /// Messages a second that this channel may send.
-    #[serde(default = "default_rate", deserialize_with = "units::rate")]
-    pub rate: units::Rate,
-    /// Requests in flight at once.
-    #[serde(default = "default_concurrency")]
-    pub concurrency: usize,
-    #[serde(default = "default_request_timeout", deserialize_with = "units::duration")]
-    pub timeout: Duration,
-    #[serde(default = "default_connect_timeout", deserialize_with = "units::duration")]
-    pub connect_timeout: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum ProviderKind {
     #[serde(rename = "1msg")]
     OneMsg,
+    #[serde(rename = "http")]
+    Http,
+    #[serde(rename = "smtp")]
+    Smtp,
+}
+
+impl ProviderKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ProviderKind::OneMsg => "1msg",
+            ProviderKind::Http => "http",
+            ProviderKind::Smtp => "smtp",
+        }
+    }
 }
 
 /// Where the token goes.
@@ -46,22 +68,77 @@ pub enum AuthPlace {
     Query,
 }
 
-fn default_base_url() -> String {
-    "https://api.1msg.io".to_owned()
+/// By what a channel knows a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    Phone,
+    Email,
+    /// Whichever of the two the recipient has.
+    Any,
 }
 
-fn default_rate() -> units::Rate {
-    units::Rate::per_second(80)
+impl Channel {
+    pub fn provider(&self) -> ProviderKind {
+        match self.kind {
+            ChannelKind::OneMsg(_) => ProviderKind::OneMsg,
+            ChannelKind::Http(_) => ProviderKind::Http,
+            ChannelKind::Smtp(_) => ProviderKind::Smtp,
+        }
+    }
+
+    /// The settings of a WhatsApp number at 1MSG, if it is one.
+    pub fn one_msg(&self) -> Option<&OneMsg> {
+        match &self.kind {
+            ChannelKind::OneMsg(settings) => Some(settings),
+            ChannelKind::Http(_) | ChannelKind::Smtp(_) => None,
+        }
+    }
+
+    pub fn address(&self) -> Address {
+        match self.kind {
+            ChannelKind::OneMsg(_) => Address::Phone,
+            ChannelKind::Http(_) => Address::Any,
+            ChannelKind::Smtp(_) => Address::Email,
+        }
+    }
+
+    /// Whether the provider says later what became of a message. Where it does not, what it accepted is
+    /// the last that we hear.
+    pub fn tells_delivery(&self) -> bool {
+        matches!(self.kind, ChannelKind::OneMsg(_))
+    }
+
+    /// Whether it is WhatsApp: its templates must be approved, its opt-outs hold.
+    pub fn is_whatsapp(&self) -> bool {
+        matches!(self.kind, ChannelKind::OneMsg(_))
+    }
+
+    /// Files that hold secrets, with the setting that names each.
+    pub fn secret_files(&self) -> Vec<(String, &PathBuf)> {
+        match &self.kind {
+            ChannelKind::OneMsg(settings) => vec![("token_file".to_owned(), &settings.token_file)],
+            ChannelKind::Http(settings) => {
+                let files = settings.header_files.iter();
+                files.map(|(name, file)| (format!("header_files.{name}"), file)).collect()
+            }
+            ChannelKind::Smtp(settings) => {
+                let file = settings.password_file.iter();
+                file.map(|file| ("password_file".to_owned(), file)).collect()
+            }
+        }
+    }
 }
 
-fn default_concurrency() -> usize {
-    64
-}
-
-fn default_request_timeout() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn default_connect_timeout() -> Duration {
-    Duration::from_secs(5)
+impl<'de> Deserialize<'de> for Channel {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Channel, D::Error> {
+        let raw = RawChannel::deserialize(from)?;
+        if let Some((setting, owner)) = raw.foreign() {
+            return Err(D::Error::custom(format!(
+                "setting `{setting}` belongs to channels with provider = \"{}\"; this one has provider = \"{}\"",
+                owner.as_str(),
+                raw.provider.as_str()
+            )));
+        }
+        raw.into_channel().map_err(D::Error::missing_field)
+    }
 }

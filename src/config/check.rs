@@ -3,8 +3,9 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use super::check_channel::{check_channel, check_fallback, is_for_whatsapp};
 use super::load::{Mistake, nearest, secret_path};
-use super::{Channel, Config, Template, Watch};
+use super::{Config, Template, Watch};
 use crate::domain::dates;
 use crate::domain::text::LocalText;
 
@@ -16,7 +17,8 @@ pub fn mistakes(config: &Config) -> Vec<Mistake> {
         check_channel(&format!("channel.{name}"), channel, config, &mut found);
     }
     for (name, template) in &config.template {
-        check_template(&format!("template.{name}"), template, &mut found);
+        let is_approved = is_for_whatsapp(config, name);
+        check_template(&format!("template.{name}"), template, is_approved, &mut found);
     }
     for (name, watch) in &config.watch {
         check_watch(&format!("watch.{name}"), watch, config, &mut found);
@@ -27,10 +29,10 @@ pub fn mistakes(config: &Config) -> Vec<Mistake> {
     found.0
 }
 
-struct Found(Vec<Mistake>);
+pub(super) struct Found(Vec<Mistake>);
 
 impl Found {
-    fn unless(&mut self, fits: bool, key: impl Into<String>, what: impl Into<String>) {
+    pub fn unless(&mut self, fits: bool, key: impl Into<String>, what: impl Into<String>) {
         if !fits {
             self.0.push(Mistake { origin: None, key: key.into(), what: what.into() });
         }
@@ -54,7 +56,7 @@ impl Found {
         );
     }
 
-    fn languages(&mut self, key: &str, text: &LocalText) {
+    pub fn languages(&mut self, key: &str, text: &LocalText) {
         for (tag, _) in text.each() {
             if tag != "default" {
                 self.locale(&format!("{key}.{tag}"), tag);
@@ -165,36 +167,16 @@ fn check_webhook(config: &Config, found: &mut Found) {
     }
 }
 
-fn check_channel(key: &str, channel: &Channel, config: &Config, found: &mut Found) {
-    found.unless(!channel.channel_id.is_empty(), format!("{key}.channel_id"), "is empty");
-    found.unless(channel.concurrency >= 1, format!("{key}.concurrency"), "expected at least 1");
+fn check_template(key: &str, template: &Template, is_approved: bool, found: &mut Found) {
     found.unless(
-        secret_path(&channel.token_file).exists(),
-        format!("{key}.token_file"),
-        format!("there is no file \"{}\"", channel.token_file.display()),
-    );
-    let request = channel.timeout + channel.connect_timeout;
-    found.unless(
-        config.delivery.lease > request,
-        "delivery.lease",
-        format!(
-            "expected more than {}s, the longest that a request of {key} can take (timeout and connect_timeout)",
-            request.as_secs()
-        ),
+        !is_approved || !template.name.is_empty(),
+        format!("{key}.name"),
+        "is missing; it is the name that WhatsApp approved",
     );
     found.unless(
-        channel.timeout > Duration::ZERO,
-        format!("{key}.timeout"),
-        "expected more than nothing",
-    );
-}
-
-fn check_template(key: &str, template: &Template, found: &mut Found) {
-    found.unless(!template.name.is_empty(), format!("{key}.name"), "is empty");
-    found.unless(
-        !template.namespace.is_empty(),
+        !is_approved || !template.namespace.is_empty(),
         format!("{key}.namespace"),
-        "is empty; 1MSG shows it with the template",
+        "is missing; 1MSG shows it with the template",
     );
     found.unless(
         !template.body.is_empty(),
@@ -242,6 +224,7 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
     if let Some(zone) = &watch.time_zone {
         found.zone(&format!("{key}.time_zone"), zone);
     }
+    check_fallback(key, watch, config, found);
     let known: Vec<&str> = watch.columns.iter().map(String::as_str).collect();
     for column in watch.column.keys() {
         found.unless(

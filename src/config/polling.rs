@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::units;
@@ -32,11 +31,6 @@ pub struct Polling {
 }
 
 impl Polling {
-    /// When a message that is accepted now is asked for first; None: never.
-    pub fn first_ask(&self, now: Timestamp) -> Option<Timestamp> {
-        self.enabled.then(|| now + self.first_after)
-    }
-
     pub fn asking(&self) -> Asking {
         Asking {
             first_after: self.first_after,

@@ -83,6 +83,9 @@ fn describe(path: &str, error: &ConfigError) -> (String, String) {
         let field = field.rsplit('.').next().unwrap_or(field);
         return (join(field), MISSING.to_owned());
     }
+    if let Some(setting) = text.strip_prefix("setting `").and_then(|rest| rest.split('`').next()) {
+        return (join(setting), text.replacen(&format!("setting `{setting}` "), "", 1));
+    }
     let what = text.split(" for key ").next().unwrap_or(&text);
     (
         path.to_owned(),
@@ -91,9 +94,11 @@ fn describe(path: &str, error: &ConfigError) -> (String, String) {
 }
 
 /// The words of settings with a choice: the crate `config` does not tell which there are.
-const CHOICES: [(&str, &str); 5] = [
+const CHOICES: [(&str, &str); 7] = [
     ("LogFormat", "auto, text, json or journald"),
-    ("ProviderKind", "1msg"),
+    ("ProviderKind", "1msg, http or smtp"),
+    ("HttpMethod", "POST, PUT or PATCH"),
+    ("SmtpTls", "tls, starttls or none"),
     ("AuthPlace", "header or query"),
     ("UnconfirmedPolicy", "hold, resend or give_up"),
     ("Operation", "insert, update or delete"),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table};
 
+use super::gateway::Code;
 use super::load::{self, LoadError};
 use super::reading::origin;
 use super::units::Rate;
-use super::{AuthPlace, Channel, Config, UnconfirmedPolicy, Watch};
+use super::{AuthPlace, Channel, ChannelKind, Config, Http, UnconfirmedPolicy, Watch};
 use crate::domain::change::Operation;
 
 /// Deeper tables are written on one line.
@@ -137,17 +138,41 @@ fn complete(
 }
 
 fn of_channel(channel: &Channel) -> Vec<(&'static str, toml_edit::Value)> {
-    let auth = match channel.auth {
-        AuthPlace::Header => "header",
-        AuthPlace::Query => "query",
-    };
-    vec![
-        ("auth", auth.into()),
-        ("base_url", channel.base_url.as_str().into()),
+    let mut settings = vec![
         ("concurrency", i64::try_from(channel.concurrency).unwrap_or(i64::MAX).into()),
         ("connect_timeout", duration(channel.connect_timeout).into()),
         ("rate", rate(channel.rate).into()),
         ("timeout", duration(channel.timeout).into()),
+    ];
+    match &channel.kind {
+        ChannelKind::OneMsg(one_msg) => {
+            let auth = match one_msg.auth {
+                AuthPlace::Header => "header",
+                AuthPlace::Query => "query",
+            };
+            settings.push(("auth", auth.into()));
+            settings.push(("base_url", one_msg.base_url.as_str().into()));
+        }
+        ChannelKind::Http(http) => settings.extend(of_gateway(http)),
+        ChannelKind::Smtp(smtp) => {
+            settings.push(("port", i64::from(smtp.port).into()));
+            settings.push(("tls", smtp.tls.as_str().into()));
+        }
+    }
+    settings
+}
+
+fn of_gateway(http: &Http) -> Vec<(&'static str, toml_edit::Value)> {
+    let answers = &http.answers;
+    let codes = |codes: &[Code]| codes.iter().map(|code| code.0.as_str()).collect::<Array>().into();
+    let statuses = answers.accepted_status.to_string();
+    vec![
+        ("accepted_status", statuses.split(", ").collect::<Array>().into()),
+        ("channel_on", codes(&answers.channel_on)),
+        ("method", http.method.as_str().into()),
+        ("recipient_on", codes(&answers.recipient_on)),
+        ("retry_on", codes(&answers.retry_on)),
+        ("slow_on", codes(&answers.slow_on)),
     ]
 }
 

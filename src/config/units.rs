@@ -24,6 +24,16 @@ pub fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error
     duration_of(&text).map_err(D::Error::custom)
 }
 
+/// For settings without a default.
+pub fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    duration(from).map(Some)
+}
+
+/// For settings without a default.
+pub fn some_rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Rate>, D::Error> {
+    rate(from).map(Some)
+}
+
 /// Reads a duration such as `20s`; the error says what was expected.
 pub fn duration_of(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| {

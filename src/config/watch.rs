@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::units;
 use crate::domain::change::Operation;
 use crate::domain::column::ColumnRules;
+use crate::domain::message::{Failure, Skip, State};
 use crate::domain::summary::SayRule;
 use crate::domain::text::LocalText;
 
@@ -28,6 +29,23 @@ pub enum UnconfirmedPolicy {
     Hold,
     Resend,
     GiveUp,
+}
+
+/// `[[watch.X.fallback]]`: the channel that a message goes to when the one before it did not reach the
+/// recipient.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    pub channel: String,
+    /// How long a message that was accepted may go without `delivered`; without it, only a failure
+    /// leads here.
+    #[serde(default, deserialize_with = "units::some_duration")]
+    pub after: Option<Duration>,
+    /// The template whose text is sent; the watch's when absent.
+    pub template: Option<String>,
+    /// Whether it is used for those who do not want messages on WhatsApp.
+    #[serde(default)]
+    pub on_opt_out: bool,
 }
 
 /// The configuration for one table: which columns matter, who is told, in which words.
@@ -62,6 +80,9 @@ pub struct Watch {
     pub ring: bool,
     #[serde(default)]
     pub unconfirmed: UnconfirmedPolicy,
+    /// Where a message goes that did not reach its recipient, in this order.
+    #[serde(default)]
+    pub fallback: Vec<Fallback>,
     /// Name of a column in the words; the column's own name when absent.
     #[serde(default)]
     pub label: BTreeMap<String, LocalText>,
@@ -78,6 +99,35 @@ pub struct Watch {
     pub say: Vec<SayRule>,
     pub locale: Option<String>,
     pub time_zone: Option<String>,
+}
+
+impl Watch {
+    /// The channels that come after one of the watch's, in this order.
+    pub fn fallbacks_after(&self, channel: &str) -> &[Fallback] {
+        let place = self.fallback.iter().position(|step| step.channel == channel);
+        match place {
+            Some(place) => &self.fallback[place + 1..],
+            None if channel == self.channel => &self.fallback,
+            None => &[],
+        }
+    }
+
+    /// How long a message on a channel may go without `delivered` before the next channel is used.
+    pub fn undelivered_after(&self, channel: &str) -> Option<Duration> {
+        self.fallbacks_after(channel).first()?.after
+    }
+
+    /// Whether a message that ended so on a channel goes on to another. What is wrong with the message
+    /// itself, its template or its channel does not: every message would.
+    pub fn leads_on(&self, channel: &str, state: State) -> bool {
+        let mut steps = self.fallbacks_after(channel).iter();
+        match state {
+            State::Failed(Failure::Undeliverable | Failure::Exhausted)
+            | State::Skipped(Skip::BadPhone | Skip::BadEmail) => steps.next().is_some(),
+            State::Skipped(Skip::OptedOut) => steps.any(|step| step.on_opt_out),
+            _ => false,
+        }
+    }
 }
 
 fn default_on() -> Vec<Operation> {

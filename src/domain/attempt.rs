@@ -1,17 +1,48 @@
 //! One try to send: what goes out, and what is known afterwards.
 
+use std::fmt;
 use std::time::Duration;
 
-/// A template message, ready for the wire.
-#[derive(Clone, Debug, PartialEq)]
+/// A message in its words, ready for any wire. Never printed: it says who is told what.
+#[derive(Clone, Default, PartialEq)]
 pub struct TemplateMessage {
-    /// International digits without plus sign.
+    /// International digits without plus sign; empty where the recipient has no phone.
     pub phone: String,
+    /// Empty where the recipient has none.
+    pub email: String,
+    pub name: String,
+    /// Locale of the recipient.
+    pub locale: String,
     pub template: String,
     pub namespace: String,
+    /// Language code of the template at the provider.
     pub language: String,
     /// Body variables in order.
     pub parameters: Vec<String>,
+    /// What changed, in words.
+    pub summary: String,
+    /// The template's text with its variables, where it is configured.
+    pub bubble: Option<String>,
+}
+
+impl TemplateMessage {
+    /// What a channel sends that knows no templates: the template's text, or else the summary.
+    pub fn text(&self) -> &str {
+        self.bubble.as_deref().unwrap_or(&self.summary)
+    }
+}
+
+impl fmt::Debug for TemplateMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TemplateMessage({} in {})", self.template, self.language)
+    }
+}
+
+/// Which try of which message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptId {
+    pub message_id: i64,
+    pub number: i16,
 }
 
 /// What is known of a try. The words are those of `rowbell.attempt_result`.
@@ -49,6 +80,37 @@ pub struct Answer {
     pub error_text: Option<String>,
     /// The answer as it came when it was not a plain acceptance; bounded, secrets blanked.
     pub response: Option<String>,
+}
+
+impl Answer {
+    /// It certainly did not leave.
+    pub fn nothing_sent(why: String) -> Answer {
+        Answer::failed(AttemptResult::NotSent, None, why)
+    }
+
+    /// The provider may have it.
+    pub fn unknown(http_status: Option<u16>, why: String) -> Answer {
+        Answer::failed(AttemptResult::Unknown, http_status, why)
+    }
+
+    /// It was refused, or could not even be asked for.
+    pub fn refused(class: ErrorClass, why: String) -> Answer {
+        Answer::failed(AttemptResult::Refused { class, retry_after: None }, None, why)
+    }
+
+    fn failed(result: AttemptResult, http_status: Option<u16>, why: String) -> Answer {
+        Answer { result, http_status, error_code: None, error_text: Some(why), response: None }
+    }
+
+    pub fn accepted(provider_message_id: String, http_status: Option<u16>) -> Answer {
+        Answer {
+            result: AttemptResult::Accepted { provider_message_id },
+            http_status,
+            error_code: None,
+            error_text: None,
+            response: None,
+        }
+    }
 }
 
 /// What a sender does about an error.

@@ -45,10 +45,12 @@ pub enum Skip {
     OptedOut,
     NoRecipient,
     BadPhone,
+    BadEmail,
     Muted,
     Superseded,
     Stale,
     Discarded,
+    NotNeeded,
 }
 
 /// What can happen to a message.
@@ -230,15 +232,17 @@ impl Failure {
 }
 
 impl Skip {
-    pub const ALL: [Skip; 8] = [
+    pub const ALL: [Skip; 10] = [
         Skip::NoNetChange,
         Skip::OptedOut,
         Skip::NoRecipient,
         Skip::BadPhone,
+        Skip::BadEmail,
         Skip::Muted,
         Skip::Superseded,
         Skip::Stale,
         Skip::Discarded,
+        Skip::NotNeeded,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -247,10 +251,12 @@ impl Skip {
             Skip::OptedOut => "opted_out",
             Skip::NoRecipient => "no_recipient",
             Skip::BadPhone => "bad_phone",
+            Skip::BadEmail => "bad_email",
             Skip::Muted => "muted",
             Skip::Superseded => "superseded",
             Skip::Stale => "stale",
             Skip::Discarded => "discarded",
+            Skip::NotNeeded => "not_needed",
         }
     }
 

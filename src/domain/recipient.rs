@@ -1,4 +1,4 @@
-//! Who is told: name, phone, locale, time zone.
+//! Who is told: name, phone, mail address, locale, time zone.
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -58,13 +58,67 @@ impl fmt::Debug for Phone {
     }
 }
 
+/// A mail address. Never printed.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Email(String);
+
+/// Why a text is not a mail address. Says nothing of the text itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadEmail {
+    #[error("the mail address is empty")]
+    Empty,
+    #[error("the mail address is not valid")]
+    Invalid,
+}
+
+impl Email {
+    /// Reads an address such as `maria@example.com`.
+    pub fn parse(raw: &str) -> Result<Email, BadEmail> {
+        let raw = raw.trim();
+        if raw.is_empty() {
+            return Err(BadEmail::Empty);
+        }
+        // A bare address: no display name, no host in brackets.
+        let options = email_address::Options::default()
+            .without_display_text()
+            .without_domain_literal()
+            .with_required_tld();
+        email_address::EmailAddress::parse_with_options(raw, options)
+            .map(|address| Email(address.as_str().to_owned()))
+            .map_err(|_| BadEmail::Invalid)
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}
+
 /// Who is told about an entity.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Recipient {
     pub name: String,
-    pub phone: Phone,
+    /// There is a phone or an address; the channel decides which it needs.
+    pub phone: Option<Phone>,
+    pub email: Option<Email>,
     pub locale: String,
     pub time_zone: String,
+}
+
+impl Recipient {
+    /// International digits without plus sign.
+    pub fn phone(&self) -> Option<&str> {
+        self.phone.as_ref().map(Phone::as_str)
+    }
+
+    pub fn email(&self) -> Option<&str> {
+        self.email.as_ref().map(Email::as_str)
+    }
 }
 
 impl fmt::Debug for Recipient {
@@ -103,5 +157,27 @@ mod tests {
     fn neither_phone_nor_name_is_printed() {
         let phone = Phone::parse("+12025550143", None);
         assert_eq!(format!("{phone:?}"), "Ok(Phone(…))");
+        let email = Email::parse("maria@example.com");
+        assert_eq!(format!("{email:?}"), "Ok(Email(…))");
+    }
+
+    #[test]
+    fn mail_addresses_are_bare() {
+        let parsed = |raw| Email::parse(raw).map(|email| email.as_str().to_owned());
+        assert_eq!(
+            parsed(" maria.gómez+shop@example.co.uk ").as_deref(),
+            Ok("maria.gómez+shop@example.co.uk")
+        );
+        assert_eq!(parsed(""), Err(BadEmail::Empty));
+        for wrong in [
+            "maria",
+            "maria@",
+            "maria@localhost",
+            "Maria <m@example.com>",
+            "a@b.c\r\nBcc: x@y.z",
+            "a b@c.de",
+        ] {
+            assert_eq!(parsed(wrong), Err(BadEmail::Invalid), "{wrong}");
+        }
     }
 }

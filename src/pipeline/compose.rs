@@ -138,6 +138,8 @@ impl Compose {
         let lease = lease(&self.site, now);
         let attempts: BTreeMap<i64, i16> =
             queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
+        let on: Vec<i64> = decided.iter().filter(|d| d.leads_on).map(|d| d.message_id).collect();
+        queries::fallback_await(&tx, &on, "skipped", now).await?;
         tx.commit().await?;
         self.above = above;
         let leased = decided.iter().filter(|d| d.words.is_some()).count();
@@ -160,6 +162,8 @@ impl Compose {
         for message in due {
             let candidate = Candidate {
                 message_id: Some(message.message_id),
+                channel: self.lane.channel.clone(),
+                fallback_of: message.fallback_of,
                 attempt_count: message.attempt_count,
                 entity_key: message.entity_key,
                 operation: message.operation,
@@ -172,10 +176,12 @@ impl Compose {
         for (watch, messages) in by_watch {
             let (ids, candidates): (Vec<i64>, Vec<Candidate>) = messages.into_iter().unzip();
             let decisions = self.decide_watch(tx, stops, &watch, &candidates).await?;
+            let (settings, channel) = (self.site.config.watch.get(&watch), &self.lane.channel);
             decided.extend(ids.into_iter().zip(decisions).map(|(message_id, decision)| {
                 let state = decision.state();
+                let leads_on = settings.is_some_and(|watch| watch.leads_on(channel, state));
                 let (reason_text, due_at, words) = decision.into_parts();
-                Decided { message_id, state, reason_text, words, due_at }
+                Decided { message_id, state, reason_text, words, due_at, leads_on }
             }));
         }
         Ok(decided)
@@ -263,12 +269,18 @@ pub fn outgoing(
         message_id,
         attempt,
         lease_expires_at,
+        undelivered_after: words.undelivered_after,
         message: TemplateMessage {
-            phone: words.recipient.phone.as_str().to_owned(),
+            phone: words.recipient.phone().unwrap_or_default().to_owned(),
+            email: words.recipient.email().unwrap_or_default().to_owned(),
+            name: words.recipient.name,
+            locale: words.recipient.locale,
             template: words.template,
             namespace: words.namespace,
             language: words.wording.language,
             parameters: words.wording.parameters,
+            summary: words.wording.summary,
+            bubble: words.wording.bubble,
         },
     }
 }
@@ -291,6 +303,7 @@ pub async fn decide(
         .zip(&baselines)
         .map(|((candidate, present), baseline)| Case {
             watching,
+            route: watching.routes.over(&candidate.channel),
             defaults: &site.config.recipient,
             candidate,
             present,
@@ -301,7 +314,7 @@ pub async fn decide(
     let passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
     let names = names(tx, watching, &cases, &passed).await?;
     let phones: Vec<&str> =
-        passed.iter().flatten().map(|passed| passed.recipient.phone.as_str()).collect();
+        passed.iter().flatten().filter_map(|passed| passed.recipient.phone()).collect();
     let opted_out: HashSet<String> = if phones.is_empty() {
         HashSet::new()
     } else {
@@ -312,9 +325,8 @@ pub async fn decide(
         Err(decision) => decision,
     });
     let mut decisions: Vec<Decision> = decisions.collect();
-    let channel = &watching.config.channel;
-    doubts::wait_for(tx, site, channel, candidates, &mut decisions).await?;
-    hold_back(tx, site, stops, channel, candidates, &mut decisions).await?;
+    doubts::wait_for(tx, site, candidates, &mut decisions).await?;
+    hold_back(tx, site, stops, candidates, &mut decisions).await?;
     Ok(decisions)
 }
 
@@ -345,6 +357,7 @@ async fn read(
         .map(|candidate| Wanted {
             message_id: candidate.message_id,
             entity_key: &candidate.entity_key,
+            fallback_of: candidate.fallback_of,
             captured: candidate.captured().unwrap_or(&nothing),
         })
         .collect();

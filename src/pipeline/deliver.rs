@@ -19,8 +19,8 @@ use super::lane::{Lane, Outgoing};
 use super::settle::Settled;
 use super::stage::Progress;
 use crate::clock::Clock;
-use crate::domain::attempt::{Answer, AttemptResult};
-use crate::provider::onemsg::Client;
+use crate::domain::attempt::{Answer, AttemptId};
+use crate::provider::client::Client;
 
 /// Sends what enters one lane.
 pub struct Deliver {
@@ -102,25 +102,21 @@ async fn send(
             "its channel or template was stopped before the request",
         );
     }
-    let answer = client.send_template(&outgoing.message).await;
-    let Outgoing { message_id, attempt, message, .. } = outgoing;
-    Settled { lane, message_id, attempt, template: (message.template, message.language), answer }
+    let Outgoing { message_id, attempt, message, undelivered_after, .. } = outgoing;
+    let answer = client.send(AttemptId { message_id, number: attempt }, &message).await;
+    let template = (message.template, message.language);
+    Settled { lane, message_id, attempt, template, undelivered_after, answer }
 }
 
 /// It certainly did not leave.
 fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
-    let answer = Answer {
-        result: AttemptResult::NotSent,
-        http_status: None,
-        error_code: None,
-        error_text: Some(why.to_owned()),
-        response: None,
-    };
+    let answer = Answer::nothing_sent(why.to_owned());
     Settled {
         lane: lane.clone(),
         message_id: outgoing.message_id,
         attempt: outgoing.attempt,
         template: (outgoing.message.template, outgoing.message.language),
+        undelivered_after: outgoing.undelivered_after,
         answer,
     }
 }

@@ -40,7 +40,8 @@ pub async fn open(
     standing: &Standing,
     decide_at: Timestamp,
 ) -> Result<(), StageError> {
-    let Some(phone) = &standing.phone else {
+    let Some(phone) = standing.phone.as_ref().filter(|_| site.shows_messages(&standing.channel))
+    else {
         return Ok(());
     };
     site.doubts.there_may_be(true);
@@ -69,7 +70,6 @@ pub async fn note_strays(
 pub async fn wait_for(
     tx: &Transaction<'_>,
     site: &Site,
-    channel: &str,
     candidates: &[Candidate],
     decisions: &mut [Decision],
 ) -> Result<(), StageError> {
@@ -77,12 +77,13 @@ pub async fn wait_for(
         return Ok(());
     }
     let now = site.clock.now();
-    let doubted = queries::doubt_phones(tx, channel, now).await?;
+    let doubted = queries::doubt_phones(tx, now).await?;
     for (candidate, decision) in candidates.iter().zip(decisions) {
         let Decision::Send(words) = &*decision else { continue };
         let is_doubted = doubted.iter().any(|doubted| {
             Some(doubted.message_id) != candidate.message_id
-                && doubted.phone == words.recipient.phone.as_str()
+                && doubted.channel == candidate.channel
+                && Some(doubted.phone.as_str()) == words.recipient.phone()
                 && doubted.template == words.template
         });
         if is_doubted {

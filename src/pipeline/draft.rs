@@ -34,9 +34,11 @@ pub fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
 }
 
 /// The net change as the gates want it.
-pub fn candidate(net: &NetChange) -> Candidate {
+pub fn candidate(watch: &config::Watch, net: &NetChange) -> Candidate {
     Candidate {
         message_id: None,
+        channel: watch.channel.clone(),
+        fallback_of: None,
         attempt_count: 0,
         entity_key: net.entity_key.clone(),
         operation: net.operation,

@@ -11,6 +11,7 @@ use deadpool_postgres::Transaction;
 
 use super::circuit::{self, Trouble};
 use super::doubts;
+use super::onward;
 use super::settle::{Details, move_message, retry_rules};
 use super::site::Site;
 use super::stage::StageError;
@@ -79,11 +80,31 @@ pub async fn join(
         }
     }
     let now = site.clock.now();
-    queries::settle_evidence(tx, &settled, now, site.config.polling.first_ask(now)).await?;
+    queries::settle_evidence(tx, &settled, now, site.ask(now)).await?;
     for (message, weighed) in &moved {
         learn_from(tx, site, message, weighed).await?;
     }
+    lead_on(tx, site, &moved).await?;
     Ok(known_ids)
+}
+
+/// What failed may go on to the next channel; what arrived needs nobody who stands in for it.
+async fn lead_on(
+    tx: &Transaction<'_>,
+    site: &Site,
+    moved: &[(KnownMessage, Weighed)],
+) -> Result<(), StageError> {
+    let mut arrived = Vec::new();
+    for (message, weighed) in moved {
+        let (id, standing) = (message.message_id, &message.standing);
+        match weighed.state {
+            State::Delivered | State::Read => {
+                arrived.push((id, weighed.state, standing.watch.clone()));
+            }
+            state => onward::settled(tx, site, id, standing, state).await?,
+        }
+    }
+    onward::received(tx, site, &arrived).await
 }
 
 /// Each message once, with the evidence of its attempts that counts.

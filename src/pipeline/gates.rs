@@ -12,14 +12,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::route::Route;
 use super::site::Watching;
-use crate::config::RecipientDefaults;
+use crate::config::{Address, RecipientDefaults};
 use crate::domain::change::Operation;
 use crate::domain::dates;
 use crate::domain::diff::{FieldChange, diff};
 use crate::domain::labels::ByColumn;
 use crate::domain::message::{Failure, Skip, State};
-use crate::domain::recipient::{Phone, Recipient};
+use crate::domain::recipient::{BadEmail, Email, Phone, Recipient};
 use crate::domain::row::Row;
 use crate::domain::summary::{Occasion, Unwritable};
 use crate::postgres::queries::Words;
@@ -33,6 +34,10 @@ const ORDER_WAIT: Duration = Duration::from_millis(250);
 pub struct Candidate {
     /// The message, if it has a row yet.
     pub message_id: Option<i64>,
+    /// The channel that sends it.
+    pub channel: String,
+    /// The message that it stands in for.
+    pub fallback_of: Option<i64>,
     /// Attempts that were made in vain.
     pub attempt_count: i16,
     pub entity_key: String,
@@ -82,6 +87,8 @@ impl Decision {
 /// What a gate sees of one candidate.
 pub struct Case<'a> {
     pub watching: &'a Watching,
+    /// The way that the message goes.
+    pub route: &'a Route,
     pub defaults: &'a RecipientDefaults,
     pub candidate: &'a Candidate,
     pub present: &'a Present,
@@ -120,7 +127,7 @@ impl Case<'_> {
         let row = self.present.row.as_ref();
         let watch = &self.watching.config;
         let operation = match (self.baseline, row) {
-            (None, None) => return Err(Decision::Skip(Skip::NoNetChange, None)),
+            (None, None) => return Err(self.nothing_to_tell()),
             (None, Some(_)) => Operation::Insert,
             (Some(_), Some(_)) => Operation::Update,
             (Some(_), None) => Operation::Delete,
@@ -131,9 +138,20 @@ impl Case<'_> {
         }
         let changes = self.changes();
         if changes.is_empty() && operation != Operation::Delete {
-            return Err(Decision::Skip(Skip::NoNetChange, None));
+            return Err(self.nothing_to_tell());
         }
         Ok((operation, changes))
+    }
+
+    /// What was last told is still true: perhaps because what this one stands in for arrived after all.
+    fn nothing_to_tell(&self) -> Decision {
+        match self.candidate.fallback_of {
+            Some(first) if self.present.has_arrived => {
+                let text = format!("message {first} arrived after all");
+                Decision::Skip(Skip::NotNeeded, Some(text))
+            }
+            _ => Decision::Skip(Skip::NoNetChange, None),
+        }
     }
 
     /// What differs from what the recipient was last told.
@@ -149,9 +167,11 @@ impl Case<'_> {
             let text = "the recipient query found nobody".to_owned();
             return Err(Decision::Skip(Skip::NoRecipient, Some(text)));
         };
-        let phone = phone_of(found, &self.defaults.region)?;
+        let (phone, email) = self.addresses(found)?;
         // A consent column that says anything but yes means no.
-        if found.get("opted_in").is_some_and(|consent| consent != &Value::Bool(true)) {
+        if !self.route.ignores_opt_out
+            && found.get("opted_in").is_some_and(|consent| consent != &Value::Bool(true))
+        {
             let text = "opted_in of the recipient is not true".to_owned();
             return Err(Decision::Skip(Skip::OptedOut, Some(text)));
         }
@@ -162,8 +182,26 @@ impl Case<'_> {
         Ok(Recipient {
             name: text_of(found, "name").unwrap_or_default().to_owned(),
             phone,
+            email,
             locale: or("locale", &watch.locale, &self.defaults.locale),
             time_zone: self.time_zone().to_owned(),
+        })
+    }
+
+    /// Phone and mail address, as far as there are any; an error when the channel needs one that is not.
+    fn addresses(&self, found: &Row) -> Result<(Option<Phone>, Option<Email>), Decision> {
+        let phone = phone_of(found, &self.defaults.region);
+        let email = Email::parse(text_of(found, "email").unwrap_or_default());
+        let no_email = |bad: BadEmail| {
+            Decision::Skip(Skip::BadEmail, Some(format!("{bad} (column email of the recipient)")))
+        };
+        Ok(match self.route.address {
+            Address::Phone => (Some(phone?), email.ok()),
+            Address::Email => (phone.ok(), Some(email.map_err(no_email)?)),
+            Address::Any => match (phone, email) {
+                (Err(bad), Err(_)) => return Err(bad),
+                (phone, email) => (phone.ok(), email.ok()),
+            },
         })
     }
 
@@ -202,14 +240,15 @@ impl Case<'_> {
         opted_out: &HashSet<String>,
         names: &Arc<ByColumn>,
     ) -> Decision {
-        if opted_out.contains(passed.recipient.phone.as_str()) {
+        let is_opted_out = passed.recipient.phone().is_some_and(|phone| opted_out.contains(phone));
+        if is_opted_out && !self.route.ignores_opt_out {
             let text = "the phone stands in rowbell.opt_out".to_owned();
             return Decision::Skip(Skip::OptedOut, Some(text));
         }
         // A row that is gone is spoken of as it was last told.
         let empty = Row::new();
         let row = self.present.row.as_ref().or(self.baseline).unwrap_or(&empty);
-        let wording = self.watching.phrasing.word(&Occasion {
+        let wording = self.route.phrasing.word(&Occasion {
             operation: passed.operation,
             changes: &passed.changes,
             old: self.baseline,
@@ -225,8 +264,9 @@ impl Case<'_> {
         match wording {
             Ok(wording) => Decision::Send(Box::new(Words {
                 told_row: self.present.row.clone(),
-                template: self.watching.template.name.clone(),
-                namespace: self.watching.template.namespace.clone(),
+                template: self.route.template.name.clone(),
+                namespace: self.route.template.namespace.clone(),
+                undelivered_after: self.route.undelivered_after,
                 recipient: passed.recipient,
                 wording,
             })),

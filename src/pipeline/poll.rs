@@ -9,8 +9,8 @@
 //! A group is a row of `rowbell.poll`, written by the statement that stored the acceptance: sending
 //! many costs a part of a row for each, and a receipt writes nothing there.
 //!
-//! If the process dies here, its groups are due again after a while, and asking twice does no harm. Not
-//! promised: that an outcome is known sooner than the next question, nor that the provider remembers.
+//! If the process dies here, its groups are due again after a while, and asking twice does no harm.
+//! Not promised: that an outcome is known sooner than the next question, nor that the provider remembers.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -67,8 +67,9 @@ impl Receive {
     /// The configured channel of an instance id; the only channel when there is but one.
     fn channel_of(&self, instance_id: Option<&str>) -> &str {
         let channels = &self.site.config.channel;
-        let named = channels.iter().find(|(_, c)| Some(c.channel_id.as_str()) == instance_id);
-        let only = if channels.len() == 1 { channels.iter().next() } else { None };
+        let numbers = || channels.iter().filter_map(|(name, c)| Some((name, c.one_msg()?)));
+        let named = numbers().find(|(_, c)| Some(c.channel_id.as_str()) == instance_id);
+        let only = if numbers().count() == 1 { numbers().next() } else { None };
         named.or(only).map_or("", |(name, _)| name)
     }
 }

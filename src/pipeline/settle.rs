@@ -23,6 +23,7 @@ use super::circuit::{self, Trouble};
 use super::doubts;
 use super::evidence::join;
 use super::lane::Lane;
+use super::onward;
 use super::said::report;
 use super::site::Site;
 use super::stage::{Patience, StageError};
@@ -44,6 +45,8 @@ pub struct Settled {
     pub attempt: i16,
     /// Template and language at the provider.
     pub template: (String, String),
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
     pub answer: Answer,
 }
 
@@ -122,14 +125,15 @@ impl Settle {
 
     /// Stores plain acceptances at once; returns the messages that are settled by that.
     async fn write_accepted(&self) -> Result<Vec<i64>, StageError> {
-        let accepted: Vec<Acceptance<'_>> = self.unwritten.iter().filter_map(acceptance).collect();
+        let now = self.site.clock.now();
+        let accepted: Vec<Acceptance<'_>> =
+            self.unwritten.iter().filter_map(|settled| acceptance(settled, now)).collect();
         if accepted.is_empty() {
             return Ok(Vec::new());
         }
         let mut client = self.site.pool.get().await?;
-        let now = self.site.clock.now();
-        let ask_at = self.site.config.polling.first_ask(now);
-        let moved = queries::settle_accepted(&client, &accepted, now, ask_at).await?;
+        let ask = self.site.ask(now);
+        let moved = queries::settle_accepted(&client, &accepted, now, ask).await?;
         let outrun: Vec<i64> =
             moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
         if !outrun.is_empty() {
@@ -162,7 +166,7 @@ impl Settle {
     }
 }
 
-fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
+fn acceptance(settled: &Settled, now: Timestamp) -> Option<Acceptance<'_>> {
     let AttemptResult::Accepted { provider_message_id } = &settled.answer.result else {
         return None;
     };
@@ -170,7 +174,8 @@ fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
         message_id: settled.message_id,
         attempt: settled.attempt,
         provider_message_id,
-        http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()).unwrap_or(200),
+        http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()),
+        undelivered_at: settled.undelivered_after.map(|after| now + after),
     })
 }
 
@@ -306,5 +311,6 @@ pub async fn move_message(
         now,
     };
     queries::settle_move(tx, &to).await?;
+    onward::settled(tx, site, message_id, standing, state).await?;
     Ok(state)
 }

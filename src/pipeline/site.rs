@@ -10,15 +10,16 @@ use jiff::Timestamp;
 use super::circuit::Circuits;
 use super::doubts::Doubts;
 use super::lane::Lane;
+use super::route::Routes;
 use super::stage::{StageError, chain};
 use super::witness::Witnesses;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::column::Columns;
-use crate::domain::summary::{Phrasing, PhrasingSource};
 use crate::postgres::capture::{self, WatchedTable};
 use crate::postgres::lookups;
 use crate::postgres::pool::Pool;
+use crate::postgres::queries::Ask;
 use crate::postgres::rows;
 
 /// How long a watch that cannot be used is left alone before it is looked at again.
@@ -34,6 +35,7 @@ pub struct Site {
     pub lanes: BTreeMap<String, Arc<Lane>>,
     pub circuits: Circuits,
     pub witnesses: Witnesses,
+    asked_channels: Vec<String>,
     pub doubts: Doubts,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
@@ -46,10 +48,11 @@ pub struct Site {
 pub struct Watching {
     pub name: String,
     pub config: config::Watch,
-    pub template: config::Template,
     pub table: WatchedTable,
     pub columns: Columns,
-    pub phrasing: Phrasing,
+    pub routes: Routes,
+    /// Channels of which nothing is heard after they accepted a message.
+    pub silent_channels: Vec<String>,
     /// The label queries, by column; see `postgres/lookups.rs`.
     pub lookups: BTreeMap<String, String>,
     /// The query that reads rows, recipients and what was told; see `postgres/rows.rs`.
@@ -76,6 +79,7 @@ impl Site {
             witnesses: Witnesses::default(),
             doubts: Doubts::default(),
             pool,
+            asked_channels: asked_channels(&config),
             clock,
             config,
             instance,
@@ -84,6 +88,16 @@ impl Site {
             is_clone: AtomicBool::new(false),
             watchings: RwLock::default(),
         }
+    }
+
+    /// When to ask for the end of what is sent now.
+    pub fn ask(&self, now: Timestamp) -> Ask<'_> {
+        Ask { at: now + self.config.polling.first_after, of: &self.asked_channels }
+    }
+
+    /// Whether the provider of a channel shows the messages that it has.
+    pub fn shows_messages(&self, channel: &str) -> bool {
+        self.config.channel.get(channel).is_some_and(is_onemsg)
     }
 
     /// Identifier of the server, once `clone::begin` has asked for it.
@@ -162,6 +176,17 @@ impl Site {
     }
 }
 
+/// Channels whose provider can be asked what became of a message.
+fn asked_channels(config: &Config) -> Vec<String> {
+    let asked =
+        config.channel.iter().filter(|(_, channel)| config.polling.enabled && is_onemsg(channel));
+    asked.map(|(name, _)| name.clone()).collect()
+}
+
+fn is_onemsg(channel: &config::Channel) -> bool {
+    matches!(channel.kind, config::ChannelKind::OneMsg(_))
+}
+
 impl Watching {
     /// Looks the table up and compiles the words. Errors are sentences for people.
     pub async fn look_up(
@@ -176,31 +201,24 @@ impl Watching {
         let table = capture::describe(client, name, watch, template)
             .await
             .map_err(|error| chain(&error))?;
-        let phrasing = Phrasing::compile(&PhrasingSource {
-            service: watch.service.as_ref(),
-            say: &watch.say,
-            label: &watch.label,
-            value: &watch.value,
-            phrase: &config.phrase,
-            body: &template.body,
-            text: template.text.as_ref(),
-            language: &template.language,
-            default_locale: &config.recipient.locale,
-            columns: &table.captured,
-        })
-        .map_err(|problems| {
-            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        })?;
-        let read_sql = rows::read_sql(&table, watch);
+        let routes = Routes::compile(config, name, watch, &table.captured)?;
+        let silent_channels = silent_channels(config);
+        let read_sql = rows::read_sql(&table, watch, &silent_channels);
         Ok(Watching {
             name: name.to_owned(),
             columns: table.columns_of(watch),
             lookups: lookups::queries(&table, watch),
             config: watch.clone(),
-            template: template.clone(),
             table,
-            phrasing,
+            routes,
+            silent_channels,
             read_sql,
         })
     }
+}
+
+/// Channels of which nothing is heard after they accepted a message.
+pub fn silent_channels(config: &Config) -> Vec<String> {
+    let silent = config.channel.iter().filter(|(_, channel)| !channel.tells_delivery());
+    silent.map(|(name, _)| name.clone()).collect()
 }

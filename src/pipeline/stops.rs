@@ -112,7 +112,6 @@ pub async fn hold_back(
     tx: &Transaction<'_>,
     site: &Site,
     stops: &Stops,
-    channel: &str,
     candidates: &[Candidate],
     decisions: &mut [Decision],
 ) -> Result<(), StageError> {
@@ -124,7 +123,8 @@ pub async fn hold_back(
         let Decision::Send(words) = decision else {
             continue;
         };
-        let key = CircuitKey::template(channel, &words.template, &words.wording.language);
+        let key =
+            CircuitKey::template(&candidate.channel, &words.template, &words.wording.language);
         let Some(rest) = stops.circuits.get(&key) else {
             continue;
         };

@@ -15,8 +15,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("05_channel", include_str!("../../sql/migrations/05_channel.sql")),
     ("06_report", include_str!("../../sql/migrations/06_report.sql")),
     ("07_stop", include_str!("../../sql/migrations/07_stop.sql")),
-    ("08_evidence", include_str!("../../sql/migrations/08_evidence.sql")),
-    ("09_doubt", include_str!("../../sql/migrations/09_doubt.sql")),
+    ("08_address", include_str!("../../sql/migrations/08_address.sql")),
+    ("09_fallback", include_str!("../../sql/migrations/09_fallback.sql")),
+    ("10_evidence", include_str!("../../sql/migrations/10_evidence.sql")),
+    ("11_doubt", include_str!("../../sql/migrations/11_doubt.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

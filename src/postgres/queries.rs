@@ -1,5 +1,7 @@
 //! The queries of the pipeline, by name. The texts stand in `sql/queries`, with what they promise.
 
+use std::time::Duration;
+
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::types::{Json, ToSql};
@@ -29,12 +31,14 @@ macro_rules! named {
 
 mod compose;
 mod doubt;
+mod fallback;
 mod poll;
 mod settle;
 mod stop;
 
 pub use compose::*;
 pub use doubt::*;
+pub use fallback::*;
 pub use poll::*;
 pub use settle::*;
 pub use stop::*;
@@ -224,6 +228,8 @@ pub struct Words {
     pub namespace: String,
     pub recipient: Recipient,
     pub wording: Wording,
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
 }
 
 /// A message to open.
@@ -276,7 +282,7 @@ impl<'a> WordColumns<'a> {
             template: each(words.clone(), |w| w.template.as_str()),
             language: each(words.clone(), |w| w.wording.language.as_str()),
             name: each(words.clone(), |w| w.recipient.name.as_str()),
-            phone: each(words.clone(), |w| w.recipient.phone.as_str()),
+            phone: words.clone().map(|w| w.and_then(|w| w.recipient.phone())).collect(),
             locale: each(words.clone(), |w| w.recipient.locale.as_str()),
             time_zone: each(words.clone(), |w| w.recipient.time_zone.as_str()),
             summary: each(words.clone(), |w| w.wording.summary.as_str()),

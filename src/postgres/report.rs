@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error};
 
 use super::standstill::{self, Standstill};
 use super::{capture, migrate};
-use crate::config::{Config, Watch};
+use crate::config::{ChannelKind, Config, Watch};
 
 /// Outcomes are counted over so many hours.
 pub const OUTCOME_HOURS: i64 = 24;
@@ -85,7 +85,9 @@ pub struct ChannelStatus {
     pub unconfirmed: i64,
     /// When the first of the open messages may leave.
     pub oldest_due_at: Option<Timestamp>,
-    /// What tells of receipts.
+    /// Whether its provider tells what becomes of messages.
+    pub has_receipts: bool,
+    /// Who tells of them.
     pub webhook: Witness,
     pub polling: Witness,
 }
@@ -190,12 +192,24 @@ fn watch_status(
     }
 }
 
+fn has_receipts(config: &Config, channel: &str) -> bool {
+    let kind = config.channel.get(channel).map(|channel| &channel.kind);
+    matches!(kind, Some(ChannelKind::OneMsg(_)))
+}
+
 async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>, Error> {
     let idle = |name: &str| ChannelStatus {
         channel: name.to_owned(),
         is_configured: config.channel.contains_key(name),
-        webhook: Witness { is_on: !config.webhook.listen.is_empty(), ..Witness::default() },
-        polling: Witness { is_on: config.polling.enabled, ..Witness::default() },
+        has_receipts: has_receipts(config, name),
+        webhook: Witness {
+            is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
+            ..Witness::default()
+        },
+        polling: Witness {
+            is_on: has_receipts(config, name) && config.polling.enabled,
+            ..Witness::default()
+        },
         ..ChannelStatus::default()
     };
     let mut channels: BTreeMap<String, ChannelStatus> =

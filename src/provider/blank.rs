@@ -1,4 +1,4 @@
-//! Phones do not stand in what is kept about errors.
+//! Phones and mail addresses do not stand in what is kept about errors.
 
 /// Runs of seven digits and more keep their last two.
 pub fn blank_phones(text: &str) -> String {
@@ -22,6 +22,24 @@ pub fn blank_phones(text: &str) -> String {
     blanked
 }
 
+/// Whatever has an @ in it and letters around it keeps the @ only.
+pub fn blank_emails(text: &str) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);
+    let mut blanked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begin) = rest.find(is_part) {
+        blanked.push_str(&rest[..begin]);
+        let word = &rest[begin..];
+        let end = word.find(|c| !is_part(c)).unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        let is_address = word.trim_matches('@').contains('@');
+        blanked.push_str(if is_address { "…@…" } else { word });
+        rest = after;
+    }
+    blanked.push_str(rest);
+    blanked
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +48,12 @@ mod tests {
     fn phones_are_blanked() {
         assert_eq!(blank_phones("to 12020721369@c.us, code 131026"), "to …69@c.us, code 131026");
         assert_eq!(blank_phones("1234567"), "…67");
+    }
+
+    #[test]
+    fn mail_addresses_are_blanked() {
+        let said = "550 5.1.1 <maria.gómez+x@example.com>: no such user at a@b.de (see @help)";
+        assert_eq!(blank_emails(said), "550 5.1.1 <…@…>: no such user at …@… (see @help)");
+        assert_eq!(blank_emails("nothing here"), "nothing here");
     }
 }

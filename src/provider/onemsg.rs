@@ -6,21 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::blank::blank_phones;
 use super::error_table::{classify, code_in_text};
-use super::retry_after::retry_after;
+use super::transport::{self, Reply};
 use super::webhook::{bounded, bounded_id};
-use crate::config::{AuthPlace, Channel};
+use crate::config::{AuthPlace, Channel, OneMsg};
 use crate::domain::attempt::{Answer, AttemptResult, TemplateMessage};
-
-/// Bytes of an answer that are read.
-const MAX_ANSWER: usize = 64 * 1024;
 
 /// Why a channel cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +26,8 @@ pub enum ClientError {
     BaseUrl(String),
     #[error("the token has characters that no HTTP header may have")]
     Token,
-    #[error("could not prepare the HTTP client")]
-    Http(#[source] reqwest::Error),
-    #[error("TLS is not available")]
-    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Transport(#[from] transport::TransportError),
 }
 
 /// Why a question to the provider has no answer. Questions change nothing, so they may be repeated.
@@ -88,30 +83,23 @@ struct Parameter<'a> {
 }
 
 impl Client {
-    pub fn new(channel: &Channel, token: SecretString) -> Result<Client, ClientError> {
-        let base = base_url(channel)?;
+    pub fn new(
+        channel: &Channel,
+        settings: &OneMsg,
+        token: SecretString,
+    ) -> Result<Client, ClientError> {
+        let base = base_url(settings)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if channel.auth == AuthPlace::Header {
+        if settings.auth == AuthPlace::Header {
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
                 .map_err(|_| ClientError::Token)?;
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
-            .default_headers(headers)
-            .user_agent(concat!("rowbell/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(channel.connect_timeout)
-            .timeout(channel.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .pool_max_idle_per_host(channel.concurrency)
-            .tcp_nodelay(true)
-            .build()
-            .map_err(ClientError::Http)?;
+        let http = transport::http(channel, headers)?;
         let mut inner =
-            Inner { http, send_template: base.clone(), base, token, auth: channel.auth };
+            Inner { http, send_template: base.clone(), base, token, auth: settings.auth };
         inner.send_template = inner.url("sendTemplate");
         Ok(Client(Arc::new(inner)))
     }
@@ -120,44 +108,20 @@ impl Client {
     pub async fn send_template(&self, message: &TemplateMessage) -> Answer {
         let body = match serde_json::to_vec(&wire(message)) {
             Ok(body) => body,
-            Err(error) => return nothing_sent(error.to_string()),
+            Err(error) => return Answer::nothing_sent(error.to_string()),
         };
-        match self.0.http.post(self.0.send_template.clone()).body(body).send().await {
-            Ok(response) => self.read_answer(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                nothing_sent(self.describe(error))
-            }
-            Err(error) => unknown(None, self.describe(error)),
+        let request = self.0.http.post(self.0.send_template.clone()).body(body);
+        match transport::ask(request, |text| self.blank(text)).await {
+            Ok(Reply { status, retry_after, body }) => self.judge(status, retry_after, &body),
+            Err(answer) => answer,
         }
-    }
-
-    async fn read_answer(&self, mut response: Response) -> Answer {
-        let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers());
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => {
-                    body.extend_from_slice(&chunk)
-                }
-                Ok(Some(_)) | Ok(None) => break,
-                Err(error) => return unknown(Some(status), self.describe(error)),
-            }
-        }
-        self.judge(status, retry_after, &body)
     }
 
     fn judge(&self, status: u16, retry_after: Option<Duration>, body: &[u8]) -> Answer {
         let json: Option<Value> = serde_json::from_slice(body).ok();
         let is_success = (200..300).contains(&status);
         if let (true, Some(id)) = (is_success, json.as_ref().and_then(accepted_id)) {
-            return Answer {
-                result: AttemptResult::Accepted { provider_message_id: bounded_id(id) },
-                http_status: Some(status),
-                error_code: None,
-                error_text: None,
-                response: None,
-            };
+            return Answer::accepted(bounded_id(id), Some(status));
         }
         let text = json
             .as_ref()
@@ -231,17 +195,8 @@ impl Client {
         serde_json::from_slice(&body).map_err(|_| AskError::NotJson)
     }
 
-    /// An error of reqwest without its URL, which may carry the token.
     fn describe(&self, error: reqwest::Error) -> String {
-        let error = error.without_url();
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        bounded(&self.blank(&text), 500)
+        transport::describe(error, |text| self.blank(text))
     }
 
     /// The text without the token, which 1MSG repeats in its 401, and without phones.
@@ -264,19 +219,12 @@ impl Inner {
     }
 }
 
-fn base_url(channel: &Channel) -> Result<Url, ClientError> {
-    let bad = || ClientError::BaseUrl(channel.base_url.clone());
-    let mut url = Url::parse(channel.base_url.trim_end_matches('/')).map_err(|_| bad())?;
-    let id = channel.channel_id.strip_prefix("instance").unwrap_or(&channel.channel_id);
+fn base_url(settings: &OneMsg) -> Result<Url, ClientError> {
+    let bad = || ClientError::BaseUrl(settings.base_url.clone());
+    let mut url = Url::parse(settings.base_url.trim_end_matches('/')).map_err(|_| bad())?;
+    let id = settings.channel_id.strip_prefix("instance").unwrap_or(&settings.channel_id);
     url.path_segments_mut().map_err(|()| bad())?.pop_if_empty().push(id);
     Ok(url)
-}
-
-fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
-    use rustls_platform_verifier::ConfigVerifierExt as _;
-    // Set once for the process; a second time it is already there, which is fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    rustls::ClientConfig::with_platform_verifier()
 }
 
 fn wire(message: &TemplateMessage) -> SendTemplate<'_> {
@@ -329,26 +277,6 @@ fn find_code(json: &Value) -> Option<i32> {
     }
 }
 
-fn nothing_sent(why: String) -> Answer {
-    Answer {
-        result: AttemptResult::NotSent,
-        http_status: None,
-        error_code: None,
-        error_text: Some(why),
-        response: None,
-    }
-}
-
-fn unknown(http_status: Option<u16>, why: String) -> Answer {
-    Answer {
-        result: AttemptResult::Unknown,
-        http_status,
-        error_code: None,
-        error_text: Some(why),
-        response: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,6 +293,7 @@ mod tests {
                 "home delivery".into(),
                 "New window: June 25 from 10:00 AM to 12:00 PM.".into(),
             ],
+            ..TemplateMessage::default()
         };
         assert_eq!(
             serde_json::to_string(&wire(&message)).unwrap_or_default(),

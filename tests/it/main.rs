@@ -4,14 +4,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod capture;
+mod channels;
 mod circuit;
 mod crash;
 mod diffs;
 mod doorbell;
 mod evidence;
+mod fallbacks;
 mod gates;
+mod gateway;
 mod harness;
 mod polling;
+mod post_office;
 mod provider;
 mod retries;
 mod spine;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rowbell::config::units::Rate;
-use rowbell::config::{AuthPlace, Channel, ProviderKind};
+use rowbell::config::{AuthPlace, Channel, ChannelKind, OneMsg};
 use rowbell::domain::attempt::{Answer, AttemptResult, ErrorClass, TemplateMessage};
 use rowbell::provider::onemsg::Client;
 use rowbell::sandbox::{ReceiptOptions, Sandbox, SandboxOptions};
@@ -79,16 +79,22 @@ pub fn http() -> reqwest::Client {
 }
 
 pub fn client(base_url: &str, token: &str, timeout: Duration) -> Client {
-    Client::new(&channel(base_url, timeout), token.to_owned().into()).unwrap()
+    let settings = number(base_url);
+    Client::new(&channel(&settings, timeout), &settings, token.to_owned().into()).unwrap()
 }
 
-pub fn channel(base_url: &str, timeout: Duration) -> Channel {
-    Channel {
-        provider: ProviderKind::OneMsg,
+pub fn number(base_url: &str) -> OneMsg {
+    OneMsg {
         channel_id: CHANNEL.into(),
         token_file: "unused".into(),
         base_url: base_url.into(),
         auth: AuthPlace::Header,
+    }
+}
+
+pub fn channel(settings: &OneMsg, timeout: Duration) -> Channel {
+    Channel {
+        kind: ChannelKind::OneMsg(settings.clone()),
         rate: Rate::per_second(80),
         concurrency: 4,
         timeout,
@@ -108,6 +114,7 @@ pub fn message(phone: &str) -> TemplateMessage {
             "home delivery".into(),
             "New window: June 25 from 10:00 AM to 12:00 PM.".into(),
         ],
+        ..TemplateMessage::default()
     }
 }
 

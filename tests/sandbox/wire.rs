@@ -8,7 +8,7 @@ use rowbell::config::AuthPlace;
 use rowbell::domain::attempt::TemplateMessage;
 use rowbell::provider::onemsg::Client;
 
-use super::desk::{DEADLINE, TOKEN, accepted, channel, message};
+use super::desk::{DEADLINE, TOKEN, accepted, channel, message, number};
 
 /// The body of `sendTemplate` as the product page of 1MSG has it, without the line breaks.
 const BODY: &str = concat!(
@@ -50,8 +50,9 @@ fn one_request() -> (String, JoinHandle<String>) {
 #[tokio::test]
 async fn the_seed_message_leaves_as_the_contract_has_it_to_the_byte() {
     let (address, request) = one_request();
-    let channel = channel(&format!("http://{address}/"), DEADLINE);
-    let client = Client::new(&channel, TOKEN.to_owned().into()).unwrap();
+    let settings = number(&format!("http://{address}/"));
+    let token = TOKEN.to_owned().into();
+    let client = Client::new(&channel(&settings, DEADLINE), &settings, token).unwrap();
     assert_eq!(accepted(&client.send_template(&seed()).await), "wamid.A");
     let request = request.join().unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -73,10 +74,11 @@ async fn the_seed_message_leaves_as_the_contract_has_it_to_the_byte() {
 #[tokio::test]
 async fn a_channel_that_refuses_the_header_gets_its_token_in_the_query_only() {
     let (address, request) = one_request();
-    let mut channel = channel(&format!("http://{address}"), DEADLINE);
-    channel.auth = AuthPlace::Query;
-    channel.channel_id = "instance359900".into();
-    let client = Client::new(&channel, "a token/with+signs".to_owned().into()).unwrap();
+    let mut settings = number(&format!("http://{address}"));
+    settings.auth = AuthPlace::Query;
+    settings.channel_id = "instance359900".into();
+    let token = "a token/with+signs".to_owned().into();
+    let client = Client::new(&channel(&settings, DEADLINE), &settings, token).unwrap();
     accepted(&client.send_template(&seed()).await);
     let request = request.join().unwrap();
     let line = request.lines().next().unwrap();

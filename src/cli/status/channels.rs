@@ -59,7 +59,7 @@ fn told(witness: &Witness, now: Timestamp) -> String {
 /// What a person should do about the witnesses of a channel.
 fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
     let ChannelStatus { channel: name, webhook, polling, .. } = channel;
-    if !channel.is_configured {
+    if !channel.has_receipts {
         return;
     }
     let can_be_asked = polling.is_on && polling.state.as_deref() != Some("missing");

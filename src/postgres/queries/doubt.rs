@@ -145,6 +145,7 @@ pub async fn doubt_close(tx: &Transaction<'_>, message_id: i64, attempt: i16) ->
 #[derive(Clone)]
 pub struct DoubtedPhone {
     pub message_id: i64,
+    pub channel: String,
     pub phone: String,
     pub template: String,
 }
@@ -152,13 +153,13 @@ pub struct DoubtedPhone {
 /// Phones to which requests are in doubt.
 pub async fn doubt_phones(
     tx: &Transaction<'_>,
-    channel: &str,
     now: Timestamp,
 ) -> Result<Vec<DoubtedPhone>, Error> {
-    let rows = named!(tx, "doubt_phones", &[&channel, &now])?;
+    let rows = named!(tx, "doubt_phones", &[&now])?;
     let doubted = |row: &SqlRow| {
         Ok(DoubtedPhone {
             message_id: row.try_get("message_id")?,
+            channel: row.try_get("channel")?,
             phone: row.try_get("phone")?,
             template: row.try_get("template")?,
         })

@@ -16,7 +16,16 @@ pub struct Acceptance<'a> {
     pub message_id: i64,
     pub attempt: i16,
     pub provider_message_id: &'a str,
-    pub http_status: i16,
+    pub http_status: Option<i16>,
+    /// When it goes on to the next channel unless it is delivered.
+    pub undelivered_at: Option<Timestamp>,
+}
+
+/// When the provider is asked for the end of messages that are sent now, and on which channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub at: Timestamp,
+    pub of: &'a [String],
 }
 
 /// Stores acceptances; returns the messages that moved, and whether receipts outran the answer.
@@ -24,13 +33,15 @@ pub async fn settle_accepted(
     client: &deadpool_postgres::Client,
     accepted: &[Acceptance<'_>],
     now: Timestamp,
-    ask_at: Option<Timestamp>,
+    ask: Ask<'_>,
 ) -> Result<Vec<(i64, bool)>, Error> {
     let ids: Vec<i64> = accepted.iter().map(|a| a.message_id).collect();
     let numbers: Vec<i16> = accepted.iter().map(|a| a.attempt).collect();
     let provider_ids: Vec<&str> = accepted.iter().map(|a| a.provider_message_id).collect();
-    let statuses: Vec<i16> = accepted.iter().map(|a| a.http_status).collect();
-    let params: &[&(dyn ToSql + Sync)] = &[&ids, &numbers, &provider_ids, &statuses, &now, &ask_at];
+    let statuses: Vec<Option<i16>> = accepted.iter().map(|a| a.http_status).collect();
+    let undelivered: Vec<Option<Timestamp>> = accepted.iter().map(|a| a.undelivered_at).collect();
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&ids, &numbers, &provider_ids, &statuses, &now, &undelivered, &ask.at, &ask.of];
     let rows = named!(client, "settle_accepted", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
@@ -225,13 +236,12 @@ pub struct Moved {
     pub read_at: Option<Timestamp>,
 }
 
-/// Moves messages to where evidence takes them. `ask_at`: when to ask for the end of those that are
-/// sent now.
+/// Moves messages to where evidence takes them.
 pub async fn settle_evidence(
     tx: &Transaction<'_>,
     moved: &[Moved],
     now: Timestamp,
-    ask_at: Option<Timestamp>,
+    ask: Ask<'_>,
 ) -> Result<(), Error> {
     if moved.is_empty() {
         return Ok(());
@@ -244,8 +254,19 @@ pub async fn settle_evidence(
     let sent: Vec<Option<Timestamp>> = moved.iter().map(|m| m.sent_at).collect();
     let delivered: Vec<Option<Timestamp>> = moved.iter().map(|m| m.delivered_at).collect();
     let read: Vec<Option<Timestamp>> = moved.iter().map(|m| m.read_at).collect();
-    let params: &[&(dyn ToSql + Sync)] =
-        &[&ids, &states, &reasons, &texts, &provider_ids, &sent, &delivered, &read, &now, &ask_at];
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &ids,
+        &states,
+        &reasons,
+        &texts,
+        &provider_ids,
+        &sent,
+        &delivered,
+        &read,
+        &now,
+        &ask.at,
+        &ask.of,
+    ];
     named!(tx, "settle_evidence", params)?;
     Ok(())
 }

@@ -1,0 +1,199 @@
+//! Settings of channels that are not WhatsApp: any HTTP gateway, and mail.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Value;
+
+use crate::domain::text::LocalText;
+
+/// An HTTP gateway, such as one for SMS.
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub url: String,
+    pub method: HttpMethod,
+    /// Headers that are no secret.
+    pub headers: BTreeMap<String, String>,
+    /// Headers whose values stand in files.
+    pub header_files: BTreeMap<String, PathBuf>,
+    /// The request's body as a MiniJinja template; see `provider/letter.rs` for its variables.
+    pub body: LocalText,
+    pub answers: Answers,
+}
+
+/// What the answers of a gateway mean.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// Statuses of requests that were taken.
+    pub accepted_status: Statuses,
+    /// What must stand in the answer besides: JSON pointer and value.
+    pub accepted_if: BTreeMap<String, Expected>,
+    /// JSON pointer to the gateway's id of the message.
+    pub id: Option<String>,
+    /// JSON pointer to the gateway's own error code, which decides before the status.
+    pub error_code: Option<String>,
+    /// JSON pointer to the words of an error.
+    pub error_text: Option<String>,
+    /// Statuses or error codes: try again.
+    pub retry_on: Vec<Code>,
+    /// Statuses or error codes: slow down.
+    pub slow_on: Vec<Code>,
+    /// Statuses or error codes: this recipient cannot be reached.
+    pub recipient_on: Vec<Code>,
+    /// Statuses or error codes: nothing can be sent at all.
+    pub channel_on: Vec<Code>,
+}
+
+impl Default for Answers {
+    fn default() -> Answers {
+        let codes = |statuses: &[u16]| statuses.iter().map(|s| Code(s.to_string())).collect();
+        Answers {
+            accepted_status: Statuses(vec![(200, 299)]),
+            accepted_if: BTreeMap::new(),
+            id: None,
+            error_code: None,
+            error_text: None,
+            retry_on: Vec::new(),
+            slow_on: codes(&[429]),
+            recipient_on: Vec::new(),
+            channel_on: codes(&[401, 402, 403, 404, 405]),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    #[default]
+    Post,
+    Put,
+    Patch,
+}
+
+impl HttpMethod {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HttpMethod::Post => "POST",
+            HttpMethod::Put => "PUT",
+            HttpMethod::Patch => "PATCH",
+        }
+    }
+}
+
+/// HTTP statuses and ranges of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statuses(pub Vec<(u16, u16)>);
+
+impl Statuses {
+    pub fn contains(&self, status: u16) -> bool {
+        self.0.iter().any(|(first, last)| (*first..=*last).contains(&status))
+    }
+}
+
+impl fmt::Display for Statuses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (first, last)) in self.0.iter().enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            match first == last {
+                true => write!(f, "{comma}{first}")?,
+                false => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Statuses {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Statuses, D::Error> {
+        let range = |text: &str| {
+            let (first, last) = text.split_once('-').unwrap_or((text, text));
+            let (first, last) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+            (100 <= first && first <= last && last <= 599).then_some((first, last))
+        };
+        let codes = Vec::<Code>::deserialize(from)?;
+        let ranges: Option<Vec<_>> = codes.iter().map(|code| range(&code.0)).collect();
+        ranges.filter(|ranges| !ranges.is_empty()).map(Statuses).ok_or_else(|| {
+            D::Error::custom(
+                "expected HTTP statuses and ranges of them, such as [200, \"202-204\"]",
+            )
+        })
+    }
+}
+
+/// An HTTP status, or an error code of a gateway; numbers and texts are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code(pub String);
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Code, D::Error> {
+        match Value::deserialize(from)? {
+            Value::String(text) => Ok(Code(text)),
+            Value::Number(number) => Ok(Code(number.to_string())),
+            _ => {
+                Err(D::Error::custom("expected a status or code such as 429 or \"invalid_number\""))
+            }
+        }
+    }
+}
+
+/// One value, or any of several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expected(pub Vec<Value>);
+
+impl<'de> Deserialize<'de> for Expected {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Expected, D::Error> {
+        Ok(match Value::deserialize(from)? {
+            Value::Array(values) => Expected(values),
+            value => Expected(vec![value]),
+        })
+    }
+}
+
+/// Mail.
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    /// Certificates (PEM) of the authority that signed the server's; without it, those of the system.
+    pub ca_file: Option<PathBuf>,
+    pub user: Option<String>,
+    pub password_file: Option<PathBuf>,
+    /// The sender: `Shop <hello@shop.example>`.
+    pub from: String,
+    pub subject: LocalText,
+    pub body: LocalText,
+}
+
+/// How the connection to the mail server is secured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpTls {
+    /// From the first byte.
+    Tls,
+    /// In the clear at first; a server that does not offer TLS then is not used.
+    #[default]
+    Starttls,
+    /// Never: for a relay on this machine.
+    None,
+}
+
+impl SmtpTls {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SmtpTls::Tls => "tls",
+            SmtpTls::Starttls => "starttls",
+            SmtpTls::None => "none",
+        }
+    }
+
+    pub fn usual_port(self) -> u16 {
+        match self {
+            SmtpTls::Tls => 465,
+            SmtpTls::Starttls => 587,
+            SmtpTls::None => 25,
+        }
+    }
+}

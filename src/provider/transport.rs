@@ -1,0 +1,100 @@
+//! HTTP as every provider over HTTP is spoken to: one pooled client for each channel, bounded answers,
+//! and what it means when there is none.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, Response};
+
+use super::retry_after::retry_after;
+use super::webhook::bounded;
+use crate::config::Channel;
+use crate::domain::attempt::Answer;
+
+/// Bytes of an answer that are read.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Why nothing can be asked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    #[error("could not prepare the HTTP client")]
+    Http(#[source] reqwest::Error),
+    #[error("TLS is not available")]
+    Tls(#[from] rustls::Error),
+}
+
+/// An answer as it came.
+pub struct Reply {
+    pub status: u16,
+    pub retry_after: Option<Duration>,
+    pub body: Vec<u8>,
+}
+
+/// A client with these headers on every request.
+pub fn http(channel: &Channel, headers: HeaderMap) -> Result<reqwest::Client, TransportError> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls()?)
+        .default_headers(headers)
+        .user_agent(concat!("rowbell/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(channel.connect_timeout)
+        .timeout(channel.timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .pool_max_idle_per_host(channel.concurrency)
+        .tcp_nodelay(true)
+        .build()
+        .map_err(TransportError::Http)
+}
+
+fn tls() -> Result<rustls::ClientConfig, rustls::Error> {
+    use rustls_platform_verifier::ConfigVerifierExt as _;
+    use_ring();
+    rustls::ClientConfig::with_platform_verifier()
+}
+
+/// The one implementation of cryptography in this process.
+pub fn use_ring() {
+    // Set once for the process; a second time it is already there, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Sends a request that must not be sent twice. Without an answer: whether it can have arrived.
+/// `blank` takes secrets out of a text.
+pub async fn ask(request: RequestBuilder, blank: impl Fn(&str) -> String) -> Result<Reply, Answer> {
+    match request.send().await {
+        Ok(response) => read(response, &blank).await,
+        Err(error) if error.is_connect() || error.is_builder() => {
+            Err(Answer::nothing_sent(describe(error, &blank)))
+        }
+        Err(error) => Err(Answer::unknown(None, describe(error, &blank))),
+    }
+}
+
+async fn read(mut response: Response, blank: impl Fn(&str) -> String) -> Result<Reply, Answer> {
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers());
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => {
+                body.extend_from_slice(&chunk)
+            }
+            Ok(Some(_)) | Ok(None) => break,
+            Err(error) => return Err(Answer::unknown(Some(status), describe(error, &blank))),
+        }
+    }
+    Ok(Reply { status, retry_after, body })
+}
+
+/// An error of reqwest without its URL, which may carry a token.
+pub fn describe(error: reqwest::Error, blank: impl Fn(&str) -> String) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    bounded(&blank(&text), 500)
+}
