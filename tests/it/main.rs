@@ -16,5 +16,6 @@ mod harness;
 mod post_office;
 mod provider;
 mod retries;
+mod retry;
 mod spine;
 mod tls;
