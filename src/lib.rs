@@ -53,6 +53,7 @@ pub mod postgres {
     pub mod pool;
     pub mod queries;
     pub mod report;
+    pub mod retry;
     pub mod roles;
     pub mod rows;
     pub mod session;

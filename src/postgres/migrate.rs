@@ -17,8 +17,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("07_stop", include_str!("../../sql/migrations/07_stop.sql")),
     ("08_address", include_str!("../../sql/migrations/08_address.sql")),
     ("09_fallback", include_str!("../../sql/migrations/09_fallback.sql")),
-    ("10_evidence", include_str!("../../sql/migrations/10_evidence.sql")),
-    ("11_doubt", include_str!("../../sql/migrations/11_doubt.sql")),
+    ("10_figures", include_str!("../../sql/migrations/10_figures.sql")),
+    ("11_evidence", include_str!("../../sql/migrations/11_evidence.sql")),
+    ("12_doubt", include_str!("../../sql/migrations/12_doubt.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

@@ -18,5 +18,6 @@ mod polling;
 mod post_office;
 mod provider;
 mod retries;
+mod retry;
 mod spine;
 mod tls;

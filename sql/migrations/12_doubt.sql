@@ -1,4 +1,4 @@
--- 11_doubt: requests whose answer is not known, and the evidence that is sought about them.
+-- 12_doubt: requests whose answer is not known, and the evidence that is sought about them.
 
 -- An attempt whose request the provider may have. Small: deleted when the matter is settled, or when
 -- the policy of the watch is about to decide.

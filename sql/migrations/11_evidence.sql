@@ -1,4 +1,4 @@
--- 10_evidence: what is known of the providers' witnesses, what is to be asked for, and evidence per message.
+-- 11_evidence: what is known of the providers' witnesses, what is to be asked for, and evidence per message.
 
 alter table rowbell.receipt
     add column recipient_phone text,
