@@ -13,13 +13,13 @@ use rowbell::domain::receipt::Receipt;
 use rowbell::pipeline::receive::Receive;
 use rowbell::pipeline::stage::{Progress, StageError};
 use rowbell::postgres::{capture, migrate};
-use rowbell::provider::webhook::Delivered;
-use rowbell::sandbox::{ReceiptOptions, Sandbox, SandboxOptions};
+use rowbell::provider::webhook::{self, Delivered};
+use rowbell::sandbox::{ChannelOptions, ReceiptOptions, Sandbox, SandboxOptions};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
 /// The shop: Maria, Juan, and their deliveries.
-const SHOP: &str = "
+pub const SHOP: &str = "
     create table customer (
         id bigint primary key, full_name text, phone text, locale text, time_zone text,
         whatsapp_opt_in boolean default true
@@ -41,7 +41,7 @@ pub const MARIA: &str = "12122000001";
 pub const JUAN: &str = "34612345678";
 
 /// The configuration of the shop. `{…}` is replaced.
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 [database]
 url = "{database}"
 [delivery]
@@ -113,7 +113,10 @@ impl World {
     pub async fn over(schema: &str, config: &str, watch: &str) -> World {
         let cluster = cluster();
         let receipts = ReceiptOptions::none();
-        let sandbox = Sandbox::start(SandboxOptions { receipts, ..Default::default() }).unwrap();
+        // History is an option that a channel has to have; what it shows has stories of its own.
+        let channels = vec![ChannelOptions { history: false, ..Default::default() }];
+        let options = SandboxOptions { receipts, channels, ..Default::default() };
+        let sandbox = Sandbox::start(options).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "sandbox-token\n").unwrap();
         let mut db = town::connect(&cluster.url("postgres")).await.unwrap();
@@ -211,6 +214,13 @@ impl World {
     /// The provider tells us something about a message.
     pub async fn receipt(&self, receipt: Receipt) {
         self.receipts(vec![receipt]).await;
+    }
+
+    /// The provider posts this to our webhook.
+    pub async fn posted(&self, body: &serde_json::Value) {
+        let receive = Receive { site: self.stages.site.clone(), secret: String::new() };
+        let delivered = webhook::parse(body.to_string().as_bytes()).unwrap();
+        receive.step(&delivered).await.unwrap();
     }
 
     /// The provider tells us several things at once.
