@@ -58,7 +58,9 @@ begin
         grant select, insert, update on rowbell.circuit, rowbell.hold to rowbell_daemon;
 
         -- A person who stopped all messages at WhatsApp is remembered; forgetting that is for people.
-        grant insert on rowbell.opt_out to rowbell_daemon;
+        -- Who wrote to be left alone, too, and that may be lifted by the same person.
+        grant insert, delete on rowbell.opt_out to rowbell_daemon;
+        grant select, insert, update on rowbell.inbound_wish to rowbell_daemon;
 
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;

@@ -270,7 +270,7 @@ async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, App
     let listener = TcpListener::bind(&settings.listen)
         .await
         .map_err(|source| AppError::WebhookListen { address: settings.listen.clone(), source })?;
-    let receive = Receive { site: site.clone(), secret: secret.expose_secret().to_owned() };
+    let receive = Receive::new(site.clone(), secret.expose_secret().to_owned());
     Ok(Some((receive, listener)))
 }
 

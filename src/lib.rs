@@ -38,6 +38,7 @@ pub mod domain {
     pub mod summary;
     pub mod text;
     pub mod verdict;
+    pub mod wish;
     pub mod words;
 }
 pub mod clock;
@@ -90,6 +91,7 @@ pub mod pipeline {
     pub mod clone;
     pub mod compose;
     pub mod deliver;
+    pub mod door;
     pub mod doubts;
     pub mod draft;
     pub mod evidence;
@@ -107,6 +109,7 @@ pub mod pipeline {
     pub mod stage;
     pub mod stops;
     pub mod sweep;
+    pub mod wishes;
     pub mod witness;
 }
 

@@ -32,6 +32,7 @@ macro_rules! named {
 mod compose;
 mod doubt;
 mod fallback;
+mod inbound;
 mod poll;
 mod settle;
 mod stop;
@@ -39,6 +40,7 @@ mod stop;
 pub use compose::*;
 pub use doubt::*;
 pub use fallback::*;
+pub use inbound::*;
 pub use poll::*;
 pub use settle::*;
 pub use stop::*;

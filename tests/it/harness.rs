@@ -218,14 +218,14 @@ impl World {
 
     /// The provider posts this to our webhook.
     pub async fn posted(&self, body: &serde_json::Value) {
-        let receive = Receive { site: self.stages.site.clone(), secret: String::new() };
+        let receive = Receive::new(self.stages.site.clone(), String::new());
         let delivered = webhook::parse(body.to_string().as_bytes()).unwrap();
         receive.step(&delivered).await.unwrap();
     }
 
     /// The provider tells us several things at once.
     pub async fn receipts(&self, receipts: Vec<Receipt>) {
-        let receive = Receive { site: self.stages.site.clone(), secret: String::new() };
+        let receive = Receive::new(self.stages.site.clone(), String::new());
         let delivered = Delivered { instance_id: None, receipts, messages: Vec::new() };
         receive.step(&delivered).await.unwrap();
     }

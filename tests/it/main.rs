@@ -15,6 +15,8 @@ mod fallbacks;
 mod gates;
 mod gateway;
 mod harness;
+mod hostile;
+mod inbound;
 mod polling;
 mod post_office;
 mod provider;
