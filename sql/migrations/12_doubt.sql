@@ -44,7 +44,7 @@ create index stray_age_idx on rowbell.stray (received_at);
 comment on table  rowbell.stray is 'Ids that receipts named and that no attempt knew when they came. Kept for a day.';
 comment on column rowbell.stray.provider_message_id is 'Id of a message at the provider.';
 comment on column rowbell.stray.channel is 'The channel it came in on.';
-comment on column rowbell.stray.phone_key is 'The phone that it named, in the form in which phones are compared.';
+comment on column rowbell.stray.phone_key is 'The phone that it named, in the form in which phones are compared; empty when it named none.';
 comment on column rowbell.stray.happened_at is 'When it happened, as the provider says; when it came, where it does not say.';
 comment on column rowbell.stray.received_at is 'When it came first.';
 

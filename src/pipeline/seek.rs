@@ -6,6 +6,8 @@
 //! joined then, and hookInfo is asked for it like for any other. Each step is written to
 //! `rowbell.inquiry`. The last look is at the moment when the policy of the watch decides: after it sweep does.
 //!
+//! Also joins what a receipt told of in the very moment in which the answer was stored.
+//!
 //! If the process dies here, the doubt is looked into again a minute later: asking changes nothing, and an
 //! id is adopted in one transaction.
 //! Not promised: that evidence is found. Only what is beyond doubt is adopted, and without evidence the
@@ -42,12 +44,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const STRAYS_FOR: Duration = Duration::from_secs(24 * 3_600);
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 
+/// How long an id may wait for the attempt that it belongs to: longer than any answer is stored.
+const JOIN_FOR: Duration = Duration::from_secs(10 * 60);
+
 /// Seeks evidence on one channel.
 pub struct Seek {
     site: Arc<Site>,
     channel: String,
     client: Client,
     forget_at: Timestamp,
+    /// Strays of before are looked at once, after a start.
+    strays_since: Timestamp,
 }
 
 /// What one way of looking brought: in words, and the id if it is beyond doubt.
@@ -62,7 +69,8 @@ struct Look {
 impl Seek {
     pub fn new(site: Arc<Site>, channel: &str, client: Client) -> Seek {
         let forget_at = site.clock.now();
-        Seek { site, channel: channel.to_owned(), client, forget_at }
+        let strays_since = Timestamp::UNIX_EPOCH;
+        Seek { site, channel: channel.to_owned(), client, forget_at, strays_since }
     }
 
     /// Seeks until told to stop.
@@ -88,6 +96,9 @@ impl Seek {
             queries::stray_forget(&client, now - STRAYS_FOR).await?;
             self.forget_at = now + FORGET_EVERY;
         }
+        drop(client);
+        self.join_strays(now).await?;
+        let client = self.site.pool.get().await?;
         self.site.doubts.there_may_be(queries::doubt_any(&client).await?);
         let doubts = queries::doubt_take(&client, &self.channel, now, BATCH, now + LEASE).await?;
         drop(client);
@@ -97,6 +108,23 @@ impl Seek {
             self.look_into(&doubt).await?;
         }
         Ok(progress)
+    }
+
+    /// A receipt and the answer to the request may be stored in the same moment, by transactions that
+    /// do not see each other: what was a stray then is joined now.
+    async fn join_strays(&mut self, now: Timestamp) -> Result<(), StageError> {
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        let ids = queries::stray_known(&tx, self.strays_since).await?;
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        if !ids.is_empty() {
+            // Messages are locked before strays, as in every delivery.
+            join(&tx, &self.site, &ids).await?;
+            queries::stray_drop(&tx, &ids).await?;
+        }
+        tx.commit().await?;
+        self.strays_since = now - JOIN_FOR;
+        Ok(())
     }
 
     async fn look_into(&self, doubt: &Doubt) -> Result<(), StageError> {

@@ -311,6 +311,9 @@ pub async fn move_message(
         now,
     };
     queries::settle_move(tx, &to).await?;
+    if state == State::Sent && standing.state != State::Sent {
+        queries::poll_enroll(tx, message_id, &standing.channel, now, site.ask(now)).await?;
+    }
     onward::settled(tx, site, message_id, standing, state).await?;
     Ok(state)
 }

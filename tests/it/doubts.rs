@@ -130,6 +130,7 @@ async fn two_messages_that_fit_decide_nothing() {
     let mut world = doubted("", Fault::Drop { accepted: true }, false).await;
     world.posted(&ack("wamid.one", MARIA, "sent")).await;
     world.posted(&ack("wamid.two", MARIA, "sent")).await;
+    later(&mut world, 1).await;
     later(&mut world, 600).await;
     assert_eq!(state(&world).await, "unconfirmed 1");
     let steps = steps(&world).await;
@@ -198,7 +199,8 @@ async fn the_next_message_to_a_phone_in_doubt_waits_for_the_evidence() {
     world.sql("update delivery set address = 'moved too' where id = 3").await;
     world.settle().await;
     assert_eq!(state(&world).await, "unconfirmed 1, scheduled 0");
-    let why = world.value("select max(reason_text) from rowbell.message").await;
+    let why = "select reason_text from rowbell.message where state = 'scheduled'";
+    let why = world.value(why).await;
     assert_eq!(why, "an earlier message to the same phone is unconfirmed, and evidence is sought");
     world.sandbox.set_faults(vec![]);
     for _ in 0..8 {

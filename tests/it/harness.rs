@@ -115,7 +115,9 @@ impl World {
         let receipts = ReceiptOptions::none();
         // History is an option that a channel has to have; what it shows has stories of its own.
         let channels = vec![ChannelOptions { history: false, ..Default::default() }];
-        let options = SandboxOptions { receipts, channels, ..Default::default() };
+        let clock = Clock::ahead();
+        let options =
+            SandboxOptions { receipts, channels, clock: clock.clone(), ..Default::default() };
         let sandbox = Sandbox::start(options).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "sandbox-token\n").unwrap();
@@ -130,7 +132,6 @@ impl World {
         let config = Arc::new(load::from_text(&text).unwrap());
         migrate::migrate(&mut db).await.unwrap();
         install(&mut db, &config).await;
-        let clock = Clock::ahead();
         let stages = Stages::build(config.clone(), clock.clone()).await.unwrap();
         World { db, sandbox, clock, config, stages, cluster, _folder: folder }
     }

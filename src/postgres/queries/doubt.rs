@@ -184,9 +184,9 @@ pub async fn stray_note(
 ) -> Result<(), Error> {
     let named: Vec<(&str, String, Option<Timestamp>)> = strays
         .iter()
-        .filter_map(|r| {
-            let key = phone_key(r.phone.as_deref()?);
-            Some((r.provider_message_id.as_str(), key, r.occurred_at))
+        .map(|r| {
+            let key = r.phone.as_deref().map(&phone_key).unwrap_or_default();
+            (r.provider_message_id.as_str(), key, r.occurred_at)
         })
         .collect();
     if named.is_empty() {
@@ -196,6 +196,17 @@ pub async fn stray_note(
     let phones: Vec<&str> = named.iter().map(|(_, phone, _)| phone.as_str()).collect();
     let times: Vec<Option<Timestamp>> = named.iter().map(|(.., at)| *at).collect();
     named!(tx, "stray_note", &[&channel, &ids, &phones, &times, &now])?;
+    Ok(())
+}
+
+/// Ids that were named since this moment and belong to an attempt by now.
+pub async fn stray_known(tx: &Transaction<'_>, since: Timestamp) -> Result<Vec<String>, Error> {
+    named!(tx, "stray_known", &[&since])?.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// These ids are strays no more.
+pub async fn stray_drop(tx: &Transaction<'_>, ids: &[&str]) -> Result<(), Error> {
+    named!(tx, "stray_drop", &[&ids])?;
     Ok(())
 }
 
