@@ -169,7 +169,7 @@ fn reason_text(weighed: &Weighed) -> Option<String> {
     weighed.failure.as_ref().and_then(Evidence::in_words)
 }
 
-fn row<'a>(message: &KnownMessage, weighed: &'a Weighed) -> Moved {
+fn row(message: &KnownMessage, weighed: &Weighed) -> Moved {
     Moved {
         message_id: message.message_id,
         state: weighed.state,
