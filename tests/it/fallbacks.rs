@@ -233,6 +233,39 @@ async fn who_does_not_want_whatsapp_gets_nothing_unless_the_watch_says_so() {
     }
 }
 
+/// WhatsApp calls it undeliverable; it is the will of the recipient.
+#[tokio::test]
+async fn who_stopped_the_business_at_whatsapp_gets_no_text_unless_the_watch_says_so() {
+    for (fallback, texts) in
+        [(SMS_AFTER_2H, 0), (r#"fallback = [{ channel = "sms", on_opt_out = true }]"#, 2)]
+    {
+        let mut town = town(fallback).await;
+        town.faults(Some(Fault::Code { code: 131_050 }));
+        town.moves(1, "2 New Street").await;
+        town.faults(None);
+        town.moves(2, "Otra calle").await;
+        town.heard(ReceiptStatus::Failed, Some(131_050)).await;
+        assert_eq!(town.texts().len(), texts, "{fallback}");
+        assert!(town.messages().await[0].starts_with("1 main failed undeliverable"));
+    }
+}
+
+/// The provider posts again what the daemon was not there to hear.
+#[tokio::test]
+async fn after_a_start_receipts_of_the_time_before_are_waited_for() {
+    let mut town = town(SMS_AFTER_2H).await;
+    town.moves(1, "2 New Street").await;
+    town.heard(ReceiptStatus::Sent, None).await;
+    town.world.pass(HOUR * 5);
+    town.world.restart().await;
+    town.world.work().await;
+    assert_eq!(town.messages().await, ["1 main sent"]);
+    town.later(Duration::from_secs(300)).await;
+    town.heard(ReceiptStatus::Delivered, None).await;
+    town.later(HOUR).await;
+    assert_eq!(town.messages().await, ["1 main delivered"]);
+}
+
 #[tokio::test]
 async fn who_opted_out_in_the_meantime_gets_no_text_for_another_reason_either() {
     let mut town = town(SMS_AFTER_2H).await;
