@@ -73,7 +73,7 @@ begin
             summary, parameters, due_at, attempt_count, provider_message_id,
             sent_at, delivered_at, read_at, finished_at, updated_at, updated_by
         ) on rowbell.message to rowbell_daemon;
-        grant select, insert, update, delete on rowbell.queue to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.queue, rowbell.fallback to rowbell_daemon;
 
         -- An attempt is completed once; evidence is never changed.
         grant select, insert on rowbell.attempt to rowbell_daemon;

@@ -1,7 +1,7 @@
 //! Builds everything from the configuration, spawns the stages, and shuts them down in order.
 //!
 //! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
-//! sweep, receive), then deliver, which finishes the requests in flight and gives back what was not
+//! sweep, fallback, receive), then deliver, which finishes the requests in flight and gives back what was not
 //! posted, then settle, which writes their answers.
 
 pub mod check;
@@ -21,6 +21,7 @@ use crate::pipeline::claim::Claim;
 use crate::pipeline::clone;
 use crate::pipeline::compose::Compose;
 use crate::pipeline::deliver::Deliver;
+use crate::pipeline::fallback::Fallback;
 use crate::pipeline::lane::{Lane, Outgoing};
 use crate::pipeline::receive::Receive;
 use crate::pipeline::settle::{Settle, Settled};
@@ -85,6 +86,7 @@ pub struct Stages {
     pub delivers: Vec<Deliver>,
     pub settle: Settle,
     pub sweep: Sweep,
+    pub fallback: Fallback,
 }
 
 impl Stages {
@@ -106,6 +108,7 @@ impl Stages {
             delivers,
             settle: Settle::new(site.clone(), settle_rx),
             sweep: Sweep::new(site.clone()),
+            fallback: Fallback::new(site.clone()),
             site,
         })
     }
@@ -143,6 +146,7 @@ impl App {
             takers.spawn(compose.run(intake.clone()));
         }
         takers.spawn(stages.sweep.run(intake.clone()));
+        takers.spawn(stages.fallback.run(intake.clone()));
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, intake.clone()));
         }

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod explain;
 pub mod migrate;
 pub mod preview;
+pub mod retry;
 pub mod run;
 pub mod sandbox;
 pub mod status;
@@ -57,6 +58,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
     Explain(explain::ExplainArgs),
+    /// Send messages again that failed, were skipped or are in doubt; shows first what it would do.
+    Retry(retry::RetryArgs),
     /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
     Demo(demo::DemoArgs),
     /// Measure, on a throwaway PostgreSQL.
@@ -162,6 +165,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Sandbox(args) => sandbox::run(&args).await,
         Command::Status(args) => status::run(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
+        Command::Retry(args) => retry::run(&args, &config()?).await,
         Command::Demo(args) => demo::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,
         Command::Config(ConfigCommand::Default) => {

@@ -50,6 +50,7 @@ pub mod postgres {
     pub mod pool;
     pub mod queries;
     pub mod report;
+    pub mod retry;
     pub mod roles;
     pub mod rows;
     pub mod session;
@@ -86,8 +87,10 @@ pub mod pipeline {
     pub mod compose;
     pub mod deliver;
     pub mod draft;
+    pub mod fallback;
     pub mod gates;
     pub mod lane;
+    pub mod onward;
     pub mod receive;
     pub mod route;
     pub mod said;

@@ -39,10 +39,11 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Stages use each other only so; the other files of the folder are what they share.
-const STAGES: [(&str, &[&str]); 6] = [
+const STAGES: [(&str, &[&str]); 7] = [
     ("claim", &["compose"]),
     ("compose", &[]),
     ("deliver", &["settle"]),
+    ("fallback", &["settle"]),
     ("receive", &["settle"]),
     ("settle", &[]),
     ("sweep", &["settle"]),

@@ -4,6 +4,7 @@
 
 mod schema {
     mod catalog;
+    mod figures;
     mod ground;
     mod migrations;
     mod reports;

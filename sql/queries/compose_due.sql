@@ -5,7 +5,7 @@
 -- The bound keeps the scan from walking entries of rows that have left; a scan from the beginning
 -- now and again proves it right.
 select q.message_id, q.due_at, q.watch, q.entity_key,
-       m.operation::text, m.old_row, m.new_row, m.first_changed_at, m.attempt_count
+       m.operation::text, m.old_row, m.new_row, m.first_changed_at, m.attempt_count, m.fallback_of
   from rowbell.queue as q
   join rowbell.message as m using (message_id)
  where q.state = 'open'

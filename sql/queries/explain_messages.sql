@@ -5,9 +5,11 @@ select m.message_id, m.state::text, m.reason::text, m.reason_text, m.operation::
        m.recipient_time_zone, m.summary, m.parameters,
        -- An unconfirmed message has its time in the queue only: then the policy of its watch decides.
        coalesce(m.due_at, q.due_at) as due_at,
+       m.fallback_of, f.due_at as fallback_due_at, f.reason_text as fallback_reason_text,
        m.provider_message_id, m.sent_at, m.delivered_at, m.read_at, m.finished_at
   from rowbell.message as m
   left join rowbell.queue as q using (message_id)
+  left join rowbell.fallback as f using (message_id)
  where m.watch = $1 and m.entity_key = $2
  order by m.message_id desc
  limit $3;

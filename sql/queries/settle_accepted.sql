@@ -1,12 +1,12 @@
 -- settle_accepted: the provider took these messages ($1 message, $2 attempt, $3 id, $4 HTTP status);
--- $5 the time.
+-- $5 the time, $6 when each goes on to the next channel unless it is delivered.
 --
 -- Returns the messages that it moved. One that is missing was moved by somebody else in the
 -- meantime and is settled one by one. has_receipt: evidence outran the answer; join it now.
 with done as (
     select *
-      from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[])
-           as d (message_id, number, provider_message_id, http_status)
+      from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $6::timestamptz[])
+           as d (message_id, number, provider_message_id, http_status, undelivered_at)
 ), tried as (
     update rowbell.attempt as a
        set result              = 'accepted',
@@ -31,7 +31,13 @@ with done as (
      where m.message_id = d.message_id
        and m.state in ('sending', 'unconfirmed')
        and m.attempt_count = d.number
- returning m.message_id, d.provider_message_id
+ returning m.message_id, d.provider_message_id, d.undelivered_at
+), awaited as (
+    insert into rowbell.fallback (message_id, cause, due_at)
+    select m.message_id, 'undelivered', m.undelivered_at
+      from moved as m
+     where m.undelivered_at is not null
+        on conflict (message_id) do nothing
 )
 select m.message_id,
        exists (select from rowbell.receipt as r where r.provider_message_id = m.provider_message_id) as has_receipt

@@ -59,8 +59,9 @@ pub async fn preview(
         .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
     let captured = key_row(&watching, key)?;
     let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
-    let sql = rows::preview_sql(&watching.table, &watching.config);
-    let wanted = Wanted { message_id: None, entity_key: key, captured: &captured };
+    let sql = rows::preview_sql(&watching.table, &watching.config, &watching.silent_channels);
+    let wanted =
+        Wanted { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
     let read = |source| StageError::Read { watch: watch.to_owned(), source };
     let stored = rows::preview(&tx, &sql, watch, wanted, &Row::new()).await.map_err(read)?;
     let present = rows::preview(&tx, &sql, watch, wanted, invented).await.map_err(read)?;
@@ -70,6 +71,7 @@ pub async fn preview(
     let candidate = Candidate {
         message_id: None,
         channel: watching.config.channel.clone(),
+        fallback_of: None,
         attempt_count: 0,
         entity_key: key.to_owned(),
         operation: Operation::Update,

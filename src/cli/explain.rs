@@ -166,6 +166,7 @@ pub fn as_text(told: &Told, config: &Config, now: Timestamp) -> String {
         events.sort_by_key(|event| event.0);
         events.iter().for_each(|(at, what)| text += &line(&moment(*at), what));
         text += &still_to_come(message, now).map_or_else(String::new, |what| line("now", &what));
+        text += &may_go_on(message, now).map_or_else(String::new, |what| line("now", &what));
     }
     if !story.changes.is_empty() {
         text += "\nNot folded into a message yet\n";
@@ -187,7 +188,13 @@ fn line(at: &str, what: &str) -> String {
 type Event = (Timestamp, String);
 
 fn events_of(message: &MessageStory) -> Vec<Event> {
-    let mut events = vec![(message.first_changed_at, opened(message))];
+    let mut events = match message.fallback_of {
+        None => vec![(message.first_changed_at, opened(message))],
+        Some(first) => vec![(
+            message.created_at,
+            format!("fallback on channel {}: stands in for message {first}", message.channel),
+        )],
+    };
     let last = message.attempts.last();
     if let Some(words) = &message.words {
         // Put into words anew for each attempt; the latest words are kept.
@@ -293,6 +300,20 @@ fn why(message: &MessageStory) -> String {
         .filter_map(|part| part.as_deref())
         .collect();
     if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+}
+
+/// When it is decided whether the message goes on to the next channel.
+fn may_go_on(message: &MessageStory, now: Timestamp) -> Option<String> {
+    let at = message.fallback_due_at?;
+    let why = message.fallback_reason_text.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    Some(match at > now {
+        true => format!(
+            "goes on to the next channel unless it arrives by {} (in {}){why}",
+            moment(at),
+            length(at.duration_since(now))
+        ),
+        false => format!("about to go on to the next channel{why}"),
+    })
 }
 
 /// What the message waits for, if it waits.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::units;
 use crate::domain::change::Operation;
 use crate::domain::column::ColumnRules;
+use crate::domain::message::{Failure, Skip, State};
 use crate::domain::summary::SayRule;
 use crate::domain::text::LocalText;
 
@@ -98,6 +99,35 @@ pub struct Watch {
     pub say: Vec<SayRule>,
     pub locale: Option<String>,
     pub time_zone: Option<String>,
+}
+
+impl Watch {
+    /// The channels that come after one of the watch's, in this order.
+    pub fn fallbacks_after(&self, channel: &str) -> &[Fallback] {
+        let place = self.fallback.iter().position(|step| step.channel == channel);
+        match place {
+            Some(place) => &self.fallback[place + 1..],
+            None if channel == self.channel => &self.fallback,
+            None => &[],
+        }
+    }
+
+    /// How long a message on a channel may go without `delivered` before the next channel is used.
+    pub fn undelivered_after(&self, channel: &str) -> Option<Duration> {
+        self.fallbacks_after(channel).first()?.after
+    }
+
+    /// Whether a message that ended so on a channel goes on to another. What is wrong with the message
+    /// itself, its template or its channel does not: every message would.
+    pub fn leads_on(&self, channel: &str, state: State) -> bool {
+        let mut steps = self.fallbacks_after(channel).iter();
+        match state {
+            State::Failed(Failure::Undeliverable | Failure::Exhausted)
+            | State::Skipped(Skip::BadPhone | Skip::BadEmail) => steps.next().is_some(),
+            State::Skipped(Skip::OptedOut) => steps.any(|step| step.on_opt_out),
+            _ => false,
+        }
+    }
 }
 
 fn default_on() -> Vec<Operation> {

@@ -116,6 +116,8 @@ pub fn apply(state: State, event: Event) -> Result<State, IllegalTransition> {
         // The answer to the request came after its receipts: they know more.
         (S::Sent | S::Delivered | S::Read, E::Accepted) => state,
         (S::Unconfirmed | S::Sent | S::Failed(_), E::Reopened) => S::Scheduled,
+        // What kept it back may be gone: the gates ask again.
+        (S::Skipped(why), E::Reopened) if why.may_pass() => S::Scheduled,
 
         (
             S::Sending | S::Unconfirmed | S::Sent | S::Delivered | S::Read | S::Failed(_),
@@ -255,6 +257,19 @@ impl Skip {
             Skip::Stale => "stale",
             Skip::Discarded => "discarded",
             Skip::NotNeeded => "not_needed",
+        }
+    }
+
+    /// Whether what kept a message back may not hold any more.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Skip::OptedOut
+            | Skip::NoRecipient
+            | Skip::BadPhone
+            | Skip::BadEmail
+            | Skip::Stale
+            | Skip::Discarded => true,
+            Skip::NoNetChange | Skip::Muted | Skip::Superseded | Skip::NotNeeded => false,
         }
     }
 

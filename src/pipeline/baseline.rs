@@ -6,7 +6,7 @@ use super::gates::Candidate;
 use super::site::Watching;
 use super::stage::StageError;
 use crate::domain::row::Row;
-use crate::postgres::queries;
+use crate::postgres::queries::{self, Counts};
 use crate::postgres::rows::{self, Told};
 
 /// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
@@ -48,7 +48,8 @@ async fn muted_baseline(
 ) -> Result<Option<Row>, StageError> {
     let (watch, key) = (&watching.name, &candidate.entity_key);
     let unconfirmed = rows::counts_unconfirmed(&watching.config);
-    let told = queries::compose_told(tx, watch, key, unconfirmed).await?;
+    let arrived = candidate.fallback_of.map(|_| watching.silent_channels.as_slice());
+    let told = queries::compose_told(tx, watch, key, &Counts { unconfirmed, arrived }).await?;
     let first_old = queries::compose_first_old(tx, watch, key).await?;
     let mut baseline = match told.last() {
         Some(last) if !last.is_muted => last.new_row.clone(),

@@ -24,6 +24,7 @@ use super::careful::is_fault_of_the_watch;
 use super::compose::{decide, lease, outgoing};
 use super::draft::{candidate, decided, leaves_at, waiting};
 use super::gates::Candidate;
+use super::onward;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, chain, rest};
 use super::stops::Stops;
@@ -158,6 +159,7 @@ impl Claim {
         }
         let lease = lease(&self.site, now);
         let ids = queries::claim_write(&tx, &claimed.messages, lease).await?;
+        onward::opened(&tx, &self.site, &claimed.messages, &ids).await?;
         tx.commit().await?;
         self.bound.scanned(bound, &haul, limit);
         self.send_off(claimed, &ids, lease.expires_at);

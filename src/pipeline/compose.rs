@@ -137,6 +137,8 @@ impl Compose {
         let lease = lease(&self.site, now);
         let attempts: BTreeMap<i64, i16> =
             queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
+        let on: Vec<i64> = decided.iter().filter(|d| d.leads_on).map(|d| d.message_id).collect();
+        queries::fallback_await(&tx, &on, "skipped", now).await?;
         tx.commit().await?;
         self.above = above;
         let leased = decided.iter().filter(|d| d.words.is_some()).count();
@@ -160,6 +162,7 @@ impl Compose {
             let candidate = Candidate {
                 message_id: Some(message.message_id),
                 channel: self.lane.channel.clone(),
+                fallback_of: message.fallback_of,
                 attempt_count: message.attempt_count,
                 entity_key: message.entity_key,
                 operation: message.operation,
@@ -172,10 +175,12 @@ impl Compose {
         for (watch, messages) in by_watch {
             let (ids, candidates): (Vec<i64>, Vec<Candidate>) = messages.into_iter().unzip();
             let decisions = self.decide_watch(tx, stops, &watch, &candidates).await?;
+            let (settings, channel) = (self.site.config.watch.get(&watch), &self.lane.channel);
             decided.extend(ids.into_iter().zip(decisions).map(|(message_id, decision)| {
                 let state = decision.state();
+                let leads_on = settings.is_some_and(|watch| watch.leads_on(channel, state));
                 let (reason_text, due_at, words) = decision.into_parts();
-                Decided { message_id, state, reason_text, words, due_at }
+                Decided { message_id, state, reason_text, words, due_at, leads_on }
             }));
         }
         Ok(decided)
@@ -263,6 +268,7 @@ pub fn outgoing(
         message_id,
         attempt,
         lease_expires_at,
+        undelivered_after: words.undelivered_after,
         message: TemplateMessage {
             phone: words.recipient.phone().unwrap_or_default().to_owned(),
             email: words.recipient.email().unwrap_or_default().to_owned(),
@@ -349,6 +355,7 @@ async fn read(
         .map(|candidate| Wanted {
             message_id: candidate.message_id,
             entity_key: &candidate.entity_key,
+            fallback_of: candidate.fallback_of,
             captured: candidate.captured().unwrap_or(&nothing),
         })
         .collect();

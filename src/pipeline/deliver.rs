@@ -102,9 +102,10 @@ async fn send(
             "its channel or template was stopped before the request",
         );
     }
-    let Outgoing { message_id, attempt, message, .. } = outgoing;
+    let Outgoing { message_id, attempt, message, undelivered_after, .. } = outgoing;
     let answer = client.send(AttemptId { message_id, number: attempt }, &message).await;
-    Settled { lane, message_id, attempt, template: (message.template, message.language), answer }
+    let template = (message.template, message.language);
+    Settled { lane, message_id, attempt, template, undelivered_after, answer }
 }
 
 /// It certainly did not leave.
@@ -115,6 +116,7 @@ fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
         message_id: outgoing.message_id,
         attempt: outgoing.attempt,
         template: (outgoing.message.template, outgoing.message.language),
+        undelivered_after: outgoing.undelivered_after,
         answer,
     }
 }

@@ -38,6 +38,7 @@ pub fn candidate(watch: &config::Watch, net: &NetChange) -> Candidate {
     Candidate {
         message_id: None,
         channel: watch.channel.clone(),
+        fallback_of: None,
         attempt_count: 0,
         entity_key: net.entity_key.clone(),
         operation: net.operation,

@@ -36,6 +36,8 @@ pub struct Candidate {
     pub message_id: Option<i64>,
     /// The channel that sends it.
     pub channel: String,
+    /// The message that it stands in for.
+    pub fallback_of: Option<i64>,
     /// Attempts that were made in vain.
     pub attempt_count: i16,
     pub entity_key: String,
@@ -125,7 +127,7 @@ impl Case<'_> {
         let row = self.present.row.as_ref();
         let watch = &self.watching.config;
         let operation = match (self.baseline, row) {
-            (None, None) => return Err(Decision::Skip(Skip::NoNetChange, None)),
+            (None, None) => return Err(self.nothing_to_tell()),
             (None, Some(_)) => Operation::Insert,
             (Some(_), Some(_)) => Operation::Update,
             (Some(_), None) => Operation::Delete,
@@ -136,9 +138,20 @@ impl Case<'_> {
         }
         let changes = self.changes();
         if changes.is_empty() && operation != Operation::Delete {
-            return Err(Decision::Skip(Skip::NoNetChange, None));
+            return Err(self.nothing_to_tell());
         }
         Ok((operation, changes))
+    }
+
+    /// What was last told is still true: perhaps because what this one stands in for arrived after all.
+    fn nothing_to_tell(&self) -> Decision {
+        match self.candidate.fallback_of {
+            Some(first) if self.present.has_arrived => {
+                let text = format!("message {first} arrived after all");
+                Decision::Skip(Skip::NotNeeded, Some(text))
+            }
+            _ => Decision::Skip(Skip::NoNetChange, None),
+        }
     }
 
     /// What differs from what the recipient was last told.
@@ -253,6 +266,7 @@ impl Case<'_> {
                 told_row: self.present.row.clone(),
                 template: self.route.template.name.clone(),
                 namespace: self.route.template.namespace.clone(),
+                undelivered_after: self.route.undelivered_after,
                 recipient: passed.recipient,
                 wording,
             })),

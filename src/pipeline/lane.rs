@@ -22,6 +22,8 @@ pub struct Outgoing {
     pub message_id: i64,
     pub attempt: i16,
     pub lease_expires_at: Timestamp,
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
     pub message: TemplateMessage,
 }
 

@@ -1,5 +1,7 @@
 //! The ways of a watch to its recipients: its own channel, then its fallbacks, each with its template.
 
+use std::time::Duration;
+
 use crate::config::{Address, Channel, Config, Template, Watch};
 use crate::domain::summary::{Phrasing, PhrasingSource};
 
@@ -11,6 +13,8 @@ pub struct Route {
     pub phrasing: Phrasing,
     /// It is meant for those who do not want messages on WhatsApp, too.
     pub ignores_opt_out: bool,
+    /// How long a message may go without `delivered` before it goes on to the next.
+    pub undelivered_after: Option<Duration>,
 }
 
 /// All ways of a watch, in the order in which they are gone.
@@ -72,6 +76,7 @@ fn route(
         template: compiled,
         phrasing,
         ignores_opt_out: false,
+        undelivered_after: watch.undelivered_after(channel),
     })
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::circuit::{self, Trouble};
 use super::lane::Lane;
+use super::onward;
 use super::said::report;
 use super::site::Site;
 use super::stage::{Patience, StageError};
@@ -44,6 +45,8 @@ pub struct Settled {
     pub attempt: i16,
     /// Template and language at the provider.
     pub template: (String, String),
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
     pub answer: Answer,
 }
 
@@ -122,12 +125,13 @@ impl Settle {
 
     /// Stores plain acceptances at once; returns the messages that are settled by that.
     async fn write_accepted(&self) -> Result<Vec<i64>, StageError> {
-        let accepted: Vec<Acceptance<'_>> = self.unwritten.iter().filter_map(acceptance).collect();
+        let now = self.site.clock.now();
+        let accepted: Vec<Acceptance<'_>> =
+            self.unwritten.iter().filter_map(|settled| acceptance(settled, now)).collect();
         if accepted.is_empty() {
             return Ok(Vec::new());
         }
         let mut client = self.site.pool.get().await?;
-        let now = self.site.clock.now();
         let moved = queries::settle_accepted(&client, &accepted, now).await?;
         let outrun: Vec<i64> =
             moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
@@ -161,7 +165,7 @@ impl Settle {
     }
 }
 
-fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
+fn acceptance(settled: &Settled, now: Timestamp) -> Option<Acceptance<'_>> {
     let AttemptResult::Accepted { provider_message_id } = &settled.answer.result else {
         return None;
     };
@@ -170,6 +174,7 @@ fn acceptance(settled: &Settled) -> Option<Acceptance<'_>> {
         attempt: settled.attempt,
         provider_message_id,
         http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()),
+        undelivered_at: settled.undelivered_after.map(|after| now + after),
     })
 }
 
@@ -303,6 +308,7 @@ pub async fn move_message(
         now,
     };
     queries::settle_move(tx, &to).await?;
+    onward::settled(tx, site, message_id, standing, state).await?;
     Ok(state)
 }
 
@@ -312,6 +318,7 @@ pub async fn settle_receipts(
     site: &Site,
     provider_ids: &[&str],
 ) -> Result<(), StageError> {
+    let mut moved = Vec::new();
     for receipt in queries::settle_receipts(tx, provider_ids).await? {
         let Some(standing) = queries::settle_lock(tx, receipt.message_id).await? else {
             continue;
@@ -324,9 +331,10 @@ pub async fn settle_receipts(
         let state = move_message(tx, site, receipt.message_id, &standing, event, details).await?;
         if state != standing.state {
             learn_from(tx, site, &receipt, &standing).await?;
+            moved.push((receipt.message_id, state, standing.watch));
         }
     }
-    Ok(())
+    onward::received(tx, site, &moved).await
 }
 
 /// A receipt that moved its message says something about channel and template too.

@@ -45,6 +45,8 @@ pub struct Watching {
     pub table: WatchedTable,
     pub columns: Columns,
     pub routes: Routes,
+    /// Channels of which nothing is heard after they accepted a message.
+    pub silent_channels: Vec<String>,
     /// The label queries, by column; see `postgres/lookups.rs`.
     pub lookups: BTreeMap<String, String>,
     /// The query that reads rows, recipients and what was told; see `postgres/rows.rs`.
@@ -170,7 +172,8 @@ impl Watching {
             .await
             .map_err(|error| chain(&error))?;
         let routes = Routes::compile(config, name, watch, &table.captured)?;
-        let read_sql = rows::read_sql(&table, watch);
+        let silent_channels = silent_channels(config);
+        let read_sql = rows::read_sql(&table, watch, &silent_channels);
         Ok(Watching {
             name: name.to_owned(),
             columns: table.columns_of(watch),
@@ -178,7 +181,14 @@ impl Watching {
             config: watch.clone(),
             table,
             routes,
+            silent_channels,
             read_sql,
         })
     }
+}
+
+/// Channels of which nothing is heard after they accepted a message.
+pub fn silent_channels(config: &Config) -> Vec<String> {
+    let silent = config.channel.iter().filter(|(_, channel)| !channel.tells_delivery());
+    silent.map(|(name, _)| name.clone()).collect()
 }

@@ -16,6 +16,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("06_report", include_str!("../../sql/migrations/06_report.sql")),
     ("07_stop", include_str!("../../sql/migrations/07_stop.sql")),
     ("08_address", include_str!("../../sql/migrations/08_address.sql")),
+    ("09_fallback", include_str!("../../sql/migrations/09_fallback.sql")),
+    ("10_figures", include_str!("../../sql/migrations/10_figures.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

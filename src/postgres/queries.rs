@@ -1,5 +1,7 @@
 //! The queries of the pipeline, by name. The texts stand in `sql/queries`, with what they promise.
 
+use std::time::Duration;
+
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::types::{Json, ToSql};
@@ -28,10 +30,12 @@ macro_rules! named {
 }
 
 mod compose;
+mod fallback;
 mod settle;
 mod stop;
 
 pub use compose::*;
+pub use fallback::*;
 pub use settle::*;
 pub use stop::*;
 
@@ -220,6 +224,8 @@ pub struct Words {
     pub namespace: String,
     pub recipient: Recipient,
     pub wording: Wording,
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
 }
 
 /// A message to open.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 
 use super::capture::WatchedTable;
 use crate::config::{UnconfirmedPolicy, Watch};
@@ -25,6 +25,8 @@ pub struct Present {
     pub told: Told,
     /// An earlier message of the entity is being sent.
     pub is_in_flight: bool,
+    /// What this one stands in for arrived after all, and was the last that was told.
+    pub has_arrived: bool,
 }
 
 /// What the recipient was last told about the entity.
@@ -44,32 +46,35 @@ pub struct Wanted<'a> {
     /// The message that is being composed, if it has a row yet.
     pub message_id: Option<i64>,
     pub entity_key: &'a str,
+    /// The message that it stands in for: then only what is known to have arrived counts as told.
+    pub fallback_of: Option<i64>,
     /// The row as captured last: gives the key, and stands in for a row that is gone.
     pub captured: &'a Row,
 }
 
 /// The query for one watch. Table, key and columns are quoted names; recipient and expires_at are
-/// SQL of the configuration.
-pub fn read_sql(table: &WatchedTable, watch: &Watch) -> String {
+/// SQL of the configuration. `silent` are the channels of which nothing is heard after they accepted
+/// a message.
+pub fn read_sql(table: &WatchedTable, watch: &Watch, silent: &[String]) -> String {
     let present = format!("left join {} as present on {}", table.table, on_key(table, "present"));
-    sql_over(table, watch, &present)
+    sql_over(table, watch, silent, &present)
 }
 
-/// The same query as if the columns in `$5` (a JSON object) had other values.
-pub fn preview_sql(table: &WatchedTable, watch: &Watch) -> String {
+/// The same query as if the columns in `$6` (a JSON object) had other values.
+pub fn preview_sql(table: &WatchedTable, watch: &Watch, silent: &[String]) -> String {
     let present = format!(
         "left join lateral (
        select invented.* from {} as stored
-        cross join lateral jsonb_populate_record(stored, $5::jsonb) as invented
+        cross join lateral jsonb_populate_record(stored, $6::jsonb) as invented
         where {}
   ) as present on true",
         table.table,
         on_key(table, "stored")
     );
-    sql_over(table, watch, &present)
+    sql_over(table, watch, silent, &present)
 }
 
-fn sql_over(table: &WatchedTable, watch: &Watch, join_present: &str) -> String {
+fn sql_over(table: &WatchedTable, watch: &Watch, silent: &[String], join_present: &str) -> String {
     let recipient = watch.recipient.trim().trim_end_matches(';');
     let expires_at = deadline(watch);
     let first_key = quote(table.key.first().map_or("", String::as_str));
@@ -81,6 +86,7 @@ select case when present.{first_key} is not null then {object} end as row,
        told.message_id as told_id,
        told.is_muted,
        told.new_row as told_row,
+       coalesce(told.first_id = item.fallback_of, false) as has_arrived,
        first.message_id as first_id,
        first.old_row as first_old_row,
        exists (
@@ -88,8 +94,8 @@ select case when present.{first_key} is not null then {object} end as row,
             where m.watch = $4 and m.entity_key = item.entity_key
               and m.state = 'sending' and m.message_id <> coalesce(item.message_id, 0)
        ) as is_in_flight
-  from unnest($1::bigint[], $2::text[], $3::jsonb[])
-       with ordinality as item (message_id, entity_key, captured, ordinal)
+  from unnest($1::bigint[], $2::text[], $3::jsonb[], $5::bigint[])
+       with ordinality as item (message_id, entity_key, captured, fallback_of, ordinal)
   {join_present}
  cross join lateral (
        select present.* where present.{first_key} is not null
@@ -104,10 +110,12 @@ select case when present.{first_key} is not null then {object} end as row,
   ) as recipient on true
   {expires_at}
   left join lateral (
-       select m.message_id, m.new_row, m.state = 'skipped' as is_muted
+       select m.message_id, m.new_row, m.state = 'skipped' as is_muted,
+              coalesce(m.fallback_of, m.message_id) as first_id
          from rowbell.message as m
         where m.watch = $4 and m.entity_key = item.entity_key
-          and (m.state in ({told})
+          and (m.state in ('delivered', 'read')
+               or (m.state in ({told}) and (item.fallback_of is null or {last_heard}))
                or (m.state = 'skipped' and m.reason = 'muted'))
         order by m.message_id desc
         limit 1
@@ -123,6 +131,7 @@ select case when present.{first_key} is not null then {object} end as row,
         object = object_of(&table.captured),
         table = table.table,
         told = told_states(watch),
+        last_heard = last_heard(silent),
     )
 }
 
@@ -144,8 +153,17 @@ pub fn counts_unconfirmed(watch: &Watch) -> bool {
 
 fn told_states(watch: &Watch) -> &'static str {
     match counts_unconfirmed(watch) {
-        true => "'sent', 'delivered', 'read', 'unconfirmed'",
-        false => "'sent', 'delivered', 'read'",
+        true => "'sent', 'unconfirmed'",
+        false => "'sent'",
+    }
+}
+
+/// Of a message that was accepted: nothing more is ever heard of it.
+fn last_heard(silent: &[String]) -> String {
+    let channels: Vec<String> = silent.iter().map(|channel| literal(channel)).collect();
+    match channels.is_empty() {
+        true => "false".to_owned(),
+        false => format!("(m.state = 'sent' and m.channel in ({}))", channels.join(", ")),
     }
 }
 
@@ -211,7 +229,8 @@ pub async fn read(
     let keys: Vec<&str> = wanted.iter().map(|w| w.entity_key).collect();
     let captured: Vec<Json<&Row>> = wanted.iter().map(|w| Json(w.captured)).collect();
     let statement = client.prepare_cached(sql).await?;
-    let rows = client.query(&statement, &[&ids, &keys, &captured, &watch]).await?;
+    let firsts: Vec<Option<i64>> = wanted.iter().map(|w| w.fallback_of).collect();
+    let rows = client.query(&statement, &[&ids, &keys, &captured, &watch, &firsts]).await?;
     rows.iter().map(present).collect()
 }
 
@@ -226,7 +245,10 @@ pub async fn preview(
     let ids = vec![wanted.message_id];
     let keys = vec![wanted.entity_key];
     let captured = vec![Json(wanted.captured)];
-    let rows = client.query(sql, &[&ids, &keys, &captured, &watch, &Json(invented)]).await?;
+    let firsts = vec![wanted.fallback_of];
+    let parameters: &[&(dyn ToSql + Sync)] =
+        &[&ids, &keys, &captured, &watch, &firsts, &Json(invented)];
+    let rows = client.query(sql, parameters).await?;
     rows.first().map(present).transpose()
 }
 
@@ -249,6 +271,7 @@ fn present(row: &tokio_postgres::Row) -> Result<Present, tokio_postgres::Error> 
         expires_at: row.try_get("expires_at")?,
         told,
         is_in_flight: row.try_get("is_in_flight")?,
+        has_arrived: row.try_get("has_arrived")?,
     })
 }
 

@@ -57,6 +57,12 @@ pub struct MessageStory {
     pub last_changed_at: Timestamp,
     pub created_at: Timestamp,
     pub channel: String,
+    /// The message that it stands in for.
+    pub fallback_of: Option<i64>,
+    /// When it is decided whether it goes on to the next channel.
+    pub fallback_due_at: Option<Timestamp>,
+    /// Why that was put off.
+    pub fallback_reason_text: Option<String>,
     pub words: Option<StoryWords>,
     /// When it may leave; of an unconfirmed one, when its watch's policy decides.
     pub due_at: Option<Timestamp>,
@@ -176,6 +182,9 @@ fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<MessageStory, Error> {
         last_changed_at: row.try_get("last_changed_at")?,
         created_at: row.try_get("created_at")?,
         channel: row.try_get("channel")?,
+        fallback_of: row.try_get("fallback_of")?,
+        fallback_due_at: row.try_get("fallback_due_at")?,
+        fallback_reason_text: row.try_get("fallback_reason_text")?,
         words: words(row)?,
         due_at: row.try_get("due_at")?,
         provider_message_id: row.try_get("provider_message_id")?,

@@ -165,6 +165,7 @@ impl World {
             }
         };
         note(self.stages.sweep.step().await.unwrap());
+        note(self.stages.fallback.step().await.unwrap());
         note(goes_on(self.stages.claim.step().await));
         for compose in &mut self.stages.composes {
             note(goes_on(compose.step().await));

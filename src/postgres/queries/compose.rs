@@ -23,6 +23,8 @@ pub struct DueMessage {
     pub old_row: Option<Row>,
     pub new_row: Option<Row>,
     pub attempt_count: i16,
+    /// The message that it stands in for.
+    pub fallback_of: Option<i64>,
 }
 
 pub async fn compose_due(
@@ -47,6 +49,7 @@ pub async fn compose_due(
                 old_row: object(row, "old_row")?,
                 new_row: object(row, "new_row")?,
                 attempt_count: row.try_get("attempt_count")?,
+                fallback_of: row.try_get("fallback_of")?,
             })
         })
         .collect()
@@ -66,14 +69,24 @@ pub struct ToldRow {
     pub new_row: Option<Row>,
 }
 
+/// Which messages count as told.
+#[derive(Clone, Debug)]
+pub struct Counts<'a> {
+    pub unconfirmed: bool,
+    /// Only what is known to have arrived: delivered, or accepted by one of these channels, of which no
+    /// more is ever heard. None: whatever was accepted.
+    pub arrived: Option<&'a [String]>,
+}
+
 /// Everything told since the last message that left, latest first.
 pub async fn compose_told(
     tx: &Transaction<'_>,
     watch: &str,
     key: &str,
-    counts_unconfirmed: bool,
+    counts: &Counts<'_>,
 ) -> Result<Vec<ToldRow>, Error> {
-    let rows = named!(tx, "compose_told", &[&watch, &key, &counts_unconfirmed])?;
+    let Counts { unconfirmed, arrived } = counts;
+    let rows = named!(tx, "compose_told", &[&watch, &key, unconfirmed, arrived])?;
     rows.iter()
         .map(|row| {
             Ok(ToldRow {
@@ -113,6 +126,8 @@ pub struct Decided {
     pub reason_text: Option<String>,
     pub words: Option<Box<Words>>,
     pub due_at: Option<Timestamp>,
+    /// It goes on to the next channel of its watch.
+    pub leads_on: bool,
 }
 
 /// Writes decisions; returns the number of the attempt of each message.

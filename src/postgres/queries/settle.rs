@@ -16,6 +16,8 @@ pub struct Acceptance<'a> {
     pub attempt: i16,
     pub provider_message_id: &'a str,
     pub http_status: Option<i16>,
+    /// When it goes on to the next channel unless it is delivered.
+    pub undelivered_at: Option<Timestamp>,
 }
 
 /// Stores acceptances; returns the messages that moved, and whether receipts outran the answer.
@@ -28,8 +30,10 @@ pub async fn settle_accepted(
     let numbers: Vec<i16> = accepted.iter().map(|a| a.attempt).collect();
     let provider_ids: Vec<&str> = accepted.iter().map(|a| a.provider_message_id).collect();
     let statuses: Vec<Option<i16>> = accepted.iter().map(|a| a.http_status).collect();
-    let rows =
-        named!(client, "settle_accepted", &[&ids, &numbers, &provider_ids, &statuses, &now])?;
+    let undelivered: Vec<Option<Timestamp>> = accepted.iter().map(|a| a.undelivered_at).collect();
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&ids, &numbers, &provider_ids, &statuses, &now, &undelivered];
+    let rows = named!(client, "settle_accepted", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 

@@ -1,0 +1,25 @@
+-- fallback_open: the messages $1 go on to the channels $2, each for the reason $3; $4 the time.
+--
+-- Each is a new message that points to the first of its chain. An entity that has an open message needs
+-- none: that one tells everything.
+with opened as (
+    insert into rowbell.message (
+           watch, entity_key, state, reason_text, operation, change_count, first_changed_at, last_changed_at,
+           old_row, new_row, channel, due_at, fallback_of, created_at, updated_at, updated_by
+    )
+    select m.watch, m.entity_key, 'scheduled', c.why, m.operation, m.change_count, m.first_changed_at,
+           m.last_changed_at, m.old_row, m.new_row, c.channel, $4, coalesce(m.fallback_of, m.message_id), $4, $4,
+           'fallback_open'
+      from unnest($1::bigint[], $2::text[], $3::text[]) as c (message_id, channel, why)
+      join rowbell.message as m using (message_id)
+     where not exists (
+           select
+             from rowbell.queue as q
+            where q.watch = m.watch and q.entity_key = m.entity_key and q.state in ('open', 'held')
+     )
+ returning message_id, channel, watch, entity_key, due_at
+)
+insert into rowbell.queue (message_id, channel, watch, entity_key, state, due_at)
+select o.message_id, o.channel, o.watch, o.entity_key, 'open', o.due_at
+  from opened as o
+returning message_id;

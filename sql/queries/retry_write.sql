@@ -1,0 +1,35 @@
+-- retry_write: a person wants the messages $1 sent again, says $2; $3 the time. Returns those that will be.
+--
+-- Asks once more what retry_look asked, because the daemon goes on meanwhile.
+with chosen as (
+    select m.message_id, m.channel, m.watch, m.entity_key
+      from rowbell.message as m
+     where m.message_id = any ($1)
+       and m.state in ('failed', 'skipped', 'unconfirmed')
+       and not exists (
+           select
+             from rowbell.message as later
+            where later.watch = m.watch and later.entity_key = m.entity_key
+              and later.message_id > m.message_id
+              and later.state not in ('failed', 'skipped')
+       )
+       for update of m
+), queued as (
+    -- In the queue already: it is being decided. Another one of the entity is open: that one tells it.
+    insert into rowbell.queue (message_id, channel, watch, entity_key, state, due_at)
+    select c.message_id, c.channel, c.watch, c.entity_key, 'open', $3
+      from chosen as c
+        on conflict do nothing
+ returning message_id
+)
+update rowbell.message as m
+   set state       = 'scheduled',
+       reason      = null,
+       reason_text = $2,
+       due_at      = $3,
+       finished_at = null,
+       updated_at  = $3,
+       updated_by  = 'retry_write'
+  from queued as q
+ where m.message_id = q.message_id
+returning m.message_id;

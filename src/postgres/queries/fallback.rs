@@ -1,0 +1,117 @@
+//! The queries of fallbacks.
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_postgres::Error;
+
+use crate::domain::message::State;
+
+/// These messages may have to go to the next channel of their watch: `failed` and `skipped` now,
+/// `undelivered` if nothing else is heard by then.
+pub async fn fallback_await(
+    tx: &Transaction<'_>,
+    message_ids: &[i64],
+    cause: &str,
+    due_at: Timestamp,
+) -> Result<(), Error> {
+    if !message_ids.is_empty() {
+        named!(tx, "fallback_await", &[&message_ids, &cause, &due_at])?;
+    }
+    Ok(())
+}
+
+/// A message that may have to go to the next channel.
+#[derive(Clone, Debug)]
+pub struct DueFallback {
+    pub message_id: i64,
+    pub due_at: Timestamp,
+    pub is_failure: bool,
+    /// None: the message is gone, or its state is of a newer release.
+    pub message: Option<Unreached>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Unreached {
+    pub watch: String,
+    pub channel: String,
+    pub state: State,
+    /// A newer message of the entity says it, or one of the same chain arrived after all.
+    pub is_told: bool,
+    /// Errors have stopped the channel or the template.
+    pub is_stopped: bool,
+    /// Something was heard of the channel since the message was accepted.
+    pub is_heard: bool,
+}
+
+pub async fn fallback_due(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    limit: i64,
+    above: (Timestamp, i64),
+) -> Result<Vec<DueFallback>, Error> {
+    let rows = named!(tx, "fallback_due", &[&now, &limit, &above.0, &above.1])?;
+    rows.iter().map(due).collect()
+}
+
+fn due(row: &tokio_postgres::Row) -> Result<DueFallback, Error> {
+    let state: Option<&str> = row.try_get("state")?;
+    let state = state.map(|state| Ok::<_, Error>(State::parse(state, row.try_get("reason")?)));
+    let message = match state.transpose()?.flatten() {
+        None => None,
+        Some(state) => Some(Unreached {
+            watch: row.try_get("watch")?,
+            channel: row.try_get("channel")?,
+            state,
+            is_told: row.try_get("is_told")?,
+            is_stopped: row.try_get("is_stopped")?,
+            is_heard: row.try_get::<_, Option<bool>>("is_heard")?.unwrap_or(false),
+        }),
+    };
+    Ok(DueFallback {
+        message_id: row.try_get("message_id")?,
+        due_at: row.try_get("due_at")?,
+        is_failure: row.try_get::<_, &str>("cause")? != "undelivered",
+        message,
+    })
+}
+
+/// A message that goes on: its id, the next channel, and why.
+pub type Onward = (i64, String, String);
+
+/// Opens what stands in for these messages; returns the new ones.
+pub async fn fallback_open(
+    tx: &Transaction<'_>,
+    onward: &[Onward],
+    now: Timestamp,
+) -> Result<Vec<i64>, Error> {
+    let ids: Vec<i64> = onward.iter().map(|(id, ..)| *id).collect();
+    let channels: Vec<&str> = onward.iter().map(|(_, channel, _)| channel.as_str()).collect();
+    let reasons: Vec<&str> = onward.iter().map(|(.., why)| why.as_str()).collect();
+    let rows = named!(tx, "fallback_open", &[&ids, &channels, &reasons, &now])?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+pub async fn fallback_done(tx: &Transaction<'_>, message_ids: &[i64]) -> Result<(), Error> {
+    named!(tx, "fallback_done", &[&message_ids])?;
+    Ok(())
+}
+
+pub async fn fallback_later(
+    tx: &Transaction<'_>,
+    later: &[(i64, &str)],
+    due_at: Timestamp,
+) -> Result<(), Error> {
+    let (ids, reasons): (Vec<i64>, Vec<&str>) = later.iter().copied().unzip();
+    named!(tx, "fallback_later", &[&ids, &due_at, &reasons])?;
+    Ok(())
+}
+
+/// What stands in for messages that arrived after all is not needed, unless it tells more by now.
+pub async fn fallback_withdraw(
+    tx: &Transaction<'_>,
+    arrived: &[i64],
+    now: Timestamp,
+) -> Result<(), Error> {
+    named!(tx, "fallback_withdraw", &[&arrived, &now])?;
+    Ok(())
+}
