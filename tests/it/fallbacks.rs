@@ -233,6 +233,39 @@ async fn who_does_not_want_whatsapp_gets_nothing_unless_the_watch_says_so() {
     }
 }
 
+/// WhatsApp calls it undeliverable; it is the will of the recipient.
+#[tokio::test]
+async fn who_stopped_the_business_at_whatsapp_gets_no_text_unless_the_watch_says_so() {
+    for (fallback, texts) in
+        [(SMS_AFTER_2H, 0), (r#"fallback = [{ channel = "sms", on_opt_out = true }]"#, 2)]
+    {
+        let mut town = town(fallback).await;
+        town.faults(Some(Fault::Code { code: 131_050 }));
+        town.moves(1, "2 New Street").await;
+        town.faults(None);
+        town.moves(2, "Otra calle").await;
+        town.heard(ReceiptStatus::Failed, Some(131_050)).await;
+        assert_eq!(town.texts().len(), texts, "{fallback}");
+        assert!(town.messages().await[0].starts_with("1 main failed undeliverable"));
+    }
+}
+
+/// The provider posts again what the daemon was not there to hear.
+#[tokio::test]
+async fn after_a_start_receipts_of_the_time_before_are_waited_for() {
+    let mut town = town(SMS_AFTER_2H).await;
+    town.moves(1, "2 New Street").await;
+    town.heard(ReceiptStatus::Sent, None).await;
+    town.world.pass(HOUR * 5);
+    town.world.restart().await;
+    town.world.work().await;
+    assert_eq!(town.messages().await, ["1 main sent"]);
+    town.later(Duration::from_secs(300)).await;
+    town.heard(ReceiptStatus::Delivered, None).await;
+    town.later(HOUR).await;
+    assert_eq!(town.messages().await, ["1 main delivered"]);
+}
+
 #[tokio::test]
 async fn who_opted_out_in_the_meantime_gets_no_text_for_another_reason_either() {
     let mut town = town(SMS_AFTER_2H).await;
@@ -313,28 +346,42 @@ async fn refusals_of_content_template_and_channel_cost_no_text() {
 #[tokio::test]
 async fn a_burst_of_failures_that_stops_the_channel_stops_its_fallbacks_too() {
     let mut town = town(r#"fallback = [{ channel = "sms" }]"#).await;
-    town.world.sql("insert into delivery select i, 1, 'x' from generate_series(101, 130) i; delete from rowbell.change").await;
+    town.world
+        .sql("insert into delivery select i, 1, 'x' from generate_series(101, 133) i; delete from rowbell.change")
+        .await;
     town.faults(Some(Fault::Code { code: UNDELIVERABLE }));
     town.world.sql("update delivery set address = 'y' where id > 100").await;
     town.world.work().await;
-    let stopped =
-        town.world.value("select count(*) from rowbell.circuit where state <> 'closed'").await;
-    assert_eq!(stopped, "1");
-    assert_eq!(
-        town.texts().len(),
-        0,
-        "whether these people are not on WhatsApp is not believed yet"
-    );
-    // All were sound: they are sent when the channel works again, and no text was paid for.
+    let count = async |town: &Town, what: &str| {
+        town.world.value(&format!("select count(*) from {what}")).await.parse::<usize>().unwrap()
+    };
+    assert_eq!(count(&town, "rowbell.circuit where state <> 'closed'").await, 1);
+    // The bursts are taken back; a few that came after the last one count as failed.
+    let failed = count(&town, "rowbell.message where state = 'failed'").await;
+    assert!((1..5).contains(&failed), "{failed}");
+    assert_eq!(town.texts().len(), 0, "whether they are not on WhatsApp is not believed yet");
+    // The channel works again: the others are sent, and no text was paid for them.
     town.faults(None);
     for _ in 0..10 {
         town.later(Duration::from_secs(60)).await;
     }
-    let sent = town
-        .world
-        .value("select count(*) from rowbell.message where channel = 'main' and state = 'sent'")
-        .await;
-    assert_eq!((sent.as_str(), town.texts().len()), ("30", 0));
+    let sent = count(&town, "rowbell.message where channel = 'main' and state = 'sent'").await;
+    assert_eq!((sent, town.texts().len()), (33 - failed, failed));
+}
+
+#[tokio::test]
+async fn what_failed_at_its_last_attempt_goes_on() {
+    let mut town = town(SMS_AFTER_2H).await;
+    town.faults(Some(Fault::Refused { status: 500 }));
+    town.moves(1, "2 New Street").await;
+    for _ in 0..25 {
+        assert_eq!(town.texts().len(), 0);
+        town.later(Duration::from_secs(660)).await;
+        if !town.texts().is_empty() {
+            break;
+        }
+    }
+    assert_eq!(town.messages().await, ["1 main failed exhausted", "1 sms sent for 1"]);
 }
 
 #[tokio::test]
