@@ -15,6 +15,7 @@ mod gateway;
 mod harness;
 mod post_office;
 mod provider;
+mod replay;
 mod retries;
 mod retry;
 mod spine;
