@@ -154,11 +154,13 @@ async fn a_muted_change_does_not_swallow_that_a_row_came_back() {
     let mut world = World::new().await;
     world.sql("delete from delivery where id = 1").await;
     world.settle().await;
-    world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Refused { status: 500 })]);
+    world
+        .sandbox
+        .set_faults(vec![FaultRule::next(1, Fault::TooManyRequests { retry_after: Some(20) })]);
     world
         .sql("insert into delivery (id, customer_id, address) values (1, 1, '2 Main Street')")
         .await;
-    world.settle().await;
+    world.work().await;
     world
         .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'tidied' where id = 1; commit")
         .await;
