@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use rowbell::cli::explain;
+use rowbell::cli::{explain, status};
 use rowbell::domain::receipt::{Receipt, ReceiptStatus};
+use rowbell::postgres::report;
 use rowbell::sandbox::{Fault, FaultRule};
 
 use crate::channels::{CONFIG, SHOP, mail, sms};
@@ -154,6 +155,10 @@ async fn where_nothing_is_heard_of_the_channel_at_all_the_receipts_are_missing_a
         town.world.value(why).await,
         "nothing at all was heard of its channel since: the receipts are missing"
     );
+    let status =
+        report::status(&town.world.db, &town.world.config, town.world.now()).await.unwrap();
+    let shown = status::as_text(&status);
+    assert!(shown.contains("2 messages of channel main did not reach their recipients"), "{shown}");
     // A word about Juan's says that the channel is heard: Maria's phone is off.
     town.heard(ReceiptStatus::Delivered, None).await;
     town.later(Duration::from_secs(120)).await;
