@@ -20,6 +20,7 @@ mod inbound;
 mod polling;
 mod post_office;
 mod provider;
+mod replay;
 mod retries;
 mod retry;
 mod spine;
