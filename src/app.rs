@@ -55,6 +55,8 @@ pub enum AppError {
     Channel { channel: String, source: ClientError },
     #[error("could not read for which environment this database was installed")]
     Installation(#[from] crate::pipeline::stage::StageError),
+    #[error("could not start the runtime that sends")]
+    Runtime(#[source] std::io::Error),
     #[error("a stage ended unexpectedly")]
     Stage(#[source] tokio::task::JoinError),
 }
@@ -140,6 +142,8 @@ impl App {
     ) -> Result<(), AppError> {
         let intake = stop.child_token();
         let deliver_stop = CancellationToken::new();
+        // The thread that sends cannot be aborted from outside, so it is told even if we are.
+        let _end_of_sending = deliver_stop.clone().drop_guard();
         let give_up = CancellationToken::new();
         let stages = self.stages;
         let timeout = stages.site.config.delivery.shutdown_timeout;
@@ -162,9 +166,7 @@ impl App {
             takers.spawn(receive.run(listener, intake.clone()));
         }
         let mut senders = JoinSet::new();
-        for deliver in stages.delivers {
-            senders.spawn(deliver.run(deliver_stop.clone()));
-        }
+        send_apart(stages.delivers, &deliver_stop, &mut senders)?;
         let mut writers = JoinSet::new();
         writers.spawn(stages.settle.run(give_up.clone()));
 
@@ -215,6 +217,30 @@ fn seeks(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Seek> {
         _ => None,
     };
     delivers.iter().filter_map(seek).collect()
+}
+
+/// All channels send on a thread of their own: three hundred requests on their way must not stand
+/// between the other stages and the answers of the database.
+fn send_apart(
+    delivers: Vec<Deliver>,
+    stop: &CancellationToken,
+    senders: &mut JoinSet<()>,
+) -> Result<(), AppError> {
+    if delivers.is_empty() {
+        return Ok(());
+    }
+    let runtime = runtime().map_err(AppError::Runtime)?;
+    let all: Vec<_> = delivers.into_iter().map(|deliver| deliver.run(stop.clone())).collect();
+    senders.spawn_blocking(move || {
+        runtime.block_on(futures_util::future::join_all(all));
+    });
+    Ok(())
+}
+
+/// What a thread of the daemon runs on. It looks for answers after every few pieces of work: with
+/// hundreds of requests in flight the default (61) lets the database wait for milliseconds.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().event_interval(8).enable_all().build()
 }
 
 type Inboxes = BTreeMap<String, mpsc::UnboundedReceiver<Outgoing>>;

@@ -122,7 +122,7 @@ impl CliError {
 pub fn main() -> ExitCode {
     end_quietly_without_a_reader();
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match crate::app::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("rowbell: could not start the runtime: {error}");

@@ -1,7 +1,9 @@
--- fallback_due: up to $2 messages that may have to go to the next channel at $1, above the bound ($3, $4).
+-- fallback_due: up to $2 messages that may have to go to the next channel at $1, above the bound ($3, $4);
+-- $5 WhatsApp's error code of an opt-out.
 --
 -- is_told: a newer message of the entity says it, or one of the same chain arrived after all.
 -- is_stopped: errors have stopped the channel or the template that the message was to go by.
+-- is_opt_out: WhatsApp refused it because the recipient has stopped messages of this business.
 -- is_heard: something was heard of the channel since: of this message, or among the latest receipts.
 with heard as materialized (
     select r.channel, max(r.received_at) as last_at
@@ -29,6 +31,12 @@ select f.message_id, f.cause::text, f.due_at, m.watch, m.channel, m.state::text,
             where c.channel = m.channel and c.state <> 'closed'
               and (c.template = '' or (c.template = m.template and c.language = m.language))
        ) as is_stopped,
+       exists (select from rowbell.attempt as a where a.message_id = m.message_id and a.error_code = $5)
+       or exists (
+           select
+             from rowbell.receipt as r
+            where r.provider_message_id = m.provider_message_id and r.error_code = $5
+       ) as is_opt_out,
        exists (select from rowbell.receipt as r where r.provider_message_id = m.provider_message_id)
        or exists (
            select

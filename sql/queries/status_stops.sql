@@ -25,4 +25,11 @@ select 'hold', h.watch, h.hold_id::text, '', 'held', h.reason, h.began_at, null,
         where q.state = 'held' and q.watch = h.watch and q.hold_id = h.hold_id
   ) as held
  where held.messages > 0
+union all
+-- Looked at, and put off: they should go on to their next channel, and cannot yet.
+select 'fallback', m.channel, '', '', 'waiting', f.reason_text, min(coalesce(m.sent_at, m.updated_at)), null, count(*)
+  from rowbell.fallback as f
+  join rowbell.message as m using (message_id)
+ where f.reason_text is not null
+ group by m.channel, f.reason_text
  order by kind, name, template, language;

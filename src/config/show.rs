@@ -17,6 +17,9 @@ use crate::domain::change::Operation;
 /// Deeper tables are written on one line.
 const MAX_SECTION_DEPTH: usize = 2;
 
+/// Parts of names of parameters whose values are secrets.
+const SECRET_KEYS: [&str; 5] = ["password", "token", "key", "secret", "auth"];
+
 /// What stands in the place of a password.
 const HIDDEN: &str = "***";
 
@@ -235,7 +238,9 @@ fn without_user(text: &str) -> String {
 
 fn without_secret(pair: &str) -> String {
     match pair.split_once('=') {
-        Some((key, _)) if key.contains("password") || key.contains("token") => {
+        Some((key, _))
+            if SECRET_KEYS.iter().any(|part| key.to_ascii_lowercase().contains(part)) =>
+        {
             format!("{key}={HIDDEN}")
         }
         _ => pair.to_owned(),
@@ -274,6 +279,7 @@ mod tests {
                 Some("postgresql://db/crm?user=rowbell&password=***"),
             ),
             ("https://api.example/?token=secret", Some("https://api.example/?token=***")),
+            ("https://sms.example/?apiKey=x&to=1", Some("https://sms.example/?apiKey=***&to=1")),
             ("see https://example.com/a:b@c for more", None),
         ] {
             assert_eq!(without_user(url), shown.unwrap_or(url));

@@ -28,7 +28,7 @@ const SPAM: [i32; 2] = [131_048, 131_064];
 const SPAM_PAUSE: Duration = Duration::from_secs(4 * 3_600);
 
 /// The recipient stopped messages of this business at WhatsApp.
-const OPTED_OUT: i32 = 131_050;
+pub const OPTED_OUT: i32 = 131_050;
 const OPTED_OUT_TEXT: &str =
     "WhatsApp error 131050: the recipient stopped messages of this business";
 

@@ -46,8 +46,9 @@ const SLOT_WAIT: Duration = Duration::from_millis(1);
 pub struct Claim {
     site: Arc<Site>,
     bound: Bound,
-    /// Somebody rang: there is something to take, and no need to look first.
-    was_rung: bool,
+    /// Somebody rang, or the last claim took as many as it could: there is something to take, and no
+    /// need to look first.
+    expects_more: bool,
     /// Watches whose rows compose reads one by one, and until when.
     careful: HashMap<String, Timestamp>,
 }
@@ -63,7 +64,7 @@ struct Claimed {
 
 impl Claim {
     pub fn new(site: Arc<Site>) -> Claim {
-        Claim { site, bound: Bound::default(), was_rung: false, careful: HashMap::new() }
+        Claim { site, bound: Bound::default(), expects_more: false, careful: HashMap::new() }
     }
 
     /// Claims until told to stop, resting as the doorbell says.
@@ -79,7 +80,7 @@ impl Claim {
                     patience.succeeded();
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        woken = bell.idle() => self.was_rung = woken == Woken::Ring,
+                        woken = bell.idle() => self.expects_more = woken == Woken::Ring,
                     }
                 }
                 Err(error) => rest(&stop, patience.failed(&error)).await,
@@ -93,9 +94,9 @@ impl Claim {
         let now = self.site.clock.now();
         self.bound.begin(now);
         let mut client = self.site.pool.get().await?;
-        let was_rung = std::mem::take(&mut self.was_rung);
+        let is_expected = std::mem::take(&mut self.expects_more);
         let watches = self.site.watch_names();
-        if !was_rung && !queries::claim_any(&client, self.bound.above, &watches).await? {
+        if !is_expected && !queries::claim_any(&client, self.bound.above, &watches).await? {
             return Ok(Progress::Idle);
         }
         let limit = self.room().await;
@@ -141,15 +142,17 @@ impl Claim {
         let watches = self.site.watch_names();
         // Sent together and run in this order. What is taken without the right to it is given back
         // by the rollback.
-        let (bound, haul) = tokio::try_join!(
-            queries::claim_bound(&tx),
-            queries::claim_take(&tx, self.bound.above, &watches, limit)
+        let channels: Vec<&str> = self.site.lanes.keys().map(String::as_str).collect();
+        let (bound, haul, stops) = tokio::try_join!(
+            async { Ok(queries::claim_bound(&tx).await?) },
+            async { Ok(queries::claim_take(&tx, self.bound.above, &watches, limit).await?) },
+            Stops::read(&tx, &self.site, &channels)
         )?;
         if !bound.is_mine || haul.changes.is_empty() {
             return Ok(Progress::Idle);
         }
-        let channels: Vec<&str> = self.site.lanes.keys().map(String::as_str).collect();
-        claimed.stops = Stops::read(&tx, &self.site, &channels).await?;
+        claimed.stops = stops;
+        self.expects_more = haul.changes.len() == limit;
         self.plan(&tx, &haul, now, claimed).await?;
         if !claimed.folded.is_empty() {
             queries::claim_fold(&tx, &claimed.folded, now).await?;

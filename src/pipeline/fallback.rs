@@ -9,7 +9,8 @@
 //! A thousand customers are not sent paid messages for one fault of ours. Refusals of content, template or
 //! channel lead to no fallback: a person has to look, and the message can be retried. While errors have
 //! stopped the channel or the template, failures wait for what comes of it. And where nothing at all is heard
-//! of a channel, the witnesses are silent and not the phones: what is not known to be delivered waits, too.
+//! of a channel, the witnesses are silent and not the phones: what is not known to be delivered waits, too;
+//! and for a while after a start, when receipts of the time before may still come in.
 //! What is left is bounded by the `rate` of the next channel.
 //!
 //! If the process dies before the commit, nothing has happened and the next step does the same again.
@@ -21,6 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::circuit::OPTED_OUT;
 use super::settle::{Details, move_message};
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, rest};
@@ -40,7 +42,11 @@ const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
 /// How long something waits that cannot be decided yet.
 const NOT_YET: Duration = Duration::from_secs(60);
 
+/// How long after its start a daemon believes that receipts of the time before may still come in.
+const CATCHING_UP: Duration = Duration::from_secs(600);
+
 /// Why something is put off.
+const EARLY: &str = "the daemon has just started: receipts of the time before may still come in";
 const STOPPED: &str = "errors have stopped its channel or template";
 const SILENT: &str = "nothing at all was heard of its channel since: the receipts are missing";
 
@@ -49,6 +55,9 @@ pub struct Fallback {
     site: Arc<Site>,
     above: (Timestamp, i64),
     full_scan_at: Timestamp,
+    started_at: Timestamp,
+    /// Whether it was said that receipts are missing.
+    is_silent: bool,
 }
 
 /// What becomes of one message.
@@ -64,8 +73,9 @@ enum Fate {
 
 impl Fallback {
     pub fn new(site: Arc<Site>) -> Fallback {
-        let full_scan_at = site.clock.now();
-        Fallback { site, above: (Timestamp::UNIX_EPOCH, 0), full_scan_at }
+        let now = site.clock.now();
+        let above = (Timestamp::UNIX_EPOCH, 0);
+        Fallback { site, above, full_scan_at: now, started_at: now, is_silent: false }
     }
 
     /// Opens fallbacks until told to stop.
@@ -95,11 +105,12 @@ impl Fallback {
         }
         let mut client = self.site.pool.get().await?;
         let tx = client.transaction().await?;
-        let due = queries::fallback_due(&tx, now, BATCH, self.above).await?;
+        let due = queries::fallback_due(&tx, now, BATCH, self.above, OPTED_OUT).await?;
         let Some(last) = due.last() else {
             return Ok(Progress::Idle);
         };
         let above = (last.due_at, last.message_id);
+        let is_heard = due.iter().any(|due| due.message.as_ref().is_some_and(|m| m.is_heard));
         let (mut done, mut later, mut onward) = (Vec::new(), Vec::new(), Vec::<Onward>::new());
         for DueFallback { message_id, is_failure, message, .. } in due {
             match message.map_or(Fate::Done, |message| self.fate(&message, message_id, is_failure))
@@ -118,6 +129,7 @@ impl Fallback {
         queries::fallback_later(&tx, &later, now + NOT_YET).await?;
         tx.commit().await?;
         self.above = above;
+        self.say_silence(later.iter().filter(|(_, why)| *why == SILENT).count(), is_heard);
         if !opened.is_empty() {
             tracing::info!(messages = opened.len(), "messages go on to their next channel");
             self.site.lanes.values().for_each(|lane| lane.ring());
@@ -125,11 +137,26 @@ impl Fallback {
         Ok(Progress::Worked)
     }
 
+    /// Says once that receipts are missing, and once that they came again.
+    fn say_silence(&mut self, messages: usize, is_heard: bool) {
+        if messages > 0 && !self.is_silent {
+            tracing::warn!(
+                messages,
+                "nothing at all is heard of these messages or their channels since they were sent, so they do \
+                 not go on to their next channel; is the webhook registered?"
+            );
+            self.is_silent = true;
+        } else if is_heard && self.is_silent {
+            tracing::info!("receipts come in again");
+            self.is_silent = false;
+        }
+    }
+
     fn fate(&self, message: &Unreached, message_id: i64, is_failure: bool) -> Fate {
         let Some(watch) = self.site.config.watch.get(&message.watch) else {
             return Fate::Done;
         };
-        let next = next_step(watch, &message.channel, message.state);
+        let next = next_step(watch, message);
         let (false, Some(next)) = (message.is_told, next) else {
             return Fate::Done;
         };
@@ -148,6 +175,11 @@ impl Fallback {
             ) => message.state.reason().unwrap_or_default(),
             // Taken up again in the meantime.
             (true, _) => return Fate::Done,
+            (false, State::Sent | State::Unconfirmed)
+                if self.site.clock.now() < self.started_at + CATCHING_UP =>
+            {
+                return Fate::NotYet(EARLY);
+            }
             (false, State::Sent | State::Unconfirmed) if !message.is_heard => {
                 return Fate::NotYet(SILENT);
             }
@@ -184,8 +216,8 @@ impl Fallback {
     }
 }
 
-/// The channel that comes after `channel`; for those who opted out, one that is meant for them.
-fn next_step<'a>(watch: &'a Watch, channel: &str, state: State) -> Option<&'a Step> {
-    let is_opt_out = state == State::Skipped(Skip::OptedOut);
-    watch.fallbacks_after(channel).iter().find(|step| step.on_opt_out || !is_opt_out)
+/// The channel that comes next; for those who opted out, here or at WhatsApp, one that is meant for them.
+fn next_step<'a>(watch: &'a Watch, message: &Unreached) -> Option<&'a Step> {
+    let is_opt_out = message.is_opt_out || message.state == State::Skipped(Skip::OptedOut);
+    watch.fallbacks_after(&message.channel).iter().find(|step| step.on_opt_out || !is_opt_out)
 }

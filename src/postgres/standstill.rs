@@ -1,4 +1,5 @@
-//! Everything that keeps messages from leaving, for people to see: copies, pauses, circuits, holds.
+//! Everything that keeps messages from leaving, for people to see: copies, pauses, circuits, holds,
+//! fallbacks that cannot begin.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub enum Kind {
     Circuit,
     /// A storm: messages wait for a person.
     Hold,
+    /// Messages that should go on to their next channel, and do not yet.
+    Fallback,
 }
 
 /// One thing that keeps messages from leaving.
@@ -28,13 +31,13 @@ pub struct Standstill {
     pub kind: Kind,
     /// `channel main`, `template x (en) on channel main`, `watch orders`, `hold 7 of watch orders`.
     pub what: String,
-    /// `paused`, `open`, `probing`, `held` or `copy`.
+    /// `paused`, `open`, `probing`, `held`, `waiting` or `copy`.
     pub state: String,
     pub reason: Option<String>,
     pub since: Timestamp,
     /// When the next message is tried, if it starts again by itself.
     pub next_try_at: Option<Timestamp>,
-    /// Messages of a hold that wait.
+    /// Messages of a hold, or of a fallback, that wait.
     pub messages: Option<i64>,
 }
 
@@ -56,6 +59,7 @@ fn standstill(row: &Row) -> Result<Standstill, Error> {
             let key = CircuitKey::template(&name, &template, row.try_get("language")?);
             (Kind::Circuit, key.to_string())
         }
+        "fallback" => (Kind::Fallback, format!("channel {name}")),
         "hold" => (Kind::Hold, format!("hold {template} of watch {name}")),
         paused => (Kind::Paused, format!("{paused} {name}")),
     };

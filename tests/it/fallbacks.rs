@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use rowbell::cli::explain;
+use rowbell::cli::{explain, status};
 use rowbell::domain::receipt::{Receipt, ReceiptStatus};
+use rowbell::postgres::report;
 use rowbell::sandbox::{Fault, FaultRule};
 
 use crate::channels::{CONFIG, SHOP, mail, sms};
@@ -154,6 +155,10 @@ async fn where_nothing_is_heard_of_the_channel_at_all_the_receipts_are_missing_a
         town.world.value(why).await,
         "nothing at all was heard of its channel since: the receipts are missing"
     );
+    let status =
+        report::status(&town.world.db, &town.world.config, town.world.now()).await.unwrap();
+    let shown = status::as_text(&status);
+    assert!(shown.contains("2 messages of channel main did not reach their recipients"), "{shown}");
     // A word about Juan's says that the channel is heard: Maria's phone is off.
     town.heard(ReceiptStatus::Delivered, None).await;
     town.later(Duration::from_secs(120)).await;
@@ -231,6 +236,39 @@ async fn who_does_not_want_whatsapp_gets_nothing_unless_the_watch_says_so() {
         town.moves(2, "Otra calle").await;
         assert_eq!(town.texts().len(), texts * 2, "{fallback}");
     }
+}
+
+/// WhatsApp calls it undeliverable; it is the will of the recipient.
+#[tokio::test]
+async fn who_stopped_the_business_at_whatsapp_gets_no_text_unless_the_watch_says_so() {
+    for (fallback, texts) in
+        [(SMS_AFTER_2H, 0), (r#"fallback = [{ channel = "sms", on_opt_out = true }]"#, 2)]
+    {
+        let mut town = town(fallback).await;
+        town.faults(Some(Fault::Code { code: 131_050 }));
+        town.moves(1, "2 New Street").await;
+        town.faults(None);
+        town.moves(2, "Otra calle").await;
+        town.heard(ReceiptStatus::Failed, Some(131_050)).await;
+        assert_eq!(town.texts().len(), texts, "{fallback}");
+        assert!(town.messages().await[0].starts_with("1 main failed undeliverable"));
+    }
+}
+
+/// The provider posts again what the daemon was not there to hear.
+#[tokio::test]
+async fn after_a_start_receipts_of_the_time_before_are_waited_for() {
+    let mut town = town(SMS_AFTER_2H).await;
+    town.moves(1, "2 New Street").await;
+    town.heard(ReceiptStatus::Sent, None).await;
+    town.world.pass(HOUR * 5);
+    town.world.restart().await;
+    town.world.work().await;
+    assert_eq!(town.messages().await, ["1 main sent"]);
+    town.later(Duration::from_secs(300)).await;
+    town.heard(ReceiptStatus::Delivered, None).await;
+    town.later(HOUR).await;
+    assert_eq!(town.messages().await, ["1 main delivered"]);
 }
 
 #[tokio::test]
@@ -313,28 +351,42 @@ async fn refusals_of_content_template_and_channel_cost_no_text() {
 #[tokio::test]
 async fn a_burst_of_failures_that_stops_the_channel_stops_its_fallbacks_too() {
     let mut town = town(r#"fallback = [{ channel = "sms" }]"#).await;
-    town.world.sql("insert into delivery select i, 1, 'x' from generate_series(101, 130) i; delete from rowbell.change").await;
+    town.world
+        .sql("insert into delivery select i, 1, 'x' from generate_series(101, 133) i; delete from rowbell.change")
+        .await;
     town.faults(Some(Fault::Code { code: UNDELIVERABLE }));
     town.world.sql("update delivery set address = 'y' where id > 100").await;
     town.world.work().await;
-    let stopped =
-        town.world.value("select count(*) from rowbell.circuit where state <> 'closed'").await;
-    assert_eq!(stopped, "1");
-    assert_eq!(
-        town.texts().len(),
-        0,
-        "whether these people are not on WhatsApp is not believed yet"
-    );
-    // All were sound: they are sent when the channel works again, and no text was paid for.
+    let count = async |town: &Town, what: &str| {
+        town.world.value(&format!("select count(*) from {what}")).await.parse::<usize>().unwrap()
+    };
+    assert_eq!(count(&town, "rowbell.circuit where state <> 'closed'").await, 1);
+    // The bursts are taken back; a few that came after the last one count as failed.
+    let failed = count(&town, "rowbell.message where state = 'failed'").await;
+    assert!((1..5).contains(&failed), "{failed}");
+    assert_eq!(town.texts().len(), 0, "whether they are not on WhatsApp is not believed yet");
+    // The channel works again: the others are sent, and no text was paid for them.
     town.faults(None);
     for _ in 0..10 {
         town.later(Duration::from_secs(60)).await;
     }
-    let sent = town
-        .world
-        .value("select count(*) from rowbell.message where channel = 'main' and state = 'sent'")
-        .await;
-    assert_eq!((sent.as_str(), town.texts().len()), ("30", 0));
+    let sent = count(&town, "rowbell.message where channel = 'main' and state = 'sent'").await;
+    assert_eq!((sent, town.texts().len()), (33 - failed, failed));
+}
+
+#[tokio::test]
+async fn what_failed_at_its_last_attempt_goes_on() {
+    let mut town = town(SMS_AFTER_2H).await;
+    town.faults(Some(Fault::Refused { status: 500 }));
+    town.moves(1, "2 New Street").await;
+    for _ in 0..25 {
+        assert_eq!(town.texts().len(), 0);
+        town.later(Duration::from_secs(660)).await;
+        if !town.texts().is_empty() {
+            break;
+        }
+    }
+    assert_eq!(town.messages().await, ["1 main failed exhausted", "1 sms sent for 1"]);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod harness;
 mod polling;
 mod post_office;
 mod provider;
+mod replay;
 mod retries;
 mod retry;
 mod spine;

@@ -160,6 +160,75 @@ async fn what_makes_no_sense_is_refused_with_the_reason() {
     assert_eq!(world.sandbox.count(), sent, "she still does not want to be told");
 }
 
+/// The program itself, as a person or a script runs it.
+#[tokio::test]
+async fn the_command_shows_first_and_acts_when_told_to() {
+    let mut world = World::new().await;
+    moved(&mut world, Some(Fault::Code { code: 100 })).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "x").unwrap();
+    let config = format!(
+        r#"
+[database]
+url = "{}"
+[channel.main]
+provider = "1msg"
+channel_id = "ODI1"
+token_file = "{}/token"
+[template.service_change]
+name = "service_change"
+namespace = "n"
+language = "en"
+body = ["{{{{ summary }}}}"]
+[watch.home_delivery]
+table = "public.delivery"
+channel = "main"
+template = "service_change"
+columns = ["address"]
+recipient = "select full_name as name, phone from customer where id = changed.customer_id"
+"#,
+        world.cluster.url("postgres"),
+        folder.path().display()
+    );
+    std::fs::write(folder.path().join("rowbell.toml"), config).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_rowbell"))
+            .args(["retry", "--config"])
+            .arg(folder.path().join("rowbell.toml"))
+            .args(arguments)
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let said = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), said(output.stdout) + &said(output.stderr))
+    };
+    let (code, said) = run(&["--since", "1h", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (code, &json["would_be_sent_again"], &json["sent_again"]),
+        (Some(0), &2.into(), &0.into())
+    );
+    assert_eq!(json["messages"][0]["reason"], "rejected");
+    for private in ["Maria", "Juan", MARIA, JUAN] {
+        assert!(!said.contains(private), "{said}");
+    }
+    let (code, said) = run(&["--since", "1h"]);
+    assert!(code == Some(0) && said.ends_with("Nothing was done; --yes sends them.\n"), "{said}");
+    let (code, said) = run(&["--since", "1h", "--reason", "rejectd"]);
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(1), "rowbell: there is no reason \"rejectd\"; did you mean \"rejected\"?\n")
+    );
+    let (_, said) = run(&["--since", "1h", "--watch", "home_delivery", "--yes"]);
+    assert!(
+        said.ends_with("2 messages will be sent again; a running daemon begins within 15 s.\n"),
+        "{said}"
+    );
+    world.pass(Duration::from_secs(6));
+    world.work().await;
+    assert_eq!(world.sandbox.count(), 2);
+}
+
 #[tokio::test]
 async fn a_recipient_that_was_corrected_gets_the_message_after_all() {
     let mut world = World::new().await;

@@ -31,6 +31,10 @@ fn need(stop: &Standstill, now: Timestamp) -> String {
             "{what}, {since}: {} wait for a person{because}; see rowbell held, then rowbell approve or discard",
             count(stop.messages.unwrap_or(0), "message")
         ),
+        Kind::Fallback => format!(
+            "{} of {what} did not reach their recipients and cannot go on to the next channel yet, the oldest {since}{because}",
+            count(stop.messages.unwrap_or(0), "message")
+        ),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Unreached {
     pub is_told: bool,
     /// Errors have stopped the channel or the template.
     pub is_stopped: bool,
+    /// WhatsApp refused it because the recipient has stopped messages of this business.
+    pub is_opt_out: bool,
     /// Something was heard of the channel since the message was accepted.
     pub is_heard: bool,
 }
@@ -48,8 +50,9 @@ pub async fn fallback_due(
     now: Timestamp,
     limit: i64,
     above: (Timestamp, i64),
+    opt_out_code: i32,
 ) -> Result<Vec<DueFallback>, Error> {
-    let rows = named!(tx, "fallback_due", &[&now, &limit, &above.0, &above.1])?;
+    let rows = named!(tx, "fallback_due", &[&now, &limit, &above.0, &above.1, &opt_out_code])?;
     rows.iter().map(due).collect()
 }
 
@@ -64,6 +67,7 @@ fn due(row: &tokio_postgres::Row) -> Result<DueFallback, Error> {
             state,
             is_told: row.try_get("is_told")?,
             is_stopped: row.try_get("is_stopped")?,
+            is_opt_out: row.try_get::<_, Option<bool>>("is_opt_out")?.unwrap_or(false),
             is_heard: row.try_get::<_, Option<bool>>("is_heard")?.unwrap_or(false),
         }),
     };
