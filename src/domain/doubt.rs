@@ -27,10 +27,7 @@ pub fn phone_key(digits: &str) -> String {
     if long("55", 13) && digits.get(4..5) == Some("9") {
         return format!("{}{}", &digits[..4], &digits[5..]);
     }
-    if digits.starts_with("580") {
-        return format!("58{}", &digits[3..]);
-    }
-    digits.to_owned()
+    digits.strip_prefix("580").map_or_else(|| digits.to_owned(), |rest| format!("58{rest}"))
 }
 
 /// When evidence about a request begun at `started_at` is looked for the next time, after `count` looks;
@@ -134,7 +131,11 @@ mod tests {
         let rivals = [rival];
         assert_eq!(pick(&[seen("a", None)], &own, &rivals), Found::Several);
         assert_eq!(pick(std::slice::from_ref(&ours), &own, &rivals), Found::One("a".to_owned()));
-        assert_eq!(pick(&[ours], &own, &[own.clone()]), Found::Several, "the same words twice");
+        assert_eq!(
+            pick(&[ours], &own, std::slice::from_ref(&own)),
+            Found::Several,
+            "the same words twice"
+        );
     }
 
     #[test]

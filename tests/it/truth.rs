@@ -185,7 +185,8 @@ async fn two_thousand(policy: &str, history: bool, accepted: bool) -> World {
     ]);
     world.sql("update delivery set address = 'moved ' || id where id > 1000").await;
     world.settle().await;
-    let doubted = "select count(*) from rowbell.attempt where result = 'unknown'";
+    // The list may have told of some of them by now.
+    let doubted = "select count(*) from rowbell.attempt where result = 'unknown' or (result = 'accepted' and error_text is not null)";
     let doubted: i64 = world.value(doubted).await.parse().unwrap();
     assert!((450..850).contains(&doubted), "{doubted} of 2,000 lost their answer");
     world.sandbox.set_faults(Vec::new());
@@ -276,7 +277,7 @@ async fn nothing_acknowledged_is_missing_after_any_crash() {
     let seed = rand::random::<u64>();
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let rounds = std::env::var("ROWBELL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
+    let rounds = std::env::var("ROWBELL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     let mut daemon = Some(town.daemon().await.unwrap());
     for round in 0..rounds {
         if let Ok(db) = town.connect().await {
