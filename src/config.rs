@@ -15,10 +15,12 @@ pub mod check;
 pub mod load;
 mod reading;
 pub mod show;
+pub mod storm;
 pub mod units;
 pub mod watch;
 
 pub use channel::{AuthPlace, Channel, ProviderKind};
+pub use storm::{Storm, WatchStorm};
 pub use watch::{Lookup, UnconfirmedPolicy, Watch};
 
 /// Everything that `rowbell` is told.
@@ -31,6 +33,7 @@ pub struct Config {
     pub recipient: RecipientDefaults,
     pub delivery: Delivery,
     pub circuit: Circuit,
+    pub storm: Storm,
     pub webhook: Webhook,
     pub log: Log,
     #[serde(default)]

@@ -32,6 +32,7 @@ pub mod domain {
     pub mod row;
     pub mod rules;
     pub mod show;
+    pub mod storm;
     pub mod summary;
     pub mod text;
     pub mod verdict;
@@ -43,6 +44,7 @@ pub mod config;
 /// Everything that speaks SQL.
 pub mod postgres {
     pub mod capture;
+    pub mod holds;
     pub mod identity;
     pub mod listener;
     pub mod lookups;
@@ -89,6 +91,7 @@ pub mod pipeline {
     pub mod site;
     pub mod stage;
     pub mod stops;
+    pub mod storm;
     pub mod sweep;
 }
 

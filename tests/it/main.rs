@@ -13,4 +13,5 @@ mod harness;
 mod provider;
 mod retries;
 mod spine;
+mod storm;
 mod tls;
