@@ -13,8 +13,10 @@ use crate::postgres::pool::{self, Client, DatabaseError};
 
 pub mod bench;
 pub mod check;
+mod confirm;
 pub mod demo;
 pub mod explain;
+pub mod held;
 pub mod migrate;
 pub mod preview;
 pub mod retry;
@@ -56,6 +58,12 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Show how the whole installation stands, and what needs a person; changes nothing.
     Status(status::StatusArgs),
+    /// Show what waits for a person because too many rows changed at once; changes nothing.
+    Held(held::HeldArgs),
+    /// Let held messages leave, after showing which.
+    Approve(held::ApproveArgs),
+    /// End held messages without sending them, after showing which.
+    Discard(held::DiscardArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
     Explain(explain::ExplainArgs),
     /// Send messages again that failed, were skipped or are in doubt; shows first what it would do.
@@ -164,6 +172,9 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Preview(args) => preview::run(&args, &config()?).await,
         Command::Sandbox(args) => sandbox::run(&args).await,
         Command::Status(args) => status::run(&args, &config()?).await,
+        Command::Held(args) => held::held(&args, &config()?).await,
+        Command::Approve(args) => held::approve(&args, &config()?).await,
+        Command::Discard(args) => held::discard(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
         Command::Retry(args) => retry::run(&args, &config()?).await,
         Command::Demo(args) => demo::run(&args).await,

@@ -20,6 +20,7 @@ pub mod polling;
 mod raw_channel;
 mod reading;
 pub mod show;
+pub mod storm;
 pub mod units;
 pub mod watch;
 
@@ -27,6 +28,7 @@ pub use channel::{Address, AuthPlace, Channel, ChannelKind, OneMsg, ProviderKind
 pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
 pub use inbound::{Inbound, Webhook};
 pub use polling::Polling;
+pub use storm::{Storm, WatchStorm};
 pub use watch::{Fallback, Lookup, UnconfirmedPolicy, Watch};
 
 /// Everything that `rowbell` is told.
@@ -40,6 +42,7 @@ pub struct Config {
     pub delivery: Delivery,
     pub circuit: Circuit,
     pub polling: Polling,
+    pub storm: Storm,
     pub webhook: Webhook,
     pub inbound: Inbound,
     pub log: Log,

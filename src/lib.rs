@@ -35,6 +35,7 @@ pub mod domain {
     pub mod rules;
     pub mod schedule;
     pub mod show;
+    pub mod storm;
     pub mod summary;
     pub mod text;
     pub mod verdict;
@@ -47,6 +48,7 @@ pub mod config;
 /// Everything that speaks SQL.
 pub mod postgres {
     pub mod capture;
+    pub mod holds;
     pub mod identity;
     pub mod listener;
     pub mod lookups;
@@ -108,6 +110,7 @@ pub mod pipeline {
     pub mod site;
     pub mod stage;
     pub mod stops;
+    pub mod storm;
     pub mod sweep;
     pub mod wishes;
     pub mod witness;

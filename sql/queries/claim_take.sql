@@ -4,6 +4,9 @@
 -- never updated: that is why a row found by its place (ctid) is still the same row. The lower
 -- bound $1 keeps the scan from walking index entries of rows that are gone but that an old
 -- snapshot keeps alive. The deletion counts only if the whole claim commits.
+--
+-- next_transactions: whose the changes are that come next, a few of them: a large transaction may
+-- begin at the end of what is taken. See pipeline/storm.rs.
 with taken as (
     delete from rowbell.change
      where ctid = any (array(
@@ -14,11 +17,23 @@ with taken as (
             order by c.change_id
             limit $3
      ))
- returning change_id, watch, entity_key, operation, old_row, new_row,
+ returning change_id, transaction_id, watch, entity_key, operation, old_row, new_row,
            changed_at, mute_reason, capture_error
+), next as (
+    select array(
+           select n.transaction_id::text::bigint
+             from rowbell.change as n
+            where n.change_id > (select max(t.change_id) from taken as t)
+            order by n.change_id
+            limit 16
+    ) as transactions
 )
-select change_id, watch, entity_key, operation::text, old_row, new_row,
-       changed_at, mute_reason, capture_error,
-       pg_current_xact_id()::text::bigint as claimed_by
-  from taken
- order by change_id;
+select t.change_id, t.watch, t.entity_key, t.operation::text, t.old_row, t.new_row,
+       t.changed_at, t.mute_reason, t.capture_error,
+       t.transaction_id::text::bigint as transaction_id,
+       pg_current_xact_id()::text::bigint as claimed_by,
+       -- Once is enough.
+       case when t.change_id = (select max(change_id) from taken) then next.transactions end as next_transactions
+  from taken as t
+ cross join next
+ order by t.change_id;

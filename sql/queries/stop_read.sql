@@ -2,6 +2,7 @@
 --
 -- $2 environment of the configuration, $3 identifier of this server, if it may be read. A database that
 -- was installed for another environment or server is a copy: see pipeline/clone.rs.
+-- $4: storms that messages have joined since then may go on; see pipeline/storm.rs.
 select 'circuit' as kind, c.channel as name, c.template, c.language, c.state::text, c.reason, c.since, c.probe_at
   from rowbell.circuit as c
  where c.channel = any ($1) and c.state <> 'closed'
@@ -9,6 +10,10 @@ union all
 select p.kind, p.name, '', '', 'paused', p.reason, p.since, null
   from rowbell.pause as p
  where p.kind = 'watch' or p.name = any ($1)
+union all
+select 'hold', h.watch, h.hold_id::text, coalesce(h.transaction_id::text, ''), '', h.reason, h.last_joined_at, null
+  from rowbell.hold as h
+ where h.last_joined_at > $4
 union all
 select 'clone', i.environment, coalesce(i.system_identifier, ''), i.database_oid::text, '', null, i.updated_at, null
   from rowbell.installation as i

@@ -45,6 +45,17 @@ pub struct Preview {
     pub words: Option<Box<Words>>,
 }
 
+impl Preview {
+    /// Why it would not leave now: the reason, and the particulars.
+    pub fn why(&self) -> String {
+        let reason = self.state.reason().unwrap_or(self.state.as_str());
+        match &self.reason_text {
+            Some(text) => format!("{reason} ({text})"),
+            None => reason.to_owned(),
+        }
+    }
+}
+
 /// Previews the entity `key` of a watch as if `invented` columns had other values.
 pub async fn preview(
     client: &mut deadpool_postgres::Client,

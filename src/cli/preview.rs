@@ -100,14 +100,9 @@ fn as_text(preview: &Preview) -> String {
         }
         return text;
     }
-    let state = preview.state;
-    let reason = state.reason().unwrap_or(state.as_str());
-    let verb = if matches!(state, State::Scheduled) { "would wait" } else { "would not be sent" };
-    text += &format!("\n{verb}: {reason}");
-    if let Some(why) = &preview.reason_text {
-        text += &format!(" ({why})");
-    }
-    text + "\n"
+    let waits = matches!(preview.state, State::Scheduled);
+    let verb = if waits { "would wait" } else { "would not be sent" };
+    text + &format!("\n{verb}: {}\n", preview.why())
 }
 
 fn plain(value: &Value) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::units;
+use super::{WatchStorm, units};
 use crate::domain::change::Operation;
 use crate::domain::column::ColumnRules;
 use crate::domain::message::{Failure, Skip, State};
@@ -99,6 +99,8 @@ pub struct Watch {
     pub say: Vec<SayRule>,
     pub locale: Option<String>,
     pub time_zone: Option<String>,
+    #[serde(default)]
+    pub storm: WatchStorm,
 }
 
 impl Watch {

@@ -38,6 +38,10 @@ pub struct Change {
     pub new_row: Option<Row>,
     pub changed_at: Timestamp,
     pub mute_reason: Option<String>,
+    /// The business transaction that made it.
+    pub transaction_id: i64,
+    /// The storm that it belongs to.
+    pub hold_id: Option<i64>,
 }
 
 /// The changes of one entity, folded: from the first old row to the last new row.
@@ -51,6 +55,8 @@ pub struct NetChange {
     pub change_count: i32,
     pub first_changed_at: Timestamp,
     pub last_changed_at: Timestamp,
+    /// The storm that one of the changes belongs to.
+    pub hold_id: Option<i64>,
 }
 
 /// A row was given another primary key.
@@ -122,6 +128,7 @@ impl NetChange {
             change_count: 1,
             first_changed_at: change.changed_at,
             last_changed_at: change.changed_at,
+            hold_id: change.hold_id,
         }
     }
 
@@ -129,6 +136,7 @@ impl NetChange {
     fn fold_in(&mut self, later: NetChange) {
         self.new_row = later.new_row;
         self.change_count += later.change_count;
+        self.hold_id = self.hold_id.or(later.hold_id);
         self.first_changed_at = self.first_changed_at.min(later.first_changed_at);
         self.last_changed_at = self.last_changed_at.max(later.last_changed_at);
         self.operation = match (&self.old_row, &self.new_row) {
@@ -201,6 +209,8 @@ mod tests {
             new_row: row(new),
             changed_at: Timestamp::UNIX_EPOCH + std::time::Duration::from_secs(id.unsigned_abs()),
             mute_reason: None,
+            transaction_id: 1,
+            hold_id: None,
         }
     }
 

@@ -22,15 +22,15 @@ use tokio_util::sync::CancellationToken;
 use super::bound::Bound;
 use super::careful::is_fault_of_the_watch;
 use super::compose::{decide, lease, outgoing};
-use super::draft::{candidate, decided, leaves_at, waiting};
+use super::draft::{candidate, decided, folded_in, held, leaves_at, muted, unreadable, waiting};
 use super::gates::Candidate;
 use super::onward;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, chain, rest};
 use super::stops::Stops;
+use super::storm::{self, Beyond, NewHold, Storms};
 use crate::config;
-use crate::domain::change::{Change, NetChange, Operation, Rename, fold};
-use crate::domain::message::{Failure, Skip, State};
+use crate::domain::change::{Change, NetChange, Rename, fold};
 use crate::postgres::listener::{Bell, Woken};
 use crate::postgres::queries::{self, FoldedIn, Haul, NewMessage, OpenMessage, Taken};
 
@@ -51,6 +51,7 @@ pub struct Claim {
     expects_more: bool,
     /// Watches whose rows compose reads one by one, and until when.
     careful: HashMap<String, Timestamp>,
+    storms: Storms,
 }
 
 /// What one claim leaves to do after its commit.
@@ -60,11 +61,39 @@ struct Claimed {
     folded: Vec<FoldedIn>,
     admitted: BTreeMap<String, usize>,
     stops: Stops,
+    /// Storms that were noticed, and messages that waited already and join them.
+    holds: Vec<NewHold>,
+    joining: Vec<(i64, i64)>,
+}
+
+impl Claimed {
+    /// What belongs to a storm joins its hold: new messages, and open ones. `ids` are those of the new.
+    async fn hold(
+        &self,
+        tx: &Transaction<'_>,
+        ids: &[i64],
+        now: Timestamp,
+    ) -> Result<(), StageError> {
+        let mut joining = self.joining.clone();
+        let new = self.messages.iter().zip(ids).map(|(message, id)| (*id, message.hold_id));
+        let folded = self.folded.iter().map(|folded| (folded.message_id, folded.hold_id));
+        joining.extend(new.chain(folded).filter_map(|(id, hold_id)| Some((id, hold_id?))));
+        if !joining.is_empty() {
+            queries::storm_join(tx, &joining, now).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Claim {
     pub fn new(site: Arc<Site>) -> Claim {
-        Claim { site, bound: Bound::default(), expects_more: false, careful: HashMap::new() }
+        Claim {
+            site,
+            bound: Bound::default(),
+            expects_more: false,
+            careful: HashMap::new(),
+            storms: Storms::default(),
+        }
     }
 
     /// Claims until told to stop, resting as the doorbell says.
@@ -113,6 +142,11 @@ impl Claim {
                 self.read_failed(watch, source, now)?;
                 Ok(Progress::Worked)
             }
+            Ok(Progress::Idle) if is_expected => {
+                // There is no change: perhaps a person rang who has let something else go.
+                self.site.lanes.values().for_each(|lane| lane.ring());
+                Ok(Progress::Idle)
+            }
             done => done,
         }
     }
@@ -153,13 +187,14 @@ impl Claim {
         }
         claimed.stops = stops;
         self.expects_more = haul.changes.len() == limit;
-        self.plan(&tx, &haul, now, claimed).await?;
+        self.plan(&tx, &haul, now, limit, claimed).await?;
         if !claimed.folded.is_empty() {
             queries::claim_fold(&tx, &claimed.folded, now).await?;
         }
         let lease = lease(&self.site, now);
         let ids = queries::claim_write(&tx, &claimed.messages, lease).await?;
         onward::opened(&tx, &self.site, &claimed.messages, &ids).await?;
+        claimed.hold(&tx, &ids, now).await?;
         tx.commit().await?;
         self.bound.scanned(bound, &haul, limit);
         self.send_off(claimed, &ids, lease.expires_at);
@@ -172,22 +207,30 @@ impl Claim {
         tx: &Transaction<'_>,
         haul: &Haul,
         now: Timestamp,
+        limit: usize,
         claimed: &mut Claimed,
     ) -> Result<(), StageError> {
         let mut changes = Vec::with_capacity(haul.changes.len());
         for taken in &haul.changes {
             match taken {
                 Taken::Whole(change) => changes.push(change.clone()),
-                unreadable => claimed.messages.extend(self.unreadable(unreadable)),
+                other => claimed.messages.extend(unreadable(&self.site.config, other)),
             }
         }
+        let beyond = Beyond {
+            last_change_id: haul.last_change_id,
+            is_full: haul.changes.len() >= limit,
+            next_transactions: &haul.next_transactions,
+        };
+        claimed.holds =
+            self.storms.mark(tx, &self.site, &claimed.stops, &mut changes, beyond).await?;
         let keys = self.key_columns(&changes).await?;
         let folded = fold(changes, &|watch| keys.get(watch).map(Vec::as_slice));
         for Rename { watch, from, to } in &folded.renames {
             queries::claim_rename(tx, watch, from, to, now).await?;
         }
         for (net, reason) in folded.muted {
-            claimed.messages.extend(self.muted(net, reason));
+            claimed.messages.extend(muted(&self.site.config, net, reason));
         }
         let fresh = self.fold_into_open(tx, folded.nets, claimed).await?;
         self.open(tx, fresh, now, claimed).await
@@ -224,29 +267,11 @@ impl Claim {
         let mut fresh = Vec::with_capacity(nets.len());
         for net in nets {
             match open.remove(&(net.watch.clone(), net.entity_key.clone())) {
-                Some(message) => claimed.folded.extend(self.folded_in(message, net)),
+                Some(message) => claimed.folded.extend(folded_in(&self.site.config, message, net)),
                 None => fresh.push(net),
             }
         }
         Ok(fresh)
-    }
-
-    fn folded_in(&self, message: OpenMessage, net: NetChange) -> Option<FoldedIn> {
-        let watch = self.site.config.watch.get(&net.watch)?;
-        let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at);
-        let operation = match (&message.old_row, &net.new_row) {
-            (None, _) => Operation::Insert,
-            (Some(_), None) => Operation::Delete,
-            (Some(_), Some(_)) => Operation::Update,
-        };
-        Some(FoldedIn {
-            message_id: message.message_id,
-            operation,
-            new_row: net.new_row,
-            change_count: net.change_count,
-            last_changed_at: net.last_changed_at,
-            due_at: due_at.max(message.due_at),
-        })
     }
 
     /// Opens messages for entities that have none: those that may leave now with their words.
@@ -261,10 +286,19 @@ impl Claim {
         for net in nets {
             by_watch.entry(net.watch.clone()).or_default().push(net);
         }
-        for (name, nets) in by_watch {
+        for (name, mut nets) in by_watch {
             let Some(watch) = self.site.config.watch.get(&name).cloned() else {
                 continue;
             };
+            let crowd = &mut self.storms;
+            let crowded = crowd.crowd(tx, &self.site, &claimed.stops, &name, &mut nets).await?;
+            if let Some(crowded) = crowded {
+                claimed.joining.extend(crowded.gathered.iter().map(|id| (*id, crowded.hold_id)));
+                claimed.holds.extend(crowded.opened);
+            }
+            let (in_storm, nets): (Vec<_>, Vec<_>) =
+                nets.into_iter().partition(|net| net.hold_id.is_some());
+            claimed.messages.extend(in_storm.into_iter().map(|net| held(&watch, net)));
             let (mut due, mut later): (Vec<_>, Vec<_>) = nets.into_iter().partition(|net| {
                 leaves_at(&watch, net.first_changed_at, net.last_changed_at) <= now
             });
@@ -321,8 +355,9 @@ impl Claim {
         Ok(())
     }
 
-    /// After the commit: leased messages go to deliver, and compose learns of those that wait.
+    /// After the commit: storms are told of, leased messages go to deliver, and compose learns of those that wait.
     fn send_off(&self, claimed: &mut Claimed, ids: &[i64], expires_at: Timestamp) {
+        claimed.holds.iter().for_each(storm::announce);
         for (message, id) in claimed.messages.drain(..).zip(ids) {
             let Some(lane) = self.site.lanes.get(&message.channel) else {
                 continue;
@@ -358,35 +393,5 @@ impl Claim {
         }
         self.careful.insert(watch, now + CAREFUL_FOR);
         Ok(())
-    }
-
-    /// A row that the trigger could not read: on record as failed, for a person to look at.
-    fn unreadable(&self, taken: &Taken) -> Option<NewMessage> {
-        let Taken::Unreadable { watch, entity_key, operation, changed_at, error } = taken else {
-            return None;
-        };
-        tracing::error!(watch, error, "a changed row could not be captured");
-        Some(NewMessage {
-            watch: watch.clone(),
-            entity_key: entity_key.clone(),
-            state: State::Failed(Failure::Unwritable),
-            reason_text: Some(format!("the row could not be captured: {error}")),
-            operation: *operation,
-            change_count: 1,
-            first_changed_at: *changed_at,
-            last_changed_at: *changed_at,
-            old_row: None,
-            new_row: None,
-            channel: self.site.config.watch.get(watch)?.channel.clone(),
-            words: None,
-            due_at: *changed_at,
-        })
-    }
-
-    /// A muted change counts as told from now on.
-    fn muted(&self, net: NetChange, reason: String) -> Option<NewMessage> {
-        let watch = self.site.config.watch.get(&net.watch)?;
-        let state = State::Skipped(Skip::Muted);
-        Some(NewMessage { state, reason_text: Some(reason), ..waiting(watch, net) })
     }
 }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::gates::{Candidate, Decision};
-use crate::config;
-use crate::domain::change::NetChange;
-use crate::domain::message::State;
-use crate::postgres::queries::NewMessage;
+use crate::config::{self, Config};
+use crate::domain::change::{NetChange, Operation};
+use crate::domain::message::{Failure, Skip, State};
+use crate::postgres::queries::{FoldedIn, NewMessage, OpenMessage, Taken};
 
 /// When a message leaves: a quiet period after its last change, but at most `max_wait` after its
 /// first.
@@ -19,6 +19,7 @@ pub fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
     NewMessage {
         due_at: leaves_at(watch, net.first_changed_at, net.last_changed_at),
         state: State::Waiting,
+        hold_id: None,
         reason_text: None,
         channel: watch.channel.clone(),
         words: None,
@@ -31,6 +32,63 @@ pub fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
         old_row: net.old_row,
         new_row: net.new_row,
     }
+}
+
+/// Later changes of an open message.
+pub fn folded_in(config: &Config, message: OpenMessage, net: NetChange) -> Option<FoldedIn> {
+    let watch = config.watch.get(&net.watch)?;
+    let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at);
+    let operation = match (&message.old_row, &net.new_row) {
+        (None, _) => Operation::Insert,
+        (Some(_), None) => Operation::Delete,
+        (Some(_), Some(_)) => Operation::Update,
+    };
+    Some(FoldedIn {
+        message_id: message.message_id,
+        operation,
+        new_row: net.new_row,
+        change_count: net.change_count,
+        last_changed_at: net.last_changed_at,
+        due_at: due_at.max(message.due_at),
+        hold_id: net.hold_id,
+    })
+}
+
+/// A message that waits for a person.
+pub fn held(watch: &config::Watch, net: NetChange) -> NewMessage {
+    let hold_id = net.hold_id;
+    NewMessage { state: State::Held, hold_id, ..waiting(watch, net) }
+}
+
+/// A muted change counts as told from now on.
+pub fn muted(config: &Config, net: NetChange, reason: String) -> Option<NewMessage> {
+    let watch = config.watch.get(&net.watch)?;
+    let state = State::Skipped(Skip::Muted);
+    Some(NewMessage { state, reason_text: Some(reason), ..waiting(watch, net) })
+}
+
+/// A row that the trigger could not read: on record as failed, for a person to look at.
+pub fn unreadable(config: &Config, taken: &Taken) -> Option<NewMessage> {
+    let Taken::Unreadable { watch, entity_key, operation, changed_at, error } = taken else {
+        return None;
+    };
+    tracing::error!(watch, error, "a changed row could not be captured");
+    Some(NewMessage {
+        watch: watch.clone(),
+        entity_key: entity_key.clone(),
+        state: State::Failed(Failure::Unwritable),
+        reason_text: Some(format!("the row could not be captured: {error}")),
+        operation: *operation,
+        change_count: 1,
+        first_changed_at: *changed_at,
+        last_changed_at: *changed_at,
+        old_row: None,
+        new_row: None,
+        channel: config.watch.get(watch)?.channel.clone(),
+        words: None,
+        due_at: *changed_at,
+        hold_id: None,
+    })
 }
 
 /// The net change as the gates want it.

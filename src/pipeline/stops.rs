@@ -1,4 +1,4 @@
-//! What keeps messages from leaving now: circuits, pauses, a database that is a copy.
+//! What keeps messages from leaving now: circuits, pauses, storms, a database that is a copy.
 //!
 //! Read from the database in the transaction that would lease messages, so that a word of a person,
 //! or of another daemon, counts from the next batch on.
@@ -19,12 +19,19 @@ use crate::postgres::queries::{self, Stop};
 /// How often a lane that a person has stopped is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
+/// Changes of one transaction are claimed one batch after the other, so its hold goes on that long
+/// without any; a hold of a minute ends with the minute.
+const STORM_GOES_ON: Duration = Duration::from_secs(3_600);
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// Everything that stops something, as of one moment.
 #[derive(Default)]
 pub struct Stops {
     circuits: HashMap<CircuitKey, Rest>,
     paused_channels: Vec<String>,
     pub paused_watches: Vec<String>,
+    /// Storms that may go on, by watch and transaction.
+    holds: HashMap<(String, Option<i64>), i64>,
     is_clone: bool,
 }
 
@@ -61,7 +68,10 @@ impl Stops {
         channels: &[&str],
     ) -> Result<Stops, StageError> {
         let environment = &site.config.installation.environment;
-        let found = queries::stop_read(tx, channels, environment, site.system_identifier()).await?;
+        let now = site.clock.now();
+        let server = site.system_identifier();
+        let joined = now - STORM_GOES_ON;
+        let found = queries::stop_read(tx, channels, environment, server, joined).await?;
         let mut stops = Stops::default();
         for stop in found {
             match stop {
@@ -70,6 +80,11 @@ impl Stops {
                 }
                 Stop::PausedChannel(name) => stops.paused_channels.push(name),
                 Stop::PausedWatch(name) => stops.paused_watches.push(name),
+                Stop::Hold { watch, hold_id, transaction, last_joined_at } => {
+                    if transaction.is_some() || last_joined_at + MINUTE >= now {
+                        stops.holds.insert((watch, transaction), hold_id);
+                    }
+                }
                 Stop::Clone { environment, system_identifier, database_oid } => {
                     stops.is_clone = true;
                     clone::refuse(site, &environment, &system_identifier, &database_oid);
@@ -98,6 +113,14 @@ impl Stops {
             Some(rest) if rest.probe_at <= now => Way::Try,
             Some(rest) => Way::Shut(rest.probe_at.min(now + LOOK_AGAIN)),
         }
+    }
+
+    /// The hold that what this transaction changed joins; without one, what changes too fast.
+    pub fn hold_of(&self, watch: &str, transaction: Option<i64>) -> Option<i64> {
+        if self.holds.is_empty() {
+            return None;
+        }
+        self.holds.get(&(watch.to_owned(), transaction)).copied()
     }
 
     /// Whether new messages of the watch may leave in the same moment in which they are opened.

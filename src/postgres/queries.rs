@@ -36,6 +36,7 @@ mod inbound;
 mod poll;
 mod settle;
 mod stop;
+mod storm;
 
 pub use compose::*;
 pub use doubt::*;
@@ -44,6 +45,7 @@ pub use inbound::*;
 pub use poll::*;
 pub use settle::*;
 pub use stop::*;
+pub use storm::*;
 
 /// Taken for the time of one claim, so that two daemons never fold the same entity at once.
 pub const CLAIM_LOCK: i64 = 0x726f_7762_656c_6c01;
@@ -94,6 +96,8 @@ pub struct Haul {
     pub changes: Vec<Taken>,
     pub last_change_id: i64,
     pub claimed_by: i64,
+    /// The transactions of the changes that come next, a few of them.
+    pub next_transactions: Vec<i64>,
 }
 
 pub async fn claim_take(
@@ -104,14 +108,22 @@ pub async fn claim_take(
 ) -> Result<Haul, Error> {
     let limit = limit as i64;
     let rows = named!(tx, "claim_take", &[&bound, &watches, &limit])?;
-    let mut haul =
-        Haul { changes: Vec::with_capacity(rows.len()), last_change_id: bound, claimed_by: 0 };
-    for row in &rows {
-        haul.claimed_by = row.try_get("claimed_by")?;
-        haul.last_change_id = row.try_get("change_id")?;
-        haul.changes.push(taken(row)?);
-    }
-    Ok(haul)
+    let changes = rows.iter().map(taken).collect::<Result<Vec<Taken>, Error>>()?;
+    let Some(last) = rows.last() else {
+        return Ok(Haul {
+            changes,
+            last_change_id: bound,
+            claimed_by: 0,
+            next_transactions: vec![],
+        });
+    };
+    let next: Option<Vec<i64>> = last.try_get("next_transactions")?;
+    Ok(Haul {
+        changes,
+        last_change_id: last.try_get("change_id")?,
+        claimed_by: last.try_get("claimed_by")?,
+        next_transactions: next.unwrap_or_default(),
+    })
 }
 
 fn taken(row: &SqlRow) -> Result<Taken, Error> {
@@ -130,6 +142,8 @@ fn taken(row: &SqlRow) -> Result<Taken, Error> {
             new_row: object(row, "new_row")?,
             changed_at,
             mute_reason: row.try_get("mute_reason")?,
+            transaction_id: row.try_get("transaction_id")?,
+            hold_id: None,
         }),
         (key, error) => Taken::Unreadable {
             watch,
@@ -192,6 +206,7 @@ pub struct FoldedIn {
     pub change_count: i32,
     pub last_changed_at: Timestamp,
     pub due_at: Timestamp,
+    pub hold_id: Option<i64>,
 }
 
 pub async fn claim_fold(
@@ -250,6 +265,8 @@ pub struct NewMessage {
     pub channel: String,
     pub words: Option<Box<Words>>,
     pub due_at: Timestamp,
+    /// The storm that holds it.
+    pub hold_id: Option<i64>,
 }
 
 /// The lease that messages in state sending get.

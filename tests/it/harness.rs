@@ -129,6 +129,10 @@ impl World {
             .replace("{provider}", &sandbox.url())
             .replace("{settings}", "")
             .replace("{watch}", watch);
+        // Stories of many rows are about something else, unless they speak of storms.
+        let calm =
+            if text.contains("storm") { "" } else { "\n[storm]\ntransaction = 0\nminute = 0\n" };
+        let text = text + calm;
         let config = Arc::new(load::from_text(&text).unwrap());
         migrate::migrate(&mut db).await.unwrap();
         install(&mut db, &config).await;

@@ -24,5 +24,6 @@ mod replay;
 mod retries;
 mod retry;
 mod spine;
+mod storm;
 mod tls;
 mod truth;

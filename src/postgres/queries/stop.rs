@@ -20,6 +20,13 @@ pub enum Stop {
     },
     PausedChannel(String),
     PausedWatch(String),
+    /// A storm that messages joined lately; without a transaction: too many changed within a minute.
+    Hold {
+        watch: String,
+        hold_id: i64,
+        transaction: Option<i64>,
+        last_joined_at: Timestamp,
+    },
     /// The database was installed for this environment, server and oid, and these are not ours.
     Clone {
         environment: String,
@@ -33,8 +40,10 @@ pub async fn stop_read(
     channels: &[&str],
     environment: &str,
     system_identifier: Option<&str>,
+    joined_since: Timestamp,
 ) -> Result<Vec<Stop>, Error> {
-    let rows = named!(tx, "stop_read", &[&channels, &environment, &system_identifier])?;
+    let rows =
+        named!(tx, "stop_read", &[&channels, &environment, &system_identifier, &joined_since])?;
     rows.iter().map(stop).collect()
 }
 
@@ -43,6 +52,12 @@ fn stop(row: &SqlRow) -> Result<Stop, Error> {
     Ok(match row.try_get("kind")? {
         "channel" => Stop::PausedChannel(name),
         "watch" => Stop::PausedWatch(name),
+        "hold" => Stop::Hold {
+            watch: name,
+            hold_id: number(row, "template")?.unwrap_or_default(),
+            transaction: number(row, "language")?,
+            last_joined_at: row.try_get("since")?,
+        },
         "clone" => Stop::Clone {
             environment: name,
             system_identifier: row.try_get("template")?,
@@ -54,6 +69,11 @@ fn stop(row: &SqlRow) -> Result<Stop, Error> {
             probe_at: row.try_get("probe_at")?,
         },
     })
+}
+
+/// The number that a text is; None when it is empty.
+fn number(row: &SqlRow, column: &str) -> Result<Option<i64>, Error> {
+    Ok(row.try_get::<_, &str>(column)?.parse().ok())
 }
 
 fn key(channel: &str, template: &str, language: &str) -> CircuitKey {

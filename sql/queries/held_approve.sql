@@ -1,0 +1,29 @@
+-- held_approve: up to $3 messages of watch $1 and hold $2, oldest first, may leave at $4.
+--
+-- They are put into words anew from their rows as they are then. Those that the daemon folds a change
+-- into at this moment are left for the next call.
+with chosen as (
+    select q.message_id
+      from rowbell.queue as q
+     where q.state = 'held' and q.watch = $1 and q.hold_id = $2
+     order by q.message_id
+     limit $3
+       for update skip locked
+), queued as (
+    update rowbell.queue as q
+       set state   = 'open',
+           hold_id = null,
+           due_at  = $4
+      from chosen as c
+     where q.message_id = c.message_id
+ returning q.message_id
+)
+update rowbell.message as m
+   set state       = 'scheduled',
+       reason_text = 'approved by ' || session_user,
+       due_at      = $4,
+       updated_at  = $4,
+       updated_by  = 'held_approve'
+  from queued as q
+ where m.message_id = q.message_id
+returning m.message_id;

@@ -1,0 +1,26 @@
+-- held_discard: up to $3 messages of watch $1 and hold $2, oldest first, end with reason $5 (discarded,
+-- or muted: they count as told) in the words $6, at $4.
+with chosen as (
+    select q.message_id
+      from rowbell.queue as q
+     where q.state = 'held' and q.watch = $1 and q.hold_id = $2
+     order by q.message_id
+     limit $3
+       for update skip locked
+), ended as (
+    delete from rowbell.queue as q
+     using chosen as c
+     where q.message_id = c.message_id
+ returning q.message_id
+)
+update rowbell.message as m
+   set state       = 'skipped',
+       reason      = $5::text::rowbell.message_reason,
+       reason_text = $6,
+       due_at      = null,
+       finished_at = $4,
+       updated_at  = $4,
+       updated_by  = 'held_discard'
+  from ended as e
+ where m.message_id = e.message_id
+returning m.message_id;

@@ -1,0 +1,16 @@
+-- storm_ahead: the entities that the transactions $2 changed beyond change $1, as far as they stand
+-- among the next $3 changes.
+--
+-- Asked when a claim could not take all that a transaction may have changed, and once for each such
+-- transaction. A transaction becomes visible as a whole, so nothing of it can come later.
+select distinct a.transaction_id::text::bigint as transaction_id, a.watch, a.entity_key
+  from (
+       select c.transaction_id, c.watch, c.entity_key, c.mute_reason
+         from rowbell.change as c
+        where c.change_id > $1
+        order by c.change_id
+        limit $3
+  ) as a
+ where a.transaction_id = any ($2::text[]::xid8[])
+   and a.entity_key is not null
+   and a.mute_reason is null;
