@@ -14,7 +14,7 @@ use rowbell::pipeline::receive::Receive;
 use rowbell::pipeline::stage::{Progress, StageError};
 use rowbell::postgres::{capture, migrate};
 use rowbell::provider::webhook::Delivered;
-use rowbell::sandbox::{ReceiptOptions, Sandbox, SandboxOptions};
+use rowbell::sandbox::{ChannelOptions, ReceiptOptions, Sandbox, SandboxOptions};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
@@ -113,7 +113,10 @@ impl World {
     pub async fn over(schema: &str, config: &str, watch: &str) -> World {
         let cluster = cluster();
         let receipts = ReceiptOptions::none();
-        let sandbox = Sandbox::start(SandboxOptions { receipts, ..Default::default() }).unwrap();
+        let second = ChannelOptions { id: "ODI371267301".into(), ..ChannelOptions::default() };
+        let channels = vec![ChannelOptions::default(), second];
+        let options = SandboxOptions { receipts, channels, ..SandboxOptions::default() };
+        let sandbox = Sandbox::start(options).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "sandbox-token\n").unwrap();
         let mut db = town::connect(&cluster.url("postgres")).await.unwrap();
