@@ -15,6 +15,7 @@ pub mod domain {
     pub mod column;
     pub mod dates;
     pub mod diff;
+    pub mod evidence;
     pub mod filters;
     pub mod fit;
     pub mod formats;
@@ -31,6 +32,7 @@ pub mod domain {
     pub mod retry;
     pub mod row;
     pub mod rules;
+    pub mod schedule;
     pub mod show;
     pub mod summary;
     pub mod text;
@@ -87,10 +89,12 @@ pub mod pipeline {
     pub mod compose;
     pub mod deliver;
     pub mod draft;
+    pub mod evidence;
     pub mod fallback;
     pub mod gates;
     pub mod lane;
     pub mod onward;
+    pub mod poll;
     pub mod receive;
     pub mod route;
     pub mod said;
@@ -99,6 +103,7 @@ pub mod pipeline {
     pub mod stage;
     pub mod stops;
     pub mod sweep;
+    pub mod witness;
 }
 
 pub mod app;

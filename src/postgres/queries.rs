@@ -31,11 +31,13 @@ macro_rules! named {
 
 mod compose;
 mod fallback;
+mod poll;
 mod settle;
 mod stop;
 
 pub use compose::*;
 pub use fallback::*;
+pub use poll::*;
 pub use settle::*;
 pub use stop::*;
 
