@@ -58,7 +58,9 @@ begin
         grant select, insert, update on rowbell.circuit, rowbell.hold to rowbell_daemon;
 
         -- A person who stopped all messages at WhatsApp is remembered; forgetting that is for people.
-        grant insert on rowbell.opt_out to rowbell_daemon;
+        -- Who wrote to be left alone, too, and that may be lifted by the same person.
+        grant insert, delete on rowbell.opt_out to rowbell_daemon;
+        grant select, insert, update on rowbell.inbound_wish to rowbell_daemon;
 
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;
@@ -85,6 +87,10 @@ begin
         -- What it still asks the provider for, and what it was told by whom.
         grant select, insert, update, delete on rowbell.poll to rowbell_daemon;
         grant select, insert, update on rowbell.witness to rowbell_daemon;
+
+        -- Requests without answer, and what is done to find out about them.
+        grant select, insert, update, delete on rowbell.doubt, rowbell.stray to rowbell_daemon;
+        grant select, insert on rowbell.inquiry to rowbell_daemon;
     end if;
 
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then

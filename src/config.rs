@@ -14,6 +14,7 @@ pub mod channel;
 pub mod check;
 mod check_channel;
 pub mod gateway;
+pub mod inbound;
 pub mod load;
 pub mod polling;
 mod raw_channel;
@@ -24,6 +25,7 @@ pub mod watch;
 
 pub use channel::{Address, AuthPlace, Channel, ChannelKind, OneMsg, ProviderKind};
 pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
+pub use inbound::{Inbound, Webhook};
 pub use polling::Polling;
 pub use watch::{Fallback, Lookup, UnconfirmedPolicy, Watch};
 
@@ -39,6 +41,7 @@ pub struct Config {
     pub circuit: Circuit,
     pub polling: Polling,
     pub webhook: Webhook,
+    pub inbound: Inbound,
     pub log: Log,
     #[serde(default)]
     pub channel: BTreeMap<String, Channel>,
@@ -139,17 +142,6 @@ pub struct Circuit {
     pub first_pause: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub longest_pause: Duration,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Webhook {
-    /// Address to listen on, such as `127.0.0.1:8470`; empty: no webhook.
-    pub listen: String,
-    /// File that holds the secret at the end of the path.
-    pub secret_file: Option<PathBuf>,
-    /// Bytes of one request body.
-    pub body_limit: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]

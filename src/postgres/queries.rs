@@ -30,13 +30,17 @@ macro_rules! named {
 }
 
 mod compose;
+mod doubt;
 mod fallback;
+mod inbound;
 mod poll;
 mod settle;
 mod stop;
 
 pub use compose::*;
+pub use doubt::*;
 pub use fallback::*;
+pub use inbound::*;
 pub use poll::*;
 pub use settle::*;
 pub use stop::*;
