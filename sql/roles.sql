@@ -57,30 +57,32 @@ begin
         -- What stops by itself, and starts again by itself; storms are opened by the daemon too.
         grant select, insert, update on rowbell.circuit, rowbell.hold to rowbell_daemon;
 
-        -- A person who stopped all messages at WhatsApp is remembered; forgetting that is for people.
-        grant insert on rowbell.opt_out to rowbell_daemon;
+        -- Who stopped all messages at WhatsApp is remembered; "opt-out" runs as the same user.
+        grant insert, delete on rowbell.opt_out to rowbell_daemon;
 
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;
         grant select on sequence rowbell.change_change_id_seq to rowbell_daemon;
         grant select, update on sequence rowbell.doorbell to rowbell_daemon;
 
-        -- What happened, to which watch, and on which channel is written once. Nothing is deleted.
-        grant select, insert on rowbell.message to rowbell_daemon;
+        -- What happened, to which watch, and on which channel is written once; retention deletes it.
+        grant select, insert, delete on rowbell.message to rowbell_daemon;
         grant update (
-            entity_key, state, reason, reason_text, operation, change_count, last_changed_at, new_row,
+            entity_key, state, reason, reason_text, operation, change_count, last_changed_at, old_row, new_row,
             template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
             summary, parameters, due_at, attempt_count, provider_message_id,
-            sent_at, delivered_at, read_at, finished_at, updated_at, updated_by
+            sent_at, delivered_at, read_at, finished_at, blanked_at, updated_at, updated_by
         ) on rowbell.message to rowbell_daemon;
         grant select, insert, update, delete on rowbell.queue, rowbell.fallback to rowbell_daemon;
 
-        -- An attempt is completed once; evidence is never changed.
-        grant select, insert on rowbell.attempt to rowbell_daemon;
+        -- An attempt is completed once; what evidence says is never changed, its texts are blanked.
+        grant select, insert, delete on rowbell.attempt to rowbell_daemon;
         grant update (
             result, finished_at, http_status, error_class, error_code, error_text, provider_message_id, response
         ) on rowbell.attempt to rowbell_daemon;
-        grant select, insert on rowbell.receipt to rowbell_daemon;
+        grant select, insert, delete on rowbell.receipt to rowbell_daemon;
+        grant update (raw, error_text) on rowbell.receipt to rowbell_daemon;
+        grant select, insert, update on rowbell.retention to rowbell_daemon;
     end if;
 
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then

@@ -5,6 +5,8 @@
 //! posted, then settle, which writes their answers.
 
 pub mod check;
+pub mod check_templates;
+pub mod forget;
 pub mod preview;
 
 use std::collections::BTreeMap;
@@ -24,6 +26,7 @@ use crate::pipeline::deliver::Deliver;
 use crate::pipeline::fallback::Fallback;
 use crate::pipeline::lane::{Lane, Outgoing};
 use crate::pipeline::receive::Receive;
+use crate::pipeline::retention::Retention;
 use crate::pipeline::settle::{Settle, Settled};
 use crate::pipeline::site::Site;
 use crate::pipeline::sweep::Sweep;
@@ -86,6 +89,7 @@ pub struct Stages {
     pub delivers: Vec<Deliver>,
     pub settle: Settle,
     pub sweep: Sweep,
+    pub retention: Retention,
     pub fallback: Fallback,
 }
 
@@ -108,6 +112,7 @@ impl Stages {
             delivers,
             settle: Settle::new(site.clone(), settle_rx),
             sweep: Sweep::new(site.clone()),
+            retention: Retention::new(site.clone()),
             fallback: Fallback::new(site.clone()),
             site,
         })
@@ -146,6 +151,7 @@ impl App {
             takers.spawn(compose.run(intake.clone()));
         }
         takers.spawn(stages.sweep.run(intake.clone()));
+        takers.spawn(stages.retention.run(intake.clone()));
         takers.spawn(stages.fallback.run(intake.clone()));
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, intake.clone()));

@@ -23,6 +23,7 @@ pub mod domain {
     pub mod labels;
     pub mod meaning;
     pub mod message;
+    pub mod phone_forms;
     pub mod phrases;
     pub mod range;
     pub mod reader;
@@ -32,9 +33,13 @@ pub mod domain {
     pub mod row;
     pub mod rules;
     pub mod show;
+    pub mod suggestion;
     pub mod summary;
+    pub mod survey;
+    pub mod telling;
     pub mod text;
     pub mod verdict;
+    pub mod way;
     pub mod words;
 }
 pub mod clock;
@@ -47,6 +52,7 @@ pub mod postgres {
     pub mod listener;
     pub mod lookups;
     pub mod migrate;
+    pub mod opt_outs;
     pub mod pool;
     pub mod queries;
     pub mod report;
@@ -56,6 +62,7 @@ pub mod postgres {
     pub mod session;
     pub mod standstill;
     pub mod story;
+    pub mod survey;
     pub mod table;
     pub mod tls;
     pub mod trigger;
@@ -69,6 +76,7 @@ pub mod provider {
     pub mod http;
     pub mod letter;
     pub mod limiter;
+    pub mod listed;
     pub mod onemsg;
     pub mod retry_after;
     pub mod smtp;
@@ -92,6 +100,7 @@ pub mod pipeline {
     pub mod lane;
     pub mod onward;
     pub mod receive;
+    pub mod retention;
     pub mod route;
     pub mod said;
     pub mod settle;

@@ -39,12 +39,13 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Stages use each other only so; the other files of the folder are what they share.
-const STAGES: [(&str, &[&str]); 7] = [
+const STAGES: [(&str, &[&str]); 8] = [
     ("claim", &["compose"]),
     ("compose", &[]),
     ("deliver", &["settle"]),
     ("fallback", &["settle"]),
     ("receive", &["settle"]),
+    ("retention", &[]),
     ("settle", &[]),
     ("sweep", &["settle"]),
 ];

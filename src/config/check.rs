@@ -106,6 +106,7 @@ fn general(config: &Config, found: &mut Found) {
         "circuit.longest_pause",
         "expected at least circuit.first_pause",
     );
+    check_retention(config, found);
     found.locale("recipient.locale", &config.recipient.locale);
     found.zone("recipient.time_zone", &config.recipient.time_zone);
     let region = &config.recipient.region;
@@ -115,6 +116,23 @@ fn general(config: &Config, found: &mut Found) {
         format!("expected a region such as \"US\", found \"{region}\""),
     );
     check_webhook(config, found);
+}
+
+fn check_retention(config: &Config, found: &mut Found) {
+    let day = std::time::Duration::from_secs(86_400);
+    let retention = &config.retention;
+    found.unless(
+        retention.personal.is_none_or(|age| age >= day),
+        "retention.personal",
+        "expected at least \"1d\", so that nothing goes that is still needed; or \"never\"",
+    );
+    found.unless(
+        retention
+            .facts
+            .is_none_or(|age| age >= day && retention.personal.is_some_and(|p| p <= age)),
+        "retention.facts",
+        "expected at least retention.personal, or \"never\"",
+    );
 }
 
 fn check_webhook(config: &Config, found: &mut Found) {

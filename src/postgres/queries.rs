@@ -31,11 +31,15 @@ macro_rules! named {
 
 mod compose;
 mod fallback;
+mod forget;
+mod retention;
 mod settle;
 mod stop;
 
 pub use compose::*;
 pub use fallback::*;
+pub use forget::*;
+pub use retention::*;
 pub use settle::*;
 pub use stop::*;
 
