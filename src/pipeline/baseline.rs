@@ -56,12 +56,14 @@ async fn muted_baseline(
         _ => first_old.or_else(|| candidate.old_row.clone()),
     };
     for muted in told.iter().rev().filter(|told| told.is_muted) {
-        baseline = match (baseline, &muted.new_row) {
-            (Some(mut row), Some(new)) => {
-                overlay(&mut row, muted.old_row.as_ref(), new);
+        baseline = match (baseline, &muted.old_row, &muted.new_row) {
+            (Some(mut row), old, Some(new)) => {
+                overlay(&mut row, old.as_ref(), new);
                 Some(row)
             }
-            (_, new) => new.clone(),
+            // That the row is there at all was not told, and not muted either.
+            (None, Some(_), Some(_)) => None,
+            (_, _, new) => new.clone(),
         };
     }
     Ok(baseline)

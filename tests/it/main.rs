@@ -18,6 +18,7 @@ mod harness;
 mod post_office;
 mod provider;
 mod retention;
+mod replay;
 mod retries;
 mod retry;
 mod spine;

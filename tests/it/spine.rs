@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rowbell::sandbox::{Fault, FaultRule};
+
 use crate::harness::{JUAN, MARIA, World};
 
 const MOVE: &str = "update delivery set window_start = 'YEAR-06-25 10:00Z',
@@ -145,6 +147,27 @@ async fn a_muted_transaction_moves_the_baseline_and_tells_nobody() {
     world.settle().await;
     let read = world.read(MARIA);
     assert!(read[0].contains("imported → real"), "{read:?}");
+}
+
+#[tokio::test]
+async fn a_muted_change_does_not_swallow_that_a_row_came_back() {
+    let mut world = World::new().await;
+    world.sql("delete from delivery where id = 1").await;
+    world.settle().await;
+    world
+        .sandbox
+        .set_faults(vec![FaultRule::next(1, Fault::TooManyRequests { retry_after: Some(20) })]);
+    world
+        .sql("insert into delivery (id, customer_id, address) values (1, 1, '2 Main Street')")
+        .await;
+    world.work().await;
+    world
+        .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'tidied' where id = 1; commit")
+        .await;
+    world.settle().await;
+    let told = world.read(MARIA);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].contains("tidied"), "{told:?}");
 }
 
 #[tokio::test]
