@@ -81,8 +81,12 @@ begin
             result, finished_at, http_status, error_class, error_code, error_text, provider_message_id, response
         ) on rowbell.attempt to rowbell_daemon;
         grant select, insert, delete on rowbell.receipt to rowbell_daemon;
-        grant update (raw, error_text) on rowbell.receipt to rowbell_daemon;
+        grant update (raw, recipient_phone, error_text) on rowbell.receipt to rowbell_daemon;
         grant select, insert, update on rowbell.retention to rowbell_daemon;
+
+        -- What it still asks the provider for, and what it was told by whom.
+        grant select, insert, update, delete on rowbell.poll to rowbell_daemon;
+        grant select, insert, update on rowbell.witness to rowbell_daemon;
     end if;
 
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then

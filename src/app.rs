@@ -1,7 +1,7 @@
 //! Builds everything from the configuration, spawns the stages, and shuts them down in order.
 //!
 //! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
-//! sweep, fallback, receive), then deliver, which finishes the requests in flight and gives back what was not
+//! sweep, fallback, poll, receive), then deliver, which finishes the requests in flight and gives back what was not
 //! posted, then settle, which writes their answers.
 
 pub mod check;
@@ -25,6 +25,7 @@ use crate::pipeline::compose::Compose;
 use crate::pipeline::deliver::Deliver;
 use crate::pipeline::fallback::Fallback;
 use crate::pipeline::lane::{Lane, Outgoing};
+use crate::pipeline::poll::Poll;
 use crate::pipeline::receive::Receive;
 use crate::pipeline::retention::Retention;
 use crate::pipeline::settle::{Settle, Settled};
@@ -91,6 +92,8 @@ pub struct Stages {
     pub sweep: Sweep,
     pub retention: Retention,
     pub fallback: Fallback,
+    /// One for each lane; none where polling is off.
+    pub polls: Vec<Poll>,
 }
 
 impl Stages {
@@ -105,6 +108,7 @@ impl Stages {
         let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
         let site = Arc::new(Site::new(pool, clock, config, lanes));
         clone::begin(&site).await?;
+        let polls = polls(&site, &delivers);
         let lanes = site.lanes.values();
         Ok(Stages {
             claim: Claim::new(site.clone()),
@@ -114,6 +118,7 @@ impl Stages {
             sweep: Sweep::new(site.clone()),
             retention: Retention::new(site.clone()),
             fallback: Fallback::new(site.clone()),
+            polls,
             site,
         })
     }
@@ -153,6 +158,9 @@ impl App {
         takers.spawn(stages.sweep.run(intake.clone()));
         takers.spawn(stages.retention.run(intake.clone()));
         takers.spawn(stages.fallback.run(intake.clone()));
+        for poll in stages.polls {
+            takers.spawn(poll.run(intake.clone()));
+        }
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, intake.clone()));
         }
@@ -186,6 +194,17 @@ impl App {
         };
         ended.and(finished)
     }
+}
+
+/// One for each channel whose provider can be asked.
+fn polls(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Poll> {
+    let poll = |deliver: &Deliver| match &deliver.client {
+        Client::OneMsg(client) if site.config.polling.enabled => {
+            Some(Poll::new(site.clone(), &deliver.lane.channel, client.clone()))
+        }
+        _ => None,
+    };
+    delivers.iter().filter_map(poll).collect()
 }
 
 /// All channels send on a thread of their own: three hundred requests on their way must not stand

@@ -15,6 +15,7 @@ pub mod check;
 mod check_channel;
 pub mod gateway;
 pub mod load;
+pub mod polling;
 mod raw_channel;
 mod reading;
 pub mod show;
@@ -23,6 +24,7 @@ pub mod watch;
 
 pub use channel::{Address, AuthPlace, Channel, ChannelKind, OneMsg, ProviderKind};
 pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
+pub use polling::Polling;
 pub use watch::{Fallback, Lookup, UnconfirmedPolicy, Watch};
 
 /// Everything that `rowbell` is told.
@@ -36,6 +38,7 @@ pub struct Config {
     pub delivery: Delivery,
     pub circuit: Circuit,
     pub retention: Retention,
+    pub polling: Polling,
     pub webhook: Webhook,
     pub log: Log,
     #[serde(default)]

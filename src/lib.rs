@@ -15,6 +15,7 @@ pub mod domain {
     pub mod column;
     pub mod dates;
     pub mod diff;
+    pub mod evidence;
     pub mod filters;
     pub mod fit;
     pub mod formats;
@@ -32,6 +33,7 @@ pub mod domain {
     pub mod retry;
     pub mod row;
     pub mod rules;
+    pub mod schedule;
     pub mod show;
     pub mod suggestion;
     pub mod summary;
@@ -95,10 +97,12 @@ pub mod pipeline {
     pub mod compose;
     pub mod deliver;
     pub mod draft;
+    pub mod evidence;
     pub mod fallback;
     pub mod gates;
     pub mod lane;
     pub mod onward;
+    pub mod poll;
     pub mod receive;
     pub mod retention;
     pub mod route;
@@ -108,6 +112,7 @@ pub mod pipeline {
     pub mod stage;
     pub mod stops;
     pub mod sweep;
+    pub mod witness;
 }
 
 pub mod app;

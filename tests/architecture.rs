@@ -39,11 +39,12 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Stages use each other only so; the other files of the folder are what they share.
-const STAGES: [(&str, &[&str]); 8] = [
+const STAGES: [(&str, &[&str]); 9] = [
     ("claim", &["compose"]),
     ("compose", &[]),
     ("deliver", &["settle"]),
     ("fallback", &["settle"]),
+    ("poll", &[]),
     ("receive", &["settle"]),
     ("retention", &[]),
     ("settle", &[]),

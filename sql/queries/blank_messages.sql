@@ -11,12 +11,13 @@ with awaited as (
        and (a.error_text is not null or a.response is not null)
 ), told as (
     update rowbell.receipt as r
-       set raw        = null,
-           error_text = null
+       set raw             = null,
+           recipient_phone = null,
+           error_text      = null
       from rowbell.attempt as a
      where a.message_id = any ($1)
        and r.provider_message_id = a.provider_message_id
-       and (r.raw is not null or r.error_text is not null)
+       and (r.raw is not null or r.recipient_phone is not null or r.error_text is not null)
 )
 update rowbell.message as m
    set old_row             = null,

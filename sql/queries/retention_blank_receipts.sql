@@ -11,12 +11,13 @@ with looked as (
     select r.receipt_id
       from rowbell.receipt as r
      where r.receipt_id = any (array(select receipt_id from looked))
-       and (r.raw is not null or r.error_text is not null)
+       and (r.raw is not null or r.recipient_phone is not null or r.error_text is not null)
        for update skip locked
 ), done as (
     update rowbell.receipt as r
-       set raw        = null,
-           error_text = null
+       set raw             = null,
+           recipient_phone = null,
+           error_text      = null
       from picked as p
      where r.receipt_id = p.receipt_id
  returning r.receipt_id

@@ -1,5 +1,6 @@
 -- settle_accepted: the provider took these messages ($1 message, $2 attempt, $3 id, $4 HTTP status);
--- $5 the time, $6 when each goes on to the next channel unless it is delivered.
+-- $5 the time, $6 when each goes on to the next channel unless it is delivered, $7 when to ask for the end of
+-- those on the channels $8.
 --
 -- Returns the messages that it moved. One that is missing was moved by somebody else in the
 -- meantime and is settled one by one. has_receipt: evidence outran the answer; join it now.
@@ -31,13 +32,20 @@ with done as (
      where m.message_id = d.message_id
        and m.state in ('sending', 'unconfirmed')
        and m.attempt_count = d.number
- returning m.message_id, d.provider_message_id, d.undelivered_at
+ returning m.message_id, m.channel, d.provider_message_id, d.undelivered_at
 ), awaited as (
     insert into rowbell.fallback (message_id, cause, due_at)
     select m.message_id, 'undelivered', m.undelivered_at
       from moved as m
      where m.undelivered_at is not null
         on conflict (message_id) do nothing
+), enrolled as (
+    -- One row for the whole batch: see rowbell.poll.
+    insert into rowbell.poll (channel, message_ids, accepted_at, due_at)
+    select m.channel, array_agg(m.message_id), $5::timestamptz, $7::timestamptz
+      from moved as m
+     where m.channel = any ($8::text[])
+     group by m.channel
 )
 select m.message_id,
        exists (select from rowbell.receipt as r where r.provider_message_id = m.provider_message_id) as has_receipt

@@ -4,13 +4,14 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp};
 
+mod channels;
 mod stops;
 
-use super::text::{age, count, length};
+use super::text::{age, count};
 use super::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::postgres::report::{self, ChannelStatus, OUTCOME_HOURS, Status, Trigger, WatchStatus};
+use crate::postgres::report::{self, OUTCOME_HOURS, Status, Trigger, WatchStatus};
 
 /// Work that waits longer than this needs a look.
 const LATE: SignedDuration = SignedDuration::from_mins(2);
@@ -45,7 +46,7 @@ pub fn as_text(status: &Status) -> String {
             _ => "awake: writers need not ring",
         },
     );
-    for table in [watches(status), channels(status), outcomes(status)] {
+    for table in [watches(status), channels::table_of(status), outcomes(status)] {
         text += &table.trim_fmt();
         text += "\n\n";
     }
@@ -94,29 +95,6 @@ fn watches(status: &Status) -> Table {
     table
 }
 
-fn channels(status: &Status) -> Table {
-    let mut table = table(&["CHANNEL", "OPEN", "HELD", "LEASED", "UNCONFIRMED", "NEXT DUE"]);
-    for channel in &status.channels {
-        table.add_row([
-            channel.channel.clone(),
-            channel.open.to_string(),
-            channel.held.to_string(),
-            channel.leased.to_string(),
-            channel.unconfirmed.to_string(),
-            channel.oldest_due_at.map_or("–".to_owned(), |at| due(at, status.taken_at)),
-        ]);
-    }
-    table
-}
-
-fn due(at: Timestamp, now: Timestamp) -> String {
-    if at > now {
-        format!("in {}", length(at.duration_since(now)))
-    } else {
-        format!("{} ago", age(at, now))
-    }
-}
-
 /// One row for each state, in the order of a message's life; reasons beside it, most frequent first.
 fn outcomes(status: &Status) -> Table {
     let title = format!("LAST {OUTCOME_HOURS} H");
@@ -157,7 +135,10 @@ fn attention(status: &Status) -> Vec<String> {
     }
     needs.extend(stops::needs(&status.stops, status.taken_at));
     status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
-    status.channels.iter().for_each(|channel| channel_needs(channel, status.taken_at, &mut needs));
+    status
+        .channels
+        .iter()
+        .for_each(|channel| channels::needs(channel, status.taken_at, &mut needs));
     let retrying: i64 = status.outcomes.iter().map(|outcome| outcome.retrying).sum();
     if retrying > 0 {
         needs.push(format!(
@@ -221,27 +202,6 @@ fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
     }
 }
 
-fn channel_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
-    let name = &channel.channel;
-    if !channel.is_configured && channel.open + channel.held > 0 {
-        needs.push(format!("channel {name} is not in the configuration, but messages wait for it"));
-    } else if let Some(at) = channel.oldest_due_at.filter(|at| now.duration_since(*at) > LATE) {
-        needs.push(format!(
-            "channel {name}: a message has been due for {}; is the daemon running, or is the channel's rate too low?",
-            age(at, now)
-        ));
-    }
-    if channel.held > 0 {
-        needs.push(format!("channel {name}: {} held until a person decides", are(channel.held)));
-    }
-    if channel.unconfirmed > 0 {
-        needs.push(format!(
-            "channel {name}: {} unconfirmed: whether the provider took it is not known, evidence is awaited",
-            are(channel.unconfirmed)
-        ));
-    }
-}
-
 fn were(messages: i64) -> String {
     format!("{} {}", count(messages, "message"), if messages == 1 { "was" } else { "were" })
 }
@@ -254,7 +214,7 @@ fn are(messages: i64) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::postgres::report::{Daemon, Outcome};
+    use crate::postgres::report::{ChannelStatus, Daemon, Outcome, Witness};
 
     fn at(text: &str) -> Timestamp {
         format!("2026-06-24T{text}Z").parse().unwrap()
@@ -281,6 +241,11 @@ mod tests {
         }
     }
 
+    fn heard(state: &str, since: Timestamp, heard_at: Option<Timestamp>) -> Witness {
+        let state = Some(state.to_owned());
+        Witness { is_on: true, state, since: Some(since), heard_at, detail: None }
+    }
+
     fn calm() -> Status {
         Status {
             taken_at: at("12:00:00"),
@@ -291,9 +256,11 @@ mod tests {
             channels: vec![ChannelStatus {
                 channel: "main".to_owned(),
                 is_configured: true,
+                has_receipts: true,
                 open: 2,
                 leased: 1,
                 oldest_due_at: Some(at("12:00:18")),
+                polling: heard("works", at("11:00:00"), Some(at("11:59:40"))),
                 ..ChannelStatus::default()
             }],
             outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
@@ -311,8 +278,8 @@ mod tests {
         WATCH     TABLE            TRIGGER    NOT FOLDED  OLDEST
         delivery  public.delivery  installed  1           2 s
 
-        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE
-        main     2     0     1       0            in 18 s
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE  WEBHOOK  POLLING
+        main     2     0     1       0            in 18 s   off      heard 20 s ago
 
         LAST 24 H  MESSAGES  REASONS
         sent       4
@@ -337,6 +304,7 @@ mod tests {
             held: 1,
             unconfirmed: 2,
             oldest_due_at: Some(at("11:50:00")),
+            polling: heard("missing", at("09:00:00"), None),
             ..status.channels[0].clone()
         };
         status.outcomes = vec![
@@ -356,8 +324,8 @@ mod tests {
         delivery  public.delivery  installed       12          2 h 5 min
         old       –                not configured  1           1 h
 
-        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE
-        main     2     1     1       2            10 min ago
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE    WEBHOOK  POLLING
+        main     2     1     1       2            10 min ago  off      missing for 3 h
 
         LAST 24 H    MESSAGES  REASONS
         scheduled    5
@@ -371,6 +339,7 @@ mod tests {
         - watch delivery: changes have waited for 2 h 5 min to be folded; is the daemon running, and what does its log say of this watch?
         - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger (rowbell unwatch old)
         - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?
+        - channel main: nothing tells what becomes of its messages: there is no webhook, and the provider cannot be asked (hookInfo: 404); set webhook.listen
         - channel main: 1 message is held until a person decides
         - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited
         - 2 messages were tried in vain and will be tried again; why: select message_id, last_error_text from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0

@@ -1,6 +1,7 @@
 //! What types cannot say: whether the settings fit together.
 
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use super::check_channel::{check_channel, check_fallback, is_for_whatsapp};
 use super::load::{Mistake, nearest, secret_path};
@@ -107,6 +108,7 @@ fn general(config: &Config, found: &mut Found) {
         "expected at least circuit.first_pause",
     );
     check_retention(config, found);
+    check_polling(config, found);
     found.locale("recipient.locale", &config.recipient.locale);
     found.zone("recipient.time_zone", &config.recipient.time_zone);
     let region = &config.recipient.region;
@@ -132,6 +134,30 @@ fn check_retention(config: &Config, found: &mut Found) {
             .is_none_or(|age| age >= day && retention.personal.is_some_and(|p| p <= age)),
         "retention.facts",
         "expected at least retention.personal, or \"never\"",
+    );
+}
+
+fn check_polling(config: &Config, found: &mut Found) {
+    let polling = &config.polling;
+    found.unless(
+        polling.factor >= 1.0 && polling.factor.is_finite(),
+        "polling.factor",
+        format!("expected 1 or more, found {}", polling.factor),
+    );
+    found.unless(
+        polling.first_after >= Duration::from_secs(1),
+        "polling.first_after",
+        "expected at least 1s",
+    );
+    found.unless(
+        polling.longest_pause >= polling.first_after,
+        "polling.longest_pause",
+        "expected at least polling.first_after",
+    );
+    found.unless(
+        polling.lost_after >= polling.first_after,
+        "polling.lost_after",
+        "expected at least polling.first_after",
     );
 }
 

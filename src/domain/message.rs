@@ -127,9 +127,11 @@ pub fn apply(state: State, event: Event) -> Result<State, IllegalTransition> {
             S::Sending | S::Unconfirmed | S::Sent | S::Delivered | S::Read | S::Failed(_),
             E::FailedReceipt(why),
         ) => further(state, S::Failed(why)),
-        // It arrived after all, at an attempt that was given up.
-        (S::Scheduled, E::Receipt(ReceiptStatus::Delivered)) => S::Delivered,
-        (S::Scheduled, E::Receipt(ReceiptStatus::Read)) => S::Read,
+        // It arrived after all, at an attempt that was given up, for another or for a newer message.
+        (S::Scheduled | S::Skipped(Skip::Superseded), E::Receipt(ReceiptStatus::Delivered)) => {
+            S::Delivered
+        }
+        (S::Scheduled | S::Skipped(Skip::Superseded), E::Receipt(ReceiptStatus::Read)) => S::Read,
         _ => return Err(IllegalTransition { state, event }),
     };
     Ok(next)
@@ -275,5 +277,78 @@ impl Skip {
 
     fn parse(word: &str) -> Option<Skip> {
         Skip::ALL.into_iter().find(|skip| skip.as_str() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    fn states() -> Vec<State> {
+        use State as S;
+        let plain = [
+            S::Waiting,
+            S::Scheduled,
+            S::Held,
+            S::Sending,
+            S::Unconfirmed,
+            S::Sent,
+            S::Delivered,
+            S::Read,
+        ];
+        let failed = Failure::ALL.into_iter().map(S::Failed);
+        plain.into_iter().chain(failed).chain(Skip::ALL.into_iter().map(S::Skipped)).collect()
+    }
+
+    fn events() -> Vec<Event> {
+        use Event as E;
+        use ReceiptStatus as R;
+        let plain =
+            [E::Folded, E::Deferred, E::Hold, E::Approved, E::Leased, E::Accepted, E::TryAgain];
+        let others = [E::Unknown, E::Reopened, E::Skip(Skip::Stale), E::Fail(Failure::Exhausted)];
+        let receipts = [R::Sent, R::Failed, R::Delivered, R::Read, R::Other].map(E::Receipt);
+        let failed = [E::FailedReceipt(Failure::Rejected)];
+        plain.into_iter().chain(others).chain(receipts).chain(failed).collect()
+    }
+
+    fn word(state: State) -> String {
+        state.reason().map_or(state.as_str().to_owned(), |why| format!("{}: {why}", state.as_str()))
+    }
+
+    /// Every state with every event: where it leads, for a person to read. What is absent cannot be.
+    #[test]
+    fn all_pairs_of_state_and_event() {
+        let mut table = String::new();
+        for state in states() {
+            let _ = writeln!(table, "{}", word(state));
+            for event in events() {
+                let Ok(next) = apply(state, event) else { continue };
+                let next = if next == state { "stays".to_owned() } else { word(next) };
+                let _ = writeln!(table, "    {:<26} {next}", format!("{event:?}"));
+            }
+        }
+        insta::assert_snapshot!("all_pairs", table);
+    }
+
+    #[test]
+    fn no_receipt_takes_a_message_back() {
+        let ranked = [State::Sent, State::Failed(Failure::Rejected), State::Delivered, State::Read];
+        for (rank, state) in ranked.into_iter().enumerate() {
+            for event in events().into_iter().filter(|event| {
+                matches!(event, Event::Receipt(_) | Event::FailedReceipt(_) | Event::Accepted)
+            }) {
+                let Ok(next) = apply(state, event) else { continue };
+                let place = ranked.iter().position(|one| one.as_str() == next.as_str());
+                assert!(place >= Some(rank), "{state:?} after {event:?} is {next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_read_back() {
+        for state in states() {
+            assert_eq!(State::parse(state.as_str(), state.reason()), Some(state));
+        }
     }
 }

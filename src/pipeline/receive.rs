@@ -20,10 +20,11 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::settle::settle_receipts;
+use super::evidence::take_in;
 use super::site::Site;
 use super::stage::{StageError, chain};
-use crate::domain::receipt::Receipt;
+use super::witness::{self, Kind};
+use crate::domain::receipt::Source;
 use crate::provider::webhook::{self, Delivered};
 
 /// The longest that one delivery may take.
@@ -56,14 +57,11 @@ impl Receive {
             return Ok(());
         }
         let channel = self.channel_of(delivered.instance_id.as_deref());
-        let now = self.site.clock.now();
         let mut client = self.site.pool.get().await?;
         let tx = client.transaction().await?;
-        crate::postgres::queries::receive_store(&tx, channel, &delivered.receipts, "webhook", now)
-            .await?;
-        settle_receipts(&tx, &self.site, &ids(&delivered.receipts)).await?;
+        take_in(&tx, &self.site, channel, &delivered.receipts, Source::Webhook).await?;
         tx.commit().await?;
-        Ok(())
+        witness::heard(&client, &self.site, channel, Kind::Webhook).await
     }
 
     /// The configured channel of an instance id; the only channel when there is but one.
@@ -74,14 +72,6 @@ impl Receive {
         let only = if numbers().count() == 1 { numbers().next() } else { None };
         named.or(only).map_or("", |(name, _)| name)
     }
-}
-
-/// Each id once, in a fixed order, so that two deliveries lock messages in the same order.
-fn ids(receipts: &[Receipt]) -> Vec<&str> {
-    let mut ids: Vec<&str> = receipts.iter().map(|r| r.provider_message_id.as_str()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }
 
 async fn posted(

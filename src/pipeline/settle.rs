@@ -20,17 +20,16 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::circuit::{self, Trouble};
+use super::evidence::join;
 use super::lane::Lane;
 use super::onward;
 use super::said::report;
 use super::site::Site;
 use super::stage::{Patience, StageError};
-use crate::domain::attempt::{Answer, AttemptResult, ErrorClass};
+use crate::domain::attempt::{Answer, AttemptResult};
 use crate::domain::message::{Event, Skip, State, apply};
-use crate::domain::receipt::ReceiptStatus;
-use crate::domain::verdict::{RetryRules, failed_receipt, verdict};
-use crate::postgres::queries::{self, Acceptance, KnownReceipt, Move, Standing};
-use crate::provider::error_table::known_class;
+use crate::domain::verdict::{RetryRules, verdict};
+use crate::postgres::queries::{self, Acceptance, Move, Standing};
 
 /// Answers written by one statement, at most.
 const BATCH: usize = 500;
@@ -132,7 +131,8 @@ impl Settle {
             return Ok(Vec::new());
         }
         let mut client = self.site.pool.get().await?;
-        let moved = queries::settle_accepted(&client, &accepted, now).await?;
+        let ask = self.site.ask(now);
+        let moved = queries::settle_accepted(&client, &accepted, now, ask).await?;
         let outrun: Vec<i64> =
             moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
         if !outrun.is_empty() {
@@ -142,7 +142,7 @@ impl Settle {
                 .map(|a| a.provider_message_id)
                 .collect();
             let tx = client.transaction().await?;
-            settle_receipts(&tx, &self.site, &ids).await?;
+            join(&tx, &self.site, &ids).await?;
             tx.commit().await?;
         }
         drop(client);
@@ -192,7 +192,8 @@ fn trouble_of(message_id: i64, answer: &Answer) -> Trouble<'_> {
     }
 }
 
-fn retry_rules(site: &Site) -> RetryRules {
+/// How often and how far apart attempts are made here.
+pub fn retry_rules(site: &Site) -> RetryRules {
     let delivery = &site.config.delivery;
     RetryRules {
         max_attempts: delivery.max_attempts,
@@ -242,7 +243,7 @@ pub async fn settle_answer(
         circuit::trouble(tx, site, &standing, trouble_of(message_id, answer)).await?;
     }
     if let Some(id) = provider_message_id {
-        settle_receipts(tx, site, &[id]).await?;
+        join(tx, site, &[id]).await?;
     }
     Ok(())
 }
@@ -310,83 +311,4 @@ pub async fn move_message(
     queries::settle_move(tx, &to).await?;
     onward::settled(tx, site, message_id, standing, state).await?;
     Ok(state)
-}
-
-/// Joins stored receipts to the messages that know their ids.
-pub async fn settle_receipts(
-    tx: &Transaction<'_>,
-    site: &Site,
-    provider_ids: &[&str],
-) -> Result<(), StageError> {
-    let mut moved = Vec::new();
-    for receipt in queries::settle_receipts(tx, provider_ids).await? {
-        let Some(standing) = queries::settle_lock(tx, receipt.message_id).await? else {
-            continue;
-        };
-        if is_outdated(&receipt, &standing) {
-            continue;
-        }
-        let (event, wait) = receipt_event(site, &receipt);
-        let details = receipt_details(&receipt, site.clock.now() + wait);
-        let state = move_message(tx, site, receipt.message_id, &standing, event, details).await?;
-        if state != standing.state {
-            learn_from(tx, site, &receipt, &standing).await?;
-            moved.push((receipt.message_id, state, standing.watch));
-        }
-    }
-    onward::received(tx, site, &moved).await
-}
-
-/// A receipt that moved its message says something about channel and template too.
-async fn learn_from(
-    tx: &Transaction<'_>,
-    site: &Site,
-    receipt: &KnownReceipt,
-    standing: &Standing,
-) -> Result<(), StageError> {
-    match receipt.status {
-        ReceiptStatus::Delivered | ReceiptStatus::Read => {
-            circuit::arrived(tx, site, receipt.message_id).await
-        }
-        ReceiptStatus::Failed => {
-            let text = receipt.error_text.as_deref();
-            let class = known_class(receipt.error_code, text).or(Some(ErrorClass::Recipient));
-            let (message_id, code) = (receipt.message_id, receipt.error_code);
-            let trouble = Trouble { message_id, class, code, text, is_by_receipt: true };
-            circuit::trouble(tx, site, standing, trouble).await
-        }
-        ReceiptStatus::Sent | ReceiptStatus::Other => Ok(()),
-    }
-}
-
-/// Evidence about an attempt that another has followed counts only if it says that the message
-/// arrived; and what waits for its next attempt has arrived only if it tells nothing new by now.
-fn is_outdated(receipt: &KnownReceipt, standing: &Standing) -> bool {
-    let arrived = matches!(receipt.status, ReceiptStatus::Delivered | ReceiptStatus::Read);
-    let is_of_the_last = receipt.attempt == standing.attempt_count;
-    (!arrived && !is_of_the_last) || (standing.state == State::Scheduled && !standing.is_as_settled)
-}
-
-/// What a receipt does to its message, and how long that then waits for its next attempt.
-fn receipt_event(site: &Site, receipt: &KnownReceipt) -> (Event, Duration) {
-    if receipt.status != ReceiptStatus::Failed {
-        return (Event::Receipt(receipt.status), Duration::ZERO);
-    }
-    let class = known_class(receipt.error_code, receipt.error_text.as_deref());
-    let attempt = u16::try_from(receipt.attempt).unwrap_or(1);
-    failed_receipt(class, attempt, retry_rules(site), rand::random())
-}
-
-fn receipt_details(receipt: &KnownReceipt, due_at: Timestamp) -> Details<'_> {
-    let reason_text = match (receipt.error_code, &receipt.error_text) {
-        (Some(code), Some(text)) => Some(format!("{code}: {text}")),
-        (Some(code), None) => Some(code.to_string()),
-        (None, text) => text.clone(),
-    };
-    Details {
-        reason_text,
-        due_at,
-        provider_message_id: Some(&receipt.provider_message_id),
-        happened_at: receipt.happened_at,
-    }
 }

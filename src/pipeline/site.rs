@@ -11,12 +11,14 @@ use super::circuit::Circuits;
 use super::lane::Lane;
 use super::route::Routes;
 use super::stage::{StageError, chain};
+use super::witness::Witnesses;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::column::Columns;
 use crate::postgres::capture::{self, WatchedTable};
 use crate::postgres::lookups;
 use crate::postgres::pool::Pool;
+use crate::postgres::queries::Ask;
 use crate::postgres::rows;
 
 /// How long a watch that cannot be used is left alone before it is looked at again.
@@ -31,6 +33,8 @@ pub struct Site {
     pub instance: String,
     pub lanes: BTreeMap<String, Arc<Lane>>,
     pub circuits: Circuits,
+    pub witnesses: Witnesses,
+    asked_channels: Vec<String>,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
     /// Whether it was said that the database is a copy.
@@ -70,7 +74,9 @@ impl Site {
         let instance = format!("{:016x}", rand::random::<u64>());
         Site {
             circuits: Circuits::new(config.circuit.clone()),
+            witnesses: Witnesses::default(),
             pool,
+            asked_channels: asked_channels(&config),
             clock,
             config,
             instance,
@@ -79,6 +85,11 @@ impl Site {
             is_clone: AtomicBool::new(false),
             watchings: RwLock::default(),
         }
+    }
+
+    /// When to ask for the end of what is sent now.
+    pub fn ask(&self, now: Timestamp) -> Ask<'_> {
+        Ask { at: now + self.config.polling.first_after, of: &self.asked_channels }
     }
 
     /// Identifier of the server, once `clone::begin` has asked for it.
@@ -155,6 +166,15 @@ impl Site {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(name.to_owned(), entry);
     }
+}
+
+/// Channels whose provider can be asked what became of a message.
+fn asked_channels(config: &Config) -> Vec<String> {
+    let is_asked = |channel: &config::Channel| {
+        config.polling.enabled && matches!(channel.kind, config::ChannelKind::OneMsg(_))
+    };
+    let asked = config.channel.iter().filter(|(_, channel)| is_asked(channel));
+    asked.map(|(name, _)| name.clone()).collect()
 }
 
 impl Watching {

@@ -18,7 +18,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("08_address", include_str!("../../sql/migrations/08_address.sql")),
     ("09_fallback", include_str!("../../sql/migrations/09_fallback.sql")),
     ("10_figures", include_str!("../../sql/migrations/10_figures.sql")),
-    ("11_retention", include_str!("../../sql/migrations/11_retention.sql")),
+    ("11_evidence", include_str!("../../sql/migrations/11_evidence.sql")),
+    ("12_retention", include_str!("../../sql/migrations/12_retention.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

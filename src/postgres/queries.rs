@@ -32,6 +32,7 @@ macro_rules! named {
 mod compose;
 mod fallback;
 mod forget;
+mod poll;
 mod retention;
 mod settle;
 mod stop;
@@ -39,6 +40,7 @@ mod stop;
 pub use compose::*;
 pub use fallback::*;
 pub use forget::*;
+pub use poll::*;
 pub use retention::*;
 pub use settle::*;
 pub use stop::*;

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error};
 
 use super::standstill::{self, Standstill};
 use super::{capture, migrate};
-use crate::config::{Config, Watch};
+use crate::config::{ChannelKind, Config, Watch};
 
 /// Outcomes are counted over so many hours.
 pub const OUTCOME_HOURS: i64 = 24;
@@ -85,6 +85,23 @@ pub struct ChannelStatus {
     pub unconfirmed: i64,
     /// When the first of the open messages may leave.
     pub oldest_due_at: Option<Timestamp>,
+    /// Whether its provider tells what becomes of messages.
+    pub has_receipts: bool,
+    /// Who tells of them.
+    pub webhook: Witness,
+    pub polling: Witness,
+}
+
+/// One way in which receipts reach us.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Witness {
+    /// Whether the configuration asks for it.
+    pub is_on: bool,
+    /// works, missing or failing; None: it has told nothing yet.
+    pub state: Option<String>,
+    pub since: Option<Timestamp>,
+    pub heard_at: Option<Timestamp>,
+    pub detail: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -175,10 +192,24 @@ fn watch_status(
     }
 }
 
+fn has_receipts(config: &Config, channel: &str) -> bool {
+    let kind = config.channel.get(channel).map(|channel| &channel.kind);
+    matches!(kind, Some(ChannelKind::OneMsg(_)))
+}
+
 async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>, Error> {
     let idle = |name: &str| ChannelStatus {
         channel: name.to_owned(),
         is_configured: config.channel.contains_key(name),
+        has_receipts: has_receipts(config, name),
+        webhook: Witness {
+            is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
+            ..Witness::default()
+        },
+        polling: Witness {
+            is_on: has_receipts(config, name) && config.polling.enabled,
+            ..Witness::default()
+        },
         ..ChannelStatus::default()
     };
     let mut channels: BTreeMap<String, ChannelStatus> =
@@ -194,6 +225,19 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
             ..idle(&name)
         };
         channels.insert(name, status);
+    }
+    for row in client.query(include_str!("../../sql/queries/witness_read.sql"), &[]).await? {
+        let name: String = row.try_get("channel")?;
+        // What came in for no channel of ours belongs to none.
+        let Some(channel) = channels.get_mut(&name) else { continue };
+        let witness = match row.try_get("witness")? {
+            "polling" => &mut channel.polling,
+            _ => &mut channel.webhook,
+        };
+        witness.state = row.try_get("state")?;
+        witness.since = row.try_get("since")?;
+        witness.heard_at = row.try_get("heard_at")?;
+        witness.detail = row.try_get("detail")?;
     }
     Ok(channels.into_values().collect())
 }

@@ -61,6 +61,7 @@ pub fn parse(body: &[u8]) -> Result<Delivered, ParseError> {
     for key in ["ack", "hooks"] {
         delivered.receipts.extend(items(body.get(key)).filter_map(receipt));
     }
+    delivered.receipts.extend(items(body.get("messages")).filter_map(echo));
     delivered.messages.extend(items(body.get("messages")).filter_map(message));
     for change in items(body.get("entry")).flat_map(|entry| items(entry.get("changes"))) {
         let value = change.get("value");
@@ -73,9 +74,16 @@ pub fn parse(body: &[u8]) -> Result<Delivered, ParseError> {
     Ok(delivered)
 }
 
-/// The receipts in an answer of `hookInfo`.
-pub fn receipts(hooks: &Value) -> Vec<Receipt> {
-    items(hooks.get("hooks")).filter_map(receipt).collect()
+/// The receipts in an answer of `hookInfo` about the message `id`, which it need not repeat.
+pub fn receipts(hooks: &Value, id: &str) -> Vec<Receipt> {
+    let about = |item: &Value| {
+        let mut item = item.clone();
+        if let Some(fields) = item.as_object_mut() {
+            fields.entry("id").or_insert_with(|| id.into());
+        }
+        receipt(&item)
+    };
+    items(hooks.get("hooks")).filter_map(about).take(MAX_ITEMS).collect()
 }
 
 fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
@@ -94,13 +102,13 @@ fn receipt(item: &Value) -> Option<Receipt> {
     let provider_message_id = bounded_id(&text(item.get("id"))?);
     let status = ReceiptStatus::from_wire(&text(item.get("status"))?);
     let error = item.get("errors").and_then(|errors| errors.get(0));
+    let error_title = error.and_then(|error| text(error.get("title")));
     let error_text = error
         .and_then(|error| {
             let details = error.get("error_data").and_then(|data| data.get("details"));
-            text(details)
-                .or_else(|| text(error.get("message")))
-                .or_else(|| text(error.get("title")))
+            text(details).or_else(|| text(error.get("message")))
         })
+        .or_else(|| error_title.clone())
         .or_else(|| text(item.get("error")));
     let error_code = error
         .and_then(|error| error.get("code"))
@@ -111,21 +119,56 @@ fn receipt(item: &Value) -> Option<Receipt> {
     Some(Receipt {
         provider_message_id,
         status,
+        phone: ["recipient_id", "chatId", "phone"].iter().find_map(|key| phone(item.get(*key))),
         error_code: error_code.filter(|_| failed),
+        error_title: error_title.filter(|_| failed).map(|text| bounded(&text, 500)),
         error_text: error_text.filter(|_| failed).map(|text| bounded(&text, 500)),
         occurred_at: moment(item.get("timestamp")),
         raw: bounded(&item.to_string(), MAX_RAW),
     })
 }
 
+/// Our own message, shown to us as an outgoing one: the provider has it. What a person wrote in the
+/// provider's app (`self` is 0) is not ours. Its words are not kept.
+fn echo(item: &Value) -> Option<Receipt> {
+    let is_ours = item.get("self").is_none_or(|own| is_yes(Some(own)));
+    if !is_yes(item.get("fromMe")) || !is_ours {
+        return None;
+    }
+    let kept = ["id", "fromMe", "self", "time", "type"];
+    let kept: serde_json::Map<String, Value> =
+        kept.iter().filter_map(|key| Some(((*key).to_owned(), item.get(*key)?.clone()))).collect();
+    Some(Receipt {
+        provider_message_id: bounded_id(&text(item.get("id"))?),
+        status: ReceiptStatus::Sent,
+        phone: phone(item.get("chatId")),
+        occurred_at: moment(item.get("time")),
+        raw: bounded(&Value::Object(kept).to_string(), MAX_RAW),
+        ..Receipt::default()
+    })
+}
+
+/// 1MSG writes yes as `true` or as 1.
+fn is_yes(value: Option<&Value>) -> bool {
+    value == Some(&Value::Bool(true)) || value == Some(&Value::from(1))
+}
+
+/// The digits before `@c.us`; groups and the like are nobody's phone.
+fn phone(value: Option<&Value>) -> Option<String> {
+    let text = text(value)?;
+    let (digits, rest) = text.split_once('@').unwrap_or((&text, "c.us"));
+    let digits = digits.trim_start_matches('+');
+    let is_phone = (8..=15).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit());
+    (is_phone && rest == "c.us").then(|| digits.to_owned())
+}
+
 fn message(item: &Value) -> Option<InboundMessage> {
     let chat = text(item.get("chatId")).or_else(|| text(item.get("author"))).unwrap_or_default();
-    let from_me = item.get("fromMe");
     let interactive = item.get("interactive").and_then(|i| i.get("button_reply"));
     Some(InboundMessage {
         id: text(item.get("id"))?,
         phone: chat.chars().take_while(char::is_ascii_digit).collect(),
-        is_from_us: from_me == Some(&Value::Bool(true)) || from_me == Some(&Value::from(1)),
+        is_from_us: is_yes(item.get("fromMe")),
         body: text(item.get("body"))
             .or_else(|| text(interactive.and_then(|reply| reply.get("title"))))
             .unwrap_or_default(),

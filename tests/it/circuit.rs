@@ -222,7 +222,7 @@ async fn errors_that_only_receipts_tell_of_stop_the_channel_until_a_receipt_says
             error_code: code,
             error_text: text,
             occurred_at: None,
-            raw: String::new(),
+            ..Receipt::default()
         };
         world.receipt(receipt).await;
     };

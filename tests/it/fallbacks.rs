@@ -70,7 +70,7 @@ impl Town {
                 error_code: code,
                 error_text: None,
                 occurred_at: Some(self.world.now()),
-                raw: String::new(),
+                ..Receipt::default()
             })
             .await;
         self.world.work().await;

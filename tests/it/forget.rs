@@ -39,8 +39,8 @@ async fn lived() -> World {
     let receipts = format!(
         "update rowbell.attempt as a set response = 'sent to {MARIA}'
            from rowbell.message as m where m.message_id = a.message_id and m.recipient_name = 'Maria';
-         insert into rowbell.receipt (channel, provider_message_id, status, raw, source)
-         values ('main', 'orphan', 'delivered', '{MARIA}@c.us', 'webhook'), ('main', 'his', 'read', '{JUAN}', 'webhook')"
+         insert into rowbell.receipt (channel, provider_message_id, status, raw, recipient_phone, source)
+         values ('main', 'orphan', 'delivered', '{MARIA}@c.us', '{MARIA}', 'webhook'), ('main', 'his', 'read', '{JUAN}', '{JUAN}', 'webhook')"
     );
     world.sql(&receipts).await;
     world

@@ -171,7 +171,7 @@ async fn receipts_move_a_message_whatever_their_order() {
                 error_code: None,
                 error_text: None,
                 occurred_at: Some(world.now()),
-                raw: String::new(),
+                ..Receipt::default()
             })
             .await;
         assert_eq!(world.value("select state from rowbell.message").await, expected);

@@ -184,6 +184,9 @@ impl World {
             note(deliver.step().await);
         }
         self.stages.settle.step().await.unwrap();
+        for poll in &mut self.stages.polls {
+            note(poll.step().await.unwrap());
+        }
         progress
     }
 
@@ -214,9 +217,13 @@ impl World {
 
     /// The provider tells us something about a message.
     pub async fn receipt(&self, receipt: Receipt) {
+        self.receipts(vec![receipt]).await;
+    }
+
+    /// The provider tells us several things at once.
+    pub async fn receipts(&self, receipts: Vec<Receipt>) {
         let receive = Receive { site: self.stages.site.clone(), secret: String::new() };
-        let delivered =
-            Delivered { instance_id: None, receipts: vec![receipt], messages: Vec::new() };
+        let delivered = Delivered { instance_id: None, receipts, messages: Vec::new() };
         receive.step(&delivered).await.unwrap();
     }
 

@@ -32,8 +32,8 @@ async fn personal_data_goes_after_its_time_and_the_facts_stay_until_theirs() {
     world
         .sql(&format!(
             "update rowbell.attempt set response = 'to {MARIA}';
-             insert into rowbell.receipt (channel, provider_message_id, status, raw, source, received_at)
-             select 'main', unnest(array['{id}', 'orphan']), 'delivered', '{MARIA}', 'webhook', created_at from rowbell.message"
+             insert into rowbell.receipt (channel, provider_message_id, status, raw, recipient_phone, source, received_at)
+             select 'main', unnest(array['{id}', 'orphan']), 'delivered', '{MARIA}', '{MARIA}', 'webhook', created_at from rowbell.message"
         ))
         .await;
     world.pass(89 * DAY);

@@ -46,7 +46,7 @@ async fn say(world: &World, id: &str, status: ReceiptStatus, code: Option<i32>) 
             error_code: code,
             error_text: code.map(|_| "as the provider says".to_owned()),
             occurred_at: Some(world.now()),
-            raw: String::new(),
+            ..Receipt::default()
         })
         .await;
 }

@@ -125,7 +125,7 @@ async fn what_makes_no_sense_is_refused_with_the_reason() {
             error_code: None,
             error_text: None,
             occurred_at: None,
-            raw: String::new(),
+            ..Receipt::default()
         })
         .await;
     world.sql("update customer set whatsapp_opt_in = false where id = 1; update delivery set address = 'x' where id = 1").await;

@@ -202,10 +202,10 @@ async fn hook_info_tells_the_same_when_asked() {
     let failed = desk.send(&Outcome::Undeliverable.phone().unwrap()).await;
     desk.sandbox.wait_until(DEADLINE, |counts| counts.receipts_pending == 0).await.unwrap();
 
-    let told = webhook::receipts(&desk.client.hook_info(&id).await.unwrap());
+    let told = webhook::receipts(&desk.client.hook_info(&id).await.unwrap(), &id);
     assert_eq!(words(&told), [Sent, Delivered, Read]);
     assert!(told.iter().all(|receipt| receipt.occurred_at.is_some()), "hookInfo knows the time");
-    let told = webhook::receipts(&desk.client.hook_info(&failed).await.unwrap());
+    let told = webhook::receipts(&desk.client.hook_info(&failed).await.unwrap(), &failed);
     assert_eq!((words(&told), told[1].error_code), (vec![Sent, Failed], Some(131026)));
     let nothing = desk.client.hook_info("wamid.unknown").await.unwrap();
     assert_eq!(nothing, json!({ "hooks": [] }));

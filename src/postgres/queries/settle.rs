@@ -2,12 +2,13 @@
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
-use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::attempt::{Answer, AttemptResult};
+use crate::domain::evidence::Evidence;
 use crate::domain::message::State;
-use crate::domain::receipt::{Receipt, ReceiptStatus};
+use crate::domain::receipt::{Receipt, ReceiptStatus, Source};
 
 /// An acceptance to store.
 #[derive(Clone, Debug)]
@@ -20,11 +21,19 @@ pub struct Acceptance<'a> {
     pub undelivered_at: Option<Timestamp>,
 }
 
+/// When the provider is asked for the end of messages that are sent now, and on which channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub at: Timestamp,
+    pub of: &'a [String],
+}
+
 /// Stores acceptances; returns the messages that moved, and whether receipts outran the answer.
 pub async fn settle_accepted(
     client: &deadpool_postgres::Client,
     accepted: &[Acceptance<'_>],
     now: Timestamp,
+    ask: Ask<'_>,
 ) -> Result<Vec<(i64, bool)>, Error> {
     let ids: Vec<i64> = accepted.iter().map(|a| a.message_id).collect();
     let numbers: Vec<i16> = accepted.iter().map(|a| a.attempt).collect();
@@ -32,7 +41,7 @@ pub async fn settle_accepted(
     let statuses: Vec<Option<i16>> = accepted.iter().map(|a| a.http_status).collect();
     let undelivered: Vec<Option<Timestamp>> = accepted.iter().map(|a| a.undelivered_at).collect();
     let params: &[&(dyn ToSql + Sync)] =
-        &[&ids, &numbers, &provider_ids, &statuses, &now, &undelivered];
+        &[&ids, &numbers, &provider_ids, &statuses, &now, &undelivered, &ask.at, &ask.of];
     let rows = named!(client, "settle_accepted", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
@@ -47,6 +56,8 @@ pub struct Standing {
     pub channel: String,
     /// Template and language at the provider, once it is put into words.
     pub template: Option<(String, String)>,
+    /// As it was written to, once it is put into words.
+    pub phone: Option<String>,
     /// Nothing was folded into it since it was settled last.
     pub is_as_settled: bool,
 }
@@ -54,9 +65,11 @@ pub struct Standing {
 /// Locks a message. None when there is no such message, or its state is of a newer release.
 pub async fn settle_lock(tx: &Transaction<'_>, message_id: i64) -> Result<Option<Standing>, Error> {
     let rows = named!(tx, "settle_lock", &[&message_id])?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
+    rows.first().map_or(Ok(None), standing)
+}
+
+/// None when the state is of a newer release.
+fn standing(row: &SqlRow) -> Result<Option<Standing>, Error> {
     let Some(state) = State::parse(row.try_get("state")?, row.try_get("reason")?) else {
         return Ok(None);
     };
@@ -67,6 +80,7 @@ pub async fn settle_lock(tx: &Transaction<'_>, message_id: i64) -> Result<Option
         entity_key: row.try_get("entity_key")?,
         channel: row.try_get("channel")?,
         template: Option::zip(row.try_get("template")?, row.try_get("language")?),
+        phone: row.try_get("recipient_phone")?,
         is_as_settled: row.try_get("is_as_settled")?,
     }))
 }
@@ -154,31 +168,54 @@ pub async fn settle_sibling(
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
-/// A stored receipt of a message that we know.
+/// A message that an id of the provider belongs to, locked.
 #[derive(Clone, Debug)]
-pub struct KnownReceipt {
+pub struct KnownMessage {
     pub message_id: i64,
-    /// The attempt that it is about.
+    /// The attempt that the id was given to.
     pub attempt: i16,
-    pub status: ReceiptStatus,
-    pub error_code: Option<i32>,
-    pub error_text: Option<String>,
-    pub happened_at: Timestamp,
     pub provider_message_id: String,
+    pub standing: Standing,
+    pub reason_text: Option<String>,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
 }
 
+/// The messages of these ids, in the order of messages and attempts.
+pub async fn settle_known(
+    tx: &Transaction<'_>,
+    provider_ids: &[&str],
+) -> Result<Vec<KnownMessage>, Error> {
+    let mut known = Vec::new();
+    for row in named!(tx, "settle_known", &[&provider_ids])? {
+        let Some(standing) = standing(&row)? else {
+            continue;
+        };
+        known.push(KnownMessage {
+            message_id: row.try_get("message_id")?,
+            attempt: row.try_get("number")?,
+            provider_message_id: row.try_get("provider_message_id")?,
+            standing,
+            reason_text: row.try_get("reason_text")?,
+            delivered_at: row.try_get("delivered_at")?,
+            read_at: row.try_get("read_at")?,
+        });
+    }
+    Ok(known)
+}
+
+/// All that is known of these ids, in no order.
 pub async fn settle_receipts(
     tx: &Transaction<'_>,
     provider_ids: &[&str],
-) -> Result<Vec<KnownReceipt>, Error> {
+) -> Result<Vec<Evidence>, Error> {
     let rows = named!(tx, "settle_receipts", &[&provider_ids])?;
     rows.iter()
         .map(|row| {
-            Ok(KnownReceipt {
-                message_id: row.try_get("message_id")?,
-                attempt: row.try_get("number")?,
+            Ok(Evidence {
                 status: ReceiptStatus::from_wire(row.try_get("status")?),
                 error_code: row.try_get("error_code")?,
+                error_title: row.try_get("error_title")?,
                 error_text: row.try_get("error_text")?,
                 happened_at: row.try_get("happened_at")?,
                 provider_message_id: row.try_get("provider_message_id")?,
@@ -187,23 +224,81 @@ pub async fn settle_receipts(
         .collect()
 }
 
+/// Where evidence takes a message.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    pub message_id: i64,
+    pub state: State,
+    pub reason_text: Option<String>,
+    pub provider_message_id: String,
+    pub sent_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+}
+
+/// Moves messages to where evidence takes them.
+pub async fn settle_evidence(
+    tx: &Transaction<'_>,
+    moved: &[Moved],
+    now: Timestamp,
+    ask: Ask<'_>,
+) -> Result<(), Error> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = moved.iter().map(|m| m.message_id).collect();
+    let states: Vec<&str> = moved.iter().map(|m| m.state.as_str()).collect();
+    let reasons: Vec<Option<&str>> = moved.iter().map(|m| m.state.reason()).collect();
+    let texts: Vec<Option<&str>> = moved.iter().map(|m| m.reason_text.as_deref()).collect();
+    let provider_ids: Vec<&str> = moved.iter().map(|m| m.provider_message_id.as_str()).collect();
+    let sent: Vec<Option<Timestamp>> = moved.iter().map(|m| m.sent_at).collect();
+    let delivered: Vec<Option<Timestamp>> = moved.iter().map(|m| m.delivered_at).collect();
+    let read: Vec<Option<Timestamp>> = moved.iter().map(|m| m.read_at).collect();
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &ids,
+        &states,
+        &reasons,
+        &texts,
+        &provider_ids,
+        &sent,
+        &delivered,
+        &read,
+        &now,
+        &ask.at,
+        &ask.of,
+    ];
+    named!(tx, "settle_evidence", params)?;
+    Ok(())
+}
+
 /// Keeps evidence as it came.
 pub async fn receive_store(
     tx: &Transaction<'_>,
     channel: &str,
     receipts: &[Receipt],
-    source: &str,
+    source: Source,
     now: Timestamp,
 ) -> Result<(), Error> {
+    fn each<'a>(
+        receipts: &'a [Receipt],
+        column: fn(&'a Receipt) -> Option<&'a str>,
+    ) -> Vec<Option<&'a str>> {
+        receipts.iter().map(column).collect()
+    }
     let channels = vec![channel; receipts.len()];
-    let ids: Vec<&str> = receipts.iter().map(|r| r.provider_message_id.as_str()).collect();
-    let statuses: Vec<&str> = receipts.iter().map(|r| r.status.as_str()).collect();
+    let ids = each(receipts, |r| Some(&r.provider_message_id));
+    let statuses = each(receipts, |r| Some(r.status.as_str()));
     let codes: Vec<Option<i32>> = receipts.iter().map(|r| r.error_code).collect();
-    let texts: Vec<Option<&str>> = receipts.iter().map(|r| r.error_text.as_deref()).collect();
+    let titles = each(receipts, |r| r.error_title.as_deref());
+    let texts = each(receipts, |r| r.error_text.as_deref());
     let occurred: Vec<Option<Timestamp>> = receipts.iter().map(|r| r.occurred_at).collect();
-    let raw: Vec<&str> = receipts.iter().map(|r| r.raw.as_str()).collect();
-    let params: &[&(dyn ToSql + Sync)] =
-        &[&channels, &ids, &statuses, &codes, &texts, &occurred, &raw, &now, &source];
+    let phones = each(receipts, |r| r.phone.as_deref());
+    let raw = each(receipts, |r| Some(&r.raw));
+    let source = source.as_str();
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &channels, &ids, &statuses, &codes, &titles, &texts, &occurred, &phones, &raw, &now,
+        &source,
+    ];
     named!(tx, "receive_store", params)?;
     Ok(())
 }

@@ -1,0 +1,39 @@
+-- settle_evidence: where evidence takes messages ($1), one array element each: $2 state, $3 reason, $4 reason
+-- in words, $5 id at the provider, $6 when it was sent, $7 delivered, $8 read by the evidence; $9 the time,
+-- $10 when to ask for the end of those that are sent now on the channels $11.
+--
+-- The earliest times that any evidence tells stay, whatever the order of arrival.
+with d as (
+    select *
+      from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[])
+           as d (message_id, state, reason, reason_text, provider_message_id, sent_at, delivered_at, read_at)
+), was as (
+    select m.message_id, m.state, m.channel
+      from rowbell.message as m
+      join d using (message_id)
+), left_queue as (
+    delete from rowbell.queue as q
+     using d
+     where q.message_id = d.message_id
+), enrolled as (
+    insert into rowbell.poll (channel, message_ids, accepted_at, due_at)
+    select was.channel, array_agg(was.message_id), $9::timestamptz, $10::timestamptz
+      from was
+      join d using (message_id)
+     where d.state = 'sent' and was.state <> 'sent' and was.channel = any ($11::text[])
+     group by was.channel
+)
+update rowbell.message as m
+   set state               = d.state::rowbell.message_state,
+       reason              = d.reason::rowbell.message_reason,
+       reason_text         = d.reason_text,
+       due_at              = null,
+       provider_message_id = d.provider_message_id,
+       sent_at             = coalesce(m.sent_at, d.sent_at),
+       delivered_at        = least(m.delivered_at, d.delivered_at),
+       read_at             = least(m.read_at, d.read_at),
+       finished_at         = case when d.state = 'failed' then coalesce(m.finished_at, $9) end,
+       updated_at          = $9,
+       updated_by          = 'settle_evidence'
+  from d
+ where m.message_id = d.message_id;

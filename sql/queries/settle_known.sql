@@ -1,0 +1,13 @@
+-- settle_known: the messages that the provider's ids $1 belong to, locked until the caller has moved them.
+--
+-- Ids that no attempt knows yet are absent: their receipts are joined when the id arrives. Locked in the
+-- order of messages, so that two deliveries never wait for each other.
+select m.message_id, a.number, a.provider_message_id,
+       m.state::text, m.reason::text, m.reason_text, m.attempt_count, m.watch, m.entity_key, m.channel,
+       m.template, m.language, m.recipient_phone, m.updated_by = 'settle_move' as is_as_settled,
+       m.delivered_at, m.read_at
+  from rowbell.attempt as a
+  join rowbell.message as m using (message_id)
+ where a.provider_message_id = any ($1)
+ order by m.message_id, a.number
+   for update of m;

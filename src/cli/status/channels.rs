@@ -1,0 +1,103 @@
+//! How the channels stand: what waits on them, and which witnesses tell what became of their messages.
+
+use comfy_table::Table;
+use jiff::Timestamp;
+
+use super::super::text::{age, length};
+use super::{LATE, are, table};
+use crate::postgres::report::{ChannelStatus, Status, Witness};
+
+/// What waits on each channel, and who tells of its receipts.
+pub fn table_of(status: &Status) -> Table {
+    let mut table = table(&[
+        "CHANNEL",
+        "OPEN",
+        "HELD",
+        "LEASED",
+        "UNCONFIRMED",
+        "NEXT DUE",
+        "WEBHOOK",
+        "POLLING",
+    ]);
+    for channel in &status.channels {
+        table.add_row([
+            channel.channel.clone(),
+            channel.open.to_string(),
+            channel.held.to_string(),
+            channel.leased.to_string(),
+            channel.unconfirmed.to_string(),
+            channel.oldest_due_at.map_or("–".to_owned(), |at| due(at, status.taken_at)),
+            told(&channel.webhook, status.taken_at),
+            told(&channel.polling, status.taken_at),
+        ]);
+    }
+    table
+}
+
+fn due(at: Timestamp, now: Timestamp) -> String {
+    if at > now {
+        format!("in {}", length(at.duration_since(now)))
+    } else {
+        format!("{} ago", age(at, now))
+    }
+}
+
+/// The state of one witness in a few words.
+fn told(witness: &Witness, now: Timestamp) -> String {
+    let since = witness.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    match (witness.is_on, witness.state.as_deref()) {
+        (false, _) => "off".to_owned(),
+        (true, None) => "not heard yet".to_owned(),
+        (true, Some("missing")) => format!("missing{since}"),
+        (true, Some("failing")) => format!("failing{since}"),
+        (true, Some(_)) => {
+            witness.heard_at.map_or("works".to_owned(), |at| format!("heard {} ago", age(at, now)))
+        }
+    }
+}
+
+/// What a person should do about the witnesses of a channel.
+fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let ChannelStatus { channel: name, webhook, polling, .. } = channel;
+    if !channel.has_receipts {
+        return;
+    }
+    let can_be_asked = polling.is_on && polling.state.as_deref() != Some("missing");
+    if !webhook.is_on && !can_be_asked {
+        needs.push(format!(
+            "channel {name}: nothing tells what becomes of its messages: there is no webhook, and the provider \
+             {}; set webhook.listen",
+            if polling.is_on { "cannot be asked (hookInfo: 404)" } else { "is not asked (polling.enabled)" }
+        ));
+    }
+    if polling.state.as_deref() == Some("failing") && polling.is_on {
+        needs.push(format!(
+            "channel {name}: the provider could not be asked for receipts{}: {}",
+            polling.since.map_or_else(String::new, |at| format!(" for {}", age(at, now))),
+            polling.detail.as_deref().unwrap_or("no reason known")
+        ));
+    }
+}
+
+/// What a person should do about a channel, as sentences.
+pub fn needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let name = &channel.channel;
+    if !channel.is_configured && channel.open + channel.held > 0 {
+        needs.push(format!("channel {name} is not in the configuration, but messages wait for it"));
+    } else if let Some(at) = channel.oldest_due_at.filter(|at| now.duration_since(*at) > LATE) {
+        needs.push(format!(
+            "channel {name}: a message has been due for {}; is the daemon running, or is the channel's rate too low?",
+            age(at, now)
+        ));
+    }
+    witness_needs(channel, now, needs);
+    if channel.held > 0 {
+        needs.push(format!("channel {name}: {} held until a person decides", are(channel.held)));
+    }
+    if channel.unconfirmed > 0 {
+        needs.push(format!(
+            "channel {name}: {} unconfirmed: whether the provider took it is not known, evidence is awaited",
+            are(channel.unconfirmed)
+        ));
+    }
+}
