@@ -57,8 +57,10 @@ begin
         -- What stops by itself, and starts again by itself; storms are opened by the daemon too.
         grant select, insert, update on rowbell.circuit, rowbell.hold to rowbell_daemon;
 
-        -- Who stopped all messages at WhatsApp is remembered; "opt-out" runs as the same user.
+        -- Who stopped all messages at WhatsApp, or wrote to be left alone, is remembered; the same person
+        -- may lift that, and so may "opt-out", which runs as the same user.
         grant insert, delete on rowbell.opt_out to rowbell_daemon;
+        grant select, insert, update on rowbell.inbound_wish to rowbell_daemon;
 
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;
@@ -87,6 +89,10 @@ begin
         -- What it still asks the provider for, and what it was told by whom.
         grant select, insert, update, delete on rowbell.poll to rowbell_daemon;
         grant select, insert, update on rowbell.witness to rowbell_daemon;
+
+        -- Requests without answer, and what is done to find out about them.
+        grant select, insert, update, delete on rowbell.doubt, rowbell.stray to rowbell_daemon;
+        grant select, insert, delete on rowbell.inquiry to rowbell_daemon;
     end if;
 
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then

@@ -1,7 +1,7 @@
 //! Builds everything from the configuration, spawns the stages, and shuts them down in order.
 //!
 //! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
-//! sweep, fallback, poll, receive), then deliver, which finishes the requests in flight and gives back what was not
+//! sweep, fallback, poll, seek, receive), then deliver, which finishes the requests in flight and gives back what was not
 //! posted, then settle, which writes their answers.
 
 pub mod check;
@@ -28,6 +28,7 @@ use crate::pipeline::lane::{Lane, Outgoing};
 use crate::pipeline::poll::Poll;
 use crate::pipeline::receive::Receive;
 use crate::pipeline::retention::Retention;
+use crate::pipeline::seek::Seek;
 use crate::pipeline::settle::{Settle, Settled};
 use crate::pipeline::site::Site;
 use crate::pipeline::sweep::Sweep;
@@ -94,6 +95,8 @@ pub struct Stages {
     pub fallback: Fallback,
     /// One for each lane; none where polling is off.
     pub polls: Vec<Poll>,
+    /// One for each channel whose provider shows its messages.
+    pub seeks: Vec<Seek>,
 }
 
 impl Stages {
@@ -108,7 +111,7 @@ impl Stages {
         let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
         let site = Arc::new(Site::new(pool, clock, config, lanes));
         clone::begin(&site).await?;
-        let polls = polls(&site, &delivers);
+        let (polls, seeks) = (polls(&site, &delivers), seeks(&site, &delivers));
         let lanes = site.lanes.values();
         Ok(Stages {
             claim: Claim::new(site.clone()),
@@ -119,6 +122,7 @@ impl Stages {
             retention: Retention::new(site.clone()),
             fallback: Fallback::new(site.clone()),
             polls,
+            seeks,
             site,
         })
     }
@@ -160,6 +164,9 @@ impl App {
         takers.spawn(stages.fallback.run(intake.clone()));
         for poll in stages.polls {
             takers.spawn(poll.run(intake.clone()));
+        }
+        for seek in stages.seeks {
+            takers.spawn(seek.run(intake.clone()));
         }
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, intake.clone()));
@@ -205,6 +212,17 @@ fn polls(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Poll> {
         _ => None,
     };
     delivers.iter().filter_map(poll).collect()
+}
+
+/// One for each channel whose provider shows its messages.
+fn seeks(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Seek> {
+    let seek = |deliver: &Deliver| match &deliver.client {
+        Client::OneMsg(client) => {
+            Some(Seek::new(site.clone(), &deliver.lane.channel, client.clone()))
+        }
+        _ => None,
+    };
+    delivers.iter().filter_map(seek).collect()
 }
 
 /// All channels send on a thread of their own: three hundred requests on their way must not stand
@@ -284,7 +302,7 @@ async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, App
     let listener = TcpListener::bind(&settings.listen)
         .await
         .map_err(|source| AppError::WebhookListen { address: settings.listen.clone(), source })?;
-    let receive = Receive { site: site.clone(), secret: secret.expose_secret().to_owned() };
+    let receive = Receive::new(site.clone(), secret.expose_secret().to_owned());
     Ok(Some((receive, listener)))
 }
 

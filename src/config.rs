@@ -14,6 +14,7 @@ pub mod channel;
 pub mod check;
 mod check_channel;
 pub mod gateway;
+pub mod inbound;
 pub mod load;
 pub mod polling;
 mod raw_channel;
@@ -24,6 +25,7 @@ pub mod watch;
 
 pub use channel::{Address, AuthPlace, Channel, ChannelKind, OneMsg, ProviderKind};
 pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
+pub use inbound::{Inbound, Webhook};
 pub use polling::Polling;
 pub use watch::{Fallback, Lookup, UnconfirmedPolicy, Watch};
 
@@ -40,6 +42,7 @@ pub struct Config {
     pub retention: Retention,
     pub polling: Polling,
     pub webhook: Webhook,
+    pub inbound: Inbound,
     pub log: Log,
     #[serde(default)]
     pub channel: BTreeMap<String, Channel>,
@@ -152,17 +155,6 @@ pub struct Retention {
     /// That a message was sent, and how it ended; None: for ever.
     #[serde(deserialize_with = "units::age")]
     pub facts: Option<Duration>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Webhook {
-    /// Address to listen on, such as `127.0.0.1:8470`; empty: no webhook.
-    pub listen: String,
-    /// File that holds the secret at the end of the path.
-    pub secret_file: Option<PathBuf>,
-    /// Bytes of one request body.
-    pub body_limit: usize,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -15,6 +15,7 @@ pub mod domain {
     pub mod column;
     pub mod dates;
     pub mod diff;
+    pub mod doubt;
     pub mod evidence;
     pub mod filters;
     pub mod fit;
@@ -42,6 +43,7 @@ pub mod domain {
     pub mod text;
     pub mod verdict;
     pub mod way;
+    pub mod wish;
     pub mod words;
 }
 pub mod clock;
@@ -75,6 +77,7 @@ pub mod provider {
     pub mod blank;
     pub mod client;
     pub mod error_table;
+    pub mod history;
     pub mod http;
     pub mod letter;
     pub mod limiter;
@@ -96,6 +99,8 @@ pub mod pipeline {
     pub mod clone;
     pub mod compose;
     pub mod deliver;
+    pub mod door;
+    pub mod doubts;
     pub mod draft;
     pub mod evidence;
     pub mod fallback;
@@ -107,11 +112,13 @@ pub mod pipeline {
     pub mod retention;
     pub mod route;
     pub mod said;
+    pub mod seek;
     pub mod settle;
     pub mod site;
     pub mod stage;
     pub mod stops;
     pub mod sweep;
+    pub mod wishes;
     pub mod witness;
 }
 

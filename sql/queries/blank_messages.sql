@@ -3,6 +3,8 @@
 -- What happened, when, how often and how it ended stays. No other channel is tried for them any more.
 with awaited as (
     delete from rowbell.fallback as f where f.message_id = any ($1)
+), doubted as (
+    delete from rowbell.doubt as d where d.message_id = any ($1)
 ), tried as (
     update rowbell.attempt as a
        set error_text = null,

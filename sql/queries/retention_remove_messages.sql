@@ -19,6 +19,10 @@ with looked as (
     delete from rowbell.attempt as a
      using picked as p
      where a.message_id = p.message_id
+), asked as (
+    delete from rowbell.inquiry as i
+     using picked as p
+     where i.message_id = p.message_id
 ), done as (
     delete from rowbell.message as m
      using picked as p

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::doubt::phone_key;
 use crate::domain::phone_forms::forms;
 use crate::domain::recipient::Phone;
 use crate::domain::row::Row;
@@ -176,6 +177,9 @@ pub async fn forget(
         queries::blank_messages(&tx, chunk, now).await?;
         tx.commit().await?;
     }
+    let tx = client.transaction().await?;
+    queries::forget_strays(&tx, &phone_key(phone)).await?;
+    tx.commit().await?;
     let forms = forms(phone);
     let mut above = 0;
     loop {

@@ -12,8 +12,8 @@ use crate::config::{Config, Watch};
 use crate::domain::column::Columns;
 use crate::postgres::capture;
 use crate::postgres::story::{
-    AttemptStory, CapturedChange, Field, MessageStory, ReceiptStory, Story, StoryWords, Telling,
-    story,
+    AttemptStory, CapturedChange, Field, InquiryStory, MessageStory, ReceiptStory, Story,
+    StoryWords, Telling, story,
 };
 
 #[derive(Debug, Args)]
@@ -206,6 +206,7 @@ fn events_of(message: &MessageStory) -> Vec<Event> {
         events.extend(attempt.finished_at.map(|at| (at, ended(attempt))));
     }
     events.extend(message.receipts.iter().map(|receipt| (receipt.happened_at, evidence(receipt))));
+    events.extend(message.inquiries.iter().map(|inquiry| (inquiry.asked_at, sought(inquiry))));
     if let Some(at) = message.finished_at {
         events.push((at, format!("{}{}", message.state, why(message))));
     }
@@ -292,6 +293,11 @@ fn evidence(receipt: &ReceiptStory) -> String {
     parts.extend(receipt.error_code.map(|code| format!("error {code}")));
     parts.extend(receipt.error_text.clone());
     format!("receipt: {}", parts.join(", "))
+}
+
+fn sought(inquiry: &InquiryStory) -> String {
+    let id = inquiry.provider_message_id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
+    format!("attempt {} in doubt: {}{id}", inquiry.attempt, inquiry.found)
 }
 
 fn why(message: &MessageStory) -> String {

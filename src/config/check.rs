@@ -8,6 +8,7 @@ use super::load::{Mistake, nearest, secret_path};
 use super::{Config, Template, Watch};
 use crate::domain::dates;
 use crate::domain::text::LocalText;
+use crate::domain::wish::folded;
 
 /// Every setting that does not fit, with what was expected.
 pub fn mistakes(config: &Config) -> Vec<Mistake> {
@@ -118,6 +119,7 @@ fn general(config: &Config, found: &mut Found) {
         format!("expected a region such as \"US\", found \"{region}\""),
     );
     check_webhook(config, found);
+    check_inbound(config, found);
 }
 
 fn check_retention(config: &Config, found: &mut Found) {
@@ -163,6 +165,11 @@ fn check_polling(config: &Config, found: &mut Found) {
 
 fn check_webhook(config: &Config, found: &mut Found) {
     let webhook = &config.webhook;
+    found.unless(
+        (1..=10_000).contains(&webhook.max_connections),
+        "webhook.max_connections",
+        format!("expected 1 to 10000, found {}", webhook.max_connections),
+    );
     if webhook.listen.is_empty() {
         return;
     }
@@ -182,6 +189,29 @@ fn check_webhook(config: &Config, found: &mut Found) {
             "webhook.secret_file",
             format!("there is no file \"{}\"", file.display()),
         ),
+    }
+}
+
+fn check_inbound(config: &Config, found: &mut Found) {
+    let inbound = &config.inbound;
+    let lists = inbound.opt_out.iter().map(|list| ("opt_out", list));
+    let lists = lists.chain(inbound.opt_in.iter().map(|list| ("opt_in", list)));
+    for (kind, (language, words)) in lists {
+        let empty = words.iter().find(|word| folded(word).is_empty());
+        found.unless(
+            empty.is_none(),
+            format!("inbound.{kind}.{language}"),
+            format!("expected words, found \"{}\"", empty.map_or("", String::as_str)),
+        );
+    }
+    let out: Vec<String> = inbound.opt_out.values().flatten().map(|word| folded(word)).collect();
+    for (language, words) in &inbound.opt_in {
+        let both = words.iter().find(|word| out.contains(&folded(word)));
+        found.unless(
+            both.is_none(),
+            format!("inbound.opt_in.{language}"),
+            format!("\"{}\" is among inbound.opt_out, too", both.map_or("", String::as_str)),
+        );
     }
 }
 

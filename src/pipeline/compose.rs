@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::baseline::baseline_of;
 use super::careful::{is_fault_of_the_watch, one_by_one};
+use super::doubts;
 use super::gates::{Candidate, Case, Decision, Passed};
 use super::lane::{Lane, Outgoing};
 use super::site::{Site, Watching};
@@ -324,6 +325,7 @@ pub async fn decide(
         Err(decision) => decision,
     });
     let mut decisions: Vec<Decision> = decisions.collect();
+    doubts::wait_for(tx, site, candidates, &mut decisions).await?;
     hold_back(tx, site, stops, candidates, &mut decisions).await?;
     Ok(decisions)
 }

@@ -4,12 +4,13 @@
 //! Whatever the number of receipts, three statements join them: the messages are locked, all that is
 //! known of them is read, and those that move are written at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 
 use super::circuit::{self, Trouble};
+use super::doubts;
 use super::onward;
 use super::settle::{Details, move_message, retry_rules};
 use super::site::Site;
@@ -34,7 +35,8 @@ pub async fn take_in(
         return Ok(());
     }
     queries::receive_store(tx, channel, receipts, source, site.clock.now()).await?;
-    join(tx, site, &ids(receipts)).await
+    let known = join(tx, site, &ids(receipts)).await?;
+    doubts::note_strays(tx, site, channel, receipts, &known).await
 }
 
 /// Each id once, in a fixed order.
@@ -45,15 +47,16 @@ fn ids(receipts: &[Receipt]) -> Vec<&str> {
     ids
 }
 
-/// Joins stored receipts to the messages that know their ids.
+/// Joins stored receipts to the messages that know their ids. Returns those ids.
 pub async fn join(
     tx: &Transaction<'_>,
     site: &Site,
     provider_ids: &[&str],
-) -> Result<(), StageError> {
+) -> Result<HashSet<String>, StageError> {
     let known = queries::settle_known(tx, provider_ids).await?;
+    let known_ids = known.iter().map(|k| k.provider_message_id.clone()).collect();
     if known.is_empty() {
-        return Ok(());
+        return Ok(known_ids);
     }
     let ids: Vec<&str> = known.iter().map(|k| k.provider_message_id.as_str()).collect();
     let mut told: HashMap<String, Vec<Evidence>> = HashMap::new();
@@ -81,7 +84,8 @@ pub async fn join(
     for (message, weighed) in &moved {
         learn_from(tx, site, message, weighed).await?;
     }
-    lead_on(tx, site, &moved).await
+    lead_on(tx, site, &moved).await?;
+    Ok(known_ids)
 }
 
 /// What failed may go on to the next channel; what arrived needs nobody who stands in for it.

@@ -1,67 +1,117 @@
 //! receive: the webhook.
 //!
-//! Takes what the provider posts; stores the receipts in it and moves the messages that they speak
-//! of in one transaction; answers 200 only then, and 503 when the database is away, so that the
-//! provider tries again. Receipts for ids that no attempt knows yet are kept and joined when the id
-//! arrives.
+//! Takes what the provider posts; stores the receipts in it, moves the messages that they speak of, and
+//! takes the wishes of customers (stop, start again), in one transaction; answers 200 only then, and 503
+//! when the database is away, so that the provider tries again. Receipts for ids that no attempt knows
+//! yet are kept and joined when the id arrives.
 //!
-//! If the process dies before the answer, the provider posts again: a receipt stored twice changes
+//! If the process dies before the answer, the provider posts again: what is stored twice changes
 //! nothing. Not promised: that receipts arrive in order, once, or at all.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::get;
+use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::door::Door;
 use super::evidence::take_in;
 use super::site::Site;
 use super::stage::{StageError, chain};
+use super::wishes::take_wishes;
 use super::witness::{self, Kind};
 use crate::domain::receipt::Source;
+use crate::domain::wish::WishWords;
 use crate::provider::webhook::{self, Delivered};
 
-/// The longest that one delivery may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Deliveries that are read and stored at once: bounds the memory that bodies take.
+const AT_ONCE: usize = 4;
+
+/// Characters of a challenge that are repeated; Meta's have ten digits.
+const MAX_CHALLENGE: usize = 200;
 
 /// The webhook server.
 pub struct Receive {
-    pub site: Arc<Site>,
+    site: Arc<Site>,
     /// Last part of the path; who knows it may post.
-    pub secret: String,
+    secret: String,
+    words: WishWords,
+    turns: Semaphore,
 }
 
 impl Receive {
+    pub fn new(site: Arc<Site>, secret: String) -> Receive {
+        let inbound = &site.config.inbound;
+        let words = WishWords::new(&inbound.opt_out, &inbound.opt_in);
+        Receive { site, secret, words, turns: Semaphore::new(AT_ONCE) }
+    }
+
     /// Serves until told to stop.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
-        let limit = self.site.config.webhook.body_limit;
+        let settings = &self.site.config.webhook;
+        let door = Door {
+            networks: settings.networks.clone(),
+            max_connections: settings.max_connections,
+            timeout: settings.timeout,
+        };
         let router = Router::new()
-            .route("/webhook/{secret}", post(posted))
-            .layer(DefaultBodyLimit::max(limit))
+            .route("/webhook/{secret}", get(challenged).post(posted))
             .with_state(Arc::new(self));
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the webhook stopped");
-        }
+        door.serve(listener, router, stop).await;
     }
 
     /// Stores what one delivery says, and moves the messages that it speaks of.
     pub async fn step(&self, delivered: &Delivered) -> Result<(), StageError> {
-        if delivered.receipts.is_empty() {
+        if delivered.receipts.is_empty() && delivered.messages.is_empty() {
             return Ok(());
         }
         let channel = self.channel_of(delivered.instance_id.as_deref());
         let mut client = self.site.pool.get().await?;
         let tx = client.transaction().await?;
         take_in(&tx, &self.site, channel, &delivered.receipts, Source::Webhook).await?;
+        take_wishes(&tx, &self.site, &self.words, &delivered.messages).await?;
         tx.commit().await?;
         witness::heard(&client, &self.site, channel, Kind::Webhook).await
+    }
+
+    fn knows(&self, secret: &str) -> bool {
+        secret.as_bytes().ct_eq(self.secret.as_bytes()).into()
+    }
+
+    /// Reads and stores one body.
+    async fn take(&self, body: Body) -> StatusCode {
+        let Ok(_turn) = self.turns.acquire().await else {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        };
+        let limit = self.site.config.webhook.body_limit;
+        let Ok(body) = to_bytes(body, limit).await else {
+            tracing::warn!(
+                limit,
+                "a webhook delivery was longer than webhook.body_limit, or broke off"
+            );
+            return StatusCode::PAYLOAD_TOO_LARGE;
+        };
+        let delivered = match webhook::parse(&body) {
+            Ok(delivered) => delivered,
+            Err(error) => {
+                tracing::warn!(%error, bytes = body.len(), "a webhook delivery could not be read");
+                return StatusCode::BAD_REQUEST;
+            }
+        };
+        match self.step(&delivered).await {
+            Ok(()) => StatusCode::OK,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "receipts could not be stored; the provider will post again");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
     }
 
     /// The configured channel of an instance id; the only channel when there is but one.
@@ -74,30 +124,45 @@ impl Receive {
     }
 }
 
+/// The secret is looked at before a byte of the body is.
 async fn posted(
     State(receive): State<Arc<Receive>>,
     Path(secret): Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> StatusCode {
-    if !bool::from(secret.as_bytes().ct_eq(receive.secret.as_bytes())) {
+    if !receive.knows(&secret) {
         return StatusCode::NOT_FOUND;
     }
-    let delivered = match webhook::parse(&body) {
-        Ok(delivered) => delivered,
-        Err(error) => {
-            tracing::warn!(%error, bytes = body.len(), "a webhook delivery could not be read");
-            return StatusCode::BAD_REQUEST;
+    let timeout = receive.site.config.webhook.timeout;
+    tokio::time::timeout(timeout, receive.take(body)).await.unwrap_or_else(|_| {
+        tracing::warn!(
+            "a webhook delivery took longer than webhook.timeout; the provider will post again"
+        );
+        StatusCode::SERVICE_UNAVAILABLE
+    })
+}
+
+#[derive(Deserialize)]
+struct Challenge {
+    #[serde(rename = "hub.verify_token")]
+    token: Option<String>,
+    #[serde(rename = "hub.challenge")]
+    challenge: Option<String>,
+}
+
+/// How Meta asks whether an address is ours, where it posts without 1MSG in between.
+async fn challenged(
+    State(receive): State<Arc<Receive>>,
+    Path(secret): Path<String>,
+    Query(asked): Query<Challenge>,
+) -> Result<String, StatusCode> {
+    if !receive.knows(&secret) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    match asked.challenge {
+        Some(challenge) if asked.token.is_some_and(|token| receive.knows(&token)) => {
+            Ok(challenge.chars().take(MAX_CHALLENGE).collect())
         }
-    };
-    match tokio::time::timeout(TIMEOUT, receive.step(&delivered)).await {
-        Ok(Ok(())) => StatusCode::OK,
-        Ok(Err(error)) => {
-            tracing::warn!(error = %chain(&error), "receipts could not be stored; the provider will post again");
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        Err(_) => {
-            tracing::warn!("receipts could not be stored in time; the provider will post again");
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        _ => Err(StatusCode::FORBIDDEN),
     }
 }

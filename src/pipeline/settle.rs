@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::circuit::{self, Trouble};
+use super::doubts;
 use super::evidence::join;
 use super::lane::Lane;
 use super::onward;
@@ -292,6 +293,7 @@ pub async fn move_message(
         State::Unconfirmed => {
             let decide_at = now + site.config.delivery.unconfirmed_after;
             queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
+            doubts::open(tx, site, message_id, standing, decide_at).await?;
             None
         }
         _ => {
@@ -309,6 +311,9 @@ pub async fn move_message(
         now,
     };
     queries::settle_move(tx, &to).await?;
+    if state == State::Sent && standing.state != State::Sent {
+        queries::poll_enroll(tx, message_id, &standing.channel, now, site.ask(now)).await?;
+    }
     onward::settled(tx, site, message_id, standing, state).await?;
     Ok(state)
 }

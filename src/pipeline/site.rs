@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::circuit::Circuits;
+use super::doubts::Doubts;
 use super::lane::Lane;
 use super::route::Routes;
 use super::stage::{StageError, chain};
@@ -35,6 +36,7 @@ pub struct Site {
     pub circuits: Circuits,
     pub witnesses: Witnesses,
     asked_channels: Vec<String>,
+    pub doubts: Doubts,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
     /// Whether it was said that the database is a copy.
@@ -75,6 +77,7 @@ impl Site {
         Site {
             circuits: Circuits::new(config.circuit.clone()),
             witnesses: Witnesses::default(),
+            doubts: Doubts::default(),
             pool,
             asked_channels: asked_channels(&config),
             clock,
@@ -90,6 +93,11 @@ impl Site {
     /// When to ask for the end of what is sent now.
     pub fn ask(&self, now: Timestamp) -> Ask<'_> {
         Ask { at: now + self.config.polling.first_after, of: &self.asked_channels }
+    }
+
+    /// Whether the provider of a channel shows the messages that it has.
+    pub fn shows_messages(&self, channel: &str) -> bool {
+        self.config.channel.get(channel).is_some_and(is_onemsg)
     }
 
     /// Identifier of the server, once `clone::begin` has asked for it.
@@ -170,11 +178,13 @@ impl Site {
 
 /// Channels whose provider can be asked what became of a message.
 fn asked_channels(config: &Config) -> Vec<String> {
-    let is_asked = |channel: &config::Channel| {
-        config.polling.enabled && matches!(channel.kind, config::ChannelKind::OneMsg(_))
-    };
-    let asked = config.channel.iter().filter(|(_, channel)| is_asked(channel));
+    let asked =
+        config.channel.iter().filter(|(_, channel)| config.polling.enabled && is_onemsg(channel));
     asked.map(|(name, _)| name.clone()).collect()
+}
+
+fn is_onemsg(channel: &config::Channel) -> bool {
+    matches!(channel.kind, config::ChannelKind::OneMsg(_))
 }
 
 impl Watching {

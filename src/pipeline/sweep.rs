@@ -20,7 +20,7 @@ use super::stage::{Patience, Progress, StageError, rest};
 use crate::config::UnconfirmedPolicy;
 use crate::domain::attempt::{Answer, AttemptResult};
 use crate::domain::message::{Event, Failure};
-use crate::postgres::queries;
+use crate::postgres::queries::{self, Step};
 
 /// Messages swept by one transaction.
 const BATCH: i64 = 100;
@@ -98,6 +98,10 @@ impl Sweep {
             let Some(standing) = queries::settle_lock(tx, *message_id).await? else {
                 continue;
             };
+            let attempt = standing.attempt_count;
+            let step = Step { way: "policy", found: decided(policy), provider_message_id: None };
+            queries::doubt_note(tx, *message_id, attempt, step, now).await?;
+            queries::doubt_close(tx, *message_id, attempt).await?;
             let (event, text) = match policy {
                 UnconfirmedPolicy::Hold => {
                     queries::settle_leave_queue(tx, *message_id).await?;
@@ -117,5 +121,16 @@ impl Sweep {
             move_message(tx, &self.site, *message_id, &standing, event, details).await?;
         }
         Ok(due.len())
+    }
+}
+
+/// What the policy of a watch does, as `explain` tells it.
+fn decided(policy: UnconfirmedPolicy) -> &'static str {
+    match policy {
+        UnconfirmedPolicy::Hold => {
+            "no evidence came in time: it is not sent again, a person has to look"
+        }
+        UnconfirmedPolicy::Resend => "no evidence came in time: it is sent again",
+        UnconfirmedPolicy::GiveUp => "no evidence came in time: it is given up",
     }
 }

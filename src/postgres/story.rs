@@ -74,6 +74,8 @@ pub struct MessageStory {
     pub attempts: Vec<AttemptStory>,
     /// In order of arrival.
     pub receipts: Vec<ReceiptStory>,
+    /// What was done to find out whether the provider has it.
+    pub inquiries: Vec<InquiryStory>,
 }
 
 /// Who was told in which words, as of the latest attempt.
@@ -112,6 +114,16 @@ pub struct ReceiptStory {
     pub happened_at: Timestamp,
 }
 
+#[derive(Clone, Debug, Serialize)]
+pub struct InquiryStory {
+    pub attempt: i16,
+    pub asked_at: Timestamp,
+    /// receipts, list or policy.
+    pub way: String,
+    pub found: String,
+    pub provider_message_id: Option<String>,
+}
+
 /// How the fields of a watch are compared and in which order they are told.
 pub struct Telling<'a> {
     pub names: &'a [String],
@@ -138,6 +150,7 @@ pub async fn story(
     let ids: Vec<i64> = messages.iter().map(|message| message.message_id).collect();
     attempts(client, &ids, &mut messages).await?;
     receipts(client, &ids, &mut messages).await?;
+    inquiries(client, &ids, &mut messages).await?;
     let query = include_str!("../../sql/queries/explain_changes.sql");
     let changes = client.query(query, &[&watch, &entity_key]).await?;
     Ok(Story {
@@ -194,6 +207,7 @@ fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<MessageStory, Error> {
         finished_at: row.try_get("finished_at")?,
         attempts: Vec::new(),
         receipts: Vec::new(),
+        inquiries: Vec::new(),
     })
 }
 
@@ -256,6 +270,28 @@ async fn receipts(
         let id: i64 = row.try_get("message_id")?;
         if let Some(message) = messages.iter_mut().find(|message| message.message_id == id) {
             message.receipts.push(receipt);
+        }
+    }
+    Ok(())
+}
+
+async fn inquiries(
+    client: &Client,
+    ids: &[i64],
+    messages: &mut [MessageStory],
+) -> Result<(), Error> {
+    let query = include_str!("../../sql/queries/explain_inquiries.sql");
+    for row in client.query(query, &[&ids]).await? {
+        let inquiry = InquiryStory {
+            attempt: row.try_get("number")?,
+            asked_at: row.try_get("asked_at")?,
+            way: row.try_get("way")?,
+            found: row.try_get("found")?,
+            provider_message_id: row.try_get("provider_message_id")?,
+        };
+        let id: i64 = row.try_get("message_id")?;
+        if let Some(message) = messages.iter_mut().find(|message| message.message_id == id) {
+            message.inquiries.push(inquiry);
         }
     }
     Ok(())

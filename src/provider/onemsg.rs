@@ -154,6 +154,12 @@ impl Client {
         self.get("hookInfo", &[("messageId", provider_message_id)]).await
     }
 
+    /// The messages from and to a phone since a moment, as they came.
+    pub async fn messages(&self, phone: &str, since: jiff::Timestamp) -> Result<Value, AskError> {
+        let (chat, since) = (format!("{phone}@c.us"), since.as_second().to_string());
+        self.get("messages", &[("chatId", &chat), ("min_time", &since), ("limit", "100")]).await
+    }
+
     /// The templates of the channel, as they came.
     pub async fn templates(&self) -> Result<Value, AskError> {
         self.get("templates", &[]).await

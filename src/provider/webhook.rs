@@ -130,7 +130,7 @@ fn receipt(item: &Value) -> Option<Receipt> {
 
 /// Our own message, shown to us as an outgoing one: the provider has it. What a person wrote in the
 /// provider's app (`self` is 0) is not ours. Its words are not kept.
-fn echo(item: &Value) -> Option<Receipt> {
+pub fn echo(item: &Value) -> Option<Receipt> {
     let is_ours = item.get("self").is_none_or(|own| is_yes(Some(own)));
     if !is_yes(item.get("fromMe")) || !is_ours {
         return None;

@@ -108,6 +108,14 @@ impl Sandbox {
         }
     }
 
+    /// Whether a channel shows its messages in `GET /messages`.
+    pub fn set_history(&self, channel: &str, history: bool) {
+        let mut world = self.shared.lock();
+        if let Some(position) = world.position(channel) {
+            world.channels[position].options.history = history;
+        }
+    }
+
     /// Replaces the webhook URLs of a channel.
     pub fn set_webhook(&self, channel: &str, urls: &[String]) {
         self.shared.update(|world| {

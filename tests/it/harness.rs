@@ -14,13 +14,13 @@ use rowbell::domain::receipt::Receipt;
 use rowbell::pipeline::receive::Receive;
 use rowbell::pipeline::stage::{Progress, StageError};
 use rowbell::postgres::{capture, migrate};
-use rowbell::provider::webhook::Delivered;
-use rowbell::sandbox::{ReceiptOptions, Sandbox, SandboxOptions};
+use rowbell::provider::webhook::{self, Delivered};
+use rowbell::sandbox::{ChannelOptions, ReceiptOptions, Sandbox, SandboxOptions};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
 /// The shop: Maria, Juan, and their deliveries.
-const SHOP: &str = "
+pub const SHOP: &str = "
     create table customer (
         id bigint primary key, full_name text, phone text, locale text, time_zone text,
         whatsapp_opt_in boolean default true
@@ -42,7 +42,7 @@ pub const MARIA: &str = "12122000001";
 pub const JUAN: &str = "34612345678";
 
 /// The configuration of the shop. `{…}` is replaced.
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 [database]
 url = "{database}"
 [delivery]
@@ -128,7 +128,12 @@ impl World {
     pub async fn made(schema: &str, config: impl FnOnce(&str, &Path, &str) -> String) -> World {
         let cluster = cluster();
         let receipts = ReceiptOptions::none();
-        let sandbox = Sandbox::start(SandboxOptions { receipts, ..Default::default() }).unwrap();
+        // History is an option that a channel has to have; what it shows has stories of its own.
+        let channels = vec![ChannelOptions { history: false, ..Default::default() }];
+        let clock = Clock::ahead();
+        let options =
+            SandboxOptions { receipts, channels, clock: clock.clone(), ..Default::default() };
+        let sandbox = Sandbox::start(options).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "sandbox-token\n").unwrap();
         let mut db = town::connect(&cluster.url("postgres")).await.unwrap();
@@ -137,7 +142,6 @@ impl World {
         let config = Arc::new(load::from_text(&text).unwrap());
         migrate::migrate(&mut db).await.unwrap();
         install(&mut db, &config).await;
-        let clock = Clock::ahead();
         let stages = Stages::build(config.clone(), clock.clone()).await.unwrap();
         World { db, sandbox, clock, config, stages, cluster, _folder: folder }
     }
@@ -184,6 +188,9 @@ impl World {
             note(deliver.step().await);
         }
         self.stages.settle.step().await.unwrap();
+        for seek in &mut self.stages.seeks {
+            note(seek.step().await.unwrap());
+        }
         for poll in &mut self.stages.polls {
             note(poll.step().await.unwrap());
         }
@@ -220,9 +227,16 @@ impl World {
         self.receipts(vec![receipt]).await;
     }
 
+    /// The provider posts this to our webhook.
+    pub async fn posted(&self, body: &serde_json::Value) {
+        let receive = Receive::new(self.stages.site.clone(), String::new());
+        let delivered = webhook::parse(body.to_string().as_bytes()).unwrap();
+        receive.step(&delivered).await.unwrap();
+    }
+
     /// The provider tells us several things at once.
     pub async fn receipts(&self, receipts: Vec<Receipt>) {
-        let receive = Receive { site: self.stages.site.clone(), secret: String::new() };
+        let receive = Receive::new(self.stages.site.clone(), String::new());
         let delivered = Delivered { instance_id: None, receipts, messages: Vec::new() };
         receive.step(&delivered).await.unwrap();
     }

@@ -83,6 +83,12 @@ pub async fn forget_drop_changes(tx: &Transaction<'_>, changes: &[i64]) -> Resul
     Ok(())
 }
 
+/// Ids that no attempt knew; `phone_key` is the phone in the form for comparing.
+pub async fn forget_strays(tx: &Transaction<'_>, phone_key: &str) -> Result<(), Error> {
+    named!(tx, "forget_strays", &[&phone_key])?;
+    Ok(())
+}
+
 pub async fn forget_count_receipts(tx: &Transaction<'_>, forms: &[String]) -> Result<i64, Error> {
     named!(tx, "forget_count_receipts", &[&forms])?[0].try_get(0)
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
+use super::settle::Ask;
 use crate::domain::message::State;
 use crate::domain::schedule::{Group, Looked};
 
@@ -83,6 +84,18 @@ pub async fn poll_lost(
     now: Timestamp,
 ) -> Result<(), Error> {
     named!(tx, "poll_lost", &[&message_ids, &why, &now])?;
+    Ok(())
+}
+
+/// A message was accepted that no batch of acceptances had.
+pub async fn poll_enroll(
+    tx: &Transaction<'_>,
+    message_id: i64,
+    channel: &str,
+    now: Timestamp,
+    ask: Ask<'_>,
+) -> Result<(), Error> {
+    named!(tx, "poll_enroll", &[&message_id, &channel, &now, &ask.at, &ask.of])?;
     Ok(())
 }
 

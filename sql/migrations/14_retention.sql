@@ -1,4 +1,4 @@
--- 12_retention: personal data goes after a time, facts after a longer one, and both when a person asks.
+-- 14_retention: personal data goes after a time, facts after a longer one, and both when a person asks.
 
 -- A blanked message keeps what happened, when, and how it ended; who was told and in which words is gone.
 alter table rowbell.message

@@ -1,0 +1,171 @@
+//! Whether what the provider has is the message whose answer was lost: adopted only when exactly one
+//! message there and one request of ours fit each other. A wrong yes would leave a customer untold and
+//! nobody would know; a wrong no is seen by a person.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// How far the clocks of the provider and of ours may be apart.
+const SKEW: Duration = Duration::from_secs(5);
+
+/// The pause after the first look for evidence; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// The form in which phones are compared. WhatsApp knows some numbers by another form than the one that
+/// is dialled: Mexico with or without a 1, Argentina with or without a 9, Brazil with or without the
+/// ninth digit, Venezuela without the leading zero.
+pub fn phone_key(digits: &str) -> String {
+    let long = |prefix: &str, length: usize| digits.starts_with(prefix) && digits.len() == length;
+    if long("521", 13) {
+        return format!("52{}", &digits[3..]);
+    }
+    if long("549", 13) {
+        return format!("54{}", &digits[3..]);
+    }
+    if long("55", 13) && digits.get(4..5) == Some("9") {
+        return format!("{}{}", &digits[..4], &digits[5..]);
+    }
+    digits.strip_prefix("580").map_or_else(|| digits.to_owned(), |rest| format!("58{rest}"))
+}
+
+/// When evidence about a request begun at `started_at` is looked for the next time, after `count` looks;
+/// the last time when the policy decides.
+pub fn next_look(now: Timestamp, count: u32, decide_at: Timestamp) -> Timestamp {
+    let pause = FIRST_PAUSE.saturating_mul(1 << count.min(16)).min(LONGEST_PAUSE);
+    let next = now + pause;
+    if now < decide_at { next.min(decide_at) } else { next }
+}
+
+/// From when on, by the provider's clock in whole seconds, a message may be that of a request.
+pub fn earliest(started_at: Timestamp) -> Timestamp {
+    started_at - SKEW
+}
+
+/// A message to the phone that the provider has and no attempt of ours knows.
+#[derive(Clone, PartialEq)]
+pub struct Seen {
+    pub id: String,
+    /// Where the provider tells it.
+    pub text: Option<String>,
+}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Seen({})", self.id)
+    }
+}
+
+/// What came of comparing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    Nothing,
+    One(String),
+    /// More than one fits, or more than one request of ours.
+    Several,
+    /// There is a message, but it says something else.
+    AnotherText,
+}
+
+/// Which of the messages `seen` is the one that says `own`. `rivals` are the parameters of other
+/// requests to the same phone that may have led to one of them.
+pub fn pick(seen: &[Seen], own: &[String], rivals: &[Vec<String>]) -> Found {
+    let telling: Vec<&Seen> = seen.iter().filter(|one| tells(one, own) == Some(true)).collect();
+    match telling.as_slice() {
+        [one] if rivals.iter().any(|rival| tells(one, rival) == Some(true)) => Found::Several,
+        [one] => Found::One(one.id.clone()),
+        [] => match seen {
+            [] => Found::Nothing,
+            [one] if tells(one, own).is_none() && rivals.is_empty() => Found::One(one.id.clone()),
+            all if all.iter().any(|one| tells(one, own).is_none()) => Found::Several,
+            _ => Found::AnotherText,
+        },
+        _ => Found::Several,
+    }
+}
+
+/// Whether a message says all of this; None where it has no words to compare.
+fn tells(seen: &Seen, parameters: &[String]) -> Option<bool> {
+    // What stands for a template in the provider's list is not documented: a name is no text.
+    let text = seen.text.as_deref().filter(|text| text.trim().contains(' '))?;
+    Some(parameters.iter().all(|parameter| text.contains(parameter.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(id: &str, text: Option<&str>) -> Seen {
+        Seen { id: id.to_owned(), text: text.map(str::to_owned) }
+    }
+
+    fn says(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn one_message_and_one_request_fit_each_other() {
+        let own = says(&["Maria", "moved to June 25"]);
+        let ours = "Hello, Maria! Your delivery moved to June 25.";
+        let other = "Hello, Maria! Your delivery moved to June 27.";
+        let one = |id: &str| Found::One(id.to_owned());
+        assert_eq!(pick(&[], &own, &[]), Found::Nothing);
+        assert_eq!(pick(&[seen("a", Some(ours))], &own, &[]), one("a"));
+        assert_eq!(pick(&[seen("a", None)], &own, &[]), one("a"), "no text to compare");
+        assert_eq!(pick(&[seen("a", Some("service_change"))], &own, &[]), one("a"), "a name");
+        assert_eq!(pick(&[seen("a", Some(other))], &own, &[]), Found::AnotherText);
+        assert_eq!(pick(&[seen("a", Some(other)), seen("b", Some(ours))], &own, &[]), one("b"));
+        assert_eq!(
+            pick(&[seen("a", Some(ours)), seen("b", Some(ours))], &own, &[]),
+            Found::Several
+        );
+        assert_eq!(pick(&[seen("a", None), seen("b", None)], &own, &[]), Found::Several);
+    }
+
+    #[test]
+    fn another_request_to_the_same_phone_makes_it_doubtful_unless_the_text_decides() {
+        let own = says(&["Maria", "moved to June 25"]);
+        let rival = says(&["Maria", "moved to June 27"]);
+        let ours = seen("a", Some("Hello, Maria! Your delivery moved to June 25."));
+        let rivals = [rival];
+        assert_eq!(pick(&[seen("a", None)], &own, &rivals), Found::Several);
+        assert_eq!(pick(std::slice::from_ref(&ours), &own, &rivals), Found::One("a".to_owned()));
+        assert_eq!(
+            pick(&[ours], &own, std::slice::from_ref(&own)),
+            Found::Several,
+            "the same words twice"
+        );
+    }
+
+    #[test]
+    fn phones_are_compared_by_the_number_behind_their_forms() {
+        for (dialled, known) in [
+            ("525512345678", "5215512345678"),
+            ("541123456789", "5491123456789"),
+            ("551187654321", "5511987654321"),
+            ("5804125408861", "584125408861"),
+            ("12025550143", "12025550143"),
+        ] {
+            assert_eq!(phone_key(dialled), phone_key(known), "{dialled}");
+        }
+        assert_ne!(phone_key("551187654321"), phone_key("551287654321"));
+        assert_ne!(phone_key("12025550143"), phone_key("12025550144"));
+    }
+
+    #[test]
+    fn it_is_looked_for_soon_then_rarely_and_last_when_the_policy_decides() {
+        let start = Timestamp::UNIX_EPOCH + Duration::from_secs(1_000);
+        let decide_at = start + Duration::from_secs(900);
+        let mut now = start;
+        let mut looks = Vec::new();
+        for count in 0.. {
+            now = next_look(now, count, decide_at);
+            looks.push(now.duration_since(start).as_secs());
+            if now >= decide_at {
+                break;
+            }
+        }
+        assert_eq!(looks, [5, 15, 35, 75, 155, 315, 615, 900]);
+    }
+}

@@ -1,0 +1,114 @@
+//! The door of the webhook: who may connect, how many at once, and for how long. What does not behave
+//! costs a bounded amount of memory and time, and nothing of the database.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// How long the head of a request may take; and while more than half of the connections are taken, so
+/// that those who only sit there make room for those who have something to say.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(3);
+const HEAD_TIMEOUT_IN_A_CROWD: Duration = Duration::from_millis(300);
+
+/// Bytes that hyper buffers for one connection; the least that it allows is 8 KiB.
+const BUFFER: usize = 16 * 1024;
+
+/// How long to wait when the system gives no more connections.
+const ACCEPT_WAIT: Duration = Duration::from_millis(100);
+
+/// The door.
+pub struct Door {
+    pub networks: Vec<IpNet>,
+    pub max_connections: usize,
+    /// The longest that one delivery may take.
+    pub timeout: Duration,
+}
+
+impl Door {
+    /// Serves until told to stop; then finishes the deliveries that are under way.
+    pub async fn serve(&self, listener: TcpListener, router: Router, stop: CancellationToken) {
+        let mut open = FuturesUnordered::new();
+        let mut is_failing = false;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(()) = open.next(), if !open.is_empty() => {}
+                accepted = listener.accept(), if open.len() < self.max_connections => match accepted {
+                    Ok((stream, peer)) => {
+                        is_failing = false;
+                        if self.admits(peer) {
+                            let is_crowd = open.len() * 2 > self.max_connections;
+                            let patience = if is_crowd { HEAD_TIMEOUT_IN_A_CROWD } else { HEAD_TIMEOUT };
+                            open.push(self.one(stream, patience, router.clone(), stop.clone()));
+                        }
+                    }
+                    Err(error) => {
+                        if !std::mem::replace(&mut is_failing, true) {
+                            tracing::warn!(%error, "the webhook cannot accept connections; will try again");
+                        }
+                        tokio::time::sleep(ACCEPT_WAIT).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        while open.next().await.is_some() {}
+    }
+
+    fn admits(&self, peer: SocketAddr) -> bool {
+        let address: IpAddr = peer.ip().to_canonical();
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// One connection. A provider that keeps it open may post again on it, each delivery in its time.
+    async fn one(
+        &self,
+        stream: TcpStream,
+        patience: Duration,
+        router: Router,
+        stop: CancellationToken,
+    ) {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        tokio::pin!(connection);
+        tokio::select! {
+            // A connection that breaks is the other side's affair: it will post again.
+            _ = connection.as_mut() => return,
+            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = tokio::time::timeout(self.timeout, connection).await;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_networks_that_are_named_may_connect() {
+        let door = |networks: &[&str]| Door {
+            networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+            max_connections: 1,
+            timeout: Duration::ZERO,
+        };
+        let peer = |address: &str| format!("{address}:1").parse::<SocketAddr>().unwrap();
+        assert!(door(&[]).admits(peer("198.51.100.7")));
+        let some = door(&["203.0.113.0/24", "2001:db8::/32"]);
+        assert!(some.admits(peer("203.0.113.9")) && some.admits(peer("[2001:db8::1]")));
+        assert!(some.admits(peer("[::ffff:203.0.113.9]")), "the same address, as IPv6 writes it");
+        assert!(!some.admits(peer("198.51.100.7")) && !some.admits(peer("[2001:db9::1]")));
+    }
+}

@@ -1,0 +1,95 @@
+//! Requests whose answer is not known: opened when that is found out, and waited for by messages to
+//! the same phone. Two of them at once could not be told apart in what the provider shows.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+
+use super::gates::{Candidate, Decision};
+use super::site::Site;
+use super::stage::StageError;
+use crate::domain::doubt::phone_key;
+use crate::domain::receipt::Receipt;
+use crate::postgres::queries::{self, Standing};
+
+/// When evidence is looked for first: an answer that was only late is there by then.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+
+/// How long a message to a phone in doubt waits before it asks again.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Whether there may be doubts at all, so that nobody asks for them in calm times.
+#[derive(Debug, Default)]
+pub struct Doubts(AtomicBool);
+
+impl Doubts {
+    /// As of the last look of seek.
+    pub fn there_may_be(&self, any: bool) {
+        self.0.store(any, Ordering::Relaxed);
+    }
+}
+
+/// The provider may have the last attempt of a message.
+pub async fn open(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message_id: i64,
+    standing: &Standing,
+    decide_at: Timestamp,
+) -> Result<(), StageError> {
+    let Some(phone) = standing.phone.as_ref().filter(|_| site.shows_messages(&standing.channel))
+    else {
+        return Ok(());
+    };
+    site.doubts.there_may_be(true);
+    let (key, look_at) = (phone_key(phone), site.clock.now() + FIRST_LOOK);
+    queries::doubt_open(tx, message_id, standing.attempt_count, &key, decide_at, look_at).await?;
+    Ok(())
+}
+
+/// Ids that no attempt knows may be those of requests whose answer was lost, or will be.
+pub async fn note_strays(
+    tx: &Transaction<'_>,
+    site: &Site,
+    channel: &str,
+    receipts: &[Receipt],
+    known: &HashSet<String>,
+) -> Result<(), StageError> {
+    let mut strays: Vec<&Receipt> =
+        receipts.iter().filter(|r| !known.contains(&r.provider_message_id)).collect();
+    // One order for all, so that two deliveries never wait for each other.
+    strays.sort_by(|a, b| a.provider_message_id.cmp(&b.provider_message_id));
+    queries::stray_note(tx, channel, &strays, phone_key, site.clock.now()).await?;
+    Ok(())
+}
+
+/// Puts off what would be sent to a phone to which the same template is in doubt.
+pub async fn wait_for(
+    tx: &Transaction<'_>,
+    site: &Site,
+    candidates: &[Candidate],
+    decisions: &mut [Decision],
+) -> Result<(), StageError> {
+    if !site.doubts.0.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let now = site.clock.now();
+    let doubted = queries::doubt_phones(tx, now).await?;
+    for (candidate, decision) in candidates.iter().zip(decisions) {
+        let Decision::Send(words) = &*decision else { continue };
+        let is_doubted = doubted.iter().any(|doubted| {
+            Some(doubted.message_id) != candidate.message_id
+                && doubted.channel == candidate.channel
+                && Some(doubted.phone.as_str()) == words.recipient.phone()
+                && doubted.template == words.template
+        });
+        if is_doubted {
+            let why = "an earlier message to the same phone is unconfirmed, and evidence is sought";
+            *decision = Decision::Defer { due_at: now + WAIT, why: why.to_owned() };
+        }
+    }
+    Ok(())
+}

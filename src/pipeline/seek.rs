@@ -1,0 +1,260 @@
+//! seek: evidence about requests whose answer was lost.
+//!
+//! Takes doubts that are due. Looks first whether a receipt named an id for that phone which no attempt
+//! knows; then asks the provider for its list of messages to that phone. Where exactly one message and one
+//! request fit each other, the attempt gets that id and the message is sent; receipts that came before are
+//! joined then, and hookInfo is asked for it like for any other. Each step is written to
+//! `rowbell.inquiry`. The last look is at the moment when the policy of the watch decides: after it sweep does.
+//!
+//! Also joins what a receipt told of in the very moment in which the answer was stored.
+//!
+//! If the process dies here, the doubt is looked into again a minute later: asking changes nothing, and an
+//! id is adopted in one transaction.
+//! Not promised: that evidence is found. Only what is beyond doubt is adopted, and without evidence the
+//! message stays unconfirmed until the policy decides.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::evidence::{join, take_in};
+use super::settle::{Details, move_message};
+use super::site::Site;
+use super::stage::{Patience, Progress, StageError, rest};
+use crate::domain::doubt::{Found, Seen, earliest, next_look, pick};
+use crate::domain::message::{Event, State};
+use crate::domain::receipt::{Receipt, Source};
+use crate::postgres::queries::{self, Doubt, Step};
+use crate::provider::history::{History, history};
+use crate::provider::onemsg::{AskError, Client};
+
+/// Doubts taken at once.
+const BATCH: i64 = 20;
+
+/// How long a doubt that was taken is nobody else's.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How often to look whether a doubt is due. A receipt that may decide one makes it due at once.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How long ids that no attempt knows are kept.
+const STRAYS_FOR: Duration = Duration::from_secs(24 * 3_600);
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long an id may wait for the attempt that it belongs to: longer than any answer is stored.
+const JOIN_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// Seeks evidence on one channel.
+pub struct Seek {
+    site: Arc<Site>,
+    channel: String,
+    client: Client,
+    forget_at: Timestamp,
+    /// Strays of before are looked at once, after a start.
+    strays_since: Timestamp,
+}
+
+/// What one way of looking brought: in words, and the id if it is beyond doubt.
+struct Look {
+    way: &'static str,
+    found: Found,
+    words: String,
+    /// Of the message that was found.
+    receipts: Vec<Receipt>,
+}
+
+impl Seek {
+    pub fn new(site: Arc<Site>, channel: &str, client: Client) -> Seek {
+        let forget_at = site.clock.now();
+        let strays_since = Timestamp::UNIX_EPOCH;
+        Seek { site, channel: channel.to_owned(), client, forget_at, strays_since }
+    }
+
+    /// Seeks until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut patience = Patience::new("seek");
+        while !stop.is_cancelled() {
+            match self.step().await {
+                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Idle) => {
+                    patience.succeeded();
+                    rest(&stop, LOOK_EVERY).await;
+                }
+                Err(error) => rest(&stop, patience.failed(&error)).await,
+            }
+        }
+    }
+
+    /// Looks into the doubts that are due.
+    pub async fn step(&mut self) -> Result<Progress, StageError> {
+        let now = self.site.clock.now();
+        let client = self.site.pool.get().await?;
+        if now >= self.forget_at {
+            queries::stray_forget(&client, now - STRAYS_FOR).await?;
+            self.forget_at = now + FORGET_EVERY;
+        }
+        drop(client);
+        self.join_strays(now).await?;
+        let client = self.site.pool.get().await?;
+        self.site.doubts.there_may_be(queries::doubt_any(&client).await?);
+        let doubts = queries::doubt_take(&client, &self.channel, now, BATCH, now + LEASE).await?;
+        drop(client);
+        let mut progress = Progress::Idle;
+        for doubt in doubts {
+            progress = Progress::Worked;
+            self.look_into(&doubt).await?;
+        }
+        Ok(progress)
+    }
+
+    /// A receipt and the answer to the request may be stored in the same moment, by transactions that
+    /// do not see each other: what was a stray then is joined now.
+    async fn join_strays(&mut self, now: Timestamp) -> Result<(), StageError> {
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        let ids = queries::stray_known(&tx, self.strays_since).await?;
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        if !ids.is_empty() {
+            // Messages are locked before strays, as in every delivery.
+            join(&tx, &self.site, &ids).await?;
+            queries::stray_drop(&tx, &ids).await?;
+        }
+        tx.commit().await?;
+        self.strays_since = now - JOIN_FOR;
+        Ok(())
+    }
+
+    async fn look_into(&self, doubt: &Doubt) -> Result<(), StageError> {
+        let now = self.site.clock.now();
+        if !doubt.is_open {
+            return self.close(doubt).await;
+        }
+        let by_receipts = self.by_receipts(doubt).await?;
+        if let Found::One(_) = by_receipts.found {
+            return self.adopt(doubt, by_receipts).await;
+        }
+        let by_list = self.by_list(doubt).await?;
+        if let Found::One(_) = by_list.found {
+            return self.adopt(doubt, by_list).await;
+        }
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        for look in [by_receipts, by_list] {
+            // That no receipt came is no news.
+            if look.way == "list" || look.found != Found::Nothing {
+                let step = Step { way: look.way, found: &look.words, provider_message_id: None };
+                queries::doubt_note(&tx, doubt.message_id, doubt.number, step, now).await?;
+            }
+        }
+        if now >= doubt.decide_at {
+            queries::doubt_close(&tx, doubt.message_id, doubt.number).await?;
+        } else {
+            let next = next_look(now, doubt.asked_count + 1, doubt.decide_at);
+            queries::doubt_wait(&tx, doubt.message_id, doubt.number, next).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Receipts that named an id for that phone which no attempt knows.
+    async fn by_receipts(&self, doubt: &Doubt) -> Result<Look, StageError> {
+        let client = self.site.pool.get().await?;
+        let from = earliest(doubt.started_at);
+        let ids = queries::doubt_strays(&client, &self.channel, doubt, from).await?;
+        let rivals = queries::doubt_rivals(&client, &self.channel, doubt).await?;
+        let seen: Vec<Seen> = ids.into_iter().map(|id| Seen { id, text: None }).collect();
+        let found = pick(&seen, &doubt.parameters, &rivals);
+        let words = match &found {
+            Found::One(_) => "one receipt for that phone, and no other message that it fits",
+            _ => "receipts for that phone, but which of the messages they belong to is not clear",
+        };
+        Ok(Look { way: "receipts", found, words: words.to_owned(), receipts: Vec::new() })
+    }
+
+    /// The provider's list of messages to that phone.
+    async fn by_list(&self, doubt: &Doubt) -> Result<Look, StageError> {
+        let from = earliest(doubt.started_at);
+        let answer = self.client.messages(&doubt.phone, from).await;
+        let rows = match answer.map(|answer| history(&answer, &doubt.phone, from)) {
+            Ok(History::Kept(rows)) => rows,
+            Ok(History::Off) => return Ok(nothing("the channel keeps no history of its messages")),
+            Err(AskError::Refused { status, .. }) => {
+                return Ok(nothing(&format!(
+                    "the provider refused to show its list (HTTP {status})"
+                )));
+            }
+            Err(_) => return Ok(nothing("the provider could not be asked for its list")),
+        };
+        let client = self.site.pool.get().await?;
+        let ids: Vec<&str> = rows.iter().map(|(seen, _)| seen.id.as_str()).collect();
+        let known: HashSet<String> =
+            queries::doubt_known(&client, &ids).await?.into_iter().collect();
+        let rivals = queries::doubt_rivals(&client, &self.channel, doubt).await?;
+        let rows: Vec<(Seen, Receipt)> =
+            rows.into_iter().filter(|(seen, _)| !known.contains(&seen.id)).collect();
+        let seen: Vec<Seen> = rows.iter().map(|(seen, _)| seen.clone()).collect();
+        let found = pick(&seen, &doubt.parameters, &rivals);
+        let words = match &found {
+            Found::Nothing => "the provider's list has no message to that phone since then",
+            Found::One(_) => "the provider's list has the message",
+            Found::Several => {
+                "the provider's list has messages to that phone, but which is this one is not clear"
+            }
+            Found::AnotherText => {
+                "the provider's list has a message to that phone, but it says something else"
+            }
+        };
+        let receipts = rows.into_iter().map(|(_, receipt)| receipt);
+        let receipts = receipts.filter(|r| found == Found::One(r.provider_message_id.clone()));
+        Ok(Look { way: "list", words: words.to_owned(), receipts: receipts.collect(), found })
+    }
+
+    /// The attempt was accepted after all.
+    async fn adopt(&self, doubt: &Doubt, look: Look) -> Result<(), StageError> {
+        let Found::One(id) = &look.found else {
+            return Ok(());
+        };
+        let now = self.site.clock.now();
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        let Some(standing) = queries::settle_lock(&tx, doubt.message_id).await? else {
+            return Ok(());
+        };
+        if standing.state == State::Unconfirmed && standing.attempt_count == doubt.number {
+            queries::doubt_adopt(&tx, doubt.message_id, doubt.number, id).await?;
+            let happened_at = look.receipts.first().and_then(|receipt| receipt.occurred_at);
+            let details = Details {
+                reason_text: None,
+                due_at: now,
+                provider_message_id: Some(id),
+                happened_at: happened_at.unwrap_or(now),
+            };
+            move_message(&tx, &self.site, doubt.message_id, &standing, Event::Accepted, details)
+                .await?;
+            let step = Step { way: look.way, found: &look.words, provider_message_id: Some(id) };
+            queries::doubt_note(&tx, doubt.message_id, doubt.number, step, now).await?;
+            take_in(&tx, &self.site, &self.channel, &look.receipts, Source::Poll).await?;
+            join(&tx, &self.site, &[id]).await?;
+        }
+        queries::doubt_close(&tx, doubt.message_id, doubt.number).await?;
+        tx.commit().await?;
+        // Messages to the same phone have waited for this.
+        self.site.lanes.get(&self.channel).into_iter().for_each(|lane| lane.ring());
+        Ok(())
+    }
+
+    async fn close(&self, doubt: &Doubt) -> Result<(), StageError> {
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        queries::doubt_close(&tx, doubt.message_id, doubt.number).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+fn nothing(words: &str) -> Look {
+    Look { way: "list", found: Found::Nothing, words: words.to_owned(), receipts: Vec::new() }
+}

@@ -1,0 +1,102 @@
+//! What customers write to us about further messages.
+
+use serde_json::{Value, json};
+
+use crate::harness::{MARIA, World};
+
+const MOVE: &str = "update delivery set address = address || '!' where id = 1";
+
+/// Maria writes something, so many seconds after noon.
+fn wrote(text: &str, second: i64) -> Value {
+    let time = 1_760_000_000 + second;
+    json!({ "instanceId": "ODI371267300", "messages": [{
+        "id": format!("wamid.in{second}"), "body": text, "fromMe": false, "self": 0,
+        "author": format!("{MARIA}@c.us"), "chatId": format!("{MARIA}@c.us"), "time": time, "type": "chat",
+    }] })
+}
+
+async fn told(world: &mut World) -> usize {
+    world.sql(MOVE).await;
+    world.settle().await;
+    world.read(MARIA).len()
+}
+
+/// 100eyes #2148, VA notify #1319: who wrote STOP must not be written to again.
+#[tokio::test]
+async fn who_writes_stop_is_left_alone_until_they_write_start() {
+    let mut world = World::new().await;
+    world.posted(&wrote("¡STOP!", 0)).await;
+    assert_eq!(told(&mut world).await, 0);
+    assert_eq!(
+        world.value("select reason || ': ' || reason_text from rowbell.message").await,
+        "opted_out: the phone stands in rowbell.opt_out"
+    );
+    assert_eq!(world.value("select source from rowbell.opt_out").await, "inbound");
+    world.posted(&wrote("Start", 1)).await;
+    assert_eq!(told(&mut world).await, 1);
+    assert_eq!(world.value("select count(*) from rowbell.opt_out").await, "0");
+}
+
+#[tokio::test]
+async fn a_stop_that_is_posted_again_does_not_undo_a_later_start() {
+    let mut world = World::new().await;
+    world.posted(&wrote("stop", 0)).await;
+    world.posted(&wrote("stop", 0)).await;
+    world.posted(&wrote("start", 5)).await;
+    world.posted(&wrote("stop", 0)).await;
+    assert_eq!(told(&mut world).await, 1, "the last word was start");
+    world.posted(&wrote("Abbestellen.", 9)).await;
+    world.posted(&wrote("start", 5)).await;
+    assert_eq!(told(&mut world).await, 1, "the last word was stop, in another language");
+}
+
+#[tokio::test]
+async fn both_words_in_one_delivery_count_by_their_time_and_not_by_their_place() {
+    let mut world = World::new().await;
+    let mut both = wrote("start", 7);
+    let stop = wrote("stop", 3)["messages"][0].clone();
+    both["messages"].as_array_mut().unwrap().push(stop);
+    world.posted(&both).await;
+    assert_eq!(told(&mut world).await, 1);
+}
+
+#[tokio::test]
+async fn a_button_says_it_too_and_so_does_metas_own_form() {
+    let world = World::new().await;
+    let mut button = wrote("", 0);
+    button["messages"][0]["type"] = "interactive".into();
+    button["messages"][0]["interactive"] =
+        json!({ "button_reply": { "id": "x", "title": "Unsubscribe" } });
+    world.posted(&button).await;
+    assert_eq!(world.value("select count(*) from rowbell.opt_out").await, "1");
+    world
+        .posted(&json!({ "entry": [{ "changes": [{ "field": "messages", "value": { "messages": [
+            { "id": "wamid.x", "from": "34612345678", "timestamp": "1760000000", "type": "text", "text": { "body": "BAJA" } }
+        ] } }] }] }))
+        .await;
+    assert_eq!(world.value("select count(*) from rowbell.opt_out").await, "2");
+}
+
+#[tokio::test]
+async fn what_an_operator_wrote_is_not_lifted_by_a_word() {
+    let mut world = World::new().await;
+    let operator =
+        format!("insert into rowbell.opt_out (phone, source) values ('{MARIA}', 'operator')");
+    world.sql(&operator).await;
+    world.posted(&wrote("start", 0)).await;
+    assert_eq!(told(&mut world).await, 0);
+}
+
+#[tokio::test]
+async fn other_words_say_nothing_and_are_not_kept() {
+    let mut world = World::new().await;
+    world.posted(&wrote("please don't stop, and stop by at ten", 0)).await;
+    let mut ours = wrote("stop", 1);
+    ours["messages"][0]["fromMe"] = true.into();
+    ours["messages"][0]["self"] = 1.into();
+    world.posted(&ours).await;
+    assert_eq!(told(&mut world).await, 1);
+    assert_eq!(world.value("select count(*) from rowbell.inbound_wish").await, "0");
+    let kept = "select count(*) from rowbell.receipt where raw like '%stop by%'";
+    assert_eq!(world.value(kept).await, "0");
+}
