@@ -159,8 +159,7 @@ impl App {
         for compose in stages.composes {
             takers.spawn(compose.run(intake.clone()));
         }
-        takers.spawn(stages.sweep.run(intake.clone()));
-        takers.spawn(stages.retention.run(intake.clone()));
+        tidy_up(&mut takers, stages.sweep, stages.retention, &intake);
         takers.spawn(stages.fallback.run(intake.clone()));
         for poll in stages.polls {
             takers.spawn(poll.run(intake.clone()));
@@ -201,6 +200,12 @@ impl App {
         };
         ended.and(finished)
     }
+}
+
+/// What comes after the messages, and never in their way.
+fn tidy_up(takers: &mut JoinSet<()>, sweep: Sweep, retention: Retention, stop: &CancellationToken) {
+    takers.spawn(sweep.run(stop.clone()));
+    takers.spawn(retention.run(stop.clone()));
 }
 
 /// One for each channel whose provider can be asked.
