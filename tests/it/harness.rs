@@ -129,7 +129,9 @@ impl World {
         let cluster = cluster();
         let receipts = ReceiptOptions::none();
         // History is an option that a channel has to have; what it shows has stories of its own.
-        let channels = vec![ChannelOptions { history: false, ..Default::default() }];
+        let first = ChannelOptions { history: false, ..ChannelOptions::default() };
+        let second = ChannelOptions { id: "ODI371267301".into(), ..first.clone() };
+        let channels = vec![first, second];
         let clock = Clock::ahead();
         let options =
             SandboxOptions { receipts, channels, clock: clock.clone(), ..Default::default() };
