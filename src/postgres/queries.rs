@@ -32,16 +32,20 @@ macro_rules! named {
 mod compose;
 mod doubt;
 mod fallback;
+mod forget;
 mod inbound;
 mod poll;
+mod retention;
 mod settle;
 mod stop;
 
 pub use compose::*;
 pub use doubt::*;
 pub use fallback::*;
+pub use forget::*;
 pub use inbound::*;
 pub use poll::*;
+pub use retention::*;
 pub use settle::*;
 pub use stop::*;
 
