@@ -57,8 +57,8 @@ begin
         -- What stops by itself, and starts again by itself; storms are opened by the daemon too.
         grant select, insert, update on rowbell.circuit, rowbell.hold to rowbell_daemon;
 
-        -- A person who stopped all messages at WhatsApp is remembered; forgetting that is for people.
-        -- Who wrote to be left alone, too, and that may be lifted by the same person.
+        -- Who stopped all messages at WhatsApp, or wrote to be left alone, is remembered; the same person
+        -- may lift that, and so may "opt-out", which runs as the same user.
         grant insert, delete on rowbell.opt_out to rowbell_daemon;
         grant select, insert, update on rowbell.inbound_wish to rowbell_daemon;
 
@@ -67,22 +67,24 @@ begin
         grant select on sequence rowbell.change_change_id_seq to rowbell_daemon;
         grant select, update on sequence rowbell.doorbell to rowbell_daemon;
 
-        -- What happened, to which watch, and on which channel is written once. Nothing is deleted.
-        grant select, insert on rowbell.message to rowbell_daemon;
+        -- What happened, to which watch, and on which channel is written once; retention deletes it.
+        grant select, insert, delete on rowbell.message to rowbell_daemon;
         grant update (
-            entity_key, state, reason, reason_text, operation, change_count, last_changed_at, new_row,
+            entity_key, state, reason, reason_text, operation, change_count, last_changed_at, old_row, new_row,
             template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
             summary, parameters, due_at, attempt_count, provider_message_id,
-            sent_at, delivered_at, read_at, finished_at, updated_at, updated_by
+            sent_at, delivered_at, read_at, finished_at, blanked_at, updated_at, updated_by
         ) on rowbell.message to rowbell_daemon;
         grant select, insert, update, delete on rowbell.queue, rowbell.fallback to rowbell_daemon;
 
-        -- An attempt is completed once; evidence is never changed.
-        grant select, insert on rowbell.attempt to rowbell_daemon;
+        -- An attempt is completed once; what evidence says is never changed, its texts are blanked.
+        grant select, insert, delete on rowbell.attempt to rowbell_daemon;
         grant update (
             result, finished_at, http_status, error_class, error_code, error_text, provider_message_id, response
         ) on rowbell.attempt to rowbell_daemon;
-        grant select, insert on rowbell.receipt to rowbell_daemon;
+        grant select, insert, delete on rowbell.receipt to rowbell_daemon;
+        grant update (raw, recipient_phone, error_text) on rowbell.receipt to rowbell_daemon;
+        grant select, insert, update on rowbell.retention to rowbell_daemon;
 
         -- What it still asks the provider for, and what it was told by whom.
         grant select, insert, update, delete on rowbell.poll to rowbell_daemon;
@@ -90,7 +92,7 @@ begin
 
         -- Requests without answer, and what is done to find out about them.
         grant select, insert, update, delete on rowbell.doubt, rowbell.stray to rowbell_daemon;
-        grant select, insert on rowbell.inquiry to rowbell_daemon;
+        grant select, insert, delete on rowbell.inquiry to rowbell_daemon;
     end if;
 
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then

@@ -5,6 +5,8 @@
 //! posted, then settle, which writes their answers.
 
 pub mod check;
+pub mod check_templates;
+pub mod forget;
 pub mod preview;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,7 @@ use crate::pipeline::fallback::Fallback;
 use crate::pipeline::lane::{Lane, Outgoing};
 use crate::pipeline::poll::Poll;
 use crate::pipeline::receive::Receive;
+use crate::pipeline::retention::Retention;
 use crate::pipeline::seek::Seek;
 use crate::pipeline::settle::{Settle, Settled};
 use crate::pipeline::site::Site;
@@ -88,6 +91,7 @@ pub struct Stages {
     pub delivers: Vec<Deliver>,
     pub settle: Settle,
     pub sweep: Sweep,
+    pub retention: Retention,
     pub fallback: Fallback,
     /// One for each lane; none where polling is off.
     pub polls: Vec<Poll>,
@@ -115,6 +119,7 @@ impl Stages {
             delivers,
             settle: Settle::new(site.clone(), settle_rx),
             sweep: Sweep::new(site.clone()),
+            retention: Retention::new(site.clone()),
             fallback: Fallback::new(site.clone()),
             polls,
             seeks,
@@ -154,7 +159,7 @@ impl App {
         for compose in stages.composes {
             takers.spawn(compose.run(intake.clone()));
         }
-        takers.spawn(stages.sweep.run(intake.clone()));
+        tidy_up(&mut takers, stages.sweep, stages.retention, &intake);
         takers.spawn(stages.fallback.run(intake.clone()));
         for poll in stages.polls {
             takers.spawn(poll.run(intake.clone()));
@@ -195,6 +200,12 @@ impl App {
         };
         ended.and(finished)
     }
+}
+
+/// What comes after the messages, and never in their way.
+fn tidy_up(takers: &mut JoinSet<()>, sweep: Sweep, retention: Retention, stop: &CancellationToken) {
+    takers.spawn(sweep.run(stop.clone()));
+    takers.spawn(retention.run(stop.clone()));
 }
 
 /// One for each channel whose provider can be asked.

@@ -16,15 +16,20 @@ pub mod check;
 mod confirm;
 pub mod demo;
 pub mod explain;
+pub mod forget;
 pub mod held;
+pub mod init;
 pub mod migrate;
+pub mod opt_out;
 pub mod preview;
 pub mod retry;
 pub mod run;
 pub mod sandbox;
 pub mod status;
+pub mod suggest;
 pub mod text;
 pub mod watch;
+mod wishes;
 
 /// Customers hear of it when a row changes.
 ///
@@ -44,6 +49,10 @@ pub struct Cli {
 enum Command {
     /// Run the daemon.
     Run,
+    /// Write a first configuration; asks on a terminal.
+    Init(init::InitArgs),
+    /// Look at a table and write a watch for it, with what to decide; changes nothing.
+    Suggest(suggest::SuggestArgs),
     /// Read the whole configuration and say what is wrong with it; changes nothing.
     Check(check::CheckArgs),
     /// Bring the schema of rowbell up to date.
@@ -66,6 +75,11 @@ enum Command {
     Discard(held::DiscardArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
     Explain(explain::ExplainArgs),
+    /// Keep the list of phones that must not be written to.
+    #[command(arg_required_else_help = true)]
+    OptOut(opt_out::OptOutArgs),
+    /// Remove the personal data of one person and keep the facts; shows first what it would do.
+    Forget(forget::ForgetArgs),
     /// Send messages again that failed, were skipped or are in doubt; shows first what it would do.
     Retry(retry::RetryArgs),
     /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
@@ -165,6 +179,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
     let config = || load::load(&cli.config);
     match cli.command {
         Command::Run => run::run(config()?).await,
+        Command::Init(args) => init::run(&args, &cli.config).await,
+        Command::Suggest(args) => suggest::run(&args, config).await,
         Command::Check(args) => check::run(&args, config()?).await,
         Command::Migrate(args) => migrate::run(&args, config).await,
         Command::Watch(args) => watch::watch(&args, &config()?).await,
@@ -176,6 +192,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Approve(args) => held::approve(&args, &config()?).await,
         Command::Discard(args) => held::discard(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
+        Command::OptOut(args) => opt_out::run(&args, &config()?).await,
+        Command::Forget(args) => forget::run(&args, &config()?).await,
         Command::Retry(args) => retry::run(&args, &config()?).await,
         Command::Demo(args) => demo::run(&args).await,
         Command::Bench(args) => bench::run(&args).await,

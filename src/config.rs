@@ -41,6 +41,7 @@ pub struct Config {
     pub recipient: RecipientDefaults,
     pub delivery: Delivery,
     pub circuit: Circuit,
+    pub retention: Retention,
     pub polling: Polling,
     pub storm: Storm,
     pub webhook: Webhook,
@@ -145,6 +146,18 @@ pub struct Circuit {
     pub first_pause: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub longest_pause: Duration,
+}
+
+/// How long what is stored is kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Who was told, and in which words; None: for ever.
+    #[serde(deserialize_with = "units::age")]
+    pub personal: Option<Duration>,
+    /// That a message was sent, and how it ended; None: for ever.
+    #[serde(deserialize_with = "units::age")]
+    pub facts: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -25,6 +25,7 @@ pub mod domain {
     pub mod labels;
     pub mod meaning;
     pub mod message;
+    pub mod phone_forms;
     pub mod phrases;
     pub mod range;
     pub mod reader;
@@ -36,9 +37,13 @@ pub mod domain {
     pub mod schedule;
     pub mod show;
     pub mod storm;
+    pub mod suggestion;
     pub mod summary;
+    pub mod survey;
+    pub mod telling;
     pub mod text;
     pub mod verdict;
+    pub mod way;
     pub mod wish;
     pub mod words;
 }
@@ -53,6 +58,7 @@ pub mod postgres {
     pub mod listener;
     pub mod lookups;
     pub mod migrate;
+    pub mod opt_outs;
     pub mod pool;
     pub mod queries;
     pub mod report;
@@ -62,6 +68,7 @@ pub mod postgres {
     pub mod session;
     pub mod standstill;
     pub mod story;
+    pub mod survey;
     pub mod table;
     pub mod tls;
     pub mod trigger;
@@ -76,6 +83,7 @@ pub mod provider {
     pub mod http;
     pub mod letter;
     pub mod limiter;
+    pub mod listed;
     pub mod onemsg;
     pub mod retry_after;
     pub mod smtp;
@@ -103,6 +111,7 @@ pub mod pipeline {
     pub mod onward;
     pub mod poll;
     pub mod receive;
+    pub mod retention;
     pub mod route;
     pub mod said;
     pub mod seek;

@@ -39,13 +39,14 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Stages use each other only so; the other files of the folder are what they share.
-const STAGES: [(&str, &[&str]); 9] = [
+const STAGES: [(&str, &[&str]); 10] = [
     ("claim", &["compose"]),
     ("compose", &[]),
     ("deliver", &["settle"]),
     ("fallback", &["settle"]),
     ("poll", &[]),
     ("receive", &["settle"]),
+    ("retention", &[]),
     ("seek", &["settle"]),
     ("settle", &[]),
     ("sweep", &["settle"]),

@@ -1,10 +1,11 @@
 -- compose_told: everything that counts as told to the entity ($1 watch, $2 key), latest first, down
--- to the last message that really left. Asked only for entities whose latest is a muted change.
+-- to the last message that really left, but not below one that was blanked. Asked only for entities whose
+-- latest is a muted change.
 --
 -- $3: whether unconfirmed messages count as told. $4: where it is not null, only what is known to have
 -- arrived counts: delivered, or accepted by one of these channels, of which no more is ever heard.
 with told as (
-    select m.message_id, m.reason::text = 'muted' as is_muted, m.old_row, m.new_row
+    select m.message_id, m.reason::text = 'muted' as is_muted, m.blanked_at is not null as is_blanked, m.old_row, m.new_row
       from rowbell.message as m
      where m.watch = $1 and m.entity_key = $2
        and (m.state in ('delivered', 'read')
@@ -14,5 +15,8 @@ with told as (
 )
 select t.is_muted, t.old_row, t.new_row
   from told as t
- where t.message_id >= coalesce((select max(u.message_id) from told as u where u.is_muted is not true), 0)
+ where t.message_id >= coalesce((
+           select max(u.message_id) from told as u where u.is_muted is not true or u.is_blanked
+       ), 0)
+   and not t.is_blanked
  order by t.message_id desc;

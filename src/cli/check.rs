@@ -1,10 +1,10 @@
 //! `rowbell check`: the whole configuration, and with a database in reach every watch against its
-//! table. Changes nothing.
+//! table, and every template against what the provider lists. Changes nothing.
 
 use clap::Args;
 
 use super::CliError;
-use crate::app::check as app_check;
+use crate::app::{check as app_check, check_templates};
 use crate::config::Config;
 use crate::config::load::counted;
 use crate::domain::cause::chain;
@@ -12,7 +12,7 @@ use crate::postgres::pool;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Do not ask the database.
+    /// Ask neither the database nor the provider.
     #[arg(long)]
     offline: bool,
 }
@@ -33,6 +33,11 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
                 println!("the database was not asked: {}", chain(&error));
             }
         }
+    }
+    if !args.offline {
+        let compared = check_templates::compare(&config).await;
+        compared.warnings.iter().for_each(|warning| println!("{warning}"));
+        problems.extend(compared.problems);
     }
     for problem in &problems {
         eprintln!("rowbell: {problem}");

@@ -97,7 +97,7 @@ impl Channel {
     pub fn address(&self) -> Address {
         match self.kind {
             ChannelKind::OneMsg(_) => Address::Phone,
-            ChannelKind::Http(_) => Address::Any,
+            ChannelKind::Http(ref settings) => settings.address(),
             ChannelKind::Smtp(_) => Address::Email,
         }
     }

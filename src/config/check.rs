@@ -108,6 +108,7 @@ fn general(config: &Config, found: &mut Found) {
         "circuit.longest_pause",
         "expected at least circuit.first_pause",
     );
+    check_retention(config, found);
     check_polling(config, found);
     found.locale("recipient.locale", &config.recipient.locale);
     found.zone("recipient.time_zone", &config.recipient.time_zone);
@@ -119,6 +120,23 @@ fn general(config: &Config, found: &mut Found) {
     );
     check_webhook(config, found);
     check_inbound(config, found);
+}
+
+fn check_retention(config: &Config, found: &mut Found) {
+    let day = std::time::Duration::from_secs(86_400);
+    let retention = &config.retention;
+    found.unless(
+        retention.personal.is_none_or(|age| age >= day),
+        "retention.personal",
+        "expected at least \"1d\", so that nothing goes that is still needed; or \"never\"",
+    );
+    found.unless(
+        retention
+            .facts
+            .is_none_or(|age| age >= day && retention.personal.is_some_and(|p| p <= age)),
+        "retention.facts",
+        "expected at least retention.personal, or \"never\"",
+    );
 }
 
 fn check_polling(config: &Config, found: &mut Found) {

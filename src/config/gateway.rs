@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
+use super::channel::Address;
 use crate::domain::text::LocalText;
 
 /// An HTTP gateway, such as one for SMS.
@@ -21,6 +22,18 @@ pub struct Http {
     /// The request's body as a MiniJinja template; see `provider/letter.rs` for its variables.
     pub body: LocalText,
     pub answers: Answers,
+}
+
+impl Http {
+    /// What the body asks for. A body that asks for both, or for neither, takes what there is.
+    pub fn address(&self) -> Address {
+        let asks = |what: &str| self.body.each().iter().any(|(_, body)| body.contains(what));
+        match (asks("recipient.phone"), asks("recipient.email")) {
+            (true, false) => Address::Phone,
+            (false, true) => Address::Email,
+            _ => Address::Any,
+        }
+    }
 }
 
 /// What the answers of a gateway mean.

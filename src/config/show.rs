@@ -207,8 +207,19 @@ fn duration(time: Duration) -> String {
     }
 }
 
+/// In the smallest unit in which it is a whole number.
 fn rate(rate: Rate) -> String {
-    format!("{}/s", rate.as_per_second())
+    let per_second = rate.as_per_second();
+    let whole = [("s", 1.0), ("m", 60.0), ("h", 3_600.0), ("d", 86_400.0)].into_iter().find(
+        |(_, length)| {
+            let messages = per_second * length;
+            messages >= 0.5 && (messages - messages.round()).abs() < 1e-6
+        },
+    );
+    match whole {
+        Some((unit, length)) => format!("{}/{unit}", (per_second * length).round()),
+        None => format!("{per_second}/s"),
+    }
 }
 
 /// Hides the password in a URL: between the colon and the @, and in its query.

@@ -29,6 +29,29 @@ pub fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Durati
     duration(from).map(Some)
 }
 
+/// How long something is kept: in days or years; `never` and `0` mean that it does not go.
+pub fn age<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    parse_age(&text).ok_or_else(|| {
+        D::Error::custom(format!(
+            "expected an age such as \"90d\" or \"2y\", or \"never\", found \"{text}\""
+        ))
+    })
+}
+
+fn parse_age(text: &str) -> Option<Option<Duration>> {
+    let text = text.trim();
+    if matches!(text, "never" | "0") {
+        return Some(None);
+    }
+    let days = match text.strip_suffix('y') {
+        Some(years) => years.trim().parse::<u64>().ok()?.checked_mul(365)?,
+        None => return parse_duration(text).map(|time| (!time.is_zero()).then_some(time)),
+    };
+    // A thousand years are for ever.
+    Some((1..=365_000).contains(&days).then(|| Duration::from_secs(days * 86_400)))
+}
+
 /// For settings without a default.
 pub fn some_rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Rate>, D::Error> {
     rate(from).map(Some)

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr as _;
 
+use super::phone_forms::forms;
+
 /// A phone with its country code, checked against the numbering plan of its country. Never printed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone(String);
@@ -38,10 +40,7 @@ impl Phone {
             }
             (false, None) => return Err(BadPhone::NoCountryCode),
         };
-        let number = phonenumber::parse(region, text).map_err(|_| BadPhone::Invalid)?;
-        if !phonenumber::is_valid(&number) {
-            return Err(BadPhone::Invalid);
-        }
+        let number = valid(region, text).or_else(|| other_form(text)).ok_or(BadPhone::Invalid)?;
         let digits = number.format().mode(phonenumber::Mode::E164).to_string();
         Ok(Phone(digits.trim_start_matches('+').to_owned()))
     }
@@ -50,6 +49,16 @@ impl Phone {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn valid(region: Option<phonenumber::country::Id>, text: &str) -> Option<phonenumber::PhoneNumber> {
+    phonenumber::parse(region, text).ok().filter(phonenumber::is_valid)
+}
+
+/// What WhatsApp writes (`+52 1 55…`) is no number to its country, though its other form is.
+fn other_form(text: &str) -> Option<phonenumber::PhoneNumber> {
+    let digits: String = text.strip_prefix('+')?.chars().filter(char::is_ascii_digit).collect();
+    forms(&digits).iter().skip(1).find_map(|form| valid(None, &format!("+{form}")))
 }
 
 impl fmt::Debug for Phone {
@@ -141,6 +150,7 @@ mod tests {
         assert_eq!(digits("(202) 555-0143", Some("US")).as_deref(), Ok("12025550143"));
         assert_eq!(digits("0049 30 901820", None).as_deref(), Ok("4930901820"));
         assert_eq!(digits("030 901820", Some("DE")).as_deref(), Ok("4930901820"));
+        assert_eq!(digits("+52 1 55 1234 5678", None).as_deref(), Ok("525512345678"));
     }
 
     #[test]

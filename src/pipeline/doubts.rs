@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use super::gates::{Candidate, Decision};
 use super::site::Site;
@@ -21,14 +22,39 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How long a message to a phone in doubt waits before it asks again.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Whether there may be doubts at all, so that nobody asks for them in calm times.
+/// Whether there may be doubts or strays at all, so that nobody asks for them in calm times.
 #[derive(Debug, Default)]
-pub struct Doubts(AtomicBool);
+pub struct Doubts {
+    doubts: AtomicBool,
+    strays: AtomicBool,
+    changed: Notify,
+}
 
 impl Doubts {
-    /// As of the last look of seek.
+    /// As of the last look of seek, or of what was noted since.
     pub fn there_may_be(&self, any: bool) {
-        self.0.store(any, Ordering::Relaxed);
+        self.doubts.store(any, Ordering::Relaxed);
+        if any {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn noted_strays(&self) {
+        self.strays.store(true, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Before strays are looked at: what is noted from now on is looked at again.
+    pub fn look_at_strays(&self) {
+        self.strays.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits until there may be something to seek, and not at all if there is.
+    pub async fn there_are_some(&self) {
+        let changed = self.changed.notified();
+        if !self.doubts.load(Ordering::Relaxed) && !self.strays.load(Ordering::Relaxed) {
+            changed.await;
+        }
     }
 }
 
@@ -62,7 +88,10 @@ pub async fn note_strays(
         receipts.iter().filter(|r| !known.contains(&r.provider_message_id)).collect();
     // One order for all, so that two deliveries never wait for each other.
     strays.sort_by(|a, b| a.provider_message_id.cmp(&b.provider_message_id));
-    queries::stray_note(tx, channel, &strays, phone_key, site.clock.now()).await?;
+    if !strays.is_empty() {
+        queries::stray_note(tx, channel, &strays, phone_key, site.clock.now()).await?;
+        site.doubts.noted_strays();
+    }
     Ok(())
 }
 
@@ -73,7 +102,7 @@ pub async fn wait_for(
     candidates: &[Candidate],
     decisions: &mut [Decision],
 ) -> Result<(), StageError> {
-    if !site.doubts.0.load(Ordering::Relaxed) {
+    if !site.doubts.doubts.load(Ordering::Relaxed) {
         return Ok(());
     }
     let now = site.clock.now();

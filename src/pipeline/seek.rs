@@ -40,6 +40,9 @@ const LEASE: Duration = Duration::from_secs(60);
 /// How often to look whether a doubt is due. A receipt that may decide one makes it due at once.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// How long to rest while there is nothing to seek.
+const CALM_REST: Duration = Duration::from_secs(15);
+
 /// How long ids that no attempt knows are kept.
 const STRAYS_FOR: Duration = Duration::from_secs(24 * 3_600);
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
@@ -81,11 +84,21 @@ impl Seek {
                 Ok(Progress::Worked) => patience.succeeded(),
                 Ok(Progress::Idle) => {
                     patience.succeeded();
-                    rest(&stop, LOOK_EVERY).await;
+                    self.wait(&stop).await;
                 }
                 Err(error) => rest(&stop, patience.failed(&error)).await,
             }
         }
+    }
+
+    /// In calm times it is only looked whether another daemon left something to seek.
+    async fn wait(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = self.site.doubts.there_are_some() => {}
+            () = tokio::time::sleep(CALM_REST) => {}
+        }
+        rest(stop, LOOK_EVERY).await;
     }
 
     /// Looks into the doubts that are due.
@@ -113,6 +126,7 @@ impl Seek {
     /// A receipt and the answer to the request may be stored in the same moment, by transactions that
     /// do not see each other: what was a stray then is joined now.
     async fn join_strays(&mut self, now: Timestamp) -> Result<(), StageError> {
+        self.site.doubts.look_at_strays();
         let mut client = self.site.pool.get().await?;
         let tx = client.transaction().await?;
         let ids = queries::stray_known(&tx, self.strays_since).await?;

@@ -29,14 +29,14 @@ fn query(table: &WatchedTable, name: &str, sql: &str) -> String {
     let type_name = table.columns.iter().find(|column| column.name == name);
     format!(
         "-- lookup: the names of the rows that values of one column point to.
-select asked.text, to_jsonb(label)
+select asked.text, to_jsonb(named.*)
   from unnest($1::text[]) as asked (text)
  cross join lateral (select asked.text::{} as {}) as wanted
  cross join lateral (
        select found.* from (
 {}
        ) as found limit 1
-  ) as label",
+  ) as named",
         type_name.map_or("text", |column| column.type_name.as_str()),
         quote(name),
         sql.trim().trim_end_matches(';'),

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("11_evidence", include_str!("../../sql/migrations/11_evidence.sql")),
     ("12_doubt", include_str!("../../sql/migrations/12_doubt.sql")),
     ("13_inbound", include_str!("../../sql/migrations/13_inbound.sql")),
+    ("14_retention", include_str!("../../sql/migrations/14_retention.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

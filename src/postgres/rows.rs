@@ -32,7 +32,8 @@ pub struct Present {
 /// What the recipient was last told about the entity.
 #[derive(Clone, Debug)]
 pub enum Told {
-    /// Nothing yet; the row before the first change that we know of, if we know of one.
+    /// Nothing yet, or nothing that was kept; the row before the first change that we know of since
+    /// then, if we know of one.
     Never { first_old_row: Option<Option<Row>> },
     /// This row; None: that it is gone.
     Last(Option<Row>),
@@ -85,6 +86,7 @@ select case when present.{first_key} is not null then {object} end as row,
        deadline.at as expires_at,
        told.message_id as told_id,
        told.is_muted,
+       told.is_blanked,
        told.new_row as told_row,
        coalesce(told.first_id = item.fallback_of, false) as has_arrived,
        first.message_id as first_id,
@@ -109,13 +111,26 @@ select case when present.{first_key} is not null then {object} end as row,
        ) as r limit 1
   ) as recipient on true
   {expires_at}
-  left join lateral (
+  {told}
+ order by item.ordinal",
+        object = object_of(&table.captured),
+        table = table.table,
+        told = told(watch, silent),
+    )
+}
+
+/// Joins that give what was last told, and the row before the first change since then or ever. What was
+/// blanked is old news: it counts as told, but nobody knows what it was.
+fn told(watch: &Watch, silent: &[String]) -> String {
+    format!(
+        "left join lateral (
        select m.message_id, m.new_row, m.state = 'skipped' as is_muted,
+              m.blanked_at is not null as is_blanked,
               coalesce(m.fallback_of, m.message_id) as first_id
          from rowbell.message as m
         where m.watch = $4 and m.entity_key = item.entity_key
           and (m.state in ('delivered', 'read')
-               or (m.state in ({told}) and (item.fallback_of is null or {last_heard}))
+               or (m.state in ({states}) and (item.fallback_of is null or {last_heard}))
                or (m.state = 'skipped' and m.reason = 'muted'))
         order by m.message_id desc
         limit 1
@@ -124,13 +139,11 @@ select case when present.{first_key} is not null then {object} end as row,
        select m.message_id, m.old_row
          from rowbell.message as m
         where m.watch = $4 and m.entity_key = item.entity_key
+          and m.blanked_at is null and m.message_id > coalesce(told.message_id, 0)
         order by m.message_id
         limit 1
-  ) as first on told.message_id is null
- order by item.ordinal",
-        object = object_of(&table.captured),
-        table = table.table,
-        told = told_states(watch),
+  ) as first on told.message_id is null or told.is_blanked",
+        states = told_states(watch),
         last_heard = last_heard(silent),
     )
 }
@@ -253,7 +266,10 @@ pub async fn preview(
 }
 
 fn present(row: &tokio_postgres::Row) -> Result<Present, tokio_postgres::Error> {
+    // What was blanked is old news: the row before the next change stands for it.
+    let is_blanked: Option<bool> = row.try_get("is_blanked")?;
     let told_id: Option<i64> = row.try_get("told_id")?;
+    let told_id = told_id.filter(|_| is_blanked != Some(true));
     let first_id: Option<i64> = row.try_get("first_id")?;
     let told = match (told_id, row.try_get::<_, Option<bool>>("is_muted")?) {
         (Some(_), Some(true)) => Told::Muted,

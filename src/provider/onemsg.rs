@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::blank::blank_phones;
 use super::error_table::{classify, code_in_text};
+use super::listed;
 use super::transport::{self, Reply};
 use super::webhook::{bounded, bounded_id};
 use crate::config::{AuthPlace, Channel, OneMsg};
@@ -162,6 +163,18 @@ impl Client {
     /// The templates of the channel, as they came.
     pub async fn templates(&self) -> Result<Value, AskError> {
         self.get("templates", &[]).await
+    }
+
+    /// The same, where the provider lists its first page only: all in one answer.
+    pub async fn all_templates(&self) -> Result<Value, AskError> {
+        let answer = self.templates().await?;
+        let listed = listed::read(&answer).map_or(0, |listed| listed.len() as u64);
+        match listed::total(&answer) {
+            Some(total) if total > listed => {
+                self.get("templates", &[("limit", &total.to_string()), ("offset", "0")]).await
+            }
+            _ => Ok(answer),
+        }
     }
 
     /// The URLs that the provider posts to.

@@ -14,6 +14,16 @@ use crate::post_office::{Do, PostOffice};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const SMS_AFTER_2H: &str = r#"fallback = [{ channel = "sms", after = "2h" }]"#;
+/// Another WhatsApp number.
+const SECOND: &str = r#"
+[channel.second]
+provider   = "1msg"
+channel_id = "ODI371267301"
+token_file = "{folder}/token"
+base_url   = "{provider}"
+rate       = "100000/s"
+timeout    = "2s"
+"#;
 /// Not on WhatsApp.
 const UNDELIVERABLE: i32 = 131_026;
 
@@ -29,6 +39,7 @@ async fn town(fallback: &str) -> Town {
     let office = PostOffice::start(None).await;
     let channels = mail(&office, "tls = \"none\"")
         + &sms(&gateway)
+        + SECOND
         + "[circuit]\nminimum = 5\nfirst_pause = \"1m\"\n";
     let config = CONFIG.replace("{channel}", "main").replace("{channels}", &channels);
     Town { world: World::over(SHOP, &config, fallback).await, gateway, office }
@@ -168,7 +179,7 @@ async fn where_nothing_is_heard_of_the_channel_at_all_the_receipts_are_missing_a
 #[tokio::test]
 async fn what_arrives_late_withdraws_the_text_that_has_not_left() {
     let mut town = town(SMS_AFTER_2H).await;
-    town.gateway.say([Say::Answer(503, ""), Say::Answer(503, "")]);
+    town.gateway.say(std::iter::repeat_n(Say::Answer(503, ""), 100));
     town.moves(1, "2 New Street").await;
     town.heard(ReceiptStatus::Sent, None).await;
     town.later(HOUR * 2 + Duration::from_secs(60)).await;
@@ -185,10 +196,11 @@ async fn what_arrives_late_withdraws_the_text_that_has_not_left() {
 #[tokio::test]
 async fn what_arrives_late_does_not_swallow_a_newer_change() {
     let mut town = town(SMS_AFTER_2H).await;
-    town.gateway.say([Say::Answer(503, "")]);
+    town.gateway.say(std::iter::repeat_n(Say::Answer(503, ""), 100));
     town.moves(1, "2 New Street").await;
     town.heard(ReceiptStatus::Sent, None).await;
     town.later(HOUR * 2 + Duration::from_secs(60)).await;
+    town.gateway.say([]);
     town.world.sql("update delivery set address = '3 Newer Street' where id = 1").await;
     town.world.stages.claim.step().await.unwrap();
     town.heard(ReceiptStatus::Delivered, None).await;
@@ -309,6 +321,26 @@ async fn a_chain_goes_down_the_list_and_ends() {
         ]
     );
     assert_eq!(town.world.value("select count(*) from rowbell.fallback").await, "0");
+}
+
+/// Another number first, then a text: each step has its own time.
+#[tokio::test]
+async fn each_step_of_a_chain_has_its_own_time() {
+    let mut town = town(
+        r#"fallback = [{ channel = "second", after = "1h" }, { channel = "sms", after = "3h" }]"#,
+    )
+    .await;
+    town.moves(1, "2 New Street").await;
+    town.heard(ReceiptStatus::Sent, None).await;
+    town.later(HOUR + Duration::from_secs(60)).await;
+    assert_eq!(town.messages().await, ["1 main sent", "1 second sent for 1"]);
+    assert_eq!(town.world.read(MARIA).len(), 2);
+    town.heard(ReceiptStatus::Sent, None).await;
+    town.later(HOUR * 2).await;
+    assert_eq!(town.texts().len(), 0);
+    town.later(HOUR + Duration::from_secs(60)).await;
+    assert_eq!(town.messages().await, ["1 main sent", "1 second sent for 1", "1 sms sent for 1"]);
+    assert!(town.texts()[0].contains("1 Main Street → 2 New Street."), "{:?}", town.texts());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The world of the stories. Each has its own PostgreSQL, its own provider, its own files.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,10 +112,26 @@ impl World {
 
     /// Another database, with a configuration of its own for it.
     pub async fn over(schema: &str, config: &str, watch: &str) -> World {
+        World::made(schema, |url, folder, provider| {
+            config
+                .replace("{database}", url)
+                .replace("{folder}", &folder.display().to_string())
+                .replace("{provider}", provider)
+                .replace("{settings}", "")
+                .replace("{watch}", watch)
+        })
+        .await
+    }
+
+    /// Another database, with a configuration that is made once it is there: from its URL, a folder
+    /// with the token, and the URL of the provider.
+    pub async fn made(schema: &str, config: impl FnOnce(&str, &Path, &str) -> String) -> World {
         let cluster = cluster();
         let receipts = ReceiptOptions::none();
         // History is an option that a channel has to have; what it shows has stories of its own.
-        let channels = vec![ChannelOptions { history: false, ..Default::default() }];
+        let first = ChannelOptions { history: false, ..ChannelOptions::default() };
+        let second = ChannelOptions { id: "ODI371267301".into(), ..first.clone() };
+        let channels = vec![first, second];
         let clock = Clock::ahead();
         let options =
             SandboxOptions { receipts, channels, clock: clock.clone(), ..Default::default() };
@@ -123,12 +140,7 @@ impl World {
         std::fs::write(folder.path().join("token"), "sandbox-token\n").unwrap();
         let mut db = town::connect(&cluster.url("postgres")).await.unwrap();
         db.batch_execute(&this_year(schema)).await.unwrap();
-        let text = config
-            .replace("{database}", &cluster.url("postgres"))
-            .replace("{folder}", &folder.path().display().to_string())
-            .replace("{provider}", &sandbox.url())
-            .replace("{settings}", "")
-            .replace("{watch}", watch);
+        let text = config(&cluster.url("postgres"), folder.path(), &sandbox.url());
         // Stories of many rows are about something else, unless they speak of storms.
         let calm =
             if text.contains("storm") { "" } else { "\n[storm]\ntransaction = 0\nminute = 0\n" };

@@ -71,6 +71,11 @@ impl PostOffice {
         self.book.lock().unwrap().next.insert(word, what.into_iter().collect());
     }
 
+    /// It does as usual again.
+    pub fn forget(&self) {
+        self.book.lock().unwrap().next.clear();
+    }
+
     pub fn letters(&self) -> Vec<Letter> {
         self.book.lock().unwrap().letters.clone()
     }

@@ -34,9 +34,6 @@ lease = "60s"
 unconfirmed_after = "5m"
 retry_base = "2s"
 retry_cap = "1m"
-[storm]
-transaction = 0
-minute = 0
 {settings}
 [channel.main]
 provider   = "1msg"

@@ -86,14 +86,16 @@ async fn mismatches(db: &Client, town: &Town, known_to_us: bool) -> Vec<String> 
         .collect()
 }
 
-/// Until nothing is to come any more and both sides agree.
+/// Until both sides agree and stay so for two seconds in which nothing new happens at the provider: what
+/// it still repeats then was told before.
 async fn agree(db: &Client, town: &Town, known_to_us: bool) -> Vec<String> {
     let end = Instant::now() + Duration::from_secs(60);
+    let mut agreed = 0;
     loop {
         let counts = town.sandbox.counts();
         let differ = mismatches(db, town, known_to_us).await;
-        let is_quiet = counts.receipts_pending == 0 && counts.items_pending == 0;
-        if (is_quiet && differ.is_empty()) || Instant::now() > end {
+        agreed = if differ.is_empty() && counts.receipts_pending == 0 { agreed + 1 } else { 0 };
+        if agreed > 8 || Instant::now() > end {
             return differ;
         }
         sleep(Duration::from_millis(250)).await;

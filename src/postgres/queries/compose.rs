@@ -1,5 +1,7 @@
 //! The queries of compose.
 
+use std::collections::HashSet;
+
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -9,6 +11,7 @@ use tokio_postgres::types::{Json, ToSql};
 use super::{Lease, WordColumns, Words, operation};
 use crate::domain::change::Operation;
 use crate::domain::message::State;
+use crate::domain::phone_forms;
 use crate::domain::row::Row;
 use crate::postgres::rows::object;
 
@@ -55,10 +58,17 @@ pub async fn compose_due(
         .collect()
 }
 
-/// Which of the phones must not be written to.
+/// Which of the phones must not be written to, in whatever form they stand there.
 pub async fn compose_opt_out(tx: &Transaction<'_>, phones: &[&str]) -> Result<Vec<String>, Error> {
-    let rows = named!(tx, "compose_opt_out", &[&phones])?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+    let all: Vec<(&str, Vec<String>)> =
+        phones.iter().map(|phone| (*phone, phone_forms::forms(phone))).collect();
+    let asked: Vec<&str> = all.iter().flat_map(|(_, forms)| forms).map(String::as_str).collect();
+    let rows = named!(tx, "compose_opt_out", &[&asked])?;
+    let found: HashSet<String> =
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<_, Error>>()?;
+    let is_out = |forms: &[String]| forms.iter().any(|form| found.contains(form));
+    let out = all.iter().filter(|(_, forms)| is_out(forms));
+    Ok(out.map(|(phone, _)| (*phone).to_owned()).collect())
 }
 
 /// One thing that counts as told: a message that left, or a muted change.

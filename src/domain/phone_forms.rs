@@ -1,0 +1,73 @@
+//! The forms in which WhatsApp may write one phone.
+//!
+//! In some countries WhatsApp drops or adds a digit that people do not: a person who writes STOP from
+//! `584125…` is the one whose row says `5804125…`. Who opts out in one form has opted out in all.
+
+/// How one country's phones come: with `between` after the country code, or without it.
+struct Rule {
+    country: &'static str,
+    /// Digits after the country code that both forms share before the difference.
+    shared: usize,
+    between: &'static str,
+    /// Digits after the difference.
+    rest: usize,
+}
+
+const RULES: [Rule; 4] = [
+    // Mexico: a mobile once had a 1 after the country code.
+    Rule { country: "52", shared: 0, between: "1", rest: 10 },
+    // Argentina: abroad a mobile has a 9 after the country code.
+    Rule { country: "54", shared: 0, between: "9", rest: 10 },
+    // Brazil: the ninth digit of mobiles, after the two of the area.
+    Rule { country: "55", shared: 2, between: "9", rest: 8 },
+    // Venezuela: the 0 that is dialled at home.
+    Rule { country: "58", shared: 0, between: "0", rest: 10 },
+];
+
+/// The phone itself, and the other forms in which it may stand. International digits only.
+pub fn forms(phone: &str) -> Vec<String> {
+    let mut forms = vec![phone.to_owned()];
+    forms.extend(RULES.iter().find_map(|rule| rule.other(phone)));
+    forms
+}
+
+impl Rule {
+    fn other(&self, phone: &str) -> Option<String> {
+        let national = phone.strip_prefix(self.country)?;
+        if !national.is_ascii() || national.len() < self.shared {
+            return None;
+        }
+        let (shared, tail) = national.split_at(self.shared);
+        let country = self.country;
+        if tail.len() == self.rest {
+            return Some(format!("{country}{shared}{}{tail}", self.between));
+        }
+        let rest = tail.strip_prefix(self.between).filter(|rest| rest.len() == self.rest)?;
+        Some(format!("{country}{shared}{rest}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::forms;
+
+    #[test]
+    fn each_form_leads_to_the_other() {
+        for (one, other) in [
+            ("525512345678", "5215512345678"),
+            ("541123456789", "5491123456789"),
+            ("551187654321", "5511987654321"),
+            ("584125408861", "5804125408861"),
+        ] {
+            assert_eq!(forms(one), [one, other]);
+            assert_eq!(forms(other), [other, one]);
+        }
+    }
+
+    #[test]
+    fn elsewhere_a_phone_has_one_form() {
+        for phone in ["12025550143", "34612345678", "5", "", "52123"] {
+            assert_eq!(forms(phone), [phone]);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The templates that 1MSG lists, in whatever form it lists them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// One template in one language, as the provider has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    pub name: String,
+    pub language: String,
+    /// Some rows lack it; then it is that of the others, if they agree.
+    pub namespace: Option<String>,
+    /// In lower case: approved, pending, rejected, paused, disabled …
+    pub status: String,
+    /// Why it was rejected, if the provider says so.
+    pub rejected_reason: Option<String>,
+    pub body: Option<String>,
+    /// Parts beside the body that have variables, such as header.
+    pub other_variables: Vec<&'static str>,
+}
+
+impl Listed {
+    /// How many variables the body has.
+    pub fn variables(&self) -> usize {
+        self.body.as_deref().map_or(0, |body| variables(body).len())
+    }
+}
+
+/// Reads the answer of `GET /templates`; None: it lists none at all.
+pub fn read(answer: &Value) -> Option<Vec<Listed>> {
+    let rows = answer.get("templates").or_else(|| answer.get("waba_templates"))?.as_array()?;
+    let mut listed: Vec<Listed> = rows.iter().filter_map(one).collect();
+    let namespaces: BTreeSet<String> =
+        listed.iter().filter_map(|template| template.namespace.clone()).collect();
+    if namespaces.len() == 1 {
+        for template in &mut listed {
+            template.namespace = namespaces.first().cloned();
+        }
+    }
+    Some(listed)
+}
+
+/// How many there are in all, as the answer says.
+pub fn total(answer: &Value) -> Option<u64> {
+    answer.get("total").and_then(Value::as_u64)
+}
+
+fn one(row: &Value) -> Option<Listed> {
+    let text = |key: &str| row.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let language = match row.get("language")? {
+        Value::String(code) => code.clone(),
+        object => object.get("code")?.as_str()?.to_owned(),
+    };
+    let namespace = ["namespace", "message_template_namespace", "messageTemplateNamespace"];
+    // An array, or the same as a text.
+    let components = match row.get("components") {
+        Some(Value::String(json)) => serde_json::from_str(json).unwrap_or(Value::Null),
+        Some(other) => other.clone(),
+        None => Value::Null,
+    };
+    let components: &[Value] = components.as_array().map_or(&[], Vec::as_slice);
+    let of = |kind: &str| {
+        components.iter().find(|component| {
+            component
+                .get("type")
+                .and_then(Value::as_str)
+                .is_some_and(|t| t.eq_ignore_ascii_case(kind))
+        })
+    };
+    let body = of("BODY").and_then(|body| body.get("text")).and_then(Value::as_str);
+    let has = |part: Option<&Value>| part.is_some_and(|part| has_variables(part.get("text")));
+    let buttons = of("BUTTONS").and_then(|part| part.get("buttons")).and_then(Value::as_array);
+    let in_button = buttons.is_some_and(|all| all.iter().any(|b| has_variables(b.get("url"))));
+    let mut other_variables = Vec::new();
+    other_variables.extend(has(of("HEADER")).then_some("header"));
+    other_variables.extend(in_button.then_some("button"));
+    Some(Listed {
+        name: text("name")?.to_owned(),
+        language,
+        namespace: namespace.iter().find_map(|key| text(key)).map(str::to_owned),
+        status: text("status").unwrap_or_default().to_lowercase(),
+        rejected_reason: text("rejected_reason")
+            .filter(|reason| !reason.eq_ignore_ascii_case("none"))
+            .map(str::to_owned),
+        body: body.map(str::to_owned),
+        other_variables,
+    })
+}
+
+fn has_variables(text: Option<&Value>) -> bool {
+    text.and_then(Value::as_str).is_some_and(|text| !variables(text).is_empty())
+}
+
+/// The names between double braces: `{{1}}`, `{{2}}` …
+fn variables(text: &str) -> BTreeSet<&str> {
+    let after_open = text.split("{{").skip(1);
+    after_open.filter_map(|rest| Some(rest.split_once("}}")?.0.trim())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn all_forms_are_read() {
+        let parts = r#"[{"type": "BODY", "text": "{{1}} and {{2}} and {{1}}"}]"#;
+        let answer = json!({"total": 4, "templates": [
+            {"name": "a", "namespace": "n", "language": "en", "status": "APPROVED", "components": parts},
+            {"name": "a", "language": {"code": "es", "policy": "deterministic"}, "status": "approved",
+             "rejected_reason": "NONE", "components": [{"type": "body", "text": "{{1}}"}]},
+            {"name": "b", "message_template_namespace": "n", "language": "en", "status": "Rejected",
+             "rejected_reason": "PROMOTIONAL", "components": [
+                {"type": "HEADER", "format": "TEXT", "text": "Hi {{1}}"}, {"type": "BODY", "text": "none"},
+                {"type": "BUTTONS", "buttons": [{"type": "URL", "url": "https://x.example/{{1}}"}]}]},
+            {"name": "c", "language": "en", "components": "not json"},
+            {"status": "approved"}, 7
+        ]});
+        let listed = read(&answer).unwrap_or_default();
+        let said: Vec<String> = listed
+            .iter()
+            .map(|l| {
+                format!(
+                    "{} {} {:?} {} {:?} {} {:?}",
+                    l.name,
+                    l.language,
+                    l.namespace,
+                    l.status,
+                    l.rejected_reason,
+                    l.variables(),
+                    l.other_variables
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        a en Some("n") approved None 2 []
+        a es Some("n") approved None 1 []
+        b en Some("n") rejected Some("PROMOTIONAL") 0 ["header", "button"]
+        c en Some("n")  None 0 []
+        "#);
+        assert_eq!(read(&json!({"error": "no"})), None);
+    }
+}
