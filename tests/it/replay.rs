@@ -34,6 +34,8 @@ lease = "60s"
 unconfirmed_after = "5m"
 retry_base = "2s"
 retry_cap = "1m"
+[polling]
+enabled = false
 {settings}
 [channel.main]
 provider   = "1msg"
