@@ -109,6 +109,7 @@ pub mod pipeline {
     pub mod gates;
     pub mod lane;
     pub mod onward;
+    pub mod pieces;
     pub mod poll;
     pub mod receive;
     pub mod retention;

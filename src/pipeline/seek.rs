@@ -41,7 +41,7 @@ const LEASE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long to rest while there is nothing to seek.
-const CALM_REST: Duration = Duration::from_secs(15);
+const CALM_REST: Duration = Duration::from_secs(60);
 
 /// How long ids that no attempt knows are kept.
 const STRAYS_FOR: Duration = Duration::from_secs(24 * 3_600);
