@@ -29,6 +29,7 @@ pub mod status;
 pub mod suggest;
 pub mod text;
 pub mod watch;
+pub mod webhook;
 mod wishes;
 
 /// Customers hear of it when a row changes.
@@ -75,6 +76,9 @@ enum Command {
     Discard(held::DiscardArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
     Explain(explain::ExplainArgs),
+    /// Let the provider post receipts to us, and show whether it does.
+    #[command(arg_required_else_help = true)]
+    Webhook(webhook::WebhookArgs),
     /// Keep the list of phones that must not be written to.
     #[command(arg_required_else_help = true)]
     OptOut(opt_out::OptOutArgs),
@@ -192,6 +196,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Approve(args) => held::approve(&args, &config()?).await,
         Command::Discard(args) => held::discard(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
+        Command::Webhook(args) => webhook::run(&args, &config()?).await,
         Command::OptOut(args) => opt_out::run(&args, &config()?).await,
         Command::Forget(args) => forget::run(&args, &config()?).await,
         Command::Retry(args) => retry::run(&args, &config()?).await,

@@ -80,6 +80,7 @@ pub mod provider {
     pub mod client;
     pub mod error_table;
     pub mod history;
+    pub mod hooks;
     pub mod http;
     pub mod letter;
     pub mod limiter;

@@ -177,25 +177,15 @@ impl Client {
         }
     }
 
-    /// The URLs that the provider posts to.
-    pub async fn webhook(&self) -> Result<Vec<String>, AskError> {
-        let answer = self.get("webhook", &[]).await?;
-        Ok(match answer.get("webhookUrl") {
-            Some(Value::String(urls)) => urls
-                .split(',')
-                .map(str::trim)
-                .filter(|url| !url.is_empty())
-                .map(str::to_owned)
-                .collect(),
-            Some(Value::Array(urls)) => {
-                urls.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            }
-            _ => Vec::new(),
-        })
+    pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, AskError> {
+        self.ask(self.0.http.get(self.0.url(path)).query(query)).await
     }
 
-    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, AskError> {
-        let request = self.0.http.get(self.0.url(path)).query(query);
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, AskError> {
+        self.ask(self.0.http.post(self.0.url(path)).json(body)).await
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value, AskError> {
         let response =
             request.send().await.map_err(|error| AskError::Unreachable(self.describe(error)))?;
         let status = response.status().as_u16();

@@ -32,3 +32,4 @@ mod suggest;
 mod templates;
 mod tls;
 mod truth;
+mod webhook;

@@ -1,0 +1,154 @@
+//! `rowbell webhook`: lets the provider post to us, and shows whether it does.
+
+use clap::{Args, Subcommand};
+use secrecy::ExposeSecret as _;
+
+use super::CliError;
+use super::confirm::agreed;
+use crate::config::{Config, load};
+use crate::provider::client::Client;
+use crate::provider::hooks::{Hooks, MAX_URLS};
+use crate::provider::onemsg;
+
+#[derive(Debug, Args)]
+pub struct WebhookArgs {
+    /// The channel, where there are several.
+    #[arg(long, global = true)]
+    channel: Option<String>,
+    #[command(subcommand)]
+    command: WebhookCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum WebhookCommand {
+    /// Add our address to those that the provider posts to, keep all others, and let it tell of deliveries.
+    Register {
+        /// Where we are reached from outside: https://your.host/webhook/<secret>
+        url: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show where the provider posts to, and what it has given up; changes nothing.
+    Show,
+}
+
+pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
+    let (name, client) = client(args.channel.as_deref(), config)?;
+    let hooks = client.hooks().await.map_err(anyhow::Error::from)?;
+    match &args.command {
+        WebhookCommand::Show => print!("{}", as_text(name, &hooks, &secret(config)?)),
+        WebhookCommand::Register { url, yes } => {
+            register(name, &client, &hooks, url, *yes, &secret(config)?).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The client of the channel that is meant.
+fn client<'a>(
+    wanted: Option<&'a str>,
+    config: &'a Config,
+) -> Result<(&'a str, onemsg::Client), CliError> {
+    let ours: Vec<&str> = config
+        .channel
+        .iter()
+        .filter_map(|(name, channel)| channel.one_msg().map(|_| name.as_str()))
+        .collect();
+    let name = match (wanted, ours.as_slice()) {
+        (Some(wanted), _) if ours.contains(&wanted) => wanted,
+        (None, [only]) => only,
+        (Some(wanted), _) => {
+            let near = load::nearest(wanted, &ours);
+            return Err(anyhow::anyhow!("there is no channel \"{wanted}\" at 1MSG{near}").into());
+        }
+        (None, []) => return Err(anyhow::anyhow!("there is no channel at 1MSG").into()),
+        (None, several) => {
+            let which = several.join(", ");
+            return Err(anyhow::anyhow!("which channel? Give --channel; there are {which}").into());
+        }
+    };
+    match Client::new(&config.channel[name], config).map_err(anyhow::Error::from)? {
+        Client::OneMsg(client) => Ok((name, client)),
+        _ => Err(anyhow::anyhow!("channel {name} is not at 1MSG").into()),
+    }
+}
+
+fn secret(config: &Config) -> Result<Option<String>, CliError> {
+    let secret = config.webhook.secret_file.as_deref().map(load::secret).transpose();
+    let secret = secret.map_err(|error| anyhow::anyhow!("webhook.secret_file: {error}"))?;
+    Ok(secret.map(|secret| secret.expose_secret().to_owned()))
+}
+
+/// The list without our secret.
+fn as_text(name: &str, hooks: &Hooks, secret: &Option<String>) -> String {
+    let mut text = format!("channel {name} posts to:\n");
+    for url in &hooks.urls {
+        let is_ours = secret.as_ref().is_some_and(|secret| url.ends_with(secret.as_str()));
+        let shown = secret.as_ref().map_or(url.clone(), |secret| url.replace(secret.as_str(), "…"));
+        let ours = if is_ours { "  (ours)" } else { "" };
+        let given_up = match hooks.disabled.contains(url) {
+            true => {
+                "  (given up by the provider after failures; `rowbell webhook register` revives it)"
+            }
+            false => "",
+        };
+        text += &format!("  {shown}{ours}{given_up}\n");
+    }
+    if hooks.urls.is_empty() {
+        text += "  nothing\n";
+    }
+    text += match hooks.acks {
+        Some(true) => "it tells of deliveries\n",
+        Some(false) => {
+            "it does not tell of deliveries; `rowbell webhook register` switches that on\n"
+        }
+        None => "whether it tells of deliveries it does not say\n",
+    };
+    text
+}
+
+/// The provider's call replaces its whole list, so what stands there is written back with ours.
+async fn register(
+    name: &str,
+    client: &onemsg::Client,
+    hooks: &Hooks,
+    url: &str,
+    yes: bool,
+    secret: &Option<String>,
+) -> Result<(), CliError> {
+    if !secret.as_ref().is_some_and(|secret| url.ends_with(&format!("/webhook/{secret}"))) {
+        let why = "expected a URL that ends in /webhook/ and the secret of webhook.secret_file";
+        return Err(anyhow::anyhow!(why).into());
+    }
+    let mut urls = hooks.urls.clone();
+    if !urls.iter().any(|known| known == url) {
+        urls.push(url.to_owned());
+    }
+    if urls.len() > MAX_URLS {
+        return Err(anyhow::anyhow!(
+            "channel {name} posts to {MAX_URLS} URLs already, and more are not possible: \
+             take one away at the provider (`rowbell webhook show` lists them)"
+        )
+        .into());
+    }
+    let is_there = urls == hooks.urls && hooks.disabled.is_empty();
+    if is_there && hooks.acks != Some(false) {
+        println!("channel {name} posts to us already, and tells of deliveries");
+        return Ok(());
+    }
+    let others = urls.len() - 1;
+    let question = format!(
+        "Let channel {name} post to us, and keep the {others} other URL(s) that it posts to?"
+    );
+    if !agreed(yes, &question)? {
+        return Err(CliError::Said);
+    }
+    client.set_hooks(&urls).await.map_err(anyhow::Error::from)?;
+    if hooks.acks != Some(true) {
+        client.switch_acks_on().await.map_err(anyhow::Error::from)?;
+    }
+    let now = client.hooks().await.map_err(anyhow::Error::from)?;
+    print!("{}", as_text(name, &now, secret));
+    Ok(())
+}
