@@ -21,6 +21,7 @@ pub mod held;
 pub mod init;
 pub mod migrate;
 pub mod opt_out;
+pub mod pause;
 pub mod preview;
 pub mod retry;
 pub mod run;
@@ -76,6 +77,12 @@ enum Command {
     Discard(held::DiscardArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
     Explain(explain::ExplainArgs),
+    /// Stop a channel or a watch until `resume`; changes are captured and wait.
+    Pause(pause::PauseArgs),
+    /// Let a channel or watch go on that a person or errors have stopped.
+    Resume(pause::ResumeArgs),
+    /// Let the copy of a database send.
+    Adopt(pause::AdoptArgs),
     /// Let the provider post receipts to us, and show whether it does.
     #[command(arg_required_else_help = true)]
     Webhook(webhook::WebhookArgs),
@@ -196,6 +203,9 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Approve(args) => held::approve(&args, &config()?).await,
         Command::Discard(args) => held::discard(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
+        Command::Pause(args) => pause::pause(&args, &config()?).await,
+        Command::Resume(args) => pause::resume(&args, &config()?).await,
+        Command::Adopt(args) => pause::adopt(&args, &config()?).await,
         Command::Webhook(args) => webhook::run(&args, &config()?).await,
         Command::OptOut(args) => opt_out::run(&args, &config()?).await,
         Command::Forget(args) => forget::run(&args, &config()?).await,

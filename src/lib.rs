@@ -59,6 +59,7 @@ pub mod postgres {
     pub mod lookups;
     pub mod migrate;
     pub mod opt_outs;
+    pub mod pauses;
     pub mod pool;
     pub mod queries;
     pub mod report;
@@ -110,7 +111,6 @@ pub mod pipeline {
     pub mod gates;
     pub mod lane;
     pub mod onward;
-    pub mod pieces;
     pub mod poll;
     pub mod receive;
     pub mod retention;

@@ -21,11 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::bound::Bound;
 use super::careful::is_fault_of_the_watch;
-use super::compose::{lease, outgoing};
+use super::compose::{decide, lease, outgoing};
 use super::draft::{candidate, decided, folded_in, held, leaves_at, muted, unreadable, waiting};
 use super::gates::Candidate;
 use super::onward;
-use super::pieces::decide_in_pieces;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, chain, rest};
 use super::stops::Stops;
@@ -349,8 +348,7 @@ impl Claim {
             }
         };
         let candidates: Vec<Candidate> = nets.iter().map(|net| candidate(watch, net)).collect();
-        let decisions =
-            decide_in_pieces(tx, &self.site, &watching, &claimed.stops, &candidates).await?;
+        let decisions = decide(tx, &self.site, &watching, &claimed.stops, &candidates).await?;
         claimed
             .messages
             .extend(nets.into_iter().zip(decisions).map(|(net, d)| decided(watch, net, d)));

@@ -19,6 +19,7 @@ mod gateway;
 mod harness;
 mod hostile;
 mod inbound;
+mod pause;
 mod polling;
 mod post_office;
 mod provider;

@@ -1,0 +1,15 @@
+-- pause_end: the channel or watch ($1 kind, $2 name) goes on. A channel that errors have stopped, or a template
+-- on it, is tried now instead of at its time.
+with ended as (
+    delete from rowbell.pause as p
+     where p.kind = $1 and p.name = $2
+ returning p.name
+), tried as (
+    update rowbell.circuit as c
+       set probe_at   = now(),
+           updated_at = now()
+     where $1 = 'channel' and c.channel = $2 and c.state <> 'closed'
+ returning c.channel
+)
+select (select count(*) from ended) as ended,
+       (select count(*) from tried) as tried;
