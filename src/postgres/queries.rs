@@ -8,6 +8,7 @@ use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::rows::object;
+use crate::domain::cause::chain;
 use crate::domain::change::{Change, Operation};
 use crate::domain::message::State;
 use crate::domain::recipient::Recipient;
@@ -136,14 +137,20 @@ fn taken(row: &SqlRow) -> Result<Taken, Error> {
     let changed_at: Timestamp = row.try_get("changed_at")?;
     let entity_key: Option<String> = row.try_get("entity_key")?;
     let error: Option<String> = row.try_get("capture_error")?;
+    // What the database can hold and we cannot (numbers of 400 digits, JSON 200 levels deep) must not
+    // keep the other changes from being taken.
+    let (error, old_row, new_row) = match (object(row, "old_row"), object(row, "new_row")) {
+        (Ok(old_row), Ok(new_row)) => (error, old_row, new_row),
+        (Err(why), _) | (_, Err(why)) => (Some(chain(&why)), None, None),
+    };
     Ok(match (entity_key, error) {
         (Some(entity_key), None) => Taken::Whole(Change {
             change_id: row.try_get("change_id")?,
             watch,
             entity_key,
             operation,
-            old_row: object(row, "old_row")?,
-            new_row: object(row, "new_row")?,
+            old_row,
+            new_row,
             changed_at,
             mute_reason: row.try_get("mute_reason")?,
             transaction_id: row.try_get("transaction_id")?,
