@@ -1,4 +1,4 @@
--- 15_destination: whether the provider posts to our webhook, as it says itself.
+-- 16_destination: whether the provider posts to our webhook, as it says itself.
 
 alter table rowbell.witness
     drop constraint witness_is_webhook_or_polling,

@@ -1,4 +1,4 @@
--- 16_late: evidence that comes after the policy of a watch has decided to keep a message for a person.
+-- 17_late: evidence that comes after the policy of a watch has decided to keep a message for a person.
 
 alter table rowbell.doubt
     add column is_late boolean not null default false;
