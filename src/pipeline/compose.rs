@@ -10,6 +10,7 @@
 //! that case from a request that left. Not promised: that messages of different entities leave in
 //! the order of their changes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -309,7 +310,7 @@ pub async fn decide(
             defaults: &site.config.recipient,
             candidate,
             present,
-            baseline: baseline.as_ref(),
+            baseline: baseline.as_deref(),
             now,
         })
         .collect();
@@ -327,9 +328,19 @@ pub async fn decide(
         Err(decision) => decision,
     });
     let mut decisions: Vec<Decision> = decisions.collect();
+    keep_rows(&mut decisions, presents);
     doubts::wait_for(tx, site, candidates, &mut decisions).await?;
     hold_back(tx, site, stops, candidates, &mut decisions).await?;
     Ok(decisions)
+}
+
+/// What leaves is kept as the row that was told.
+fn keep_rows(decisions: &mut [Decision], presents: Vec<Present>) {
+    for (decision, present) in decisions.iter_mut().zip(presents) {
+        if let Decision::Send(words) = decision {
+            words.told_row = present.row;
+        }
+    }
 }
 
 /// The names of the rows that the foreign keys of those past the gates point to, now and as told.
@@ -363,19 +374,19 @@ async fn read(
             captured: candidate.captured().unwrap_or(&nothing),
         })
         .collect();
-    rows::read(tx, &watching.read_sql, &watching.name, &wanted)
+    rows::read(tx, &watching.read_sql, &watching.table, &wanted)
         .await
         .map_err(|source| StageError::Read { watch: watching.name.clone(), source })
 }
 
 /// What each recipient was last told: the last message that left, overlaid with what was muted
 /// since; without one, the row before the first change that we know of.
-async fn baselines(
+async fn baselines<'a>(
     tx: &Transaction<'_>,
     watching: &Watching,
-    candidates: &[Candidate],
-    presents: &[Present],
-) -> Result<Vec<Option<Row>>, StageError> {
+    candidates: &'a [Candidate],
+    presents: &'a [Present],
+) -> Result<Vec<Option<Cow<'a, Row>>>, StageError> {
     let mut baselines = Vec::with_capacity(candidates.len());
     for (candidate, present) in candidates.iter().zip(presents) {
         baselines.push(baseline_of(tx, watching, candidate, &present.told).await?);
