@@ -10,6 +10,9 @@
 //! many costs a part of a row for each, and a receipt writes nothing there.
 //!
 //! If the process dies here, its groups are due again after a while, and asking twice does no harm.
+//! Metrics: `rowbell_polling_answers_total` by kind (each question has one), and
+//! `rowbell_polling_late_seconds`, how long the first group has waited beyond its time.
+//!
 //! Not promised: that an outcome is known sooner than the next question, nor that the provider remembers.
 
 use std::collections::HashMap;
@@ -83,6 +86,18 @@ enum Heard {
     Trouble(AskError),
 }
 
+impl Heard {
+    /// The word for it in metrics.
+    fn kind(&self) -> &'static str {
+        match self {
+            Heard::Receipts(told) if told.is_empty() => "nothing",
+            Heard::Receipts(_) => "receipts",
+            Heard::NotFound => "not_found",
+            Heard::Trouble(_) => "trouble",
+        }
+    }
+}
+
 impl Poll {
     pub fn new(site: Arc<Site>, channel: &str, client: Client) -> Poll {
         let settings = &site.config.polling;
@@ -142,6 +157,10 @@ impl Poll {
             return Ok(Progress::Idle);
         };
         self.above = (last.due_at, last.poll_id);
+        let late =
+            groups.first().map_or(0.0, |first| now.duration_since(first.due_at).as_secs_f64());
+        metrics::gauge!("rowbell_polling_late_seconds", "channel" => self.channel.clone())
+            .set(late);
         let wanted = self.look(&client, &groups, now).await?;
         // Questions take their time: meanwhile others need the connection.
         drop(client);
@@ -188,6 +207,9 @@ impl Poll {
             let mut receipts = Vec::new();
             let (mut answers, mut not_found, mut trouble) = (0_u32, 0_u32, None);
             for one in heard {
+                let kind = one.kind();
+                metrics::counter!("rowbell_polling_answers_total", "channel" => self.channel.clone(), "kind" => kind)
+                    .increment(1);
                 match one {
                     Heard::Receipts(told) => {
                         answers += 1;

@@ -12,6 +12,8 @@
 //!
 //! If the process dies here, the doubt is looked into again a minute later: asking changes nothing, and an
 //! id is adopted in one transaction.
+//! Metrics: `rowbell_seeking_looks_total` by way and by what was found.
+//!
 //! Not promised: that evidence is found. Only what is beyond doubt is adopted, and without evidence the
 //! message stays unconfirmed until the policy decides.
 
@@ -79,6 +81,20 @@ struct Look {
     words: String,
     /// Of the message that was found.
     receipts: Vec<Receipt>,
+}
+
+impl Look {
+    fn counted(self, channel: &str) -> Look {
+        let found = match self.found {
+            Found::Nothing => "nothing",
+            Found::One(_) => "one",
+            Found::Several => "several",
+            Found::AnotherText => "another_text",
+        };
+        metrics::counter!("rowbell_seeking_looks_total", "channel" => channel.to_owned(), "way" => self.way, "found" => found)
+            .increment(1);
+        self
+    }
 }
 
 impl Seek {
@@ -161,11 +177,12 @@ impl Seek {
         if doubt.is_late {
             return self.look_late(doubt, now).await;
         }
-        let by_receipts = self.by_receipts(doubt).await?;
+        let by_receipts = self.by_receipts(doubt).await?.counted(&self.channel);
         if let Found::One(_) = by_receipts.found {
             return self.adopt(doubt, by_receipts).await;
         }
         let by_list = self.by_list(doubt, earliest(doubt.started_at)..).await?;
+        let by_list = by_list.counted(&self.channel);
         if let Found::One(_) = by_list.found {
             return self.adopt(doubt, by_list).await;
         }
