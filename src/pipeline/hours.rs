@@ -39,7 +39,8 @@ impl Case<'_> {
         let Some(wait) = quiet.wait(self.now, about, &zone) else {
             return Ok(());
         };
-        let (name, source) = (&recipient.time_zone, &recipient.time_zone_source);
+        // What was passed over stands with the words: a reason holds nothing that a row says.
+        let (name, source) = (&recipient.time_zone, self.time_zone().source.as_str());
         let opening = zone.to_datetime(wait.opening).strftime("%Y-%m-%d %H:%M");
         let mut why = format!("quiet hours until {opening} in {name} (zone by {source})");
         if wait.until < wait.opening {

@@ -45,7 +45,7 @@ async fn a_day(world: &mut World) {
     world
         .sql(
             "insert into customer values (3, 'Ann', '+1 212 200 0003', 'en-US', 'UTC', false),
-                 (4, 'Bob', 'none', 'en-US', 'UTC'), (5, 'Eve', '+1 212 200 0005', 'en-US', 'Mars');
+                 (4, 'Bob', 'none', 'en-US', 'UTC', true), (5, 'Eve', '+1 212 200 0005', 'en-US', 'Mars', true);
              insert into delivery select i, i, 'planned', null, null, 'start' from generate_series(3, 7) i;
              insert into rowbell.opt_out (phone, source) values ('12122000005', 'operator');
              delete from rowbell.change",
