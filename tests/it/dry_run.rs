@@ -68,7 +68,7 @@ async fn a_day(world: &mut World) {
 async fn record(world: &World) -> Vec<String> {
     let sql = "
         select concat_ws(' | ', m.entity_key,
-                   case when m.reason = 'dry_run' then 'sent' else m.state::text || ' ' || m.reason end,
+                   case when m.reason = 'dry_run' then 'sent' else concat_ws(' ', m.state, m.reason) end,
                    m.change_count, m.attempt_count, a.number,
                    replace(a.result::text, 'dry_run', 'accepted'),
                    m.template, m.language, m.recipient_name, m.recipient_phone, m.recipient_locale,

@@ -182,7 +182,8 @@ async fn what_expires_before_the_morning_ends_with_its_reason() {
 #[tokio::test]
 async fn a_retry_that_comes_due_at_night_waits_too() {
     let mut world = World::with(&quiet(0.1, 3.0)).await;
-    world.sandbox.set_faults(vec![FaultRule::always(Fault::Refused { status: 503 })]);
+    let later = Fault::TooManyRequests { retry_after: Some(900) };
+    world.sandbox.set_faults(vec![FaultRule::always(later)]);
     world.sql("update delivery set address = 'moved' where id = 1").await;
     world.settle().await;
     assert_eq!(world.messages().await, ["1 scheduled 1 change(s) 1 attempt(s)"]);
