@@ -10,6 +10,7 @@
 //! that case from a request that left. Not promised: that messages of different entities leave in
 //! the order of their changes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ use crate::domain::circuit::CircuitKey;
 use crate::domain::labels::ByColumn;
 use crate::domain::row::Row;
 use crate::postgres::lookups;
-use crate::postgres::queries::{self, Decided, DueMessage, Lease, Words};
+use crate::postgres::queries::{self, Decided, DueMessage, Words};
 use crate::postgres::rows::{self, Present, Wanted};
 
 /// How often the scan for due messages starts from the beginning, to prove its bound right.
@@ -135,7 +136,7 @@ impl Compose {
         {
             return Ok((Progress::Idle, 0));
         }
-        let lease = lease(&self.site, now, self.site.config.is_dry_run(&channel));
+        let lease = self.site.lease(now, self.site.config.is_dry_run(&channel));
         let attempts: BTreeMap<i64, i16> =
             queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
         let on: Vec<i64> = decided.iter().filter(|d| d.leads_on).map(|d| d.message_id).collect();
@@ -253,12 +254,6 @@ impl Compose {
     }
 }
 
-/// The lease that messages get which leave now. Its holder's name tells a dry run: if that dies, nothing left.
-pub fn lease(site: &Site, now: Timestamp, is_dry_run: bool) -> Lease<'_> {
-    let instance = if is_dry_run { &site.rehearsing_instance } else { &site.instance };
-    Lease { now, instance, expires_at: now + site.config.delivery.lease }
-}
-
 /// A leased message on its way to deliver.
 pub fn outgoing(
     message_id: i64,
@@ -309,7 +304,7 @@ pub async fn decide(
             defaults: &site.config.recipient,
             candidate,
             present,
-            baseline: baseline.as_ref(),
+            baseline: baseline.as_deref(),
             now,
         })
         .collect();
@@ -330,9 +325,19 @@ pub async fn decide(
         Err(decision) => decision,
     });
     let mut decisions: Vec<Decision> = decisions.collect();
+    keep_rows(&mut decisions, presents);
     doubts::wait_for(tx, site, candidates, &mut decisions).await?;
     hold_back(tx, site, stops, candidates, &mut decisions).await?;
     Ok(decisions)
+}
+
+/// What leaves is kept as the row that was told.
+fn keep_rows(decisions: &mut [Decision], presents: Vec<Present>) {
+    for (decision, present) in decisions.iter_mut().zip(presents) {
+        if let Decision::Send(words) = decision {
+            words.told_row = present.row;
+        }
+    }
 }
 
 /// The names of the rows that the foreign keys of those past the gates point to, now and as told.
@@ -369,20 +374,20 @@ async fn read(
         .collect();
     // All of them go by the same channel.
     let channel = candidates.first().map_or("", |candidate| candidate.channel.as_str());
-    rows::read(tx, watching.sql_for(&site.config, channel), &watching.name, &wanted)
+    rows::read(tx, watching.sql_for(&site.config, channel), &watching.table, &wanted)
         .await
         .map_err(|source| StageError::Read { watch: watching.name.clone(), source })
 }
 
 /// What each recipient was last told: the last message that left, overlaid with what was muted
 /// since; without one, the row before the first change that we know of.
-async fn baselines(
+async fn baselines<'a>(
     tx: &Transaction<'_>,
     site: &Site,
     watching: &Watching,
-    candidates: &[Candidate],
-    presents: &[Present],
-) -> Result<Vec<Option<Row>>, StageError> {
+    candidates: &'a [Candidate],
+    presents: &'a [Present],
+) -> Result<Vec<Option<Cow<'a, Row>>>, StageError> {
     let mut baselines = Vec::with_capacity(candidates.len());
     for (candidate, present) in candidates.iter().zip(presents) {
         baselines.push(baseline_of(tx, &site.config, watching, candidate, &present.told).await?);

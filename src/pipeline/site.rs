@@ -20,7 +20,7 @@ use crate::domain::quiet_hours::QuietHours;
 use crate::postgres::capture::{self, WatchedTable};
 use crate::postgres::lookups;
 use crate::postgres::pool::Pool;
-use crate::postgres::queries::Ask;
+use crate::postgres::queries::{Ask, Lease};
 use crate::postgres::rows;
 
 /// How long a watch that cannot be used is left alone before it is looked at again.
@@ -100,6 +100,12 @@ impl Site {
     /// When to ask for the end of what is sent now.
     pub fn ask(&self, now: Timestamp) -> Ask<'_> {
         Ask { at: now + self.config.polling.first_after, of: &self.asked_channels }
+    }
+
+    /// The lease that messages get which leave now. Its holder's name tells a dry run: if that dies, nothing left.
+    pub fn lease(&self, now: Timestamp, is_dry_run: bool) -> Lease<'_> {
+        let instance = if is_dry_run { &self.rehearsing_instance } else { &self.instance };
+        Lease { now, instance, expires_at: now + self.config.delivery.lease }
     }
 
     /// Whether the provider of a channel shows the messages that it has.
