@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::baseline::baseline_of;
-use super::careful::{is_fault_of_the_watch, one_by_one};
+use super::careful::{Fault, fault_of, one_by_one};
 use super::doubts;
 use super::gates::{Candidate, Case, Decision, Passed};
 use super::lane::{Lane, Outgoing};
@@ -203,10 +203,10 @@ impl Compose {
                 return Ok(vec![Decision::Defer { due_at, why }; candidates.len()]);
             }
         };
-        if self.careful.contains(watch) {
-            return one_by_one(tx, &self.site, &watching, stops, candidates).await;
-        }
-        let decisions = decide(tx, &self.site, &watching, stops, candidates).await;
+        let decisions = match self.careful.contains(watch) {
+            true => one_by_one(tx, &self.site, &watching, stops, candidates).await,
+            false => decide(tx, &self.site, &watching, stops, candidates).await,
+        };
         if let Err(StageError::Read { source, .. }) = &decisions {
             self.read_failed(watch, source);
         }
@@ -216,10 +216,12 @@ impl Compose {
     /// The batch is rolled back. Next time the watch is looked up anew, or its rows are read one by
     /// one, so that the row at fault fails alone.
     fn read_failed(&mut self, watch: &str, error: &tokio_postgres::Error) {
-        if is_fault_of_the_watch(error) {
-            self.site.broke(watch, super::stage::chain(error));
-        } else if error.code().is_some() {
-            self.careful.insert(watch.to_owned());
+        match fault_of(error) {
+            Fault::Watch => self.site.broke(watch, super::stage::chain(error)),
+            Fault::Row | Fault::Slow => {
+                self.careful.insert(watch.to_owned());
+            }
+            Fault::Server => {}
         }
     }
 
@@ -362,14 +364,16 @@ async fn read(
     watching: &Watching,
     candidates: &[Candidate],
 ) -> Result<Vec<Present>, StageError> {
-    let nothing = Row::new();
+    let captured: Vec<Cow<'_, Row>> =
+        candidates.iter().map(|candidate| candidate.known(&watching.table.key)).collect();
     let wanted: Vec<Wanted<'_>> = candidates
         .iter()
-        .map(|candidate| Wanted {
+        .zip(&captured)
+        .map(|(candidate, captured)| Wanted {
             message_id: candidate.message_id,
             entity_key: &candidate.entity_key,
             fallback_of: candidate.fallback_of,
-            captured: candidate.captured().unwrap_or(&nothing),
+            captured,
         })
         .collect();
     // All of them go by the same channel.

@@ -92,6 +92,8 @@ pub struct ChannelStatus {
     /// Who tells of them.
     pub webhook: Witness,
     pub polling: Witness,
+    /// Whether the provider posts to our webhook, as it says itself.
+    pub destination: Witness,
 }
 
 /// One way in which receipts reach us.
@@ -209,6 +211,10 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
             is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
             ..Witness::default()
         },
+        destination: Witness {
+            is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
+            ..Witness::default()
+        },
         polling: Witness {
             is_on: has_receipts(config, name) && config.polling.enabled,
             ..Witness::default()
@@ -235,6 +241,7 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
         let Some(channel) = channels.get_mut(&name) else { continue };
         let witness = match row.try_get("witness")? {
             "polling" => &mut channel.polling,
+            "destination" => &mut channel.destination,
             _ => &mut channel.webhook,
         };
         witness.state = row.try_get("state")?;
@@ -243,6 +250,16 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
         witness.detail = row.try_get("detail")?;
     }
     Ok(channels.into_values().collect())
+}
+
+/// What the webhook has told of one channel.
+pub async fn webhook_witness(
+    client: &Client,
+    config: &Config,
+    channel: &str,
+) -> Result<Witness, Error> {
+    let found = channels(client, config).await?.into_iter().find(|found| found.channel == channel);
+    Ok(found.map(|found| found.webhook).unwrap_or_default())
 }
 
 async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error> {

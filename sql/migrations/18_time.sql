@@ -1,4 +1,4 @@
--- 16_time: by whose clock a message was written, and messages of a dry run.
+-- 18_time: by whose clock a message was written, and messages of a dry run.
 
 alter table rowbell.message add column time_zone_source text;
 comment on column rowbell.message.time_zone_source is 'Who said recipient_time_zone: row, recipient, watch or configuration; and what was passed over because it is no time zone.';
