@@ -320,6 +320,7 @@ fn delivers(
             inbox,
             client,
             clock: clock.clone(),
+            is_dry_run: config.is_dry_run(name),
             concurrency: channel.concurrency,
             timeout: channel.timeout + channel.connect_timeout,
             settle: settle.clone(),

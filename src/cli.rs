@@ -50,7 +50,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon.
-    Run,
+    Run(run::RunArgs),
     /// Write a first configuration; asks on a terminal.
     Init(init::InitArgs),
     /// Look at a table and write a watch for it, with what to decide; changes nothing.
@@ -189,7 +189,7 @@ fn end_quietly_without_a_reader() {
 async fn dispatch(cli: Cli) -> Result<(), CliError> {
     let config = || load::load(&cli.config);
     match cli.command {
-        Command::Run => run::run(config()?).await,
+        Command::Run(args) => run::run(&args, config()?).await,
         Command::Init(args) => init::run(&args, &cli.config).await,
         Command::Suggest(args) => suggest::run(&args, config).await,
         Command::Check(args) => check::run(&args, config()?).await,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::domain::phrases::PhraseSettings;
 use crate::domain::text::LocalText;
+use crate::domain::time_to_live::Category;
 
 pub mod channel;
 pub mod check;
@@ -17,6 +18,7 @@ pub mod gateway;
 pub mod inbound;
 pub mod load;
 pub mod polling;
+pub mod quiet_hours;
 mod raw_channel;
 mod reading;
 pub mod show;
@@ -28,6 +30,7 @@ pub use channel::{Address, AuthPlace, Channel, ChannelKind, OneMsg, ProviderKind
 pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
 pub use inbound::{Inbound, Webhook};
 pub use polling::Polling;
+pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
 pub use storm::{Storm, WatchStorm};
 pub use watch::{Fallback, Lookup, UnconfirmedPolicy, Watch};
 
@@ -39,6 +42,7 @@ pub struct Config {
     pub database: Database,
     pub doorbell: Doorbell,
     pub recipient: RecipientDefaults,
+    pub quiet_hours: QuietHoursDefaults,
     pub delivery: Delivery,
     pub circuit: Circuit,
     pub retention: Retention,
@@ -63,6 +67,8 @@ pub struct Config {
 pub struct Installation {
     /// Name of the environment, such as `production`.
     pub environment: String,
+    /// Nothing is sent on any channel: messages are recorded instead.
+    pub dry_run: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -195,4 +201,14 @@ pub struct Template {
     /// The approved body text with its `{{1}}` …, for preview and for the room that it leaves; other
     /// channels than WhatsApp send it.
     pub text: Option<LocalText>,
+    /// As WhatsApp approved it.
+    #[serde(default)]
+    pub category: Category,
+    /// Whether WhatsApp keeps messages for a phone that is off only until they expire.
+    #[serde(default = "yes")]
+    pub time_to_live: bool,
+}
+
+fn yes() -> bool {
+    true
 }

@@ -27,6 +27,7 @@ pub mod domain {
     pub mod message;
     pub mod phone_forms;
     pub mod phrases;
+    pub mod quiet_hours;
     pub mod range;
     pub mod reader;
     pub mod receipt;
@@ -42,10 +43,13 @@ pub mod domain {
     pub mod survey;
     pub mod telling;
     pub mod text;
+    pub mod time_of_day;
+    pub mod time_to_live;
     pub mod verdict;
     pub mod way;
     pub mod wish;
     pub mod words;
+    pub mod zone;
 }
 pub mod clock;
 pub mod config;
@@ -112,6 +116,7 @@ pub mod pipeline {
     pub mod evidence;
     pub mod fallback;
     pub mod gates;
+    pub mod hours;
     pub mod lane;
     pub mod onward;
     pub mod poll;

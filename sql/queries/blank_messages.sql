@@ -28,6 +28,7 @@ update rowbell.message as m
        recipient_phone     = null,
        recipient_locale    = null,
        recipient_time_zone = null,
+       time_zone_source    = null,
        summary             = null,
        parameters          = case when m.parameters is not null then '[]'::jsonb end,
        blanked_at          = $2,

@@ -2,7 +2,7 @@
 --
 -- Locks them against compose, which might be about to lease one.
 select m.message_id, q.watch, q.entity_key, q.state::text as queue_state,
-       m.operation::text, m.old_row, m.first_changed_at, q.due_at
+       m.operation::text, m.old_row, m.first_changed_at, m.attempt_count, q.due_at
   from unnest($1::text[], $2::text[]) as entity (watch, entity_key)
   join rowbell.queue as q
     on q.watch = entity.watch and q.entity_key = entity.entity_key and q.state in ('open', 'held')

@@ -3,7 +3,7 @@
 -- latest is a muted change.
 --
 -- $3: whether unconfirmed messages count as told. $4: where it is not null, only what is known to have
--- arrived counts: delivered, or accepted by one of these channels, of which no more is ever heard.
+-- arrived counts: delivered, or accepted by one of these channels, of which no more is ever heard. $5: whether messages of a dry run count: for another one.
 with told as (
     select m.message_id, m.reason::text = 'muted' as is_muted, m.blanked_at is not null as is_blanked, m.old_row, m.new_row
       from rowbell.message as m
@@ -11,7 +11,7 @@ with told as (
        and (m.state in ('delivered', 'read')
             or (m.state = 'sent' and ($4::text[] is null or m.channel = any ($4)))
             or (m.state = 'unconfirmed' and $3 and $4::text[] is null)
-            or (m.state = 'skipped' and m.reason = 'muted'))
+            or (m.state = 'skipped' and (m.reason = 'muted' or (m.reason = 'dry_run' and $5))))
 )
 select t.is_muted, t.old_row, t.new_row
   from told as t

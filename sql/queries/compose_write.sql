@@ -3,16 +3,16 @@
 -- $1 message, $2 new state (scheduled, held, sending, failed, skipped), $3 reason, $4 reason in
 -- words, $5 the row as told (JSON null: told that it is gone), $6 template, $7 language, $8 to $11 recipient, $12 summary,
 -- $13 parameters, $14 when it is due again; $15 the time, $16 the daemon instance, $17 when its
--- leases end. Lease, state and attempt row are written by this one statement.
+-- leases end, $18 who said the time zone. Lease, state and attempt row are written by this one statement.
 with input as (
     select *
       from unnest(
            $1::bigint[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[],
-           $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::timestamptz[]
+           $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::timestamptz[], $18::text[]
       ) as i (
            message_id, state, reason, reason_text, new_row, template, language,
            recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
-           summary, parameters, due_at
+           summary, parameters, due_at, time_zone_source
       )
 ), ended as (
     delete from rowbell.queue as q
@@ -42,6 +42,7 @@ with input as (
            recipient_phone     = coalesce(i.recipient_phone, m.recipient_phone),
            recipient_locale    = coalesce(i.recipient_locale, m.recipient_locale),
            recipient_time_zone = coalesce(i.recipient_time_zone, m.recipient_time_zone),
+           time_zone_source    = coalesce(i.time_zone_source, m.time_zone_source),
            summary             = coalesce(i.summary, m.summary),
            parameters          = coalesce(i.parameters, m.parameters),
            due_at              = case when i.state in ('scheduled', 'held') then coalesce(i.due_at, m.due_at) end,

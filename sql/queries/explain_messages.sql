@@ -6,7 +6,7 @@ select m.message_id, m.state::text, m.reason::text,
        m.operation::text, m.change_count,
        m.first_changed_at, m.last_changed_at, m.created_at, m.old_row, m.new_row,
        m.channel, m.template, m.language, m.recipient_name, m.recipient_phone, m.recipient_locale,
-       m.recipient_time_zone, m.summary,
+       m.recipient_time_zone, m.time_zone_source, m.summary,
        case when m.blanked_at is null then m.parameters end as parameters,
        -- An unconfirmed message has its time in the queue only: then the policy of its watch decides.
        coalesce(m.due_at, q.due_at) as due_at,

@@ -125,6 +125,12 @@ fn differences(key: &str, template: &Template, tag: &str, listed: &Listed) -> Ve
             template.namespace
         ));
     }
+    if let Some(category) = listed.category.as_ref().filter(|c| *c != template.category.as_str()) {
+        found.push(format!(
+            "template.{key}.category: expected \"{category}\", which the provider lists, found \"{}\"",
+            template.category.as_str()
+        ));
+    }
     if listed.body.is_some() && listed.variables() != template.body.len() {
         found.push(format!(
             "template.{key}.body: expected {} variables, as \"{name}\" has in \"{code}\", found {}",

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::change::{self, Operation};
@@ -16,7 +18,7 @@ use crate::pipeline::site::Watching;
 use crate::pipeline::stage::StageError;
 use crate::postgres::lookups;
 use crate::postgres::queries::{self, Words};
-use crate::postgres::rows::{self, Wanted};
+use crate::postgres::rows::{self, Telling, Wanted};
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,8 @@ pub struct Preview {
     /// Why it would not leave.
     pub reason_text: Option<String>,
     pub words: Option<Box<Words>>,
+    /// Quiet hours: when it would leave, and why not now.
+    pub waits: Option<(Timestamp, String)>,
 }
 
 impl Preview {
@@ -69,7 +73,11 @@ pub async fn preview(
         .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
     let captured = key_row(&watching, key)?;
     let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
-    let sql = rows::preview_sql(&watching.table, &watching.config, &watching.silent_channels);
+    let telling = Telling {
+        silent: &watching.silent_channels,
+        dry_runs: config.is_dry_run(&watching.config.channel),
+    };
+    let sql = rows::preview_sql(&watching.table, &watching.config, telling);
     let wanted =
         Wanted { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
     let read = |source| StageError::Read { watch: watch.to_owned(), source };
@@ -90,7 +98,7 @@ pub async fn preview(
         old_row: stored.row,
         new_row: Some(captured),
     };
-    let old = baseline_of(&tx, &watching, &candidate, &present.told).await?;
+    let old = baseline_of(&tx, config, &watching, &candidate, &present.told).await?;
     if present.row.is_none() && old.is_none() {
         return Err(no_row(&watching, key));
     }
@@ -103,29 +111,38 @@ pub async fn preview(
         baseline: old.as_deref(),
         now: clock.now(),
     };
-    let (changes, decision) = decide(&tx, &case).await?;
+    let (changes, decision, waits) = decide(&tx, &case).await?;
     let state = decision.state();
     let (reason_text, _, words) = decision.into_parts();
     let old = old.map(Cow::into_owned);
-    Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words })
+    Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words, waits })
 }
+
+/// What changed, what becomes of it, and how long it would wait all the same: its words are shown as they
+/// would be now.
+type Decided = (Vec<FieldChange>, Decision, Option<(Timestamp, String)>);
 
 async fn decide(
     tx: &deadpool_postgres::Transaction<'_>,
     case: &Case<'_>,
-) -> Result<(Vec<FieldChange>, Decision), StageError> {
-    match case.gates() {
-        Err(decision) => Ok((case.changes(), decision)),
-        Ok(passed) => {
-            let phone: Vec<&str> = passed.recipient.phone().into_iter().collect();
-            let opted_out = queries::compose_opt_out(tx, &phone).await?.into_iter().collect();
-            let watching = case.watching;
-            let names = lookups::find(tx, &watching.lookups, case.rows()).await;
-            let names = names
-                .map_err(|source| StageError::Read { watch: watching.name.clone(), source })?;
-            Ok((passed.changes.clone(), case.words(passed, &opted_out, &Arc::new(names))))
-        }
-    }
+) -> Result<Decided, StageError> {
+    let passed = match case.gates() {
+        Err(decision) => return Ok((case.changes(), decision, None)),
+        Ok(passed) => passed,
+    };
+    let phone: Vec<&str> = passed.recipient.phone().into_iter().collect();
+    let opted_out = queries::compose_opt_out(tx, &phone).await?.into_iter().collect();
+    let changes = passed.changes.clone();
+    let waits = match case.last_gates(&passed, &opted_out) {
+        Ok(()) => None,
+        Err(Decision::Defer { due_at, why }) => Some((due_at, why)),
+        Err(decision) => return Ok((changes, decision, None)),
+    };
+    let watching = case.watching;
+    let names = lookups::find(tx, &watching.lookups, case.rows()).await;
+    let names =
+        names.map_err(|source| StageError::Read { watch: watching.name.clone(), source })?;
+    Ok((changes, case.words(passed, &Arc::new(names)), waits))
 }
 
 fn no_row(watching: &Watching, key: &str) -> PreviewError {

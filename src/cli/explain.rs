@@ -262,12 +262,14 @@ fn plain(value: &Value) -> String {
 
 fn wording(words: &StoryWords) -> String {
     let known = |part: &Option<String>| part.clone().unwrap_or_else(|| "—".to_owned());
+    let source = words.time_zone_source.as_ref().map(|source| format!(" by {source}"));
     format!(
-        "put into words for {}, {} ({}, {}), template {} in {}\n{}",
+        "put into words for {}, {} ({}, {}{}), template {} in {}\n{}",
         known(&words.recipient_name),
         known(&words.recipient_phone),
         known(&words.recipient_locale),
         known(&words.recipient_time_zone),
+        source.unwrap_or_default(),
         known(&words.template),
         known(&words.language),
         known(&words.summary),
@@ -279,7 +281,8 @@ fn begun(attempt: &AttemptStory, channel: &str) -> String {
 }
 
 fn ended(attempt: &AttemptStory) -> String {
-    let mut parts = vec![attempt.result.clone().unwrap_or_default()];
+    let result = attempt.result.clone().unwrap_or_default();
+    let mut parts = vec![if result == "dry_run" { "DRY RUN".to_owned() } else { result }];
     parts.extend(attempt.http_status.map(|status| format!("HTTP {status}")));
     parts.extend(attempt.error_code.map(|code| format!("error {code}")));
     parts.extend(attempt.error_class.as_ref().map(|class| format!("class {class}")));

@@ -58,6 +58,7 @@ fn as_json(preview: &Preview) -> Value {
         .map(|change| json!({"column": change.column, "old": change.old, "new": change.new}))
         .collect();
     let wording = preview.words.as_ref().map(|words| &words.wording);
+    let recipient = preview.words.as_ref().map(|words| &words.recipient);
     json!({
         "old": preview.old, "new": preview.new, "changes": changes,
         "state": preview.state.as_str(), "reason": preview.state.reason(),
@@ -65,11 +66,15 @@ fn as_json(preview: &Preview) -> Value {
         "language": wording.map(|w| &w.language), "parameters": wording.map(|w| &w.parameters),
         "summary": wording.map(|w| &w.summary), "message": wording.and_then(|w| w.bubble.as_ref()),
         "was_cut": wording.map(|w| w.was_cut),
+        "time_zone": recipient.map(|r| &r.time_zone),
+        "time_zone_source": recipient.map(|r| r.time_zone_source.as_ref()),
+        "leaves_at": preview.waits.as_ref().map(|(at, _)| at.to_string()),
+        "waits_for": preview.waits.as_ref().map(|(_, why)| why),
     })
 }
 
 /// What changed, then the message on a line of its own.
-fn as_text(preview: &Preview) -> String {
+pub fn as_text(preview: &Preview) -> String {
     let mut text = String::new();
     let width =
         preview.changes.iter().map(|change| change.column.chars().count()).max().unwrap_or(0);
@@ -80,10 +85,11 @@ fn as_text(preview: &Preview) -> String {
     if let Some(words) = &preview.words {
         let recipient = &words.recipient;
         text += &format!(
-            "\nto {} ({}, {}), template {} in {}:\n\n",
+            "\nto {} ({}, {} by {}), template {} in {}:\n\n",
             recipient.name,
             recipient.locale,
             recipient.time_zone,
+            recipient.time_zone_source,
             words.template,
             words.wording.language
         );
@@ -97,6 +103,9 @@ fn as_text(preview: &Preview) -> String {
         }
         if words.wording.was_cut {
             text += "\nThe summary was cut: the body of a message may have 1024 characters.\n";
+        }
+        if let Some((_, why)) = &preview.waits {
+            text += &format!("\nwould wait: {why}\n");
         }
         return text;
     }

@@ -1,5 +1,6 @@
 //! `rowbell run`: the daemon, as systemd wants one.
 
+use clap::Args;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -10,8 +11,16 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::telemetry;
 
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Record messages instead of sending them, on all channels.
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// Runs until SIGTERM or SIGINT, then finishes what is in flight.
-pub async fn run(config: Config) -> Result<(), CliError> {
+pub async fn run(args: &RunArgs, mut config: Config) -> Result<(), CliError> {
+    config.installation.dry_run |= args.dry_run;
     telemetry::start(&config.log).map_err(anyhow::Error::from)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -20,17 +29,28 @@ pub async fn run(config: Config) -> Result<(), CliError> {
         channels = config.channel.len(),
         "starting"
     );
+    let dry = config.dry_run_channels().join(", ");
+    if !dry.is_empty() {
+        tracing::warn!(
+            channels = dry,
+            "DRY RUN: nothing is sent on these channels, messages are recorded"
+        );
+    }
     tell(&[NotifyState::Status("Starting")]);
     let stop = stop_on_signal().map_err(anyhow::Error::from)?;
     let app = App::build(config, Clock::system()).await?;
-    let ended = app.run(stop, ready).await;
+    let ended = app.run(stop, move || ready(&dry)).await;
     tracing::info!("stopped");
     Ok(ended?)
 }
 
-fn ready() {
+fn ready(dry: &str) {
     tracing::info!("ready");
-    tell(&[NotifyState::Ready, NotifyState::Status("Listening")]);
+    let status = match dry {
+        "" => "Listening".to_owned(),
+        channels => format!("Listening; DRY RUN on {channels}"),
+    };
+    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 
 fn stop_on_signal() -> std::io::Result<CancellationToken> {

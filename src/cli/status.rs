@@ -155,6 +155,15 @@ fn attention(status: &Status) -> Vec<String> {
             are(in_doubt)
         ));
     }
+    if let Some(recorded) = status.outcomes.iter().find(|o| o.reason.as_deref() == Some("dry_run"))
+    {
+        needs.push(format!(
+            "{} of the last {OUTCOME_HOURS} h {} recorded by a dry run and not sent: select * from \
+             rowbell_report.dry_runs; to send them after all: rowbell retry --since {OUTCOME_HOURS}h --reason dry_run",
+            count(recorded.messages, "message"),
+            if recorded.messages == 1 { "was" } else { "were" }
+        ));
+    }
     if status.outcomes.iter().any(|outcome| outcome.state == "failed") {
         needs.push(format!(
             "messages failed in the last {OUTCOME_HOURS} h: select * from rowbell_report.failures order by failed_at desc"

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use super::Config;
 pub use super::gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
 use super::raw_channel::RawChannel;
 use super::units::Rate;
@@ -19,6 +20,8 @@ pub struct Channel {
     pub concurrency: usize,
     pub timeout: Duration,
     pub connect_timeout: Duration,
+    /// Nothing is sent on it: messages are recorded instead.
+    pub dry_run: bool,
 }
 
 /// What the provider of a channel speaks.
@@ -75,6 +78,19 @@ pub enum Address {
     Email,
     /// Whichever of the two the recipient has.
     Any,
+}
+
+impl Config {
+    /// Whether messages of a channel are recorded instead of sent.
+    pub fn is_dry_run(&self, channel: &str) -> bool {
+        self.installation.dry_run
+            || self.channel.get(channel).is_some_and(|channel| channel.dry_run)
+    }
+
+    /// The channels on which nothing is sent.
+    pub fn dry_run_channels(&self) -> Vec<&str> {
+        self.channel.keys().map(String::as_str).filter(|name| self.is_dry_run(name)).collect()
+    }
 }
 
 impl Channel {

@@ -7,7 +7,9 @@ use super::check_channel::{check_channel, check_fallback, is_for_whatsapp};
 use super::load::{Mistake, nearest, secret_path};
 use super::{Config, Template, Watch};
 use crate::domain::dates;
+use crate::domain::quiet_hours::QuietHours;
 use crate::domain::text::LocalText;
+use crate::domain::time_of_day::Window;
 use crate::domain::wish::folded;
 
 /// Every setting that does not fit, with what was expected.
@@ -110,6 +112,7 @@ fn general(config: &Config, found: &mut Found) {
     );
     check_retention(config, found);
     check_polling(config, found);
+    never_end("quiet_hours.times", Some(&config.quiet_hours.times), found);
     found.locale("recipient.locale", &config.recipient.locale);
     found.zone("recipient.time_zone", &config.recipient.time_zone);
     let region = &config.recipient.region;
@@ -248,6 +251,26 @@ fn check_template(key: &str, template: &Template, is_approved: bool, found: &mut
     }
 }
 
+fn check_quiet_hours(key: &str, watch: &Watch, found: &mut Found) {
+    let quiet = &watch.quiet_hours;
+    never_end(&format!("{key}.quiet_hours.times"), quiet.times.as_deref(), found);
+    found.unless(
+        quiet.unless_within.is_none_or(|within| within.is_zero())
+            || quiet.of.is_some()
+            || watch.expires_at.is_some(),
+        format!("{key}.quiet_hours.unless_within"),
+        format!(
+            "needs {key}.quiet_hours.of or {key}.expires_at, which say what a message is about"
+        ),
+    );
+}
+
+fn never_end(key: &str, times: Option<&[Window]>, found: &mut Found) {
+    let windows = times.unwrap_or_default().to_vec();
+    let quiet = QuietHours { windows, unless_within: None };
+    found.unless(!quiet.never_end(), key, "leaves no time of the week in which anything may leave");
+}
+
 fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
     let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
     let templates: Vec<&str> = config.template.keys().map(String::as_str).collect();
@@ -278,6 +301,7 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
         found.zone(&format!("{key}.time_zone"), zone);
     }
     check_fallback(key, watch, config, found);
+    check_quiet_hours(key, watch, found);
     let known: Vec<&str> = watch.columns.iter().map(String::as_str).collect();
     for column in watch.column.keys() {
         found.unless(

@@ -23,6 +23,8 @@ pub struct RawChannel {
     timeout: Option<Duration>,
     #[serde(default, deserialize_with = "units::some_duration")]
     connect_timeout: Option<Duration>,
+    #[serde(default)]
+    dry_run: bool,
     // 1MSG
     channel_id: Option<String>,
     token_file: Option<PathBuf>,
@@ -105,6 +107,7 @@ impl RawChannel {
             concurrency: self.concurrency.unwrap_or(concurrency),
             timeout: self.timeout.unwrap_or(Duration::from_secs(30)),
             connect_timeout: self.connect_timeout.unwrap_or(Duration::from_secs(5)),
+            dry_run: self.dry_run,
             kind: match self.provider {
                 ProviderKind::OneMsg => ChannelKind::OneMsg(self.one_msg()?),
                 ProviderKind::Http => ChannelKind::Http(Box::new(self.http()?)),

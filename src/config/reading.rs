@@ -94,13 +94,14 @@ fn describe(path: &str, error: &ConfigError) -> (String, String) {
 }
 
 /// The words of settings with a choice: the crate `config` does not tell which there are.
-const CHOICES: [(&str, &str); 7] = [
+const CHOICES: [(&str, &str); 8] = [
     ("LogFormat", "auto, text, json or journald"),
     ("ProviderKind", "1msg, http or smtp"),
     ("HttpMethod", "POST, PUT or PATCH"),
     ("SmtpTls", "tls, starttls or none"),
     ("AuthPlace", "header or query"),
     ("UnconfirmedPolicy", "hold, resend or give_up"),
+    ("Category", "utility, authentication or marketing"),
     ("Operation", "insert, update or delete"),
 ];
 

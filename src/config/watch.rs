@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{WatchStorm, units};
+use super::{WatchQuietHours, WatchStorm, units};
 use crate::domain::change::Operation;
 use crate::domain::column::ColumnRules;
 use crate::domain::message::{Failure, Skip, State};
@@ -99,6 +99,10 @@ pub struct Watch {
     pub say: Vec<SayRule>,
     pub locale: Option<String>,
     pub time_zone: Option<String>,
+    /// SQL expression over `changed`: the zone in which the times of this row are read, above all others.
+    pub row_time_zone: Option<String>,
+    #[serde(default)]
+    pub quiet_hours: WatchQuietHours,
     #[serde(default)]
     pub storm: WatchStorm,
 }

@@ -23,6 +23,8 @@ pub struct TemplateMessage {
     pub summary: String,
     /// The template's text with its variables, where it is configured.
     pub bubble: Option<String>,
+    /// For how many seconds WhatsApp keeps it for a phone that is off; None: as long as it does by itself.
+    pub time_to_live: Option<u32>,
 }
 
 impl TemplateMessage {
@@ -56,6 +58,8 @@ pub enum AttemptResult {
     NotSent,
     /// The provider may have it.
     Unknown,
+    /// It was recorded instead of posted.
+    DryRun,
 }
 
 impl AttemptResult {
@@ -65,6 +69,7 @@ impl AttemptResult {
             AttemptResult::Refused { .. } => "refused",
             AttemptResult::NotSent => "not_sent",
             AttemptResult::Unknown => "unknown",
+            AttemptResult::DryRun => "dry_run",
         }
     }
 }
@@ -86,6 +91,12 @@ impl Answer {
     /// It certainly did not leave.
     pub fn nothing_sent(why: String) -> Answer {
         Answer::failed(AttemptResult::NotSent, None, why)
+    }
+
+    /// It was ready to be posted, and a dry run posts nothing.
+    pub fn dry_run() -> Answer {
+        let why = "recorded instead of posted".to_owned();
+        Answer::failed(AttemptResult::DryRun, None, why)
     }
 
     /// The provider may have it.

@@ -51,6 +51,7 @@ pub enum Skip {
     Stale,
     Discarded,
     NotNeeded,
+    DryRun,
 }
 
 /// What can happen to a message.
@@ -234,7 +235,7 @@ impl Failure {
 }
 
 impl Skip {
-    pub const ALL: [Skip; 10] = [
+    pub const ALL: [Skip; 11] = [
         Skip::NoNetChange,
         Skip::OptedOut,
         Skip::NoRecipient,
@@ -245,6 +246,7 @@ impl Skip {
         Skip::Stale,
         Skip::Discarded,
         Skip::NotNeeded,
+        Skip::DryRun,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -259,6 +261,7 @@ impl Skip {
             Skip::Stale => "stale",
             Skip::Discarded => "discarded",
             Skip::NotNeeded => "not_needed",
+            Skip::DryRun => "dry_run",
         }
     }
 
@@ -270,7 +273,8 @@ impl Skip {
             | Skip::BadPhone
             | Skip::BadEmail
             | Skip::Stale
-            | Skip::Discarded => true,
+            | Skip::Discarded
+            | Skip::DryRun => true,
             Skip::NoNetChange | Skip::Muted | Skip::Superseded | Skip::NotNeeded => false,
         }
     }

@@ -1,5 +1,6 @@
 //! Who is told: name, phone, mail address, locale, time zone.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr as _;
 
@@ -117,6 +118,8 @@ pub struct Recipient {
     pub email: Option<Email>,
     pub locale: String,
     pub time_zone: String,
+    /// Who said so; see `ChosenZone::story`.
+    pub time_zone_source: Cow<'static, str>,
 }
 
 impl Recipient {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::attempt::{Answer, AttemptResult, ErrorClass};
-use super::message::{Event, Failure};
+use super::message::{Event, Failure, Skip};
 use super::retry;
 
 /// How often and how far apart attempts are made.
@@ -38,6 +38,7 @@ pub fn verdict(answer: &Answer, attempt: u16, rules: RetryRules, random: f64) ->
     let (class, retry_after) = match &answer.result {
         AttemptResult::Accepted { .. } => return (Event::Accepted, Duration::ZERO),
         AttemptResult::Unknown => return (Event::Unknown, Duration::ZERO),
+        AttemptResult::DryRun => return (Event::Skip(Skip::DryRun), Duration::ZERO),
         AttemptResult::NotSent => (ErrorClass::Retry, None),
         AttemptResult::Refused { class, retry_after } => (*class, *retry_after),
     };

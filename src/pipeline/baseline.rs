@@ -7,6 +7,7 @@ use deadpool_postgres::Transaction;
 use super::gates::Candidate;
 use super::site::Watching;
 use super::stage::StageError;
+use crate::config::Config;
 use crate::domain::row::Row;
 use crate::postgres::queries::{self, Counts};
 use crate::postgres::rows::{self, Told};
@@ -15,6 +16,7 @@ use crate::postgres::rows::{self, Told};
 /// the watch, see `rows::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
 pub async fn baseline_of<'a>(
     tx: &Transaction<'_>,
+    config: &Config,
     watching: &Watching,
     candidate: &'a Candidate,
     told: &'a Told,
@@ -23,7 +25,7 @@ pub async fn baseline_of<'a>(
         Told::Last(row) => row.as_ref().map(Cow::Borrowed),
         Told::Never { first_old_row: Some(row) } => row.as_ref().map(Cow::Borrowed),
         Told::Never { first_old_row: None } => candidate.old_row.as_ref().map(Cow::Borrowed),
-        Told::Muted => muted_baseline(tx, watching, candidate).await?.map(Cow::Owned),
+        Told::Muted => muted_baseline(tx, config, watching, candidate).await?.map(Cow::Owned),
     };
     if let (Some(row), Some(captured)) = (&mut baseline, &candidate.old_row) {
         complete(row, captured);
@@ -45,13 +47,16 @@ fn complete(row: &mut Cow<'_, Row>, captured: &Row) {
 /// it and not told yet is still to be told.
 async fn muted_baseline(
     tx: &Transaction<'_>,
+    config: &Config,
     watching: &Watching,
     candidate: &Candidate,
 ) -> Result<Option<Row>, StageError> {
     let (watch, key) = (&watching.name, &candidate.entity_key);
     let unconfirmed = rows::counts_unconfirmed(&watching.config);
     let arrived = candidate.fallback_of.map(|_| watching.silent_channels.as_slice());
-    let told = queries::compose_told(tx, watch, key, &Counts { unconfirmed, arrived }).await?;
+    let dry_runs = config.is_dry_run(&candidate.channel) && candidate.fallback_of.is_none();
+    let counts = Counts { unconfirmed, arrived, dry_runs };
+    let told = queries::compose_told(tx, watch, key, &counts).await?;
     let first_old = queries::compose_first_old(tx, watch, key).await?;
     let mut baseline = match told.last() {
         Some(last) if !last.is_muted => last.new_row.clone(),

@@ -32,7 +32,7 @@ use crate::domain::circuit::CircuitKey;
 use crate::domain::labels::ByColumn;
 use crate::domain::row::Row;
 use crate::postgres::lookups;
-use crate::postgres::queries::{self, Decided, DueMessage, Lease, Words};
+use crate::postgres::queries::{self, Decided, DueMessage, Words};
 use crate::postgres::rows::{self, Present, Wanted};
 
 /// How often the scan for due messages starts from the beginning, to prove its bound right.
@@ -136,7 +136,7 @@ impl Compose {
         {
             return Ok((Progress::Idle, 0));
         }
-        let lease = lease(&self.site, now);
+        let lease = self.site.lease(now, self.site.config.is_dry_run(&channel));
         let attempts: BTreeMap<i64, i16> =
             queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
         let on: Vec<i64> = decided.iter().filter(|d| d.leads_on).map(|d| d.message_id).collect();
@@ -256,11 +256,6 @@ impl Compose {
     }
 }
 
-/// The lease that messages get which leave now.
-pub fn lease(site: &Site, now: Timestamp) -> Lease<'_> {
-    Lease { now, instance: &site.instance, expires_at: now + site.config.delivery.lease }
-}
-
 /// A leased message on its way to deliver.
 pub fn outgoing(
     message_id: i64,
@@ -284,6 +279,7 @@ pub fn outgoing(
             parameters: words.wording.parameters,
             summary: words.wording.summary,
             bubble: words.wording.bubble,
+            time_to_live: words.time_to_live,
         },
     }
 }
@@ -297,8 +293,8 @@ pub async fn decide(
     stops: &Stops,
     candidates: &[Candidate],
 ) -> Result<Vec<Decision>, StageError> {
-    let presents = read(tx, watching, candidates).await?;
-    let baselines = baselines(tx, watching, candidates, &presents).await?;
+    let presents = read(tx, site, watching, candidates).await?;
+    let baselines = baselines(tx, site, watching, candidates, &presents).await?;
     let now = site.clock.now();
     let cases: Vec<Case<'_>> = candidates
         .iter()
@@ -324,7 +320,10 @@ pub async fn decide(
         queries::compose_opt_out(tx, &phones).await?.into_iter().collect()
     };
     let decisions = cases.iter().zip(passed).map(|(case, passed)| match passed {
-        Ok(passed) => case.words(passed, &opted_out, &names),
+        Ok(passed) => match case.last_gates(&passed, &opted_out) {
+            Ok(()) => case.words(passed, &names),
+            Err(decision) => decision,
+        },
         Err(decision) => decision,
     });
     let mut decisions: Vec<Decision> = decisions.collect();
@@ -361,6 +360,7 @@ async fn names(
 
 async fn read(
     tx: &Transaction<'_>,
+    site: &Site,
     watching: &Watching,
     candidates: &[Candidate],
 ) -> Result<Vec<Present>, StageError> {
@@ -376,7 +376,9 @@ async fn read(
             captured,
         })
         .collect();
-    rows::read(tx, &watching.read_sql, &watching.table, &wanted)
+    // All of them go by the same channel.
+    let channel = candidates.first().map_or("", |candidate| candidate.channel.as_str());
+    rows::read(tx, watching.sql_for(&site.config, channel), &watching.table, &wanted)
         .await
         .map_err(|source| StageError::Read { watch: watching.name.clone(), source })
 }
@@ -385,13 +387,14 @@ async fn read(
 /// since; without one, the row before the first change that we know of.
 async fn baselines<'a>(
     tx: &Transaction<'_>,
+    site: &Site,
     watching: &Watching,
     candidates: &'a [Candidate],
     presents: &'a [Present],
 ) -> Result<Vec<Option<Cow<'a, Row>>>, StageError> {
     let mut baselines = Vec::with_capacity(candidates.len());
     for (candidate, present) in candidates.iter().zip(presents) {
-        baselines.push(baseline_of(tx, watching, candidate, &present.told).await?);
+        baselines.push(baseline_of(tx, &site.config, watching, candidate, &present.told).await?);
     }
     Ok(baselines)
 }

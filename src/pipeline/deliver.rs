@@ -19,7 +19,7 @@ use super::lane::{Lane, Outgoing};
 use super::settle::Settled;
 use super::stage::Progress;
 use crate::clock::Clock;
-use crate::domain::attempt::{Answer, AttemptId};
+use crate::domain::attempt::{Answer, AttemptId, TemplateMessage};
 use crate::provider::client::Client;
 
 /// Sends what enters one lane.
@@ -28,6 +28,8 @@ pub struct Deliver {
     pub inbox: mpsc::UnboundedReceiver<Outgoing>,
     pub client: Client,
     pub clock: Clock,
+    /// Nothing is posted: what would be is recorded.
+    pub is_dry_run: bool,
     /// Requests in flight at once.
     pub concurrency: usize,
     /// The longest that one request can take.
@@ -45,7 +47,7 @@ impl Deliver {
                 Some(settled) = flying.next(), if !flying.is_empty() => self.pass_on(settled),
                 next = self.inbox.recv(), if flying.len() < self.concurrency => {
                     let Some(outgoing) = next else { break };
-                    flying.push(send(self.client.clone(), self.lane.clone(), outgoing, self.deadline()));
+                    flying.push(self.send(outgoing));
                 }
             }
         }
@@ -65,7 +67,7 @@ impl Deliver {
     pub async fn step(&mut self) -> Progress {
         let mut flying = FuturesUnordered::new();
         while let Ok(outgoing) = self.inbox.try_recv() {
-            flying.push(send(self.client.clone(), self.lane.clone(), outgoing, self.deadline()));
+            flying.push(self.send(outgoing));
         }
         let mut progress = Progress::Idle;
         while let Some(settled) = flying.next().await {
@@ -80,32 +82,39 @@ impl Deliver {
         self.clock.now() + self.timeout
     }
 
+    /// The answer to one message, whatever it is. Does not borrow the stage: many fly at once.
+    fn send(&self, outgoing: Outgoing) -> impl Future<Output = Settled> + use<> {
+        let (client, lane) = (self.client.clone(), self.lane.clone());
+        let (deadline, is_dry_run) = (self.deadline(), self.is_dry_run);
+        async move {
+            if let Some(why) = kept_back(&lane, &outgoing, deadline) {
+                return withdrawn(&lane, outgoing, why);
+            }
+            let Outgoing { message_id, attempt, message, undelivered_after, .. } = outgoing;
+            let id = AttemptId { message_id, number: attempt };
+            let answer = match is_dry_run {
+                true => client.rehearse(id, &message),
+                false => client.send(id, &message).await,
+            };
+            let template = (message.template, message.language);
+            Settled { lane, message_id, attempt, template, undelivered_after, answer }
+        }
+    }
+
     fn pass_on(&self, settled: Settled) {
         // Settle outlives deliver; if it is gone all the same, the lease tells of the message.
         let _ = self.settle.send(settled);
     }
 }
 
-async fn send(
-    client: Client,
-    lane: Arc<Lane>,
-    outgoing: Outgoing,
-    deadline: jiff::Timestamp,
-) -> Settled {
+/// Why a leased message must not leave any more.
+fn kept_back(lane: &Lane, outgoing: &Outgoing, deadline: jiff::Timestamp) -> Option<&'static str> {
     if outgoing.lease_expires_at < deadline {
-        return withdrawn(&lane, outgoing, "the lease would have run out during the request");
+        return Some("the lease would have run out during the request");
     }
-    if lane.is_halted(&outgoing.message.template, &outgoing.message.language) {
-        return withdrawn(
-            &lane,
-            outgoing,
-            "its channel or template was stopped before the request",
-        );
-    }
-    let Outgoing { message_id, attempt, message, undelivered_after, .. } = outgoing;
-    let answer = client.send(AttemptId { message_id, number: attempt }, &message).await;
-    let template = (message.template, message.language);
-    Settled { lane, message_id, attempt, template, undelivered_after, answer }
+    let TemplateMessage { template, language, .. } = &outgoing.message;
+    lane.is_halted(template, language)
+        .then_some("its channel or template was stopped before the request")
 }
 
 /// It certainly did not leave.

@@ -167,7 +167,7 @@ impl Case<'_> {
     pub fn changes(&self) -> Vec<FieldChange> {
         let row = self.present.row.as_ref();
         let watching = self.watching;
-        let zone = dates::zone(self.time_zone()).unwrap_or(TimeZone::UTC);
+        let zone = dates::zone(self.time_zone().name).unwrap_or(TimeZone::UTC);
         diff(self.baseline, row, &watching.config.columns, &watching.columns, &zone)
     }
 
@@ -184,16 +184,15 @@ impl Case<'_> {
             let text = "opted_in of the recipient is not true".to_owned();
             return Err(Decision::Skip(Skip::OptedOut, Some(text)));
         }
-        let watch = &self.watching.config;
-        let or = |column: &str, watch: &Option<String>, default: &str| {
-            text_of(found, column).or(watch.as_deref()).unwrap_or(default).to_owned()
-        };
+        let locale = text_of(found, "locale").or(self.watching.config.locale.as_deref());
+        let zone = self.time_zone();
         Ok(Recipient {
             name: text_of(found, "name").unwrap_or_default().to_owned(),
             phone,
             email,
-            locale: or("locale", &watch.locale, &self.defaults.locale),
-            time_zone: self.time_zone().to_owned(),
+            locale: locale.unwrap_or(&self.defaults.locale).to_owned(),
+            time_zone: zone.name.to_owned(),
+            time_zone_source: zone.story(),
         })
     }
 
@@ -212,15 +211,6 @@ impl Case<'_> {
                 (phone, email) => (phone.ok(), email.ok()),
             },
         })
-    }
-
-    /// The zone that the recipient lives in, as far as anybody said.
-    fn time_zone(&self) -> &str {
-        let row = self.present.recipient.as_ref();
-        row.and_then(|row| text_of(row, "time_zone"))
-            .filter(|zone| dates::zone(zone).is_ok())
-            .or(self.watching.config.time_zone.as_deref())
-            .unwrap_or(&self.defaults.time_zone)
     }
 
     fn not_stale(&self) -> Result<(), Decision> {
@@ -242,18 +232,18 @@ impl Case<'_> {
         self.present.row.iter().chain(self.baseline)
     }
 
-    /// The last gate, and the words. `names` are those of the rows that foreign keys point to.
-    pub fn words(
-        &self,
-        passed: Passed,
-        opted_out: &HashSet<String>,
-        names: &Arc<ByColumn>,
-    ) -> Decision {
+    /// The gates that come after those that need no further look at the database.
+    pub fn last_gates(&self, passed: &Passed, opted_out: &HashSet<String>) -> Result<(), Decision> {
         let is_opted_out = passed.recipient.phone().is_some_and(|phone| opted_out.contains(phone));
         if is_opted_out && !self.route.ignores_opt_out {
             let text = "the phone stands in rowbell.opt_out".to_owned();
-            return Decision::Skip(Skip::OptedOut, Some(text));
+            return Err(Decision::Skip(Skip::OptedOut, Some(text)));
         }
+        self.not_quiet(&passed.recipient)
+    }
+
+    /// The words. `names` are those of the rows that foreign keys point to.
+    pub fn words(&self, passed: Passed, names: &Arc<ByColumn>) -> Decision {
         // A row that is gone is spoken of as it was last told.
         let empty = Row::new();
         let row = self.present.row.as_ref().or(self.baseline).unwrap_or(&empty);
@@ -276,6 +266,7 @@ impl Case<'_> {
                 template: self.route.template.name.clone(),
                 namespace: self.route.template.namespace.clone(),
                 undelivered_after: self.route.undelivered_after,
+                time_to_live: self.time_to_live(),
                 recipient: passed.recipient,
                 wording,
             })),
@@ -297,6 +288,6 @@ fn phone_of(recipient: &Row, region: &str) -> Result<Phone, Decision> {
     Phone::parse(&raw, region).map_err(|bad| Decision::Skip(Skip::BadPhone, Some(bad.to_string())))
 }
 
-fn text_of<'a>(recipient: &'a Row, column: &str) -> Option<&'a str> {
+pub fn text_of<'a>(recipient: &'a Row, column: &str) -> Option<&'a str> {
     recipient.get(column).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
 }

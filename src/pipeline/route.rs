@@ -42,6 +42,11 @@ impl Routes {
         })
     }
 
+    /// Its channels.
+    pub fn channels(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.own).chain(&self.fallbacks).map(|route| route.channel.as_str())
+    }
+
     /// The way over a channel. What was opened for a channel that the watch does not use any more goes
     /// out in the watch's own words.
     pub fn over(&self, channel: &str) -> &Route {

@@ -10,6 +10,7 @@ pub fn report(settled: &Settled) {
     let (template, language) = &settled.template;
     match &settled.answer.result {
         AttemptResult::Accepted { .. } => {}
+        AttemptResult::DryRun => debug(settled, "recorded instead of posted: a dry run"),
         AttemptResult::Refused { class: ErrorClass::Channel | ErrorClass::Template, .. } => {
             debug(settled, "provider refused a channel or template");
         }

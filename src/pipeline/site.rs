@@ -16,10 +16,11 @@ use super::witness::Witnesses;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::column::Columns;
+use crate::domain::quiet_hours::QuietHours;
 use crate::postgres::capture::{self, WatchedTable};
 use crate::postgres::lookups;
 use crate::postgres::pool::Pool;
-use crate::postgres::queries::Ask;
+use crate::postgres::queries::{Ask, Lease};
 use crate::postgres::rows;
 
 /// How long a watch that cannot be used is left alone before it is looked at again.
@@ -32,6 +33,8 @@ pub struct Site {
     pub config: Arc<Config>,
     /// Name of this process in leases: new at every start, so that nobody inherits a lease.
     pub instance: String,
+    /// The same in leases of messages that are recorded instead of posted.
+    pub rehearsing_instance: String,
     pub lanes: BTreeMap<String, Arc<Lane>>,
     pub circuits: Circuits,
     pub witnesses: Witnesses,
@@ -51,12 +54,15 @@ pub struct Watching {
     pub table: WatchedTable,
     pub columns: Columns,
     pub routes: Routes,
+    pub quiet_hours: Option<QuietHours>,
     /// Channels of which nothing is heard after they accepted a message.
     pub silent_channels: Vec<String>,
     /// The label queries, by column; see `postgres/lookups.rs`.
     pub lookups: BTreeMap<String, String>,
     /// The query that reads rows, recipients and what was told; see `postgres/rows.rs`.
     pub read_sql: String,
+    /// The same for messages that are recorded instead of posted; None: it has no such channel.
+    rehearsal_sql: Option<String>,
 }
 
 #[derive(Clone)]
@@ -82,6 +88,7 @@ impl Site {
             asked_channels: asked_channels(&config),
             clock,
             config,
+            rehearsing_instance: format!("dry run {instance}"),
             instance,
             lanes,
             system_identifier: OnceLock::new(),
@@ -93,6 +100,12 @@ impl Site {
     /// When to ask for the end of what is sent now.
     pub fn ask(&self, now: Timestamp) -> Ask<'_> {
         Ask { at: now + self.config.polling.first_after, of: &self.asked_channels }
+    }
+
+    /// The lease that messages get which leave now. Its holder's name tells a dry run: if that dies, nothing left.
+    pub fn lease(&self, now: Timestamp, is_dry_run: bool) -> Lease<'_> {
+        let instance = if is_dry_run { &self.rehearsing_instance } else { &self.instance };
+        Lease { now, instance, expires_at: now + self.config.delivery.lease }
     }
 
     /// Whether the provider of a channel shows the messages that it has.
@@ -203,17 +216,31 @@ impl Watching {
             .map_err(|error| chain(&error))?;
         let routes = Routes::compile(config, name, watch, &table.captured)?;
         let silent_channels = silent_channels(config);
-        let read_sql = rows::read_sql(&table, watch, &silent_channels);
+        let sql = |dry_runs: bool| {
+            rows::read_sql(&table, watch, rows::Telling { silent: &silent_channels, dry_runs })
+        };
+        let rehearses = routes.channels().any(|channel| config.is_dry_run(channel));
+        let (read_sql, rehearsal_sql) = (sql(false), rehearses.then(|| sql(true)));
         Ok(Watching {
             name: name.to_owned(),
             columns: table.columns_of(watch),
             lookups: lookups::queries(&table, watch),
+            quiet_hours: config.quiet_hours_of(name),
             config: watch.clone(),
             table,
             routes,
             silent_channels,
             read_sql,
+            rehearsal_sql,
         })
+    }
+
+    /// The query that reads what is composed for a channel.
+    pub fn sql_for(&self, config: &Config, channel: &str) -> &str {
+        match &self.rehearsal_sql {
+            Some(sql) if config.is_dry_run(channel) => sql,
+            _ => &self.read_sql,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! sweep: what nobody else will finish.
 //!
 //! Takes leases that ran out: the daemon that held one died or hangs, and the provider may have the
-//! message, so it becomes unconfirmed. Takes messages that were unconfirmed for longer than
+//! message, so it becomes unconfirmed; unless it was a dry run, which posts nothing. Takes messages that were unconfirmed for longer than
 //! `delivery.unconfirmed_after`: the policy of their watch decides.
 //!
 //! If the process dies here, the next sweep of any daemon does the same again. Not promised: that a
@@ -78,12 +78,15 @@ impl Sweep {
             error_text: Some("the lease ran out before an answer was stored".to_owned()),
             response: None,
         };
-        for (message_id, attempt) in &lost {
-            settle_answer(tx, &self.site, *message_id, *attempt, &answer).await?;
+        let rehearsed = Answer::nothing_sent("the daemon ended during a dry run".to_owned());
+        for lease in &lost {
+            let answer = if lease.is_dry_run { &rehearsed } else { &answer };
+            settle_answer(tx, &self.site, lease.message_id, lease.attempt, answer).await?;
         }
-        if !lost.is_empty() {
+        let in_doubt = lost.iter().filter(|lease| !lease.is_dry_run).count();
+        if in_doubt > 0 {
             tracing::warn!(
-                messages = lost.len(),
+                messages = in_doubt,
                 "leases ran out; whether the messages left is unconfirmed"
             );
         }

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("15_capture", include_str!("../../sql/migrations/15_capture.sql")),
     ("16_destination", include_str!("../../sql/migrations/16_destination.sql")),
     ("17_late", include_str!("../../sql/migrations/17_late.sql")),
+    ("18_time", include_str!("../../sql/migrations/18_time.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

@@ -102,6 +102,8 @@ pub struct OpenMessage {
     pub operation: Operation,
     pub old_row: Option<Row>,
     pub first_changed_at: Timestamp,
+    /// Attempts that were made in vain.
+    pub attempt_count: i16,
     pub due_at: Timestamp,
 }
 
@@ -120,6 +122,7 @@ pub async fn claim_open(
                 operation: operation(row, "operation")?,
                 old_row: object(row, "old_row")?,
                 first_changed_at: row.try_get("first_changed_at")?,
+                attempt_count: row.try_get("attempt_count")?,
                 due_at: row.try_get("due_at")?,
             })
         })
@@ -176,6 +179,8 @@ pub struct Words {
     pub wording: Wording,
     /// How long it may go without `delivered` before it goes on to the next channel.
     pub undelivered_after: Option<Duration>,
+    /// For how many seconds WhatsApp keeps it for a phone that is off.
+    pub time_to_live: Option<u32>,
 }
 
 /// A message to open.
@@ -214,6 +219,7 @@ struct WordColumns<'a> {
     phone: Vec<Option<&'a str>>,
     locale: Vec<Option<&'a str>>,
     time_zone: Vec<Option<&'a str>>,
+    time_zone_source: Vec<Option<&'a str>>,
     summary: Vec<Option<&'a str>>,
     parameters: Vec<Option<Json<&'a Vec<String>>>>,
 }
@@ -233,6 +239,7 @@ impl<'a> WordColumns<'a> {
             phone: words.clone().map(|w| w.and_then(|w| w.recipient.phone())).collect(),
             locale: each(words.clone(), |w| w.recipient.locale.as_str()),
             time_zone: each(words.clone(), |w| w.recipient.time_zone.as_str()),
+            time_zone_source: each(words.clone(), |w| w.recipient.time_zone_source.as_ref()),
             summary: each(words.clone(), |w| w.wording.summary.as_str()),
             parameters: each(words, |w| Json(&w.wording.parameters)),
         }
@@ -290,6 +297,7 @@ pub async fn claim_write(
         &lease.now,
         &lease.instance,
         &lease.expires_at,
+        &w.time_zone_source,
     ];
     let rows = named!(tx, "claim_write", params)?;
     rows.iter().map(|row| row.try_get(0)).collect()

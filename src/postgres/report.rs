@@ -79,6 +79,8 @@ impl Trigger {
 pub struct ChannelStatus {
     pub channel: String,
     pub is_configured: bool,
+    /// Its messages are recorded instead of sent.
+    pub is_dry_run: bool,
     pub open: i64,
     pub held: i64,
     pub leased: i64,
@@ -203,6 +205,7 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
     let idle = |name: &str| ChannelStatus {
         channel: name.to_owned(),
         is_configured: config.channel.contains_key(name),
+        is_dry_run: config.is_dry_run(name),
         has_receipts: has_receipts(config, name),
         webhook: Witness {
             is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),

@@ -20,6 +20,10 @@ pub struct Present {
     /// What the recipient query gave.
     pub recipient: Option<Row>,
     pub expires_at: Option<Timestamp>,
+    /// The moment that a message is about, for quiet hours.
+    pub about: Option<Timestamp>,
+    /// The time zone that the row itself names.
+    pub time_zone: Option<String>,
     pub told: Told,
     /// An earlier message of the entity is being sent.
     pub is_in_flight: bool,
@@ -51,16 +55,25 @@ pub struct Wanted<'a> {
     pub captured: &'a Row,
 }
 
-/// The query for one watch. Table, key and columns are quoted names; recipient and expires_at are
-/// SQL of the configuration. `silent` are the channels of which nothing is heard after they accepted
-/// a message.
-pub fn read_sql(table: &WatchedTable, watch: &Watch, silent: &[String]) -> String {
+/// What counts as told beside what was delivered.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling<'a> {
+    /// Channels of which nothing is heard after they accepted a message.
+    pub silent: &'a [String],
+    /// Messages of a dry run: for what is only recorded itself. Its recipients know nothing of them, so they are
+    /// never the baseline of a message that is sent.
+    pub dry_runs: bool,
+}
+
+/// The query for one watch. Table, key and columns are quoted names; recipient, expires_at and
+/// the like are SQL of the configuration.
+pub fn read_sql(table: &WatchedTable, watch: &Watch, telling: Telling<'_>) -> String {
     let present = format!("left join {} as present on {}", table.table, on_key(table, "present"));
-    sql_over(table, watch, silent, &present)
+    sql_over(table, watch, telling, &present)
 }
 
 /// The same query as if the columns in `$6` (a JSON object) had other values.
-pub fn preview_sql(table: &WatchedTable, watch: &Watch, silent: &[String]) -> String {
+pub fn preview_sql(table: &WatchedTable, watch: &Watch, telling: Telling<'_>) -> String {
     let present = format!(
         "left join lateral (
        select invented.* from {} as stored
@@ -70,18 +83,25 @@ pub fn preview_sql(table: &WatchedTable, watch: &Watch, silent: &[String]) -> St
         table.table,
         on_key(table, "stored")
     );
-    sql_over(table, watch, silent, &present)
+    sql_over(table, watch, telling, &present)
 }
 
-fn sql_over(table: &WatchedTable, watch: &Watch, silent: &[String], join_present: &str) -> String {
+fn sql_over(
+    table: &WatchedTable,
+    watch: &Watch,
+    telling: Telling<'_>,
+    join_present: &str,
+) -> String {
     let recipient = watch.recipient.trim().trim_end_matches(';');
-    let expires_at = deadline(watch);
+    let asked = asked(watch);
     let first_key = quote(table.key.first().map_or("", String::as_str));
     format!(
         "-- compose_read: the rows of one watch as they are now, their recipients, what was last told.
 select case when present.{first_key} is not null then {values} end as row,
        recipient.row as recipient,
-       deadline.at as expires_at,
+       asked.expires_at,
+       asked.about,
+       asked.time_zone,
        told.message_id as told_id,
        told.is_muted,
        told.is_blanked,
@@ -113,18 +133,18 @@ select case when present.{first_key} is not null then {values} end as row,
 {recipient}
        ) as r limit 1
   ) as recipient on true
-  {expires_at}
+  {asked}
  order by item.ordinal",
         values = values_of(table),
         table = table.table,
-        told = told(watch, silent),
+        told = told(watch, telling),
     )
 }
 
 /// Joins that give whether the entity has other messages at all (most have none, and then nothing more is
 /// looked for), what was last told, and the row before the first change since then or ever. What was
 /// blanked is old news: it counts as told, but nobody knows what it was.
-fn told(watch: &Watch, silent: &[String]) -> String {
+fn told(watch: &Watch, telling: Telling<'_>) -> String {
     format!(
         "left join lateral (
        select true as is_there
@@ -134,7 +154,7 @@ fn told(watch: &Watch, silent: &[String]) -> String {
         limit 1
   ) as other on true
   left join lateral (
-       select m.message_id, m.new_row, m.state = 'skipped' as is_muted,
+       select m.message_id, m.new_row, m.reason = 'muted' as is_muted,
               m.blanked_at is not null as is_blanked,
               coalesce(m.fallback_of, m.message_id) as first_id
          from rowbell.message as m
@@ -142,7 +162,7 @@ fn told(watch: &Watch, silent: &[String]) -> String {
           and m.watch = $4 and m.entity_key = item.entity_key
           and (m.state in ('delivered', 'read')
                or (m.state in ({states}) and (item.fallback_of is null or {last_heard}))
-               or (m.state = 'skipped' and m.reason = 'muted'))
+               or (m.state = 'skipped' and {skipped}))
         order by m.message_id desc
         limit 1
   ) as told on true
@@ -156,23 +176,44 @@ fn told(watch: &Watch, silent: &[String]) -> String {
         limit 1
   ) as first on true",
         states = told_states(watch),
-        last_heard = last_heard(silent),
+        last_heard = last_heard(telling.silent),
+        skipped = match telling.dry_runs {
+            true => "(m.reason = 'muted' or (m.reason = 'dry_run' and item.fallback_of is null))",
+            false => "m.reason = 'muted'",
+        },
     )
 }
 
-/// Join that gives `expires_at` of the watch.
-fn deadline(watch: &Watch) -> String {
-    match &watch.expires_at {
-        Some(expression) => format!(
-            // For ever, and what is beyond the years that we can write, is as good as their last.
-            "left join lateral (
-       select case when deadline.at is not null
-                   then least(greatest(deadline.at, '0001-01-01 00:00+00'), '9999-01-01 00:00+00') end as at
-         from (select (\n{expression}\n)::timestamptz as at from (select changed.*) as changed) as deadline
-  ) as deadline on true"
-        ),
-        None => "cross join (select null::timestamptz as at) as deadline".to_owned(),
+/// Join that gives what the watch asks of the row by SQL of its own. Moments that lie outside of what can be
+/// written, such as infinity, become the last or the first that can be.
+fn asked(watch: &Watch) -> String {
+    let of = |expression: &Option<String>, type_name: &str| match expression {
+        Some(expression) => format!("(\n{expression}\n)::{type_name}"),
+        None => format!("null::{type_name}"),
+    };
+    let expires_at = of(&watch.expires_at, "timestamptz");
+    let about = of(&watch.quiet_hours.of, "timestamptz");
+    let time_zone = of(&watch.row_time_zone, "text");
+    let said =
+        format!("select {expires_at} as expires_at, {about} as about, {time_zone} as time_zone");
+    if [&watch.expires_at, &watch.quiet_hours.of, &watch.row_time_zone].iter().all(|e| e.is_none())
+    {
+        return format!("cross join ({said}) as asked");
     }
+    let within = |moment: &str| {
+        format!(
+            "case when said.{moment} is not null then least(greatest(said.{moment}, '0001-01-01Z'), '9999-01-01Z') end as {moment}"
+        )
+    };
+    format!(
+        "left join lateral (
+       select {}, {}, said.time_zone
+         from (select changed.*) as changed
+        cross join lateral ({said}) as said
+  ) as asked on true",
+        within("expires_at"),
+        within("about"),
+    )
 }
 
 /// Whether a message whose fate is unknown counts as told. Where such a message is sent again in the
@@ -328,6 +369,8 @@ fn present(
         row: values(row, "row")?.map(|values| columns.iter().cloned().zip(values).collect()),
         recipient: object(row, "recipient")?,
         expires_at: row.try_get("expires_at")?,
+        about: row.try_get("about")?,
+        time_zone: row.try_get("time_zone")?,
         told,
         is_in_flight: row.try_get("is_in_flight")?,
         has_arrived: row.try_get("has_arrived")?,

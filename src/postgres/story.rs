@@ -87,6 +87,8 @@ pub struct StoryWords {
     pub recipient_phone: Option<String>,
     pub recipient_locale: Option<String>,
     pub recipient_time_zone: Option<String>,
+    /// Who said so.
+    pub time_zone_source: Option<String>,
     pub summary: Option<String>,
     pub parameters: Value,
 }
@@ -222,6 +224,7 @@ fn words(row: &SqlRow) -> Result<Option<StoryWords>, Error> {
         recipient_phone: row.try_get("recipient_phone")?,
         recipient_locale: row.try_get("recipient_locale")?,
         recipient_time_zone: row.try_get("recipient_time_zone")?,
+        time_zone_source: row.try_get("time_zone_source")?,
         summary: row.try_get("summary")?,
         parameters,
     }))

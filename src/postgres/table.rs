@@ -198,7 +198,8 @@ fn captured(
     columns: &[TableColumn],
 ) -> Vec<String> {
     let mut texts: Vec<&str> = vec![&watch.recipient];
-    texts.extend(watch.expires_at.as_deref());
+    let expressions = [&watch.expires_at, &watch.quiet_hours.of, &watch.row_time_zone];
+    texts.extend(expressions.into_iter().filter_map(|expression| expression.as_deref()));
     texts.extend(template.body.iter().map(String::as_str));
     for rule in &watch.say {
         texts.extend(rule.text.iter().flat_map(|text| text.each()).map(|(_, text)| text));

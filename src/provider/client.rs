@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use reqwest::RequestBuilder;
+
 use super::letter::LetterError;
 use super::{http, onemsg, smtp};
 use crate::config::load::{self, SecretError};
@@ -52,10 +54,43 @@ impl Client {
 
     /// Sends one message. Every outcome is an answer.
     pub async fn send(&self, id: AttemptId, message: &TemplateMessage) -> Answer {
+        match self.prepare(id, message) {
+            Ok(ready) => ready.post().await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// Does all the same but for the last step: what is ready to be posted is not posted.
+    pub fn rehearse(&self, id: AttemptId, message: &TemplateMessage) -> Answer {
+        match self.prepare(id, message) {
+            Ok(_) => Answer::dry_run(),
+            Err(answer) => answer,
+        }
+    }
+
+    /// The message as it goes out; an answer, if it cannot.
+    fn prepare(&self, id: AttemptId, message: &TemplateMessage) -> Result<Ready<'_>, Answer> {
+        Ok(match self {
+            Client::OneMsg(client) => Ready::OneMsg(client, client.request(message)?),
+            Client::Http(client) => Ready::Http(client, client.request(id, message)?),
+            Client::Smtp(client) => Ready::Smtp(client, client.mail(id, message)?),
+        })
+    }
+}
+
+/// A message as it goes out.
+enum Ready<'a> {
+    OneMsg(&'a onemsg::Client, RequestBuilder),
+    Http(&'a http::Client, http::Request),
+    Smtp(&'a smtp::Client, smtp::Mail),
+}
+
+impl Ready<'_> {
+    async fn post(self) -> Answer {
         match self {
-            Client::OneMsg(client) => client.send_template(message).await,
-            Client::Http(client) => client.send(id, message).await,
-            Client::Smtp(client) => client.send(id, message).await,
+            Ready::OneMsg(client, request) => client.post_template(request).await,
+            Ready::Http(client, request) => client.post(request).await,
+            Ready::Smtp(client, mail) => client.post(mail).await,
         }
     }
 }

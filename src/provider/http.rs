@@ -26,6 +26,12 @@ const BODY: &str = "body";
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+/// A request, and the name of its attempt.
+pub struct Request {
+    name: String,
+    request: reqwest::RequestBuilder,
+}
+
 struct Inner {
     http: reqwest::Client,
     method: Method,
@@ -71,15 +77,19 @@ impl Client {
         Ok(Client(Arc::new(inner)))
     }
 
-    /// Sends one message. Every outcome is an answer.
-    pub async fn send(&self, id: AttemptId, message: &TemplateMessage) -> Answer {
+    /// The request for one message.
+    pub fn request(&self, id: AttemptId, message: &TemplateMessage) -> Result<Request, Answer> {
         let inner = &self.0;
         let name = attempt_name(&inner.environment, id);
-        let body = match inner.body(message, &name) {
-            Ok(body) => body,
-            Err(why) => return Answer::refused(ErrorClass::Content, why),
-        };
+        let body = inner.body(message, &name);
+        let body = body.map_err(|why| Answer::refused(ErrorClass::Content, why))?;
         let request = inner.http.request(inner.method.clone(), inner.url.clone()).body(body);
+        Ok(Request { name, request })
+    }
+
+    /// Posts it. Every outcome is an answer.
+    pub async fn post(&self, Request { name, request }: Request) -> Answer {
+        let inner = &self.0;
         match transport::ask(request, |text| inner.blank(text)).await {
             Ok(reply) => inner.judge(&reply, &name),
             Err(answer) => answer,

@@ -15,6 +15,8 @@ pub struct Listed {
     pub status: String,
     /// Why it was rejected, if the provider says so.
     pub rejected_reason: Option<String>,
+    /// In lower case: utility, authentication, marketing.
+    pub category: Option<String>,
     pub body: Option<String>,
     /// Parts beside the body that have variables, such as header.
     pub other_variables: Vec<&'static str>,
@@ -83,6 +85,7 @@ fn one(row: &Value) -> Option<Listed> {
         rejected_reason: text("rejected_reason")
             .filter(|reason| !reason.eq_ignore_ascii_case("none"))
             .map(str::to_owned),
+        category: text("category").map(str::to_lowercase),
         body: body.map(str::to_owned),
         other_variables,
     })

@@ -61,6 +61,8 @@ struct SendTemplate<'a> {
     namespace: &'a str,
     language: Language<'a>,
     params: [Component<'a>; 1],
+    #[serde(rename = "messageSendTtlSeconds", skip_serializing_if = "Option::is_none")]
+    time_to_live: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -107,11 +109,20 @@ impl Client {
 
     /// Sends one message. Every outcome is an answer.
     pub async fn send_template(&self, message: &TemplateMessage) -> Answer {
-        let body = match serde_json::to_vec(&wire(message)) {
-            Ok(body) => body,
-            Err(error) => return Answer::nothing_sent(error.to_string()),
-        };
-        let request = self.0.http.post(self.0.send_template.clone()).body(body);
+        match self.request(message) {
+            Ok(request) => self.post_template(request).await,
+            Err(answer) => answer,
+        }
+    }
+
+    /// The request for one message.
+    pub fn request(&self, message: &TemplateMessage) -> Result<reqwest::RequestBuilder, Answer> {
+        let body = serde_json::to_vec(&wire(message));
+        let body = body.map_err(|error| Answer::nothing_sent(error.to_string()))?;
+        Ok(self.0.http.post(self.0.send_template.clone()).body(body))
+    }
+
+    pub async fn post_template(&self, request: reqwest::RequestBuilder) -> Answer {
         match transport::ask(request, |text| self.blank(text)).await {
             Ok(Reply { status, retry_after, body }) => self.judge(status, retry_after, &body),
             Err(answer) => answer,
@@ -239,6 +250,7 @@ fn wire(message: &TemplateMessage) -> SendTemplate<'_> {
         namespace: &message.namespace,
         language: Language { policy: "deterministic", code: &message.language },
         params: [Component { kind: "body", parameters }],
+        time_to_live: message.time_to_live,
     }
 }
 
@@ -284,9 +296,8 @@ fn find_code(json: &Value) -> Option<i32> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_body_is_that_of_the_contract_to_the_letter() {
-        let message = TemplateMessage {
+    fn message() -> TemplateMessage {
+        TemplateMessage {
             phone: "12020721369".into(),
             template: "service_change".into(),
             namespace: "a1b2c3d4".into(),
@@ -297,17 +308,28 @@ mod tests {
                 "New window: June 25 from 10:00 AM to 12:00 PM.".into(),
             ],
             ..TemplateMessage::default()
-        };
-        assert_eq!(
-            serde_json::to_string(&wire(&message)).unwrap_or_default(),
-            concat!(
-                r#"{"phone":"12020721369","template":"service_change","namespace":"a1b2c3d4","#,
-                r#""language":{"policy":"deterministic","code":"en"},"#,
-                r#""params":[{"type":"body","parameters":["#,
-                r#"{"type":"text","text":"Maria"},"#,
-                r#"{"type":"text","text":"home delivery"},"#,
-                r#"{"type":"text","text":"New window: June 25 from 10:00 AM to 12:00 PM."}]}]}"#,
-            )
-        );
+        }
+    }
+
+    const BODY: &str = concat!(
+        r#"{"phone":"12020721369","template":"service_change","namespace":"a1b2c3d4","#,
+        r#""language":{"policy":"deterministic","code":"en"},"#,
+        r#""params":[{"type":"body","parameters":["#,
+        r#"{"type":"text","text":"Maria"},"#,
+        r#"{"type":"text","text":"home delivery"},"#,
+        r#"{"type":"text","text":"New window: June 25 from 10:00 AM to 12:00 PM."}]}]"#,
+    );
+
+    #[test]
+    fn the_body_is_that_of_the_contract_to_the_letter() {
+        let written = serde_json::to_string(&wire(&message())).unwrap_or_default();
+        assert_eq!(written, format!("{BODY}}}"));
+    }
+
+    #[test]
+    fn a_message_that_expires_says_for_how_many_seconds_it_is_kept() {
+        let message = TemplateMessage { time_to_live: Some(7_200), ..message() };
+        let written = serde_json::to_string(&wire(&message)).unwrap_or_default();
+        assert_eq!(written, format!("{BODY},\"messageSendTtlSeconds\":7200}}"));
     }
 }

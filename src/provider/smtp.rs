@@ -13,7 +13,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
 };
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -82,13 +82,26 @@ impl Client {
         })))
     }
 
-    /// Sends one message. Every outcome is an answer.
-    pub async fn send(&self, id: AttemptId, message: &TemplateMessage) -> Answer {
-        match self.0.converse(id, message).await {
-            Ok(message_id) => Answer::accepted(bounded_id(&message_id), None),
+    /// The mail for one message.
+    pub fn mail(&self, id: AttemptId, message: &TemplateMessage) -> Result<Mail, Answer> {
+        let (message_id, bytes) = self.0.mail(id, message).map_err(|answer| *answer)?;
+        Ok(Mail { message_id, to: message.email.clone(), bytes })
+    }
+
+    /// Hands it to the mail server. Every outcome is an answer.
+    pub async fn post(&self, mail: Mail) -> Answer {
+        match self.0.converse(&mail).await {
+            Ok(()) => Answer::accepted(bounded_id(&mail.message_id), None),
             Err(answer) => *answer,
         }
     }
+}
+
+/// A mail as it goes out.
+pub struct Mail {
+    message_id: String,
+    to: String,
+    bytes: Vec<u8>,
 }
 
 /// How far a conversation had come.
@@ -104,19 +117,14 @@ enum Step {
 }
 
 impl Inner {
-    /// The id of the mail that the server took.
-    async fn converse(
-        &self,
-        id: AttemptId,
-        message: &TemplateMessage,
-    ) -> Result<String, Box<Answer>> {
-        let (message_id, mail) = self.mail(id, message)?;
+    /// The conversation in which the server takes the mail.
+    async fn converse(&self, mail: &Mail) -> Result<(), Box<Answer>> {
         let (before, after) = self.patience;
-        let ready = tokio::time::timeout(before, self.up_to_text(&message.email)).await;
+        let ready = tokio::time::timeout(before, self.up_to_text(&mail.to)).await;
         let late =
             || Box::new(Answer::nothing_sent("the mail server did not answer in time".to_owned()));
         let mut connection = ready.map_err(|_| late())??;
-        let sent = tokio::time::timeout(after, connection.message(&mail)).await;
+        let sent = tokio::time::timeout(after, connection.message(&mail.bytes)).await;
         let silent = || {
             Box::new(Answer::unknown(
                 None,
@@ -128,7 +136,7 @@ impl Inner {
         if idle.len() < self.most_idle {
             idle.push((connection, Instant::now()));
         }
-        Ok(message_id)
+        Ok(())
     }
 
     /// Everything that comes before the text. An error ends the connection.
@@ -151,7 +159,7 @@ impl Inner {
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
-        let from = Mail::new(Some(self.from.email.clone()), parameters);
+        let from = MailFrom::new(Some(self.from.email.clone()), parameters);
         let said = |step| move |error: Error| self.answer_to(&error, step);
         connection.command(from).await.map_err(said(Step::Opening))?;
         connection.command(Rcpt::new(to, Vec::new())).await.map_err(said(Step::Recipient))?;

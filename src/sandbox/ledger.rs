@@ -65,6 +65,8 @@ pub struct SeenMessage {
     pub parameters: Vec<String>,
     /// The rendered body.
     pub text: String,
+    /// For how many seconds it may be kept for a phone that is off, as the request said.
+    pub time_to_live: Option<i64>,
     pub received_at: Timestamp,
     /// In the order in which they happened.
     pub statuses: Vec<SeenStatus>,
@@ -94,6 +96,7 @@ pub struct Kept {
     pub template: Arc<Template>,
     /// One a line: no parameter can hold a line break.
     parameters: Box<str>,
+    time_to_live: Option<i64>,
     pub statuses: Vec<(Stage, i64)>,
 }
 
@@ -129,6 +132,7 @@ impl Ledger {
         (channel, phone, at_ns): (u16, u64, i64),
         template: &Arc<Template>,
         parameters: &[T],
+        time_to_live: Option<i64>,
     ) -> u64 {
         let joined = join(parameters);
         let number = self.arrivals.len() as u64;
@@ -140,6 +144,7 @@ impl Ledger {
             self.kept.push_back(Kept {
                 template: Arc::clone(template),
                 parameters: joined.into_boxed_str(),
+                time_to_live,
                 statuses: Vec::new(),
             });
         }
@@ -191,6 +196,7 @@ impl Ledger {
             language: options.language.clone(),
             parameters: kept.parameters().into_iter().map(str::to_owned).collect(),
             text: kept.text(),
+            time_to_live: kept.time_to_live,
             received_at: timestamp(arrival.at_ns),
             statuses: kept.statuses.iter().map(seen_status).collect(),
         }

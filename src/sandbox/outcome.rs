@@ -84,8 +84,14 @@ impl Outcome {
     }
 }
 
-/// The receipts of one message, each with its delay in milliseconds; at most three.
-pub fn plan(outcome: Outcome, options: &ReceiptOptions, rng: &mut StdRng) -> Vec<(u64, Stage)> {
+/// The receipts of one message, each with its delay in milliseconds; at most three. What would reach the
+/// phone after its time to live does not.
+pub fn plan(
+    outcome: Outcome,
+    options: &ReceiptOptions,
+    time_to_live: Option<i64>,
+    rng: &mut StdRng,
+) -> Vec<(u64, Stage)> {
     let stages = stages(outcome, options, rng);
     let mut plan: Vec<(u64, Stage)> = Vec::with_capacity(stages.len());
     let mut earliest = 0;
@@ -100,6 +106,16 @@ pub fn plan(outcome: Outcome, options: &ReceiptOptions, rng: &mut StdRng) -> Vec
     if happens(options.late_share, rng) {
         let late = draw(options.late, rng);
         plan.iter_mut().for_each(|(delay, _)| *delay += late);
+    }
+    if let Some(seconds) = time_to_live.and_then(|seconds| u64::try_from(seconds).ok()) {
+        let reaches = |delay: u64| delay <= seconds.saturating_mul(1_000);
+        let in_time =
+            plan.iter().any(|(delay, stage)| *stage == Stage::Delivered && reaches(*delay));
+        plan.retain(|(delay, stage)| match stage {
+            Stage::Delivered => reaches(*delay),
+            Stage::Read => in_time || reaches(*delay),
+            _ => true,
+        });
     }
     plan
 }
@@ -153,4 +169,32 @@ fn draw(delay: Delay, rng: &mut StdRng) -> u64 {
 /// Whether something with this probability happens now. Zero costs nothing.
 pub fn happens(share: f64, rng: &mut StdRng) -> bool {
     share > 0.0 && rng.random_bool(share.min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng as _;
+
+    /// A phone that is off for a minute.
+    #[test]
+    fn what_has_run_out_never_reaches_the_phone() {
+        let options = ReceiptOptions {
+            delivered: Some(Delay::of(60_000)),
+            read: Some(Delay::of(90_000)),
+            read_share: 1.0,
+            ..ReceiptOptions::default()
+        };
+        let stages = |time_to_live| {
+            let mut rng = StdRng::seed_from_u64(1);
+            let plan = plan(Outcome::Ordinary, &options, time_to_live, &mut rng);
+            plan.into_iter().map(|(_, stage)| stage).collect::<Vec<_>>()
+        };
+        let all = [Stage::Sent, Stage::Delivered, Stage::Read];
+        assert_eq!(stages(Some(30)), [Stage::Sent]);
+        // It is read when its reader likes, once it is there.
+        assert_eq!(stages(Some(60)), all);
+        assert_eq!(stages(Some(-1)), all);
+        assert_eq!(stages(None), all);
+    }
 }

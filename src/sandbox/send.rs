@@ -114,8 +114,8 @@ impl World {
         let limits = &mut self.channels[position].limits;
         refused_by(outcome)?;
         limits.admit(phone, now).map_err(|code| Refused::Content(Refusal::of(code)))?;
-        let number = self.record((position, phone, now), &template, parameters);
-        let early = self.schedule(number, position, outcome, early);
+        let number = self.record((position, phone, now), &template, parameters, request.ttl);
+        let early = self.schedule(number, position, outcome, early, request.ttl);
         Ok(match outcome {
             Outcome::Queued => faults::queued(),
             _ => Reply {
@@ -130,14 +130,22 @@ impl World {
         (channel, phone, now): (usize, u64, i64),
         template: &Arc<Template>,
         parameters: &[Parameter<'_>],
+        time_to_live: Option<i64>,
     ) -> u64 {
         // There are never 65,536 channels.
         let channel = u16::try_from(channel).unwrap_or(u16::MAX);
-        self.ledger.accept((channel, phone, now), template, parameters)
+        self.ledger.accept((channel, phone, now), template, parameters, time_to_live)
     }
 
     /// Plans the receipts of a message and says whether its `sent` has to come first.
-    fn schedule(&mut self, number: u64, channel: usize, outcome: Outcome, early: bool) -> bool {
+    fn schedule(
+        &mut self,
+        number: u64,
+        channel: usize,
+        outcome: Outcome,
+        early: bool,
+        time_to_live: Option<i64>,
+    ) -> bool {
         if self.receipts.echo {
             self.tell(channel, Item::Echo(number));
         }
@@ -146,7 +154,7 @@ impl World {
         }
         let early = early || happens(self.receipts.early_share, &mut self.rng);
         let start = Instant::now();
-        for (delay, stage) in outcome::plan(outcome, &self.receipts, &mut self.rng) {
+        for (delay, stage) in outcome::plan(outcome, &self.receipts, time_to_live, &mut self.rng) {
             if early && stage == Stage::Sent {
                 continue;
             }

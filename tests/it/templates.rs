@@ -27,6 +27,7 @@ namespace = "other"
 language  = { default = "en_US", es = "es" }
 body      = ["{{ recipient.name }}", "{{ summary }}"]
 text.es   = "Hola, {{1}}: {{2}}"
+category  = "marketing"
 [template.stopped]
 name      = "stopped"
 namespace = "3f1c0000_sandbox"

@@ -99,6 +99,7 @@ pub fn channel(settings: &OneMsg, timeout: Duration) -> Channel {
         concurrency: 4,
         timeout,
         connect_timeout: Duration::from_secs(5),
+        dry_run: false,
     }
 }
 

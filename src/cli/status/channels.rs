@@ -120,6 +120,11 @@ pub fn needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
             age(at, now)
         ));
     }
+    if channel.is_dry_run {
+        needs.push(format!(
+            "channel {name}: DRY RUN: its messages are recorded and not sent (installation.dry_run, or dry_run of the channel)"
+        ));
+    }
     witness_needs(channel, now, needs);
     if channel.held > 0 {
         needs.push(format!("channel {name}: {} held until a person decides", are(channel.held)));

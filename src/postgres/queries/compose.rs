@@ -86,6 +86,8 @@ pub struct Counts<'a> {
     /// Only what is known to have arrived: delivered, or accepted by one of these channels, of which no
     /// more is ever heard. None: whatever was accepted.
     pub arrived: Option<&'a [String]>,
+    /// Messages of a dry run, for another one.
+    pub dry_runs: bool,
 }
 
 /// Everything told since the last message that left, latest first.
@@ -95,8 +97,8 @@ pub async fn compose_told(
     key: &str,
     counts: &Counts<'_>,
 ) -> Result<Vec<ToldRow>, Error> {
-    let Counts { unconfirmed, arrived } = counts;
-    let rows = named!(tx, "compose_told", &[&watch, &key, unconfirmed, arrived])?;
+    let Counts { unconfirmed, arrived, dry_runs } = counts;
+    let rows = named!(tx, "compose_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
     rows.iter()
         .map(|row| {
             Ok(ToldRow {
@@ -171,6 +173,7 @@ pub async fn compose_write(
         &lease.now,
         &lease.instance,
         &lease.expires_at,
+        &w.time_zone_source,
     ];
     let rows = named!(tx, "compose_write", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()

@@ -97,7 +97,7 @@ pub async fn settle_attempt(
     let (class, provider_id) = match &answer.result {
         AttemptResult::Accepted { provider_message_id } => (None, Some(provider_message_id)),
         AttemptResult::Refused { class, .. } => (Some(class.as_str()), None),
-        AttemptResult::NotSent | AttemptResult::Unknown => (None, None),
+        AttemptResult::NotSent | AttemptResult::Unknown | AttemptResult::DryRun => (None, None),
     };
     let params: &[&(dyn ToSql + Sync)] = &[
         &message_id,
@@ -303,14 +303,31 @@ pub async fn receive_store(
     Ok(())
 }
 
+/// A lease that ran out.
+#[derive(Clone, Copy, Debug)]
+pub struct LostLease {
+    pub message_id: i64,
+    pub attempt: i16,
+    /// It was to be recorded instead of posted.
+    pub is_dry_run: bool,
+}
+
 /// Messages whose lease ran out, with the number of the attempt in doubt.
 pub async fn sweep_leases(
     tx: &Transaction<'_>,
     now: Timestamp,
     limit: i64,
-) -> Result<Vec<(i64, i16)>, Error> {
+) -> Result<Vec<LostLease>, Error> {
     let rows = named!(tx, "sweep_leases", &[&now, &limit])?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok(LostLease {
+                message_id: row.try_get("message_id")?,
+                attempt: row.try_get("attempt_count")?,
+                is_dry_run: row.try_get("is_dry_run")?,
+            })
+        })
+        .collect()
 }
 
 /// Messages in doubt for too long, with their watch.
