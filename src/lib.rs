@@ -13,6 +13,7 @@ pub mod domain {
     pub mod change;
     pub mod circuit;
     pub mod column;
+    pub mod daily;
     pub mod dates;
     pub mod diff;
     pub mod doubt;
@@ -25,6 +26,8 @@ pub mod domain {
     pub mod labels;
     pub mod meaning;
     pub mod message;
+    pub mod pace;
+    pub mod pair;
     pub mod phone_forms;
     pub mod phrases;
     pub mod range;
@@ -35,6 +38,7 @@ pub mod domain {
     pub mod row;
     pub mod rules;
     pub mod schedule;
+    pub mod shares;
     pub mod show;
     pub mod storm;
     pub mod suggestion;
@@ -100,8 +104,10 @@ pub mod pipeline {
     pub mod careful;
     pub mod circuit;
     pub mod claim;
+    pub mod claimed;
     pub mod clone;
     pub mod compose;
+    pub mod decide;
     pub mod deliver;
     pub mod door;
     pub mod doubts;
@@ -110,7 +116,9 @@ pub mod pipeline {
     pub mod fallback;
     pub mod gates;
     pub mod lane;
+    pub mod limits;
     pub mod onward;
+    pub mod owner;
     pub mod poll;
     pub mod receive;
     pub mod retention;
@@ -123,6 +131,7 @@ pub mod pipeline {
     pub mod stops;
     pub mod storm;
     pub mod sweep;
+    pub mod turns;
     pub mod wishes;
     pub mod witness;
 }

@@ -2,7 +2,7 @@
 
 use deadpool_postgres::Transaction;
 
-use super::compose::decide;
+use super::decide::decide;
 use super::gates::{Candidate, Decision};
 use super::site::{Site, Watching};
 use super::stage::{StageError, chain};

@@ -19,6 +19,8 @@ mod gateway;
 mod harness;
 mod hostile;
 mod inbound;
+mod limits;
+mod owners;
 mod pause;
 mod polling;
 mod post_office;
