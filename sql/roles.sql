@@ -67,6 +67,7 @@ begin
 
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;
+        grant select on rowbell.layout, rowbell.change_row to rowbell_daemon;
         grant select on sequence rowbell.change_change_id_seq to rowbell_daemon;
         grant select, update on sequence rowbell.doorbell to rowbell_daemon;
 

@@ -5,6 +5,8 @@
 -- bound $1 keeps the scan from walking index entries of rows that are gone but that an old
 -- snapshot keeps alive. The deletion counts only if the whole claim commits.
 --
+-- layouts: the columns whose values stand in captured, by layout_id.
+--
 -- next_transactions: whose the changes are that come next, a few of them: a large transaction may
 -- begin at the end of what is taken. See pipeline/storm.rs.
 with taken as (
@@ -17,8 +19,8 @@ with taken as (
             order by c.change_id
             limit $3
      ))
- returning change_id, transaction_id, watch, entity_key, operation, old_row, new_row,
-           changed_at, mute_reason, capture_error
+ returning change_id, transaction_id, watch, entity_key, operation, layout_id, captured,
+           old_row, new_row, changed_at, mute_reason, capture_error
 ), next as (
     select array(
            select n.transaction_id::text::bigint
@@ -27,13 +29,19 @@ with taken as (
             order by n.change_id
             limit 16
     ) as transactions
+), layouts as (
+    select jsonb_object_agg(l.layout_id, l.columns) as columns
+      from rowbell.layout as l
+     where l.layout_id in (select t.layout_id from taken as t)
 )
-select t.change_id, t.watch, t.entity_key, t.operation::text, t.old_row, t.new_row,
-       t.changed_at, t.mute_reason, t.capture_error,
+select t.change_id, t.watch, t.entity_key, t.operation::text, t.layout_id, t.captured,
+       t.old_row, t.new_row, t.changed_at, t.mute_reason, t.capture_error,
        t.transaction_id::text::bigint as transaction_id,
        pg_current_xact_id()::text::bigint as claimed_by,
        -- Once is enough.
+       case when t.change_id = (select max(change_id) from taken) then layouts.columns end as layouts,
        case when t.change_id = (select max(change_id) from taken) then next.transactions end as next_transactions
   from taken as t
  cross join next
+ cross join layouts
  order by t.change_id;

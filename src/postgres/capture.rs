@@ -6,7 +6,9 @@ use tokio_postgres::{Client, Transaction};
 use super::rows::quote;
 pub use super::table::{CaptureError, TableColumn, WatchedTable, describe};
 pub use super::trigger::statements;
-use super::trigger::{arguments, function_name, function_sql, trigger_name, trigger_sql};
+use super::trigger::{
+    arguments, function_name, function_sql, layout_sql, trigger_name, trigger_sql,
+};
 use crate::config::Watch;
 use crate::domain::change::Operation;
 
@@ -47,6 +49,7 @@ async fn write(
 ) -> Result<Installed, tokio_postgres::Error> {
     tx.batch_execute("set local lock_timeout = '3s'; set local check_function_bodies = off")
         .await?;
+    tx.batch_execute(&layout_sql(table)).await?;
     // The function is replaced without touching the table.
     tx.batch_execute(&function_sql(table, watch)).await?;
     let wanted = InstalledTrigger::wanted(table, watch);

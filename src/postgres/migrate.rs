@@ -22,7 +22,8 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("12_doubt", include_str!("../../sql/migrations/12_doubt.sql")),
     ("13_inbound", include_str!("../../sql/migrations/13_inbound.sql")),
     ("14_retention", include_str!("../../sql/migrations/14_retention.sql")),
-    ("15_owner", include_str!("../../sql/migrations/15_owner.sql")),
+    ("15_capture", include_str!("../../sql/migrations/15_capture.sql")),
+    ("16_owner", include_str!("../../sql/migrations/16_owner.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

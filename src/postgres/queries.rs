@@ -8,7 +8,7 @@ use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::rows::object;
-use crate::domain::change::{Change, Operation};
+use crate::domain::change::Operation;
 use crate::domain::message::State;
 use crate::domain::recipient::Recipient;
 use crate::domain::row::Row;
@@ -40,6 +40,7 @@ mod retention;
 mod settle;
 mod stop;
 mod storm;
+mod take;
 
 pub use compose::*;
 pub use doubt::*;
@@ -52,6 +53,7 @@ pub use retention::*;
 pub use settle::*;
 pub use stop::*;
 pub use storm::*;
+pub use take::*;
 
 /// Taken for the time of one claim, so that two daemons never fold the same entity at once.
 pub const CLAIM_LOCK: i64 = 0x726f_7762_656c_6c01;
@@ -81,83 +83,6 @@ pub async fn claim_bound(tx: &Transaction<'_>) -> Result<ClaimBound, Error> {
         is_mine: row.try_get("is_mine")?,
         given_out: row.try_get("given_out")?,
         oldest_running: row.try_get("oldest_running")?,
-    })
-}
-
-/// A change as taken, or what was left of it when the trigger could not read the row.
-#[derive(Clone, Debug)]
-pub enum Taken {
-    Whole(Change),
-    Unreadable {
-        watch: String,
-        entity_key: String,
-        operation: Operation,
-        changed_at: Timestamp,
-        error: String,
-    },
-}
-
-/// Changes in order of capture, and the transaction that took them.
-pub struct Haul {
-    pub changes: Vec<Taken>,
-    pub last_change_id: i64,
-    pub claimed_by: i64,
-    /// The transactions of the changes that come next, a few of them.
-    pub next_transactions: Vec<i64>,
-}
-
-pub async fn claim_take(
-    tx: &Transaction<'_>,
-    bound: i64,
-    watches: &[&str],
-    limit: usize,
-) -> Result<Haul, Error> {
-    let limit = limit as i64;
-    let rows = named!(tx, "claim_take", &[&bound, &watches, &limit])?;
-    let changes = rows.iter().map(taken).collect::<Result<Vec<Taken>, Error>>()?;
-    let Some(last) = rows.last() else {
-        return Ok(Haul {
-            changes,
-            last_change_id: bound,
-            claimed_by: 0,
-            next_transactions: vec![],
-        });
-    };
-    let next: Option<Vec<i64>> = last.try_get("next_transactions")?;
-    Ok(Haul {
-        changes,
-        last_change_id: last.try_get("change_id")?,
-        claimed_by: last.try_get("claimed_by")?,
-        next_transactions: next.unwrap_or_default(),
-    })
-}
-
-fn taken(row: &SqlRow) -> Result<Taken, Error> {
-    let watch: String = row.try_get("watch")?;
-    let operation = operation(row, "operation")?;
-    let changed_at: Timestamp = row.try_get("changed_at")?;
-    let entity_key: Option<String> = row.try_get("entity_key")?;
-    let error: Option<String> = row.try_get("capture_error")?;
-    Ok(match (entity_key, error) {
-        (Some(entity_key), None) => Taken::Whole(Change {
-            change_id: row.try_get("change_id")?,
-            watch,
-            entity_key,
-            operation,
-            old_row: object(row, "old_row")?,
-            new_row: object(row, "new_row")?,
-            changed_at,
-            mute_reason: row.try_get("mute_reason")?,
-            transaction_id: row.try_get("transaction_id")?,
-            hold_id: None,
-        }),
-        (key, error) => Taken::Unreadable {
-            watch,
-            entity_key: key.unwrap_or_default(),
-            operation,
-            changed_at,
-            error: error.unwrap_or_else(|| "the key of the row is null".to_owned()),
-        },
     })
 }
 

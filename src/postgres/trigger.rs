@@ -1,11 +1,15 @@
 //! The SQL of the triggers.
 //!
 //! Nothing of ours may depend on a column of the user's table, so that no ALTER TABLE is refused and
-//! no later write fails because of us. The trigger has no column list and no condition; its
-//! function turns the row into jsonb and picks values out of that by name. A column that is gone is
-//! null there. The function is made for its watch, because picking by literal names is several
-//! times faster than looking them up in a list, and its trigger carries the same names as
-//! arguments, where the daemon compares them with the configuration.
+//! no later write fails because of us. The trigger has no column list and no condition. Its function
+//! is made for its watch and names the columns: that costs the writer half of what looking them up
+//! costs, and PostgreSQL keeps no record of what a function's body names. Where a name does not fit
+//! any more, the error is caught and the change is recorded by name, through jsonb; a column that is
+//! gone is null there. The trigger carries the same names as arguments, where the daemon compares
+//! them with the configuration.
+//!
+//! The function runs with its owner's rights and has no search path of its own, because setting one
+//! costs as much as comparing the columns: every function, operator and type in it is qualified.
 
 use super::rows::{literal, quote};
 use super::table::WatchedTable;
@@ -15,8 +19,8 @@ use crate::domain::change::Operation;
 /// Bytes that a PostgreSQL name may have.
 const MAX_NAME: usize = 63;
 
-/// jsonb_build_object takes at most 100 arguments.
-const PAIRS_PER_OBJECT: usize = 50;
+/// A function takes at most 100 arguments.
+const MAX_ARGUMENTS: usize = 100;
 
 /// Name of the trigger of a watch, cut at a character.
 pub fn trigger_name(watch: &str) -> String {
@@ -36,9 +40,30 @@ pub fn function_name(watch: &str) -> String {
     format!("rowbell.{}", quote(&name))
 }
 
-/// What `watch` runs, and what `watch --print` shows: the function, then the trigger.
+/// What `watch` runs, and what `watch --print` shows: the layout, the function, then the trigger.
 pub fn statements(table: &WatchedTable, watch: &Watch) -> Vec<String> {
-    vec![function_sql(table, watch), trigger_sql(table, watch)]
+    vec![layout_sql(table), function_sql(table, watch), trigger_sql(table, watch)]
+}
+
+/// Names the values that the function will write.
+pub fn layout_sql(table: &WatchedTable) -> String {
+    format!(
+        "insert into rowbell.layout (layout_id, watch, columns)\nvalues ({id}, {watch}, {columns})\non conflict (layout_id) do nothing;",
+        id = layout_id(table),
+        watch = literal(&table.watch),
+        columns = text_array(&table.captured),
+    )
+}
+
+/// FNV-1a over watch and columns: the same in every release, so that a function that is made anew
+/// does not need another layout.
+fn layout_id(table: &WatchedTable) -> i64 {
+    let names = std::iter::once(&table.watch).chain(&table.captured);
+    let bytes = names.flat_map(|name| name.bytes().chain([0]));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.cast_signed()
 }
 
 pub fn trigger_sql(table: &WatchedTable, watch: &Watch) -> String {
@@ -72,38 +97,10 @@ pub fn function_sql(table: &WatchedTable, watch: &Watch) -> String {
     let mut operations = watch.on.clone();
     operations.sort_by_key(|operation| *operation as u8);
     operations.dedup();
-    let body = format!(
-        "declare
-    was      jsonb;
-    is_now   jsonb;
-    failure  text;
-begin
-    -- Only the conversion is guarded: a row that cannot be read must not fail the business's own
-    -- statement. Nothing is written in here, so the guard costs no transaction id.
-    begin
-{convert}    exception when others then
-        failure := sqlstate || ': ' || sqlerrm;
-    end;
-
-    if failure is not null then
-        insert into rowbell.change (watch, operation, capture_error)
-        values ({watch}, lower(tg_op)::rowbell.change_operation, failure);
-    else
-{record}    end if;
-{ring}    return null;
-end",
-        convert = for_each_operation(&operations, &|operation| match operation {
-            Operation::Insert => "is_now := to_jsonb(new);".to_owned(),
-            Operation::Update => "was := to_jsonb(old); is_now := to_jsonb(new);".to_owned(),
-            Operation::Delete => "was := to_jsonb(old);".to_owned(),
-        }),
-        record = for_each_operation(&operations, &|operation| record(table, watch, operation)),
-        watch = literal(&table.watch),
-        ring = if watch.ring { RING } else { "" },
-    );
+    let body = body(table, watch, &operations);
     format!(
         "create or replace function {name}() returns trigger\n\
-         language plpgsql security definer set search_path = pg_catalog, pg_temp\n\
+         language plpgsql security definer\n\
          as {body};\n\
          comment on function {name}() is {comment};",
         name = function_name(&table.watch),
@@ -115,102 +112,148 @@ end",
     )
 }
 
+/// What the function does.
+fn body(table: &WatchedTable, watch: &Watch, operations: &[Operation]) -> String {
+    let bases: Vec<String> =
+        table.watched(watch).iter().map(|name| table.base_of(name).to_owned()).collect();
+    format!(
+        "declare
+    entity_key  pg_catalog.text;
+    captured    pg_catalog.jsonb;
+    was         pg_catalog.jsonb;
+    is_now      pg_catalog.jsonb;
+    failure     pg_catalog.text;
+begin
+    -- Only reading the row is guarded: whatever it holds, and whatever became of its table, must not
+    -- fail the business's own statement. Nothing is written in here, so the guard costs no
+    -- transaction id.
+    begin
+{read}    exception when others then
+        captured := null;
+        begin
+            was := pg_catalog.to_jsonb(old);
+            is_now := pg_catalog.to_jsonb(new);
+        exception when others then
+            failure := pg_catalog.concat(sqlstate, ': ', sqlerrm);
+        end;
+    end;
+
+    if captured is not null then
+        insert into rowbell.change (watch, entity_key, operation, layout_id, captured, mute_reason)
+        values (
+            {watch},
+            entity_key,
+            {operation},
+            {layout},
+            captured,
+            case when pg_catalog.current_setting('rowbell.mute', true) operator(pg_catalog.<>) ''
+                 then pg_catalog.current_setting('rowbell.mute', true)
+            end
+        );
+    elsif failure is null then
+        -- The table is not any more what it was when this function was made.
+        perform rowbell.capture_by_name(
+            {watch}, {key}, {watched}, {columns}, pg_catalog.lower(tg_op), was, is_now
+        );
+    else
+        insert into rowbell.change (watch, operation, capture_error)
+        values ({watch}, pg_catalog.lower(tg_op)::rowbell.change_operation, failure);
+    end if;
+{ring}    return null;
+end",
+        operation = operation_expression(operations),
+        read = for_each_operation(operations, &|operation| read(table, watch, operation)),
+        watch = literal(&table.watch),
+        layout = layout_id(table),
+        key = text_array(&table.key),
+        watched = text_array(&bases),
+        columns = text_array(&table.captured),
+        ring = if watch.ring { RING } else { "" },
+    )
+}
+
+fn operation_expression(operations: &[Operation]) -> String {
+    match operations {
+        [only] => literal(only.as_str()),
+        _ => "pg_catalog.lower(tg_op)::rowbell.change_operation".to_owned(),
+    }
+}
+
 /// Statements by operation; without a question where the trigger fires for one operation only.
 fn for_each_operation(
     operations: &[Operation],
     statements: &dyn Fn(Operation) -> String,
 ) -> String {
     if let [only] = operations {
-        return format!("        {}\n", statements(*only));
+        return statements(*only);
     }
     let mut sql = String::new();
     for (i, operation) in operations.iter().enumerate() {
         let word = if i == 0 { "if" } else { "elsif" };
         let name = operation.as_str().to_uppercase();
         sql += &format!(
-            "        {word} tg_op = '{name}' then\n            {}\n",
+            "        {word} tg_op operator(pg_catalog.=) '{name}' then\n{}",
             statements(*operation)
         );
     }
     sql + "        end if;\n"
 }
 
-/// Writes the change down, unless an update changed nothing that is watched.
-fn record(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
-    let (filter, key, old, new) = match operation {
-        Operation::Insert => ("", "is_now", false, true),
-        Operation::Update => ("yes", "was", true, true),
-        Operation::Delete => ("", "was", true, false),
-    };
-    let filter = match filter.is_empty() {
-        true => String::new(),
-        false => {
-            format!(
-                "if {} then\n            return null;\n        end if;\n        ",
-                nothing_changed(table, watch)
-            )
-        }
-    };
-    let object = |is_there: bool, from: &str| match is_there {
-        true => object(&table.captured, from),
-        false => "null".to_owned(),
+/// Takes key and values, unless an update changed nothing that is watched.
+fn read(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
+    let (filter, key, rows): (String, &str, &[&str]) = match operation {
+        Operation::Insert => (String::new(), "new", &["new"]),
+        Operation::Update => (unless_changed(table, watch), "old", &["old", "new"]),
+        Operation::Delete => (String::new(), "old", &["old"]),
     };
     format!(
-        "{filter}insert into rowbell.change (watch, entity_key, operation, old_row, new_row, mute_reason)
-        values (
-            {watch},
-            {key},
-            '{operation}',
-            {old},
-            {new},
-            nullif(current_setting('rowbell.mute', true), '')
-        );",
-        watch = literal(&table.watch),
+        "{filter}        entity_key := {key};\n        captured := {captured};\n",
         key = key_expression(table, key),
-        operation = operation.as_str(),
-        old = object(old, "was"),
-        new = object(new, "is_now"),
+        captured = values(&table.captured, rows),
     )
 }
 
-/// The bell is looked at once in a transaction: what it said stays right for the rest of it. A
-/// writer that read `awake` had its transaction id before the daemon parked, and the daemon waits
-/// for all those. A savepoint that is rolled back takes setting and ring away together.
-const RING: &str = "
-    if current_setting('rowbell.rung', true) is distinct from 'y' then
-        perform set_config('rowbell.rung', 'y', true);
-        if (select last_value from rowbell.doorbell) = 2 then
-            perform pg_notify('rowbell', '');
-        end if;
-    end if;
-";
-
-fn nothing_changed(table: &WatchedTable, watch: &Watch) -> String {
-    let watched_columns = table.watched(watch);
-    let watched_columns = watched_columns.iter().filter(|c| !table.key.contains(c));
-    let columns = table.key.iter().chain(watched_columns);
-    let same: Vec<String> = columns
-        .map(|column| {
-            let (was, is_now) = (watched(table, column, "was"), watched(table, column, "is_now"));
-            format!("{was} is not distinct from {is_now}")
-        })
-        .collect();
-    same.join("\n           and ")
+/// Leaves when nothing changed that is watched. Compared as images, byte by byte: that takes no
+/// operator, which a type may lack, and no collation, which may call two texts the same. What is
+/// another image of an equal value is found out by the daemon.
+fn unless_changed(table: &WatchedTable, watch: &Watch) -> String {
+    let watched = table.watched(watch);
+    let watched = watched.iter().filter(|column| !table.key.contains(column));
+    let columns: Vec<&String> = table.key.iter().chain(watched).collect();
+    let row = |from: &str| {
+        let values: Vec<String> =
+            columns.iter().map(|column| watched_value(table, column, from)).collect();
+        format!("row({})", values.join(", "))
+    };
+    format!(
+        "        if pg_catalog.record_image_eq(\n            {},\n            {}\n        ) then\n            return null;\n        end if;\n",
+        row("old"),
+        row("new"),
+    )
 }
 
 /// The value of a watched column, or at a watched path into a JSON column.
-fn watched(table: &WatchedTable, name: &str, from: &str) -> String {
-    if table.base_of(name) == name {
-        return format!("({from} -> {})", literal(name));
+fn watched_value(table: &WatchedTable, name: &str, from: &str) -> String {
+    let base = table.base_of(name);
+    if base == name {
+        return field(from, name);
     }
-    let parts: Vec<String> = name.split('.').map(literal).collect();
-    format!("({from} #> array[{}])", parts.join(", "))
+    let path: Vec<String> = name.split('.').skip(1).map(str::to_owned).collect();
+    format!(
+        "pg_catalog.to_jsonb({}) operator(pg_catalog.#>) {}",
+        field(from, base),
+        text_array(&path)
+    )
 }
 
+fn field(from: &str, column: &str) -> String {
+    format!("{from}.{}", quote(column))
+}
+
+/// As `to_jsonb` writes the value, so that settings of the session such as DateStyle do not matter.
 fn key_expression(table: &WatchedTable, from: &str) -> String {
     let part = |column: &String| {
-        let name = literal(column);
-        format!("({from} ->> {name})")
+        format!("pg_catalog.to_jsonb({}) operator(pg_catalog.#>>) '{{}}'", field(from, column))
     };
     match table.key.as_slice() {
         [only] => part(only),
@@ -219,31 +262,38 @@ fn key_expression(table: &WatchedTable, from: &str) -> String {
                 .iter()
                 .map(|column| {
                     format!(
-                        "replace(replace({}, E'\\\\', E'\\\\\\\\'), ',', E'\\\\,')",
+                        "pg_catalog.replace(pg_catalog.replace({}, E'\\\\', E'\\\\\\\\'), ',', E'\\\\,')",
                         part(column)
                     )
                 })
                 .collect();
-            format!("concat_ws(',', {})", parts.join(", "))
+            format!("pg_catalog.concat_ws(',', {})", parts.join(", "))
         }
     }
 }
 
-fn object(columns: &[String], from: &str) -> String {
-    let pieces: Vec<String> = columns
-        .chunks(PAIRS_PER_OBJECT)
-        .map(|chunk| {
-            let pairs: Vec<String> = chunk
-                .iter()
-                .map(|column| {
-                    let name = literal(column);
-                    format!("{name}, {from} -> {name}")
-                })
-                .collect();
-            format!("jsonb_build_object({})", pairs.join(", "))
-        })
+/// The values of the columns of the rows, one after the other, as a JSON array.
+fn values(columns: &[String], rows: &[&str]) -> String {
+    let fields: Vec<String> =
+        rows.iter().flat_map(|row| columns.iter().map(|column| field(row, column))).collect();
+    let pieces: Vec<String> = fields
+        .chunks(MAX_ARGUMENTS)
+        .map(|chunk| format!("pg_catalog.jsonb_build_array({})", chunk.join(", ")))
         .collect();
-    pieces.join(" || ")
+    pieces.join(" operator(pg_catalog.||) ")
+}
+
+/// Looked at for every change: that is cheaper than remembering for the rest of the transaction what
+/// it said. PostgreSQL keeps only the first of several equal notifications of a transaction.
+const RING: &str = "
+    if pg_catalog.pg_sequence_last_value('rowbell.doorbell') operator(pg_catalog.=) 2 then
+        perform pg_catalog.pg_notify('rowbell', '');
+    end if;
+";
+
+fn text_array(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+    format!("array[{}]::pg_catalog.text[]", texts.join(", "))
 }
 
 /// The text between dollar quotes that do not occur in it.
@@ -253,4 +303,22 @@ fn dollar_quoted(text: &str) -> String {
         tag.push('_');
     }
     format!("${tag}$\n{text}\n${tag}$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_row_is_put_together_from_pieces() {
+        let columns: Vec<String> = (0..130).map(|n| format!("column {n}")).collect();
+        let sql = values(&columns, &["old", "new"]);
+        let pieces: Vec<&str> = sql.split(" operator(pg_catalog.||) ").collect();
+        assert_eq!(pieces.len(), 3);
+        for piece in &pieces {
+            let arguments = piece.matches(".\"column ").count();
+            assert!((1..=MAX_ARGUMENTS).contains(&arguments), "{arguments} arguments");
+        }
+        assert!(pieces[1].contains("old.\"column 129\", new.\"column 0\""));
+    }
 }

@@ -36,8 +36,9 @@ order by 1";
     let seen = "select count(*) > 150 from pg_description d join pg_class c on c.oid = d.objoid
                  where c.relnamespace in ('rowbell'::regnamespace, 'rowbell_report'::regnamespace)";
     assert_eq!(lines(&client, seen).await, "t", "the question itself must find something");
-    let function = "select proname from pg_proc where pronamespace = 'rowbell'::regnamespace";
-    assert_eq!(lines(&client, function).await, "capture_delivery");
+    let function =
+        "select proname from pg_proc where pronamespace = 'rowbell'::regnamespace order by 1";
+    assert_eq!(lines(&client, function).await, "capture_by_name\ncapture_delivery");
 }
 
 /// `lease_iff_sending` says what was violated; `queue_check1` does not.

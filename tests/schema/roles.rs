@@ -140,7 +140,8 @@ async fn a_clerk_without_rights_in_rowbell_changes_rows_and_is_recorded() {
     owner.batch_execute(&grants).await.unwrap();
     let client = database.client_as(&clerk).await;
     client.batch_execute("update shop.delivery set status = 'packed' where id = 17").await.unwrap();
-    let change = "select entity_key, changed_by = '{}', new_row ->> 'status' from rowbell.change";
+    let change =
+        "select entity_key, changed_by = '{}', new_row ->> 'status' from rowbell.change_row";
     assert_eq!(lines(&owner, &change.replace("{}", &clerk)).await, "17 | t | packed");
     assert_eq!(
         refusal(&client, "select from rowbell.change").await,
