@@ -27,6 +27,9 @@ pub struct Outgoing {
     pub message: TemplateMessage,
 }
 
+/// How long to wait for a ring that is sure to come.
+const RING_COMES: Duration = Duration::from_secs(1);
+
 /// One channel's way out of this process.
 pub struct Lane {
     pub channel: String,
@@ -163,9 +166,13 @@ impl Lane {
         }
     }
 
-    /// How long until a permit may be there. Zero when only slots are missing: their release rings.
+    /// How long until a permit may be there. When only slots are missing, their release rings.
     pub fn next_in(&self) -> Duration {
-        self.stopped_for().unwrap_or_else(|| self.limiter.next_in())
+        let slots_free = self.free_slots() > 0;
+        self.stopped_for().unwrap_or_else(|| match slots_free {
+            true => self.limiter.next_in(),
+            false => RING_COMES,
+        })
     }
 
     /// Sends leased messages on their way.

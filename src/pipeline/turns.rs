@@ -58,14 +58,12 @@ impl Turns {
 
     /// Where each watch goes on, but for those that are paused.
     pub fn next(&self, paused: &[String]) -> Vec<Turn<'_>> {
-        let going = self.above.iter().filter(|(watch, _)| !paused.contains(watch));
-        let turn = |(watch, above): (&'_ String, &Place)| Turn {
-            watch: self.above.get_key_value(watch).map_or("", |(name, _)| name),
-            above: *above,
-            start: self.shares.start(watch),
-            cost: self.cost(watch),
-        };
-        going.map(turn).collect()
+        let mut turns = Vec::with_capacity(self.above.len());
+        for (watch, above) in self.above.iter().filter(|(watch, _)| !paused.contains(watch)) {
+            let (start, cost) = (self.shares.start(watch), self.cost(watch));
+            turns.push(Turn { watch, above: *above, start, cost });
+        }
+        turns
     }
 
     fn cost(&self, watch: &str) -> f64 {
@@ -88,11 +86,9 @@ impl Turns {
     /// After the commit: so far came each watch, and so many of its messages leave.
     pub fn passed(&mut self, reached: Vec<(String, Place)>, served: &[(String, usize)]) {
         self.above.extend(reached);
-        let served = served.iter().map(|(watch, count)| {
-            let cost = self.costs.get(watch).copied().unwrap_or(1.0);
-            (watch.as_str(), *count, cost)
-        });
-        self.shares.served(served);
+        let costs: Vec<f64> = served.iter().map(|(watch, _)| self.cost(watch)).collect();
+        let served = served.iter().zip(costs);
+        self.shares.served(served.map(|((watch, count), cost)| (watch.as_str(), *count, cost)));
     }
 }
 
