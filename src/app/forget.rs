@@ -131,7 +131,7 @@ async fn ask(
         };
         for chunk in wanted.chunks(READ) {
             tx.batch_execute("savepoint ask").await?;
-            let read = rows::read(tx, &watching.read_sql, watch, chunk).await;
+            let read = rows::read(tx, &watching.read_sql, &watching.table, chunk).await;
             let Ok(presents) = read else {
                 tx.batch_execute("rollback to savepoint ask").await?;
                 not_asked.push(format!("{watch}: its recipient query failed"));

@@ -1,6 +1,7 @@
 //! What a row, or an invented change to it, would send: the same gates and words as the daemon's,
 //! in a transaction that may only read.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -74,8 +75,10 @@ pub async fn preview(
     let wanted =
         Wanted { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
     let read = |source| StageError::Read { watch: watch.to_owned(), source };
-    let stored = rows::preview(&tx, &sql, watch, wanted, &Row::new()).await.map_err(read)?;
-    let present = rows::preview(&tx, &sql, watch, wanted, invented).await.map_err(read)?;
+    let stored =
+        rows::preview(&tx, &sql, &watching.table, wanted, &Row::new()).await.map_err(read)?;
+    let present =
+        rows::preview(&tx, &sql, &watching.table, wanted, invented).await.map_err(read)?;
     let (Some(stored), Some(present)) = (stored, present) else {
         return Err(no_row(&watching, key));
     };
@@ -99,12 +102,13 @@ pub async fn preview(
         defaults: &config.recipient,
         candidate: &candidate,
         present: &present,
-        baseline: old.as_ref(),
+        baseline: old.as_deref(),
         now: clock.now(),
     };
     let (changes, decision) = decide(&tx, &case).await?;
     let state = decision.state();
     let (reason_text, _, words) = decision.into_parts();
+    let old = old.map(Cow::into_owned);
     Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words })
 }
 

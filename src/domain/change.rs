@@ -89,8 +89,9 @@ pub fn fold<'a>(
     let mut place: HashMap<(String, String), usize> = HashMap::new();
     let mut nets: Vec<Option<NetChange>> = Vec::new();
     for change in changes {
-        let mut net = NetChange::of(&change);
-        if let Some(rename) = rename(&change, key_columns(&change.watch)) {
+        let rename = rename(&change, key_columns(&change.watch));
+        let (mut net, mute_reason) = NetChange::of(change);
+        if let Some(rename) = rename {
             net.entity_key.clone_from(&rename.to);
             if let Some(at) = place.remove(&(rename.watch.clone(), rename.from.clone())) {
                 if let Some(earlier) = &mut nets[at] {
@@ -100,7 +101,7 @@ pub fn fold<'a>(
             }
             folded.renames.push(rename);
         }
-        if let Some(reason) = change.mute_reason {
+        if let Some(reason) = mute_reason {
             folded.muted.push((net, reason));
             continue;
         }
@@ -118,18 +119,20 @@ pub fn fold<'a>(
 }
 
 impl NetChange {
-    fn of(change: &Change) -> NetChange {
-        NetChange {
-            watch: change.watch.clone(),
-            entity_key: change.entity_key.clone(),
+    /// With the reason why it is muted.
+    fn of(change: Change) -> (NetChange, Option<String>) {
+        let net = NetChange {
+            watch: change.watch,
+            entity_key: change.entity_key,
             operation: change.operation,
-            old_row: change.old_row.clone(),
-            new_row: change.new_row.clone(),
+            old_row: change.old_row,
+            new_row: change.new_row,
             change_count: 1,
             first_changed_at: change.changed_at,
             last_changed_at: change.changed_at,
             hold_id: change.hold_id,
-        }
+        };
+        (net, change.mute_reason)
     }
 
     /// The first old row and the last new row stay.

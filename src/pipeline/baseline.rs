@@ -1,5 +1,7 @@
 //! What a recipient was last told: the baseline of the difference.
 
+use std::borrow::Cow;
+
 use deadpool_postgres::Transaction;
 
 use super::gates::Candidate;
@@ -11,17 +13,17 @@ use crate::postgres::rows::{self, Told};
 
 /// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
 /// the watch, see `rows::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
-pub async fn baseline_of(
+pub async fn baseline_of<'a>(
     tx: &Transaction<'_>,
     watching: &Watching,
-    candidate: &Candidate,
-    told: &Told,
-) -> Result<Option<Row>, StageError> {
+    candidate: &'a Candidate,
+    told: &'a Told,
+) -> Result<Option<Cow<'a, Row>>, StageError> {
     let mut baseline = match told {
-        Told::Last(row) => row.clone(),
-        Told::Never { first_old_row: Some(row) } => row.clone(),
-        Told::Never { first_old_row: None } => candidate.old_row.clone(),
-        Told::Muted => muted_baseline(tx, watching, candidate).await?,
+        Told::Last(row) => row.as_ref().map(Cow::Borrowed),
+        Told::Never { first_old_row: Some(row) } => row.as_ref().map(Cow::Borrowed),
+        Told::Never { first_old_row: None } => candidate.old_row.as_ref().map(Cow::Borrowed),
+        Told::Muted => muted_baseline(tx, watching, candidate).await?.map(Cow::Owned),
     };
     if let (Some(row), Some(captured)) = (&mut baseline, &candidate.old_row) {
         complete(row, captured);
@@ -31,10 +33,10 @@ pub async fn baseline_of(
 
 /// A column that was not watched yet when the recipient was last told was not null then: its first
 /// known value is the one before this change.
-fn complete(row: &mut Row, captured: &Row) {
+fn complete(row: &mut Cow<'_, Row>, captured: &Row) {
     for (column, value) in captured {
         if !row.contains_key(column) {
-            row.insert(column.clone(), value.clone());
+            row.to_mut().insert(column.clone(), value.clone());
         }
     }
 }

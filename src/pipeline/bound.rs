@@ -34,8 +34,7 @@ impl Bound {
 
     /// After a scan that took `haul` of at most `limit` changes.
     pub fn scanned(&mut self, bound: ClaimBound, haul: &Haul, limit: usize) {
-        let reached =
-            if haul.changes.len() < limit { bound.given_out } else { haul.last_change_id };
+        let reached = if haul.count < limit { bound.given_out } else { haul.last_change_id };
         match self.next {
             Some((next, claimed_by)) if bound.oldest_running > claimed_by && reached >= next => {
                 self.above = next;

@@ -157,17 +157,17 @@ impl Claim {
         // Sent together and run in this order. What is taken without the right to it is given back
         // by the rollback.
         let channels: Vec<&str> = self.site.lanes.keys().map(String::as_str).collect();
-        let (bound, haul, stops) = tokio::try_join!(
+        let (bound, mut haul, stops) = tokio::try_join!(
             async { Ok(queries::claim_bound(&tx).await?) },
             async { Ok(queries::claim_take(&tx, self.bound.above, &watches, limit).await?) },
             Stops::read(&tx, &self.site, &channels)
         )?;
-        if !bound.is_mine || haul.changes.is_empty() {
+        if !bound.is_mine || haul.count == 0 {
             return Ok(Progress::Idle);
         }
         claimed.stops = stops;
-        self.expects_more = haul.changes.len() == limit;
-        self.plan(&tx, &haul, now, limit, claimed).await?;
+        self.expects_more = haul.count == limit;
+        self.plan(&tx, &mut haul, now, limit, claimed).await?;
         if !claimed.folded.is_empty() {
             queries::claim_fold(&tx, &claimed.folded, now).await?;
         }
@@ -187,21 +187,21 @@ impl Claim {
     async fn plan(
         &mut self,
         tx: &Transaction<'_>,
-        haul: &Haul,
+        haul: &mut Haul,
         now: Timestamp,
         limit: usize,
         claimed: &mut Claimed,
     ) -> Result<(), StageError> {
-        let mut changes = Vec::with_capacity(haul.changes.len());
-        for taken in &haul.changes {
+        let mut changes = Vec::with_capacity(haul.count);
+        for taken in haul.changes.drain(..) {
             match taken {
-                Taken::Whole(change) => changes.push(change.clone()),
+                Taken::Whole(change) => changes.push(change),
                 other => claimed.messages.extend(unreadable(&self.site.config, other)),
             }
         }
         let beyond = Beyond {
             last_change_id: haul.last_change_id,
-            is_full: haul.changes.len() >= limit,
+            is_full: haul.count >= limit,
             next_transactions: &haul.next_transactions,
         };
         claimed.holds =
@@ -319,7 +319,7 @@ impl Claim {
         tx: &Transaction<'_>,
         name: &str,
         watch: &config::Watch,
-        nets: Vec<NetChange>,
+        mut nets: Vec<NetChange>,
         claimed: &mut Claimed,
     ) -> Result<(), StageError> {
         let watching = match self.site.watching(name).await? {
@@ -329,11 +329,10 @@ impl Claim {
                 return Ok(());
             }
         };
-        let candidates: Vec<Candidate> = nets.iter().map(|net| candidate(watch, net)).collect();
+        let candidates: Vec<Candidate> = nets.iter_mut().map(|net| candidate(watch, net)).collect();
         let decisions = decide(tx, &self.site, &watching, &claimed.stops, &candidates).await?;
-        claimed
-            .messages
-            .extend(nets.into_iter().zip(decisions).map(|(net, d)| decided(watch, net, d)));
+        let all = nets.into_iter().zip(candidates).zip(decisions);
+        claimed.messages.extend(all.map(|((net, c), d)| decided(watch, net, c, d)));
         Ok(())
     }
 

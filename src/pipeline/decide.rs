@@ -1,6 +1,7 @@
 //! What becomes of candidates: the rows as they are now, gates, words, and what else keeps a message from
 //! leaving. Asked by claim and compose in the transaction that leases what may leave.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -76,7 +77,7 @@ pub async fn decide(
             defaults: &site.config.recipient,
             candidate,
             present,
-            baseline: baseline.as_ref(),
+            baseline: baseline.as_deref(),
             now,
         })
         .collect();
@@ -94,10 +95,20 @@ pub async fn decide(
         Err(decision) => decision,
     });
     let mut decisions: Vec<Decision> = decisions.collect();
+    keep_rows(&mut decisions, presents);
     doubts::wait_for(tx, site, candidates, &mut decisions).await?;
     hold_back(tx, site, stops, candidates, &mut decisions).await?;
     limits::hold_back(site, candidates, &mut decisions);
     Ok(decisions)
+}
+
+/// What leaves is kept as the row that was told.
+fn keep_rows(decisions: &mut [Decision], presents: Vec<Present>) {
+    for (decision, present) in decisions.iter_mut().zip(presents) {
+        if let Decision::Send(words) = decision {
+            words.told_row = present.row;
+        }
+    }
 }
 
 /// The names of the rows that the foreign keys of those past the gates point to, now and as told.
@@ -131,19 +142,19 @@ async fn read(
             captured: candidate.captured().unwrap_or(&nothing),
         })
         .collect();
-    rows::read(tx, &watching.read_sql, &watching.name, &wanted)
+    rows::read(tx, &watching.read_sql, &watching.table, &wanted)
         .await
         .map_err(|source| StageError::Read { watch: watching.name.clone(), source })
 }
 
 /// What each recipient was last told: the last message that left, overlaid with what was muted
 /// since; without one, the row before the first change that we know of.
-async fn baselines(
+async fn baselines<'a>(
     tx: &Transaction<'_>,
     watching: &Watching,
-    candidates: &[Candidate],
-    presents: &[Present],
-) -> Result<Vec<Option<Row>>, StageError> {
+    candidates: &'a [Candidate],
+    presents: &'a [Present],
+) -> Result<Vec<Option<Cow<'a, Row>>>, StageError> {
     let mut baselines = Vec::with_capacity(candidates.len());
     for (candidate, present) in candidates.iter().zip(presents) {
         baselines.push(baseline_of(tx, watching, candidate, &present.told).await?);

@@ -68,31 +68,31 @@ pub fn muted(config: &Config, net: NetChange, reason: String) -> Option<NewMessa
 }
 
 /// A row that the trigger could not read: on record as failed, for a person to look at.
-pub fn unreadable(config: &Config, taken: &Taken) -> Option<NewMessage> {
+pub fn unreadable(config: &Config, taken: Taken) -> Option<NewMessage> {
     let Taken::Unreadable { watch, entity_key, operation, changed_at, error } = taken else {
         return None;
     };
     tracing::error!(watch, error, "a changed row could not be captured");
     Some(NewMessage {
-        watch: watch.clone(),
-        entity_key: entity_key.clone(),
+        channel: config.watch.get(&watch)?.channel.clone(),
+        watch,
+        entity_key,
         state: State::Failed(Failure::Unwritable),
         reason_text: Some(format!("the row could not be captured: {error}")),
-        operation: *operation,
+        operation,
         change_count: 1,
-        first_changed_at: *changed_at,
-        last_changed_at: *changed_at,
+        first_changed_at: changed_at,
+        last_changed_at: changed_at,
         old_row: None,
         new_row: None,
-        channel: config.watch.get(watch)?.channel.clone(),
         words: None,
-        due_at: *changed_at,
+        due_at: changed_at,
         hold_id: None,
     })
 }
 
-/// The net change as the gates want it.
-pub fn candidate(watch: &config::Watch, net: &NetChange) -> Candidate {
+/// The net change as the gates want it. Borrows its rows: `decided` gives them back.
+pub fn candidate(watch: &config::Watch, net: &mut NetChange) -> Candidate {
     Candidate {
         message_id: None,
         channel: watch.channel.clone(),
@@ -100,13 +100,19 @@ pub fn candidate(watch: &config::Watch, net: &NetChange) -> Candidate {
         attempt_count: 0,
         entity_key: net.entity_key.clone(),
         operation: net.operation,
-        old_row: net.old_row.clone(),
-        new_row: net.new_row.clone(),
+        old_row: net.old_row.take(),
+        new_row: net.new_row.take(),
     }
 }
 
 /// A message for which the gates have decided.
-pub fn decided(watch: &config::Watch, net: NetChange, decision: Decision) -> NewMessage {
+pub fn decided(
+    watch: &config::Watch,
+    mut net: NetChange,
+    candidate: Candidate,
+    decision: Decision,
+) -> NewMessage {
+    (net.old_row, net.new_row) = (candidate.old_row, candidate.new_row);
     let state = decision.state();
     let (reason_text, due_at, words) = decision.into_parts();
     let message = waiting(watch, net);

@@ -263,7 +263,7 @@ impl Case<'_> {
         });
         match wording {
             Ok(wording) => Decision::Send(Box::new(Words {
-                told_row: self.present.row.clone(),
+                told_row: None,
                 template: self.route.template.name.clone(),
                 namespace: self.route.template.namespace.clone(),
                 undelivered_after: self.route.undelivered_after,

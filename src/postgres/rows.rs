@@ -1,18 +1,16 @@
 //! Reads the rows of a watch as they are now, with their recipients and what was last told: one
 //! round trip for a whole batch.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio_postgres::types::{Json, ToSql};
 
-use super::capture::WatchedTable;
+use super::capture::{TableColumn, WatchedTable};
 use crate::config::{UnconfirmedPolicy, Watch};
 use crate::domain::row::Row;
 
-/// jsonb_build_object takes at most 100 arguments.
-const PAIRS_PER_OBJECT: usize = 50;
+/// A function takes at most 100 arguments.
+const MAX_ARGUMENTS: usize = 100;
 
 /// What the database says about one entity at the moment of composing.
 #[derive(Clone, Debug)]
@@ -81,7 +79,7 @@ fn sql_over(table: &WatchedTable, watch: &Watch, silent: &[String], join_present
     let first_key = quote(table.key.first().map_or("", String::as_str));
     format!(
         "-- compose_read: the rows of one watch as they are now, their recipients, what was last told.
-select case when present.{first_key} is not null then {object} end as row,
+select case when present.{first_key} is not null then {values} end as row,
        recipient.row as recipient,
        deadline.at as expires_at,
        told.message_id as told_id,
@@ -91,7 +89,7 @@ select case when present.{first_key} is not null then {object} end as row,
        coalesce(told.first_id = item.fallback_of, false) as has_arrived,
        first.message_id as first_id,
        first.old_row as first_old_row,
-       exists (
+       other.is_there is not null and exists (
            select from rowbell.message as m
             where m.watch = $4 and m.entity_key = item.entity_key
               and m.state = 'sending' and m.message_id <> coalesce(item.message_id, 0)
@@ -106,29 +104,38 @@ select case when present.{first_key} is not null then {object} end as row,
         where present.{first_key} is null
   ) as changed
   left join lateral (
-       select to_jsonb(r) as row from (
+       select row_to_json(r) as row from (
 {recipient}
        ) as r limit 1
   ) as recipient on true
   {expires_at}
   {told}
  order by item.ordinal",
-        object = object_of(&table.captured),
+        values = values_of(table),
         table = table.table,
         told = told(watch, silent),
     )
 }
 
-/// Joins that give what was last told, and the row before the first change since then or ever. What was
+/// Joins that give whether the entity has other messages at all (most have none, and then nothing more is
+/// looked for), what was last told, and the row before the first change since then or ever. What was
 /// blanked is old news: it counts as told, but nobody knows what it was.
 fn told(watch: &Watch, silent: &[String]) -> String {
     format!(
         "left join lateral (
+       select true as is_there
+         from rowbell.message as m
+        where m.watch = $4 and m.entity_key = item.entity_key
+          and m.message_id <> coalesce(item.message_id, 0)
+        limit 1
+  ) as other on true
+  left join lateral (
        select m.message_id, m.new_row, m.state = 'skipped' as is_muted,
               m.blanked_at is not null as is_blanked,
               coalesce(m.fallback_of, m.message_id) as first_id
          from rowbell.message as m
-        where m.watch = $4 and m.entity_key = item.entity_key
+        where other.is_there
+          and m.watch = $4 and m.entity_key = item.entity_key
           and (m.state in ('delivered', 'read')
                or (m.state in ({states}) and (item.fallback_of is null or {last_heard}))
                or (m.state = 'skipped' and m.reason = 'muted'))
@@ -138,11 +145,12 @@ fn told(watch: &Watch, silent: &[String]) -> String {
   left join lateral (
        select m.message_id, m.old_row
          from rowbell.message as m
-        where m.watch = $4 and m.entity_key = item.entity_key
+        where other.is_there and (told.message_id is null or told.is_blanked)
+          and m.watch = $4 and m.entity_key = item.entity_key
           and m.blanked_at is null and m.message_id > coalesce(told.message_id, 0)
         order by m.message_id
         limit 1
-  ) as first on told.message_id is null or told.is_blanked",
+  ) as first on true",
         states = told_states(watch),
         last_heard = last_heard(silent),
     )
@@ -180,20 +188,43 @@ fn last_heard(silent: &[String]) -> String {
     }
 }
 
-/// `jsonb_build_object('a', present."a", …)`, in pieces where there are many columns.
-fn object_of(columns: &[String]) -> String {
+/// The values of the captured columns as a JSON array: names and the binary form of jsonb would cost the
+/// server twice as much. What may hold JSON of its own goes through jsonb all the same, so that a value
+/// that cannot be stored later is an error of this row here.
+fn values_of(table: &WatchedTable) -> String {
+    let columns: Vec<String> =
+        table.captured.iter().map(|column| format!("present.{}", quote(column))).collect();
+    let is_plain =
+        |c: &&TableColumn| !table.captured.contains(&c.name) || is_plain_type(&c.base_type);
+    if columns.len() <= MAX_ARGUMENTS && table.columns.iter().all(|c| is_plain(&c)) {
+        return format!("json_build_array({})", columns.join(", "));
+    }
     let pieces: Vec<String> = columns
-        .chunks(PAIRS_PER_OBJECT)
-        .map(|chunk| {
-            let mut object = String::from("jsonb_build_object(");
-            for (i, column) in chunk.iter().enumerate() {
-                let comma = if i > 0 { ", " } else { "" };
-                let _ = write!(object, "{comma}{}, present.{}", literal(column), quote(column));
-            }
-            object + ")"
-        })
+        .chunks(MAX_ARGUMENTS)
+        .map(|chunk| format!("jsonb_build_array({})", chunk.join(", ")))
         .collect();
     pieces.join(" || ")
+}
+
+/// Types of PostgreSQL whose values are one JSON text, number or boolean.
+fn is_plain_type(base_type: &str) -> bool {
+    let name = base_type.split('(').next().unwrap_or_default().trim_end();
+    matches!(
+        name,
+        "smallint"
+            | "integer"
+            | "bigint"
+            | "numeric"
+            | "real"
+            | "double precision"
+            | "boolean"
+            | "text"
+            | "character varying"
+            | "uuid"
+            | "date"
+            | "enum"
+    ) || name.starts_with("timestamp")
+        || name.starts_with("time")
 }
 
 fn on_key(table: &WatchedTable, alias: &str) -> String {
@@ -235,7 +266,7 @@ pub fn literal(text: &str) -> String {
 pub async fn read(
     client: &deadpool_postgres::Transaction<'_>,
     sql: &str,
-    watch: &str,
+    table: &WatchedTable,
     wanted: &[Wanted<'_>],
 ) -> Result<Vec<Present>, tokio_postgres::Error> {
     let ids: Vec<Option<i64>> = wanted.iter().map(|w| w.message_id).collect();
@@ -243,15 +274,15 @@ pub async fn read(
     let captured: Vec<Json<&Row>> = wanted.iter().map(|w| Json(w.captured)).collect();
     let statement = client.prepare_cached(sql).await?;
     let firsts: Vec<Option<i64>> = wanted.iter().map(|w| w.fallback_of).collect();
-    let rows = client.query(&statement, &[&ids, &keys, &captured, &watch, &firsts]).await?;
-    rows.iter().map(present).collect()
+    let rows = client.query(&statement, &[&ids, &keys, &captured, &table.watch, &firsts]).await?;
+    rows.iter().map(|row| present(row, &table.captured)).collect()
 }
 
 /// Reads one entity as if the columns of `invented` had these values.
 pub async fn preview(
     client: &deadpool_postgres::Transaction<'_>,
     sql: &str,
-    watch: &str,
+    table: &WatchedTable,
     wanted: Wanted<'_>,
     invented: &Row,
 ) -> Result<Option<Present>, tokio_postgres::Error> {
@@ -260,12 +291,15 @@ pub async fn preview(
     let captured = vec![Json(wanted.captured)];
     let firsts = vec![wanted.fallback_of];
     let parameters: &[&(dyn ToSql + Sync)] =
-        &[&ids, &keys, &captured, &watch, &firsts, &Json(invented)];
+        &[&ids, &keys, &captured, &table.watch, &firsts, &Json(invented)];
     let rows = client.query(sql, parameters).await?;
-    rows.first().map(present).transpose()
+    rows.first().map(|row| present(row, &table.captured)).transpose()
 }
 
-fn present(row: &tokio_postgres::Row) -> Result<Present, tokio_postgres::Error> {
+fn present(
+    row: &tokio_postgres::Row,
+    columns: &[String],
+) -> Result<Present, tokio_postgres::Error> {
     // What was blanked is old news: the row before the next change stands for it.
     let is_blanked: Option<bool> = row.try_get("is_blanked")?;
     let told_id: Option<i64> = row.try_get("told_id")?;
@@ -282,7 +316,7 @@ fn present(row: &tokio_postgres::Row) -> Result<Present, tokio_postgres::Error> 
         },
     };
     Ok(Present {
-        row: object(row, "row")?,
+        row: values(row, "row")?.map(|values| columns.iter().cloned().zip(values).collect()),
         recipient: object(row, "recipient")?,
         expires_at: row.try_get("expires_at")?,
         told,
@@ -291,7 +325,15 @@ fn present(row: &tokio_postgres::Row) -> Result<Present, tokio_postgres::Error> 
     })
 }
 
-/// A jsonb object; anything else, and null, is None.
+fn values(
+    row: &tokio_postgres::Row,
+    column: &str,
+) -> Result<Option<Vec<Value>>, tokio_postgres::Error> {
+    let values: Option<Json<Vec<Value>>> = row.try_get(column)?;
+    Ok(values.map(|Json(values)| values))
+}
+
+/// A JSON object; anything else, and null, is None.
 pub fn object(
     row: &tokio_postgres::Row,
     column: &str,

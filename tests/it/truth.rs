@@ -300,7 +300,11 @@ async fn nothing_acknowledged_is_missing_after_any_crash() {
             town.cluster.launch().unwrap();
         }
     }
-    sleep(Duration::from_secs(1)).await;
+    // However slow the machine is: enough that something could be missing.
+    let patience = std::time::Instant::now() + Duration::from_secs(60);
+    while acknowledged.lock().unwrap().len() <= 200 && std::time::Instant::now() < patience {
+        sleep(Duration::from_millis(50)).await;
+    }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     pouring.await.unwrap();
     let db = town.connect().await.unwrap();

@@ -29,6 +29,7 @@ pub enum Taken {
 /// Changes in order of capture, and the transaction that took them.
 pub struct Haul {
     pub changes: Vec<Taken>,
+    pub count: usize,
     pub last_change_id: i64,
     pub claimed_by: i64,
     /// The transactions of the changes that come next, a few of them.
@@ -52,6 +53,7 @@ pub async fn claim_take(
     let Some(last) = rows.last() else {
         return Ok(Haul {
             changes: vec![],
+            count: 0,
             last_change_id: bound,
             claimed_by: 0,
             next_transactions: vec![],
@@ -62,6 +64,7 @@ pub async fn claim_take(
     let next: Option<Vec<i64>> = last.try_get("next_transactions")?;
     Ok(Haul {
         changes: rows.iter().map(|row| taken(row, &layouts)).collect::<Result<_, Error>>()?,
+        count: rows.len(),
         last_change_id: last.try_get("change_id")?,
         claimed_by: last.try_get("claimed_by")?,
         next_transactions: next.unwrap_or_default(),
