@@ -201,6 +201,11 @@ impl World {
     /// Time goes by. A daemon that lives keeps its channels meanwhile.
     pub fn pass(&self, time: Duration) {
         self.clock.advance(time);
+        self.keep();
+    }
+
+    /// The daemon keeps its channels, however long a stage takes on a busy machine.
+    fn keep(&self) {
         for lane in self.stages.site.lanes.values() {
             if let Some(owned) = lane.owned() {
                 lane.own(Owned { until: self.clock.now() + LEASE, ..owned });
@@ -224,9 +229,11 @@ impl World {
         note(self.stages.sweep.step().await.unwrap());
         note(self.stages.fallback.step().await.unwrap());
         note(goes_on(self.stages.claim.step().await));
+        self.keep();
         for compose in &mut self.stages.composes {
             note(goes_on(compose.step().await));
         }
+        self.keep();
         for deliver in &mut self.stages.delivers {
             note(deliver.step().await);
         }
