@@ -63,7 +63,7 @@ begin
         -- Who stopped all messages at WhatsApp, or wrote to be left alone, is remembered; the same person
         -- may lift that, and so may "opt-out", which runs as the same user.
         grant insert, delete on rowbell.opt_out to rowbell_daemon;
-        grant select, insert, update on rowbell.inbound_wish to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.inbound_wish to rowbell_daemon;
 
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;

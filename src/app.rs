@@ -1,13 +1,15 @@
 //! Builds everything from the configuration, spawns the stages, and shuts them down in order.
 //!
 //! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
-//! sweep, fallback, poll, seek, receive), then deliver, which finishes the requests in flight and gives back what was not
+//! sweep, fallback, poll, seek, destination, receive), then deliver, which finishes the requests in flight and gives back what was not
 //! posted, then settle, which writes their answers, then owner, which lets another daemon send.
 
 pub mod check;
+pub mod check_hooks;
 pub mod check_templates;
 pub mod forget;
 pub mod preview;
+pub mod reach;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use crate::pipeline::claim::Claim;
 use crate::pipeline::clone;
 use crate::pipeline::compose::Compose;
 use crate::pipeline::deliver::Deliver;
+use crate::pipeline::destination::Destination;
 use crate::pipeline::fallback::Fallback;
 use crate::pipeline::lane::{Lane, Outgoing};
 use crate::pipeline::owner::Owner;
@@ -108,6 +111,8 @@ pub struct Stages {
     pub polls: Vec<Poll>,
     /// One for each channel whose provider shows its messages.
     pub seeks: Vec<Seek>,
+    /// One for each channel whose provider posts to our webhook, if there is one.
+    pub destinations: Vec<Destination>,
 }
 
 impl Stages {
@@ -126,6 +131,7 @@ impl Stages {
         let mut owner = Owner::new(site.clone());
         owner.step().await?;
         let (polls, seeks) = (polls(&site, &delivers), seeks(&site, &delivers));
+        let destinations = destinations(&site, &delivers)?;
         let lanes = site.lanes.values();
         Ok(Stages {
             owner,
@@ -138,6 +144,7 @@ impl Stages {
             fallback: Fallback::new(site.clone()),
             polls,
             seeks,
+            destinations,
             site,
         })
     }
@@ -162,22 +169,20 @@ impl App {
     ) -> Result<(), AppError> {
         let intake = stop.child_token();
         let deliver_stop = CancellationToken::new();
-        // The thread that sends cannot be aborted from outside, so it is told even if we are.
+        // The thread that sends cannot be aborted from outside: it is told even if we are.
         let _end_of_sending = deliver_stop.clone().drop_guard();
         let give_up = CancellationToken::new();
         let stages = self.stages;
         let timeout = stages.site.config.delivery.shutdown_timeout;
 
-        let mut listening = self.bell.listening();
-        let mut takers = JoinSet::new();
+        let (mut listening, mut takers) = (self.bell.listening(), JoinSet::new());
         takers.spawn(stages.claim.run(self.bell, intake.clone()));
         for compose in stages.composes {
             takers.spawn(compose.run(intake.clone()));
         }
         tidy_up(&mut takers, stages.sweep, stages.retention, &intake);
         takers.spawn(stages.fallback.run(intake.clone()));
-        stages.polls.into_iter().for_each(|poll| drop(takers.spawn(poll.run(intake.clone()))));
-        stages.seeks.into_iter().for_each(|seek| drop(takers.spawn(seek.run(intake.clone()))));
+        ask(&mut takers, stages.polls, stages.seeks, stages.destinations, &intake);
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, intake.clone()));
         }
@@ -229,6 +234,21 @@ fn tidy_up(takers: &mut JoinSet<()>, sweep: Sweep, retention: Retention, stop: &
     takers.spawn(retention.run(stop.clone()));
 }
 
+/// What asks the providers.
+fn ask(
+    takers: &mut JoinSet<()>,
+    polls: Vec<Poll>,
+    seeks: Vec<Seek>,
+    destinations: Vec<Destination>,
+    stop: &CancellationToken,
+) {
+    polls.into_iter().for_each(|poll| drop(takers.spawn(poll.run(stop.clone()))));
+    seeks.into_iter().for_each(|seek| drop(takers.spawn(seek.run(stop.clone()))));
+    for destination in destinations {
+        takers.spawn(destination.run(stop.clone()));
+    }
+}
+
 /// One for each channel whose provider can be asked.
 fn polls(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Poll> {
     let poll = |deliver: &Deliver| match &deliver.client {
@@ -249,6 +269,21 @@ fn seeks(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Seek> {
         _ => None,
     };
     delivers.iter().filter_map(seek).collect()
+}
+
+/// One for each channel whose provider posts to our webhook; none where there is no webhook.
+fn destinations(site: &Arc<Site>, delivers: &[Deliver]) -> Result<Vec<Destination>, AppError> {
+    let Some(secret) = webhook_secret(&site.config)? else {
+        return Ok(Vec::new());
+    };
+    let destination = |deliver: &Deliver| match &deliver.client {
+        Client::OneMsg(client) => {
+            let channel = &deliver.lane.channel;
+            Some(Destination::new(site.clone(), channel, client.clone(), secret.clone()))
+        }
+        _ => None,
+    };
+    Ok(delivers.iter().filter_map(destination).collect())
 }
 
 /// All channels send on a thread of their own: three hundred requests on their way must not stand
@@ -318,18 +353,25 @@ fn delivers(
 }
 
 async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, AppError> {
-    use secrecy::ExposeSecret as _;
     let settings = &site.config.webhook;
-    if settings.listen.is_empty() {
+    let Some(secret) = webhook_secret(&site.config)? else {
         return Ok(None);
-    }
-    let file = settings.secret_file.as_ref().ok_or(AppError::WebhookWithoutSecret)?;
-    let secret = load::secret(file).map_err(AppError::WebhookSecret)?;
+    };
     let listener = TcpListener::bind(&settings.listen)
         .await
         .map_err(|source| AppError::WebhookListen { address: settings.listen.clone(), source })?;
-    let receive = Receive::new(site.clone(), secret.expose_secret().to_owned());
-    Ok(Some((receive, listener)))
+    Ok(Some((Receive::new(site.clone(), secret), listener)))
+}
+
+/// The secret of the webhook, if there is one.
+fn webhook_secret(config: &Config) -> Result<Option<String>, AppError> {
+    use secrecy::ExposeSecret as _;
+    if config.webhook.listen.is_empty() {
+        return Ok(None);
+    }
+    let file = config.webhook.secret_file.as_ref().ok_or(AppError::WebhookWithoutSecret)?;
+    let secret = load::secret(file).map_err(AppError::WebhookSecret)?;
+    Ok(Some(secret.expose_secret().to_owned()))
 }
 
 /// Waits for the wish to stop, or for the first stage that ends by itself: that is a defect, and

@@ -66,6 +66,7 @@ pub mod postgres {
     pub mod pauses;
     pub mod pool;
     pub mod queries;
+    pub mod reach;
     pub mod report;
     pub mod retry;
     pub mod roles;
@@ -87,6 +88,7 @@ pub mod provider {
     pub mod history;
     pub mod hooks;
     pub mod http;
+    pub mod knock;
     pub mod letter;
     pub mod limiter;
     pub mod listed;
@@ -109,6 +111,7 @@ pub mod pipeline {
     pub mod compose;
     pub mod decide;
     pub mod deliver;
+    pub mod destination;
     pub mod door;
     pub mod doubts;
     pub mod draft;

@@ -1,6 +1,6 @@
 -- doubt_take: up to $3 doubts on channel $1 that are to be looked into at $2, not again before $4.
 --
--- is_open: the message is still unconfirmed, and by this attempt.
+-- is_open: the message is still unconfirmed, and by this attempt. is_late: the policy of its watch has decided.
 with due as (
     select d.message_id, d.number
       from rowbell.doubt as d
@@ -16,5 +16,5 @@ update rowbell.doubt as d
    and m.message_id = d.message_id
    and a.message_id = d.message_id and a.number = d.number
 returning d.message_id, d.number, d.phone, d.phone_key, d.started_at, d.decide_at, d.asked_count,
-          m.parameters,
+          d.is_late, m.watch, m.parameters,
           m.state = 'unconfirmed' and m.attempt_count = d.number and a.provider_message_id is null as is_open;

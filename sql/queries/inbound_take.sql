@@ -2,6 +2,7 @@
 --
 -- Only what is newer than the last known wish of a phone counts; at the same moment stop wins. An opt-out
 -- that an operator, an import or the provider wrote is not lifted here: somebody else decided it.
+-- Nor is one that is newer than the wish: wishes are forgotten after a time (see retention), what holds is not.
 with newer as (
     insert into rowbell.inbound_wish as known (phone, is_stop, wished_at)
     select w.phone, w.is_stop, w.wished_at
@@ -15,7 +16,7 @@ with newer as (
 ), lifted as (
     delete from rowbell.opt_out as o
      using newer as n
-     where not n.is_stop and o.phone = n.phone and o.source = 'inbound'
+     where not n.is_stop and o.phone = n.phone and o.source = 'inbound' and o.since <= n.wished_at
 ), stopped as (
     insert into rowbell.opt_out (phone, since, reason, source)
     select n.phone, n.wished_at, 'wrote that no more messages are wanted', 'inbound'

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::doubt::phone_key;
-use crate::domain::phone_forms::forms;
+
+use crate::domain::phone_forms::{forms, key as phone_key};
 use crate::domain::recipient::Phone;
 use crate::domain::row::Row;
 use crate::pipeline::site::Watching;
@@ -178,9 +178,10 @@ pub async fn forget(
         tx.commit().await?;
     }
     let tx = client.transaction().await?;
-    queries::forget_strays(&tx, &phone_key(phone)).await?;
-    tx.commit().await?;
     let forms = forms(phone);
+    queries::forget_strays(&tx, &phone_key(phone)).await?;
+    queries::forget_wishes(&tx, &forms).await?;
+    tx.commit().await?;
     let mut above = 0;
     loop {
         let tx = client.transaction().await?;

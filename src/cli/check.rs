@@ -4,7 +4,7 @@
 use clap::Args;
 
 use super::CliError;
-use crate::app::{check as app_check, check_templates};
+use crate::app::{check as app_check, check_hooks, check_templates};
 use crate::config::Config;
 use crate::config::load::counted;
 use crate::domain::cause::chain;
@@ -38,6 +38,7 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         let compared = check_templates::compare(&config).await;
         compared.warnings.iter().for_each(|warning| println!("{warning}"));
         problems.extend(compared.problems);
+        check_hooks::warnings(&config).await.iter().for_each(|warning| println!("{warning}"));
     }
     for problem in &problems {
         eprintln!("rowbell: {problem}");

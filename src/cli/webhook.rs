@@ -1,13 +1,15 @@
-//! `rowbell webhook`: lets the provider post to us, and shows whether it does.
+//! `rowbell webhook`: lets the provider post to us, shows whether it does, and proves it.
 
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
+
+mod test;
 
 use super::CliError;
 use super::confirm::agreed;
 use crate::config::{Config, load};
 use crate::provider::client::Client;
-use crate::provider::hooks::{Hooks, MAX_URLS};
+use crate::provider::hooks::{Hooks, MAX_URLS, is_ours, shown};
 use crate::provider::onemsg;
 
 #[derive(Debug, Args)]
@@ -31,16 +33,22 @@ enum WebhookCommand {
     },
     /// Show where the provider posts to, and what it has given up; changes nothing.
     Show,
+    /// Prove step by step that a delivery of the provider reaches the daemon and is stored.
+    ///
+    /// Says which step fails and what to do. Exit code 0: the provider itself got through, now with --to, or
+    /// within the last hour without it.
+    Test(test::TestArgs),
 }
 
 pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
     let (name, client) = client(args.channel.as_deref(), config)?;
-    let hooks = client.hooks().await.map_err(anyhow::Error::from)?;
+    let hooks = async || client.hooks().await.map_err(anyhow::Error::from);
     match &args.command {
-        WebhookCommand::Show => print!("{}", as_text(name, &hooks, &secret(config)?)),
+        WebhookCommand::Show => print!("{}", as_text(name, &hooks().await?, &secret(config)?)),
         WebhookCommand::Register { url, yes } => {
-            register(name, &client, &hooks, url, *yes, &secret(config)?).await?;
+            register(name, &client, &hooks().await?, url, *yes, &secret(config)?).await?;
         }
+        WebhookCommand::Test(args) => test::run(args, name, &client, config).await?,
     }
     Ok(())
 }
@@ -84,8 +92,8 @@ fn secret(config: &Config) -> Result<Option<String>, CliError> {
 fn as_text(name: &str, hooks: &Hooks, secret: &Option<String>) -> String {
     let mut text = format!("channel {name} posts to:\n");
     for url in &hooks.urls {
-        let is_ours = secret.as_ref().is_some_and(|secret| url.ends_with(secret.as_str()));
-        let shown = secret.as_ref().map_or(url.clone(), |secret| url.replace(secret.as_str(), "…"));
+        let is_ours = secret.as_ref().is_some_and(|secret| is_ours(url, secret));
+        let shown = shown(url, secret.as_deref());
         let ours = if is_ours { "  (ours)" } else { "" };
         let given_up = match hooks.disabled.contains(url) {
             true => {
@@ -117,9 +125,16 @@ async fn register(
     yes: bool,
     secret: &Option<String>,
 ) -> Result<(), CliError> {
-    if !secret.as_ref().is_some_and(|secret| url.ends_with(&format!("/webhook/{secret}"))) {
+    if !secret.as_ref().is_some_and(|secret| is_ours(url, secret)) {
         let why = "expected a URL that ends in /webhook/ and the secret of webhook.secret_file";
         return Err(anyhow::anyhow!(why).into());
+    }
+    if hooks.is_partly_unread {
+        return Err(anyhow::anyhow!(
+            "the list of channel {name} at the provider has something that could not be read, and would be lost: \
+             add our address at the provider itself"
+        )
+        .into());
     }
     let mut urls = hooks.urls.clone();
     if !urls.iter().any(|known| known == url) {

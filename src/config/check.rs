@@ -170,6 +170,11 @@ fn check_webhook(config: &Config, found: &mut Found) {
         "webhook.max_connections",
         format!("expected 1 to 10000, found {}", webhook.max_connections),
     );
+    found.unless(
+        webhook.look_every >= Duration::from_secs(1),
+        "webhook.look_every",
+        "expected at least \"1s\"",
+    );
     if webhook.listen.is_empty() {
         return;
     }

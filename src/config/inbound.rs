@@ -33,4 +33,7 @@ pub struct Webhook {
     /// One delivery, from its first byte to our answer.
     #[serde(deserialize_with = "units::duration")]
     pub timeout: Duration,
+    /// How often the provider is asked whether it still posts to us.
+    #[serde(deserialize_with = "units::duration")]
+    pub look_every: Duration,
 }

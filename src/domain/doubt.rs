@@ -13,23 +13,6 @@ const SKEW: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// The form in which phones are compared. WhatsApp knows some numbers by another form than the one that
-/// is dialled: Mexico with or without a 1, Argentina with or without a 9, Brazil with or without the
-/// ninth digit, Venezuela without the leading zero.
-pub fn phone_key(digits: &str) -> String {
-    let long = |prefix: &str, length: usize| digits.starts_with(prefix) && digits.len() == length;
-    if long("521", 13) {
-        return format!("52{}", &digits[3..]);
-    }
-    if long("549", 13) {
-        return format!("54{}", &digits[3..]);
-    }
-    if long("55", 13) && digits.get(4..5) == Some("9") {
-        return format!("{}{}", &digits[..4], &digits[5..]);
-    }
-    digits.strip_prefix("580").map_or_else(|| digits.to_owned(), |rest| format!("58{rest}"))
-}
-
 /// When evidence about a request begun at `started_at` is looked for the next time, after `count` looks;
 /// the last time when the policy decides.
 pub fn next_look(now: Timestamp, count: u32, decide_at: Timestamp) -> Timestamp {
@@ -136,21 +119,6 @@ mod tests {
             Found::Several,
             "the same words twice"
         );
-    }
-
-    #[test]
-    fn phones_are_compared_by_the_number_behind_their_forms() {
-        for (dialled, known) in [
-            ("525512345678", "5215512345678"),
-            ("541123456789", "5491123456789"),
-            ("551187654321", "5511987654321"),
-            ("5804125408861", "584125408861"),
-            ("12025550143", "12025550143"),
-        ] {
-            assert_eq!(phone_key(dialled), phone_key(known), "{dialled}");
-        }
-        assert_ne!(phone_key("551187654321"), phone_key("551287654321"));
-        assert_ne!(phone_key("12025550143"), phone_key("12025550144"));
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub fn forms(phone: &str) -> Vec<String> {
     forms
 }
 
+/// The one form in which phones are compared: the shortest, which lacks the digit that others drop.
+pub fn key(phone: &str) -> String {
+    let shorter = RULES.iter().find_map(|rule| rule.other(phone));
+    shorter.filter(|other| other.len() < phone.len()).unwrap_or_else(|| phone.to_owned())
+}
+
 impl Rule {
     fn other(&self, phone: &str) -> Option<String> {
         let national = phone.strip_prefix(self.country)?;
@@ -49,7 +55,7 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
-    use super::forms;
+    use super::{forms, key};
 
     #[test]
     fn each_form_leads_to_the_other() {
@@ -61,6 +67,7 @@ mod tests {
         ] {
             assert_eq!(forms(one), [one, other]);
             assert_eq!(forms(other), [other, one]);
+            assert_eq!((key(one), key(other)), (one.to_owned(), one.to_owned()));
         }
     }
 
@@ -68,6 +75,8 @@ mod tests {
     fn elsewhere_a_phone_has_one_form() {
         for phone in ["12025550143", "34612345678", "5", "", "52123"] {
             assert_eq!(forms(phone), [phone]);
+            assert_eq!(key(phone), phone);
         }
+        assert_ne!(key("551187654321"), key("551287654321"), "another area of Brazil");
     }
 }

@@ -1,5 +1,7 @@
 //! Care for a watch whose batch failed on the data of some row.
 
+use std::time::Duration;
+
 use deadpool_postgres::Transaction;
 
 use super::decide::decide;
@@ -8,6 +10,22 @@ use super::site::{Site, Watching};
 use super::stage::{StageError, chain};
 use super::stops::Stops;
 use crate::domain::message::Failure;
+
+/// How long a row waits that took too long to be read: it would hold up the others each time.
+const SLOW_WAIT: Duration = Duration::from_secs(10 * 60);
+
+/// Whose fault it is that rows could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Missing tables, columns and rights: every row of the watch fails so.
+    Watch,
+    /// Some row: what is in it cannot be converted, by the database or by us.
+    Row,
+    /// It took longer than `database.statement_timeout`: the load, or some row.
+    Slow,
+    /// The connection, or the server as a whole: the same again works later.
+    Server,
+}
 
 /// The row at fault fails; the others are not held up by it.
 pub async fn one_by_one(
@@ -22,11 +40,20 @@ pub async fn one_by_one(
         tx.batch_execute("savepoint one_row").await?;
         match decide(tx, site, watching, stops, std::slice::from_ref(candidate)).await {
             Ok(decision) => decisions.extend(decision),
-            Err(StageError::Read { source, .. }) if source.code().is_some() => {
-                tx.batch_execute("rollback to savepoint one_row").await?;
+            Err(StageError::Read { source, watch }) => {
                 let text = chain(&source);
-                tracing::error!(watch = watching.name, error = %text, "a row cannot be put into words");
-                decisions.push(Decision::Fail(Failure::Unwritable, text));
+                decisions.push(match fault_of(&source) {
+                    Fault::Row => {
+                        tracing::error!(watch, error = %text, "a row cannot be put into words");
+                        Decision::Fail(Failure::Unwritable, text)
+                    }
+                    Fault::Slow => {
+                        tracing::warn!(watch, error = %text, "a row could not be read in time; it waits");
+                        Decision::Defer { due_at: site.clock.now() + SLOW_WAIT, why: text }
+                    }
+                    Fault::Watch | Fault::Server => return Err(StageError::Read { source, watch }),
+                });
+                tx.batch_execute("rollback to savepoint one_row").await?;
             }
             Err(error) => return Err(error),
         }
@@ -35,8 +62,17 @@ pub async fn one_by_one(
     Ok(decisions)
 }
 
-/// Missing tables, columns and rights (SQLSTATE class 42) concern every row of the watch; anything
-/// else may be the fault of one row.
-pub fn is_fault_of_the_watch(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("42"))
+/// Whose fault an error is, by its SQLSTATE; without one, by whether it is about a value at all.
+pub fn fault_of(error: &tokio_postgres::Error) -> Fault {
+    let Some(code) = error.code().map(tokio_postgres::error::SqlState::code) else {
+        // The library tells its kinds of errors apart in words only.
+        let is_value = error.to_string().starts_with("error deserializing column");
+        return if is_value { Fault::Row } else { Fault::Server };
+    };
+    match code.get(..2) {
+        _ if code == "57014" => Fault::Slow,
+        Some("42") => Fault::Watch,
+        Some("08" | "25" | "40" | "53" | "55" | "57" | "58") => Fault::Server,
+        _ => Fault::Row,
+    }
 }

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::bound::Bound;
-use super::careful::is_fault_of_the_watch;
+use super::careful::{Fault, fault_of};
 use super::claimed::{Claimed, ring_others};
 use super::decide::{decide, lease};
 use super::draft::{candidate, decided, folded_in, held, leaves_at, muted, unreadable, waiting};
@@ -344,11 +344,10 @@ impl Claim {
         source: tokio_postgres::Error,
         now: Timestamp,
     ) -> Result<(), StageError> {
-        if source.code().is_none() {
-            return Err(StageError::Read { watch, source });
-        }
-        if is_fault_of_the_watch(&source) {
-            self.site.broke(&watch, chain(&source));
+        match fault_of(&source) {
+            Fault::Server => return Err(StageError::Read { watch, source }),
+            Fault::Watch => self.site.broke(&watch, chain(&source)),
+            Fault::Row | Fault::Slow => {}
         }
         self.careful.insert(watch, now + CAREFUL_FOR);
         Ok(())

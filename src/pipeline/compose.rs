@@ -19,7 +19,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::careful::{is_fault_of_the_watch, one_by_one};
+use super::careful::{Fault, fault_of, one_by_one};
 use super::decide::{decide, lease, outgoing};
 use super::gates::{Candidate, Decision};
 use super::lane::Lane;
@@ -196,10 +196,10 @@ impl Compose {
                 return Ok(vec![Decision::Defer { due_at, why }; candidates.len()]);
             }
         };
-        if self.careful.contains(watch) {
-            return one_by_one(tx, &self.site, &watching, stops, candidates).await;
-        }
-        let decisions = decide(tx, &self.site, &watching, stops, candidates).await;
+        let decisions = match self.careful.contains(watch) {
+            true => one_by_one(tx, &self.site, &watching, stops, candidates).await,
+            false => decide(tx, &self.site, &watching, stops, candidates).await,
+        };
         if let Err(StageError::Read { source, .. }) = &decisions {
             self.read_failed(watch, source);
         }
@@ -209,10 +209,12 @@ impl Compose {
     /// The batch is rolled back. Next time the watch is looked up anew, or its rows are read one by
     /// one, so that the row at fault fails alone.
     fn read_failed(&mut self, watch: &str, error: &tokio_postgres::Error) {
-        if is_fault_of_the_watch(error) {
-            self.site.broke(watch, super::stage::chain(error));
-        } else if error.code().is_some() {
-            self.careful.insert(watch.to_owned());
+        match fault_of(error) {
+            Fault::Watch => self.site.broke(watch, super::stage::chain(error)),
+            Fault::Row | Fault::Slow => {
+                self.careful.insert(watch.to_owned());
+            }
+            Fault::Server => {}
         }
     }
 

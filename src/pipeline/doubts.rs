@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::gates::{Candidate, Decision};
 use super::site::Site;
 use super::stage::StageError;
-use crate::domain::doubt::phone_key;
+use crate::domain::phone_forms::key as phone_key;
 use crate::domain::receipt::Receipt;
 use crate::postgres::queries::{self, Standing};
 
@@ -21,6 +21,9 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// How long a message to a phone in doubt waits before it asks again.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether a person has settled what the policy of the watch keeps for them.
+pub const LATE_LOOK_EVERY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Whether there may be doubts or strays at all, so that nobody asks for them in calm times.
 #[derive(Debug, Default)]
@@ -37,6 +40,11 @@ impl Doubts {
         if any {
             self.changed.notify_waiters();
         }
+    }
+
+    /// What is known without asking.
+    pub fn there_may_be_some(&self) -> bool {
+        self.doubts.load(Ordering::Relaxed)
     }
 
     fn noted_strays(&self) {

@@ -106,7 +106,7 @@ impl Retention {
         Ok(Progress::Worked)
     }
 
-    /// The ways that have to be gone now. Changes that nobody will take are few: they go at once.
+    /// The ways that have to be gone now. Changes that nobody will take, and wishes, are few: they go at once.
     async fn begin(
         &self,
         tx: &Transaction<'_>,
@@ -116,6 +116,7 @@ impl Retention {
         if let Some(personal) = settings.personal {
             let watches = self.site.watch_names();
             queries::retention_changes(tx, now - personal, &watches, BATCH).await?;
+            queries::retention_wishes(tx, now - personal, BATCH).await?;
         }
         let tasks = [
             (Task::RemoveMessages, settings.facts),

@@ -5,6 +5,8 @@
 //! request fit each other, the attempt gets that id and the message is sent; receipts that came before are
 //! joined then, and hookInfo is asked for it like for any other. Each step is written to
 //! `rowbell.inquiry`. The last look is at the moment when the policy of the watch decides: after it sweep does.
+//! What the policy keeps for a person is not asked for any more; but a receipt for that phone that comes
+//! within a month is looked at, and counts if the provider says that it is of that time.
 //!
 //! Also joins what a receipt told of in the very moment in which the answer was stored.
 //!
@@ -14,22 +16,26 @@
 //! message stays unconfirmed until the policy decides.
 
 use std::collections::HashSet;
+use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::doubts::LATE_LOOK_EVERY;
 use super::evidence::{join, take_in};
 use super::settle::{Details, move_message};
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, rest};
+use crate::config::UnconfirmedPolicy;
 use crate::domain::doubt::{Found, Seen, earliest, next_look, pick};
 use crate::domain::message::{Event, State};
 use crate::domain::receipt::{Receipt, Source};
 use crate::postgres::queries::{self, Doubt, Step};
 use crate::provider::history::{History, history};
 use crate::provider::onemsg::{AskError, Client};
+use crate::provider::webhook;
 
 /// Doubts taken at once.
 const BATCH: i64 = 20;
@@ -42,6 +48,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long to rest while there is nothing to seek.
 const CALM_REST: Duration = Duration::from_secs(60);
+
+/// How long a receipt may come late for what a person has to look at.
+const LATE_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Late receipts for one phone whose time is asked for at once.
+const LATE_AT_ONCE: i64 = 5;
 
 /// How long ids that no attempt knows are kept.
 const STRAYS_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -143,14 +155,17 @@ impl Seek {
 
     async fn look_into(&self, doubt: &Doubt) -> Result<(), StageError> {
         let now = self.site.clock.now();
-        if !doubt.is_open {
+        if !doubt.is_open || (doubt.is_late && now >= doubt.decide_at + LATE_FOR) {
             return self.close(doubt).await;
+        }
+        if doubt.is_late {
+            return self.look_late(doubt, now).await;
         }
         let by_receipts = self.by_receipts(doubt).await?;
         if let Found::One(_) = by_receipts.found {
             return self.adopt(doubt, by_receipts).await;
         }
-        let by_list = self.by_list(doubt).await?;
+        let by_list = self.by_list(doubt, earliest(doubt.started_at)..).await?;
         if let Found::One(_) = by_list.found {
             return self.adopt(doubt, by_list).await;
         }
@@ -163,7 +178,10 @@ impl Seek {
                 queries::doubt_note(&tx, doubt.message_id, doubt.number, step, now).await?;
             }
         }
-        if now >= doubt.decide_at {
+        if now >= doubt.decide_at && self.is_kept(doubt) {
+            let next = now + LATE_LOOK_EVERY;
+            queries::doubt_rest(&tx, doubt.message_id, doubt.number, next).await?;
+        } else if now >= doubt.decide_at {
             queries::doubt_close(&tx, doubt.message_id, doubt.number).await?;
         } else {
             let next = next_look(now, doubt.asked_count + 1, doubt.decide_at);
@@ -171,6 +189,79 @@ impl Seek {
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Whether the policy of its watch keeps the message for a person.
+    fn is_kept(&self, doubt: &Doubt) -> bool {
+        let watch = self.site.config.watch.get(&doubt.watch);
+        watch.map(|watch| watch.unconfirmed).unwrap_or_default() == UnconfirmedPolicy::Hold
+    }
+
+    /// After the policy has decided: only what came by itself, and is known to be of that time.
+    async fn look_late(&self, doubt: &Doubt, now: Timestamp) -> Result<(), StageError> {
+        let from = earliest(doubt.started_at);
+        let client = self.site.pool.get().await?;
+        let strays =
+            queries::doubt_late_strays(&client, &self.channel, doubt, from, LATE_AT_ONCE).await?;
+        drop(client);
+        let mut look = nothing("");
+        if !strays.is_empty() {
+            look = self.by_late_receipts(doubt, strays).await?;
+            if look.found == Found::Nothing {
+                look = self.by_list(doubt, from..=doubt.decide_at).await?;
+            }
+        }
+        if let Found::One(_) = look.found {
+            return self.adopt(doubt, look).await;
+        }
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        if look.found != Found::Nothing {
+            let step = Step { way: look.way, found: &look.words, provider_message_id: None };
+            queries::doubt_note(&tx, doubt.message_id, doubt.number, step, now).await?;
+        }
+        let next = now + LATE_LOOK_EVERY;
+        queries::doubt_rest(&tx, doubt.message_id, doubt.number, next).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Late receipts for that phone. Most tell no time of their own, so the provider is asked for it.
+    async fn by_late_receipts(
+        &self,
+        doubt: &Doubt,
+        strays: Vec<(String, bool)>,
+    ) -> Result<Look, StageError> {
+        let time = earliest(doubt.started_at)..=doubt.decide_at;
+        let mut seen = Vec::new();
+        let mut told = Vec::new();
+        for (id, is_untimed) in strays {
+            let receipts = match is_untimed {
+                true => {
+                    self.client.hook_info(&id).await.map(|answer| webhook::receipts(&answer, &id))
+                }
+                false => Ok(Vec::new()),
+            };
+            let receipts = receipts.unwrap_or_default();
+            let first = receipts.iter().filter_map(|receipt| receipt.occurred_at).min();
+            if !is_untimed || first.is_some_and(|at| time.contains(&at)) {
+                seen.push(Seen { id, text: None });
+                told.extend(receipts);
+            }
+        }
+        let client = self.site.pool.get().await?;
+        let rivals = queries::doubt_rivals(&client, &self.channel, doubt).await?;
+        let found = pick(&seen, &doubt.parameters, &rivals);
+        told.retain(|receipt| found == Found::One(receipt.provider_message_id.clone()));
+        let words = match &found {
+            Found::One(_) => {
+                "a late receipt for that phone, of that time, and no other message that it fits"
+            }
+            _ => {
+                "late receipts for that phone, but which of the messages they belong to is not clear"
+            }
+        };
+        Ok(Look { way: "receipts", found, words: words.to_owned(), receipts: told })
     }
 
     /// Receipts that named an id for that phone which no attempt knows.
@@ -188,11 +279,15 @@ impl Seek {
         Ok(Look { way: "receipts", found, words: words.to_owned(), receipts: Vec::new() })
     }
 
-    /// The provider's list of messages to that phone.
-    async fn by_list(&self, doubt: &Doubt) -> Result<Look, StageError> {
+    /// The provider's list of messages to that phone, of some time.
+    async fn by_list(
+        &self,
+        doubt: &Doubt,
+        time: impl RangeBounds<Timestamp>,
+    ) -> Result<Look, StageError> {
         let from = earliest(doubt.started_at);
         let answer = self.client.messages(&doubt.phone, from).await;
-        let rows = match answer.map(|answer| history(&answer, &doubt.phone, from)) {
+        let rows = match answer.map(|answer| history(&answer, &doubt.phone, time)) {
             Ok(History::Kept(rows)) => rows,
             Ok(History::Off) => return Ok(nothing("the channel keeps no history of its messages")),
             Err(AskError::Refused { status, .. }) => {

@@ -14,6 +14,7 @@ use deadpool_postgres::Transaction;
 use tokio_util::sync::CancellationToken;
 
 use super::circuit;
+use super::doubts::LATE_LOOK_EVERY;
 use super::settle::{Details, move_message, settle_answer};
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, rest};
@@ -101,7 +102,12 @@ impl Sweep {
             let attempt = standing.attempt_count;
             let step = Step { way: "policy", found: decided(policy), provider_message_id: None };
             queries::doubt_note(tx, *message_id, attempt, step, now).await?;
-            queries::doubt_close(tx, *message_id, attempt).await?;
+            if policy == UnconfirmedPolicy::Hold {
+                let next = now + LATE_LOOK_EVERY;
+                queries::doubt_rest(tx, *message_id, attempt, next).await?;
+            } else {
+                queries::doubt_close(tx, *message_id, attempt).await?;
+            }
             let (event, text) = match policy {
                 UnconfirmedPolicy::Hold => {
                     queries::settle_leave_queue(tx, *message_id).await?;

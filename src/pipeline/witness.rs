@@ -1,5 +1,6 @@
 //! What can tell of a channel's receipts, and when it did last: the webhook, and the provider when it
-//! is asked. Persisted, so that `status` can say which of them a channel has.
+//! is asked; and whether the provider posts to the webhook, as it says itself. Persisted, so that
+//! `status` can say which of them a channel has.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -19,6 +20,7 @@ const WRITE_EVERY: Duration = Duration::from_secs(60);
 pub enum Kind {
     Webhook,
     Polling,
+    Destination,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
         match self {
             Kind::Webhook => "webhook",
             Kind::Polling => "polling",
+            Kind::Destination => "destination",
         }
     }
 }
@@ -62,7 +65,9 @@ pub async fn heard(
 ) -> Result<(), StageError> {
     let now = site.clock.now();
     if site.witnesses.is_due(channel, kind, now) {
-        queries::witness_write(client, channel, kind.as_str(), "works", None, now).await?;
+        let written =
+            queries::witness_write(client, channel, kind.as_str(), "works", None, now).await;
+        written.inspect_err(|_| site.witnesses.forget(channel, kind))?;
     }
     Ok(())
 }
@@ -77,7 +82,19 @@ pub async fn is_silent(
     why: &str,
 ) -> Result<(), StageError> {
     site.witnesses.forget(channel, kind);
+    is_known(client, site, channel, kind, state, Some(why)).await
+}
+
+/// How a witness stands: `works`, `missing` or `failing`, and why.
+pub async fn is_known(
+    client: &deadpool_postgres::Client,
+    site: &Site,
+    channel: &str,
+    kind: Kind,
+    state: &str,
+    why: Option<&str>,
+) -> Result<(), StageError> {
     let now = site.clock.now();
-    queries::witness_write(client, channel, kind.as_str(), state, Some(why), now).await?;
+    queries::witness_write(client, channel, kind.as_str(), state, why, now).await?;
     Ok(())
 }

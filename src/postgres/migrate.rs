@@ -23,7 +23,9 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("13_inbound", include_str!("../../sql/migrations/13_inbound.sql")),
     ("14_retention", include_str!("../../sql/migrations/14_retention.sql")),
     ("15_capture", include_str!("../../sql/migrations/15_capture.sql")),
-    ("16_owner", include_str!("../../sql/migrations/16_owner.sql")),
+    ("16_destination", include_str!("../../sql/migrations/16_destination.sql")),
+    ("17_late", include_str!("../../sql/migrations/17_late.sql")),
+    ("18_owner", include_str!("../../sql/migrations/18_owner.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

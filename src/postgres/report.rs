@@ -100,6 +100,8 @@ pub struct ChannelStatus {
     /// Who tells of them.
     pub webhook: Witness,
     pub polling: Witness,
+    /// Whether the provider posts to our webhook, as it says itself.
+    pub destination: Witness,
 }
 
 /// One way in which receipts reach us.
@@ -207,12 +209,9 @@ fn has_receipts(config: &Config, channel: &str) -> bool {
     matches!(kind, Some(ChannelKind::OneMsg(_)))
 }
 
-async fn channels(
-    client: &Client,
-    config: &Config,
-    now: Timestamp,
-) -> Result<Vec<ChannelStatus>, Error> {
-    let idle = |name: &str| ChannelStatus {
+/// A channel that never had anything to do.
+fn idle(config: &Config, name: &str) -> ChannelStatus {
+    ChannelStatus {
         channel: name.to_owned(),
         is_configured: config.channel.contains_key(name),
         has_receipts: has_receipts(config, name),
@@ -221,14 +220,25 @@ async fn channels(
             is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
             ..Witness::default()
         },
+        destination: Witness {
+            is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
+            ..Witness::default()
+        },
         polling: Witness {
             is_on: has_receipts(config, name) && config.polling.enabled,
             ..Witness::default()
         },
         ..ChannelStatus::default()
-    };
+    }
+}
+
+async fn channels(
+    client: &Client,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Vec<ChannelStatus>, Error> {
     let mut channels: BTreeMap<String, ChannelStatus> =
-        config.channel.keys().map(|name| (name.clone(), idle(name))).collect();
+        config.channel.keys().map(|name| (name.clone(), idle(config, name))).collect();
     let query = include_str!("../../sql/queries/status_channels.sql");
     for row in client.query(query, &[&now]).await? {
         let name: String = row.try_get("channel")?;
@@ -241,7 +251,7 @@ async fn channels(
             waits_for_rate: row.try_get("waits_for_rate")?,
             waits_for_pair: row.try_get("waits_for_pair")?,
             waits_for_recipients: row.try_get("waits_for_recipients")?,
-            ..idle(&name)
+            ..idle(config, &name)
         };
         channels.insert(name, status);
     }
@@ -280,6 +290,7 @@ async fn witnesses(
         let Some(channel) = channels.get_mut(&name) else { continue };
         let witness = match row.try_get("witness")? {
             "polling" => &mut channel.polling,
+            "destination" => &mut channel.destination,
             _ => &mut channel.webhook,
         };
         witness.state = row.try_get("state")?;
@@ -288,6 +299,17 @@ async fn witnesses(
         witness.detail = row.try_get("detail")?;
     }
     Ok(())
+}
+
+/// What the webhook has told of one channel.
+pub async fn webhook_witness(
+    client: &Client,
+    config: &Config,
+    channel: &str,
+) -> Result<Witness, Error> {
+    let mut found = BTreeMap::from([(channel.to_owned(), idle(config, channel))]);
+    witnesses(client, &mut found).await?;
+    Ok(found.remove(channel).map(|found| found.webhook).unwrap_or_default())
 }
 
 async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error> {

@@ -160,7 +160,12 @@ fn told(watch: &Watch, silent: &[String]) -> String {
 fn deadline(watch: &Watch) -> String {
     match &watch.expires_at {
         Some(expression) => format!(
-            "left join lateral (select (\n{expression}\n)::timestamptz as at from (select changed.*) as changed) as deadline on true"
+            // For ever, and what is beyond the years that we can write, is as good as their last.
+            "left join lateral (
+       select case when deadline.at is not null
+                   then least(greatest(deadline.at, '0001-01-01 00:00+00'), '9999-01-01 00:00+00') end as at
+         from (select (\n{expression}\n)::timestamptz as at from (select changed.*) as changed) as deadline
+  ) as deadline on true"
         ),
         None => "cross join (select null::timestamptz as at) as deadline".to_owned(),
     }

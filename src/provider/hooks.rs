@@ -16,22 +16,73 @@ pub struct Hooks {
     pub disabled: Vec<String>,
     /// Whether receipts are posted; None: the provider does not say.
     pub acks: Option<bool>,
+    /// Something in the list could not be read: whoever writes it back would lose that.
+    pub is_partly_unread: bool,
+}
+
+/// The URL under which `secret` is posted to: everything before it is the site's affair.
+pub fn is_ours(url: &str, secret: &str) -> bool {
+    url.split(['?', '#']).next().is_some_and(|url| url.ends_with(&format!("/webhook/{secret}")))
+}
+
+/// A URL without what must not be shown: the secret, and whatever could be one.
+pub fn shown(url: &str, secret: Option<&str>) -> String {
+    match secret.filter(|secret| !secret.is_empty()) {
+        Some(secret) => url.replace(secret, "…"),
+        None => url.to_owned(),
+    }
 }
 
 impl Hooks {
     /// Reads the answers of `GET /webhook` and `GET /settings`.
     fn read(webhook: &Value, settings: Option<&Value>) -> Hooks {
-        let statuses = webhook.get("webhookStatuses").and_then(Value::as_array);
-        let is_disabled = |status: &&Value| {
-            let word = status.get("status").and_then(Value::as_str).unwrap_or_default();
-            word.eq_ignore_ascii_case("disabled") || status.get("disabled") == Some(&true.into())
+        let list = webhook.get("webhookUrl");
+        let urls = urls(list);
+        let statuses = statuses(webhook.get("webhookStatuses"));
+        let is_text = |one: &Value| one.is_string();
+        let is_list_of_texts = match list {
+            Some(Value::Array(all)) => all.iter().all(is_text),
+            Some(Value::String(_) | Value::Null) | None => true,
+            Some(_) => false,
         };
-        let url = |status: &Value| status.get("url").and_then(Value::as_str).map(str::to_owned);
+        // A comma within a URL takes it apart; a status may tell of a URL that the list left out.
+        let are_urls =
+            urls.iter().all(|url| url.starts_with("http://") || url.starts_with("https://"));
+        let are_listed = statuses.iter().all(|(url, _)| urls.contains(url));
         Hooks {
-            urls: urls(webhook.get("webhookUrl")),
-            disabled: statuses.into_iter().flatten().filter(is_disabled).filter_map(url).collect(),
+            disabled: statuses.into_iter().filter(|(_, off)| *off).map(|(url, _)| url).collect(),
             acks: settings.and_then(|s| s.get("ackNotificationsOn")).and_then(Value::as_bool),
+            is_partly_unread: !(is_list_of_texts && are_urls && are_listed),
+            urls,
         }
+    }
+
+    /// Our address among those that the provider posts to.
+    pub fn ours(&self, secret: &str) -> Option<&str> {
+        self.urls.iter().map(String::as_str).find(|url| is_ours(url, secret))
+    }
+
+    /// Whether the provider has given our address up.
+    pub fn has_given_us_up(&self, secret: &str) -> bool {
+        self.disabled.iter().any(|url| is_ours(url, secret))
+    }
+}
+
+/// Each URL with whether it is given up, from a list of objects or an object by URL.
+fn statuses(value: Option<&Value>) -> Vec<(String, bool)> {
+    let is_disabled = |status: &Value| {
+        let word = status.get("status").unwrap_or(status).as_str().unwrap_or_default();
+        word.eq_ignore_ascii_case("disabled") || status.get("disabled") == Some(&true.into())
+    };
+    match value {
+        Some(Value::Array(all)) => all
+            .iter()
+            .filter_map(|one| Some((one.get("url")?.as_str()?.to_owned(), is_disabled(one))))
+            .collect(),
+        Some(Value::Object(all)) => {
+            all.iter().map(|(url, one)| (url.clone(), is_disabled(one))).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -82,5 +133,31 @@ mod tests {
             assert_eq!((hooks.disabled, hooks.acks), (vec!["https://b".to_owned()], Some(false)));
         }
         assert_eq!(Hooks::read(&json!({ "webhookUrl": "" }), None), Hooks::default());
+        let by_url =
+            json!({ "webhookUrl": "https://a", "webhookStatuses": { "https://a": "disabled" } });
+        assert_eq!(Hooks::read(&by_url, None).disabled, ["https://a"]);
+    }
+
+    #[test]
+    fn a_list_that_would_lose_something_when_written_back_is_known() {
+        let unread = |answer: Value| Hooks::read(&answer, None).is_partly_unread;
+        assert!(!unread(json!({ "webhookUrl": "https://a" })));
+        assert!(!unread(json!({ "webhookUrl": Value::Null })));
+        assert!(unread(json!({ "webhookUrl": "https://a/?of=1,2" })), "a comma within");
+        assert!(unread(json!({ "webhookUrl": ["https://a", { "url": "https://b" }] })));
+        assert!(unread(json!({ "webhookUrl": { "url": "https://a" } })));
+        let more = json!([{ "url": "https://a" }, { "url": "https://b" }]);
+        assert!(unread(json!({ "webhookUrl": "https://a", "webhookStatuses": more })));
+    }
+
+    #[test]
+    fn ours_is_the_url_with_our_secret_at_its_end() {
+        let hooks = Hooks {
+            urls: vec!["https://x/hook/s".into(), "https://x/webhook/s?a".into()],
+            ..Hooks::default()
+        };
+        assert_eq!(hooks.ours("s"), Some("https://x/webhook/s?a"));
+        assert_eq!(hooks.ours("other"), None);
+        assert_eq!(shown("https://x/webhook/s3cret", Some("s3cret")), "https://x/webhook/…");
     }
 }

@@ -14,6 +14,9 @@ const MAX_ITEMS: usize = 10_000;
 /// Characters of an item that are kept as evidence.
 const MAX_RAW: usize = 2_000;
 
+/// How the ids begin that `rowbell webhook test` posts: they are stored like any other, and are nobody's.
+pub const TEST_ID: &str = "rowbell-test-";
+
 /// Receipts older than this, or in the future by more than a day, have no believable time.
 const OLDEST: i64 = 1_420_070_400;
 
@@ -31,6 +34,14 @@ pub struct Delivered {
     pub instance_id: Option<String>,
     pub receipts: Vec<Receipt>,
     pub messages: Vec<InboundMessage>,
+}
+
+impl Delivered {
+    /// Posted by `rowbell webhook test`, not by the provider.
+    pub fn is_test(&self) -> bool {
+        let mut receipts = self.receipts.iter();
+        self.messages.is_empty() && receipts.all(|r| r.provider_message_id.starts_with(TEST_ID))
+    }
 }
 
 /// A message in either direction.

@@ -181,6 +181,91 @@ async fn a_channel_without_a_history_says_so_and_the_message_waits_for_a_person(
     let steps = steps(&world).await;
     assert_eq!(steps[0], "list: the channel keeps no history of its messages");
     assert_eq!(world.read(MARIA).len(), 1);
+    assert_eq!(world.value("select count(*) from rowbell.doubt where not is_late").await, "0");
+}
+
+/// The policy kept it for a person; the provider has it, and told nobody in time.
+async fn kept(history: bool) -> (World, String) {
+    let mut world = doubted("", Fault::Drop { accepted: true }, history).await;
+    let id = world.sandbox.seen(MARIA)[0].id.clone();
+    // The list answers nothing in that time, and of this status hookInfo alone knows the time.
+    world
+        .sandbox
+        .set_faults(vec![FaultRule::always(Fault::Refused { status: 500 }).on("messages")]);
+    world.sandbox.post_receipt(CHANNEL, &id, "sent", None);
+    for _ in 0..12 {
+        later(&mut world, 60).await;
+    }
+    world.sandbox.set_faults(Vec::new());
+    assert_eq!(state(&world).await, "unconfirmed 1");
+    assert_eq!(world.value("select count(*) from rowbell.queue").await, "0");
+    later(&mut world, 3_600).await;
+    (world, id)
+}
+
+#[tokio::test]
+async fn a_receipt_that_comes_after_the_policy_has_decided_still_settles_the_matter() {
+    let (mut world, id) = kept(false).await;
+    assert!(!world.stages.site.doubts.there_may_be_some(), "nobody asks about it meanwhile");
+    world.posted(&ack(&id, MARIA, "delivered")).await;
+    later(&mut world, 3).await;
+    assert_eq!(state(&world).await, "delivered 1");
+    let step =
+        "receipts: a late receipt for that phone, of that time, and no other message that it fits";
+    assert_eq!(steps(&world).await.last().map(String::as_str), Some(step));
+    assert_eq!(world.value("select count(*) from rowbell.doubt").await, "0");
+}
+
+#[tokio::test]
+async fn where_hook_info_tells_no_time_the_list_does() {
+    let (mut world, id) = kept(true).await;
+    world
+        .sandbox
+        .set_faults(vec![FaultRule::always(Fault::Refused { status: 404 }).on("hookInfo")]);
+    world.posted(&ack(&id, MARIA, "read")).await;
+    later(&mut world, 3).await;
+    assert_eq!(state(&world).await, "read 1");
+}
+
+#[tokio::test]
+async fn a_late_echo_counts_by_its_own_time() {
+    let (mut world, id) = kept(false).await;
+    let later_one = echo(&world, "wamid.later", 1);
+    world.posted(&later_one).await;
+    later(&mut world, 3).await;
+    assert_eq!(state(&world).await, "unconfirmed 1", "it was sent an hour later");
+    let mut of_that_time = echo(&world, &id, 1);
+    of_that_time["messages"][0]["time"] = (world.now().as_second() - 3_600 - 12 * 60).into();
+    world.posted(&of_that_time).await;
+    later(&mut world, 3).await;
+    assert_eq!(state(&world).await, "sent 1");
+}
+
+#[tokio::test]
+async fn what_somebody_else_sent_to_that_phone_later_is_no_evidence() {
+    let (mut world, _) = kept(true).await;
+    world.posted(&ack("wamid.person", MARIA, "delivered")).await;
+    later(&mut world, 3).await;
+    // The list has the message itself, and that is found on the way.
+    assert_eq!(state(&world).await, "sent 1");
+    let (mut world, _) = kept(false).await;
+    world.posted(&ack("wamid.person", MARIA, "delivered")).await;
+    later(&mut world, 3).await;
+    assert_eq!(state(&world).await, "unconfirmed 1");
+}
+
+#[tokio::test]
+async fn a_matter_that_a_person_settled_or_that_is_a_month_old_is_closed() {
+    let (mut world, _) = kept(false).await;
+    world.sql("update rowbell.message set attempt_count = 2").await;
+    later(&mut world, 24 * 3_600).await;
+    assert_eq!(world.value("select count(*) from rowbell.doubt").await, "0");
+    let (mut world, _) = kept(false).await;
+    for _ in 0..29 {
+        later(&mut world, 24 * 3_600).await;
+    }
+    assert_eq!(world.value("select count(*) from rowbell.doubt").await, "1");
+    later(&mut world, 3 * 24 * 3_600).await;
     assert_eq!(world.value("select count(*) from rowbell.doubt").await, "0");
 }
 

@@ -20,9 +20,19 @@ const PATH: &str = "/webhook/demo-secret";
 const MORE_MIB: u64 = 48;
 
 async fn town() -> (Town, String) {
+    patient_town("10s").await
+}
+
+/// A town whose webhook waits so long for a delivery.
+async fn patient_town(timeout: &'static str) -> (Town, String) {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
+    let patience = match timeout {
+        "120s" => "[webhook]\ntimeout = \"120s\"",
+        _ => "[webhook]",
+    };
     let options = TownOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
+        edits: vec![("[webhook]", patience)],
         ..TownOptions::default()
     };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
@@ -161,6 +171,70 @@ async fn ten_thousand_who_only_sit_there_do_not_keep_a_receipt_out() {
     assert_eq!(stored(&town).await, 3);
     is_bounded(&daemon, before);
     assert!(daemon.stop().await.unwrap().success());
+}
+
+/// The secret leaks, or the provider's lines are bad: many deliveries begin and do not go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_slowly_keeps_nobody_waiting_and_little_is_held_for_them() {
+    let (town, address) = patient_town("120s").await;
+    let daemon = town.daemon().await.unwrap();
+    receipt(&address, "wamid.first").await;
+    let before = daemon.usage().unwrap().rss_kib;
+    let mut slow = Vec::new();
+    for i in 0..200 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let length = 1_000_000;
+        let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // Half of them say a little, the others nearly all, as far as they are let.
+        let part = vec![b' '; if i % 2 == 0 { 10 } else { 900_000 }];
+        let _ = tokio::time::timeout(Duration::from_millis(20), stream.write_all(&part)).await;
+        slow.push(stream);
+    }
+    let meanwhile = receipt(&address, "wamid.meanwhile");
+    tokio::time::timeout(Duration::from_secs(30), meanwhile).await.expect("it waits for nobody");
+    is_bounded(&daemon, before);
+    drop(slow);
+    receipt(&address, "wamid.after").await;
+    assert_eq!(stored(&town).await, 3);
+    assert!(daemon.stop().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn what_breaks_off_is_a_bad_request_and_not_too_long() {
+    let (town, address) = town().await;
+    let daemon = town.daemon().await.unwrap();
+    let mut stream = TcpStream::connect(&address).await.unwrap();
+    let half = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{\"ack\":");
+    stream.write_all(half.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(daemon.stop().await.unwrap().success());
+    let log = town.log();
+    assert!(log.contains("broke off") && !log.contains("body_limit"), "{log}");
+}
+
+/// A provider that is told "again" posts again: for nothing, as all of it is there.
+#[tokio::test]
+async fn receipts_that_are_stored_are_answered_200_even_if_nobody_can_note_who_told_of_them() {
+    let (town, address) = town().await;
+    let daemon = town.daemon().await.unwrap();
+    let db = town.connect().await.unwrap();
+    db.batch_execute(
+        "create function refuse() returns trigger language plpgsql as 'begin raise exception $$no$$; end';
+         create trigger refuse before insert or update on rowbell.witness for each row when (new.witness = 'webhook')
+         execute function refuse()",
+    )
+    .await
+    .unwrap();
+    let body =
+        br#"{"instanceId":"ODI371267300","ack":[{"id":"wamid.first","status":"delivered"}]}"#;
+    assert_eq!(says(&address, body).await, 200);
+    assert_eq!(stored(&town).await, 1);
+    assert!(daemon.stop().await.unwrap().success());
+    assert!(!town.log().contains("could not be stored"), "{}", town.log());
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rowbell::pipeline::stage::Progress;
+use serde_json::json;
 use tokio_postgres::Client;
 
 use crate::harness::{MARIA, World};
@@ -12,7 +13,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const TRACES: &str = "select count(*) from (
     select m::text as text from rowbell.message m union all select a::text from rowbell.attempt a
     union all select r::text from rowbell.receipt r union all select c::text from rowbell.change c
-    union all select q::text from rowbell.queue q
+    union all select q::text from rowbell.queue q union all select w::text from rowbell.inbound_wish w
 ) as stored where text ~ '2000001|Maria|Street|moved'";
 
 async fn retain(world: &mut World) {
@@ -107,6 +108,29 @@ async fn retention_can_be_switched_off() {
     world.pass(4_000 * DAY);
     retain(&mut world).await;
     assert_eq!(world.value(TRACES).await, "1");
+}
+
+/// What holds of a STOP is the opt-out: it stays, and an old START that is posted again does not lift it.
+#[tokio::test]
+async fn what_a_customer_wished_is_forgotten_and_still_holds() {
+    let mut world = World::new().await;
+    let wrote = |word: &str, at: i64| json!({ "messages": [{ "id": "wamid.x", "body": word, "fromMe": false, "chatId": format!("{MARIA}@c.us"), "time": at }] });
+    let began = world.now().as_second();
+    world.posted(&wrote("start", began - 60)).await;
+    world.posted(&wrote("stop", began)).await;
+    world.pass(89 * DAY);
+    retain(&mut world).await;
+    assert_eq!(world.value("select count(*) from rowbell.inbound_wish").await, "1");
+    world.pass(2 * DAY);
+    retain(&mut world).await;
+    assert_eq!(world.value("select count(*) from rowbell.inbound_wish").await, "0");
+    world.posted(&wrote("start", began - 60)).await;
+    moved(&mut world, "here").await;
+    assert_eq!(world.messages().await, ["1 skipped opted_out 1 change(s) 0 attempt(s)"]);
+    let now = world.now().as_second();
+    world.posted(&wrote("start", now)).await;
+    moved(&mut world, "there").await;
+    assert_eq!(world.read(MARIA).len(), 1, "a new word lifts it");
 }
 
 async fn another_session(world: &World) -> Client {

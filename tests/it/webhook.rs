@@ -1,10 +1,11 @@
 //! `rowbell webhook`, as typed: the provider's list is replaced as a whole, so nothing of it may be lost.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use rowbell::demo::cluster::ClusterOptions;
 use rowbell::demo::town::{Town, TownOptions};
-use rowbell::sandbox::SandboxOptions;
+use rowbell::sandbox::{Delay, ReceiptOptions, SandboxOptions};
 
 const CHANNEL: &str = "ODI371267300";
 const INBOX: &str = "https://inbox.example/hook";
@@ -60,4 +61,106 @@ async fn what_cannot_be_registered_is_said_and_changes_nothing() {
     assert!(shown.contains("inbox1") && !shown.contains("ours"), "{shown}");
     let other = refused(&town, &["webhook", "show", "--channel", "man"]);
     assert!(other.contains("did you mean \"main\"?"), "{other}");
+}
+
+/// What `rowbell webhook test` prints, and whether it was content. Ports differ from run to run.
+fn tested(town: &Town, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rowbell"));
+    command.arg("--config").arg(town.config_file()).args(["webhook", "test"]).args(arguments);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let said = match listen(town).as_str() {
+        "" => said,
+        listen => said.replace(listen, "127.0.0.1:PORT"),
+    };
+    format!("{said}exit code {}", output.status.code().unwrap())
+}
+
+/// Where the webhook of the town listens.
+fn listen(town: &Town) -> String {
+    let config = std::fs::read_to_string(town.config_file()).unwrap();
+    let listen = config.lines().find_map(|line| line.strip_prefix("listen")).unwrap();
+    listen.split('"').nth(1).unwrap().to_owned()
+}
+
+/// Everything a person needs: their own phone.
+const TO_ME: [&str; 5] = ["--to", "+1 212 200 0001", "--yes", "--wait", "10"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_proves_that_a_delivery_of_the_provider_is_stored() {
+    let town = town().await;
+    town.sandbox
+        .set_receipts(ReceiptOptions { sent: Some(Delay::of(0)), ..ReceiptOptions::none() });
+    let daemon = town.daemon().await.unwrap();
+    insta::assert_snapshot!("nothing_came_yet", tested(&town, &[]));
+    let said = tested(&town, &TO_ME).replace("after 1 s", "after 0 s");
+    insta::assert_snapshot!("proven", said);
+    assert_eq!(town.sandbox.seen("12122000001").len(), 1);
+    // From now on it is known that the provider gets through.
+    insta::assert_snapshot!("proven_before", tested(&town, &[]));
+    let json = tested(&town, &["--json"]);
+    let json = json.strip_suffix("exit code 0").unwrap();
+    let json: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(json["is_proven"], true);
+    assert_eq!(json["steps"][3]["step"], "provider");
+    // The tests left nothing but the receipts of a message that was sent.
+    let db = town.connect().await.unwrap();
+    let left =
+        "select count(*) from rowbell.receipt where provider_message_id like 'rowbell-test-%'";
+    assert_eq!(db.query_one(left, &[]).await.unwrap().get::<_, i64>(0), 0);
+    assert!(daemon.stop().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_says_which_step_fails_and_what_to_do() {
+    let town = town().await;
+    insta::assert_snapshot!("no_daemon", tested(&town, &[]));
+    let daemon = town.daemon().await.unwrap();
+
+    town.sandbox.set_webhook(CHANNEL, &[INBOX.to_owned()]);
+    insta::assert_snapshot!("not_registered", tested(&town, &TO_ME));
+    let elsewhere = "http://127.0.0.1:1/webhook/demo-secret".to_owned();
+    town.sandbox.set_webhook(CHANNEL, &[elsewhere]);
+    let said = tested(&town, &["--to", "+12122000001", "--yes", "--wait", "1"]);
+    insta::assert_snapshot!("out_of_reach", said);
+    town.sandbox
+        .set_webhook(CHANNEL, &[format!("http://{}/hook/webhook/demo-secret", listen(&town))]);
+    insta::assert_snapshot!("wrong_path", tested(&town, &[]));
+
+    let ours = format!("http://{}/webhook/demo-secret", listen(&town));
+    town.sandbox.set_webhook(CHANNEL, &[ours]);
+    let secret = town.config_file().with_file_name("webhook.secret");
+    std::fs::write(&secret, "a-new-secret").unwrap();
+    insta::assert_snapshot!("new_secret", tested(&town, &[]));
+    std::fs::write(&secret, "demo-secret").unwrap();
+
+    let db = town.connect().await.unwrap();
+    db.batch_execute("insert into rowbell.pause (kind, name) values ('channel', 'main')")
+        .await
+        .unwrap();
+    insta::assert_snapshot!("paused", tested(&town, &TO_ME));
+    assert_eq!(town.sandbox.seen("12122000001").len(), 1, "the one that was out of reach");
+    db.batch_execute(
+        "alter role postgres nologin;
+         select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rowbell'",
+    )
+    .await
+    .unwrap();
+    insta::assert_snapshot!("no_database", tested(&town, &[]));
+    db.batch_execute("alter role postgres login").await.unwrap();
+    assert!(daemon.stop().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_webhook_a_test_says_so() {
+    let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
+    let options = TownOptions {
+        cluster: ClusterOptions { cache, ..ClusterOptions::default() },
+        webhook: false,
+        ..TownOptions::default()
+    };
+    let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
+    let town = Town::raise(exe, options, SandboxOptions::default()).await.unwrap();
+    insta::assert_snapshot!(tested(&town, &[]));
 }

@@ -33,7 +33,7 @@ pub fn table_of(status: &Status) -> Table {
             waits(channel),
             rate(channel),
             channel.owned_by.as_ref().map_or("–".to_owned(), |by| by.chars().take(8).collect()),
-            told(&channel.webhook, status.taken_at),
+            webhook(channel, status.taken_at),
             told(&channel.polling, status.taken_at),
         ]);
     }
@@ -89,12 +89,42 @@ fn told(witness: &Witness, now: Timestamp) -> String {
     }
 }
 
+/// The state of the webhook: what the provider says of it, where that is bad, before what it told.
+fn webhook(channel: &ChannelStatus, now: Timestamp) -> String {
+    let ChannelStatus { webhook, destination, .. } = channel;
+    let since = destination.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    // What came in later than it was found to be bad proves it good.
+    let is_outdated = webhook.heard_at > destination.since;
+    match (destination.is_on, destination.state.as_deref()) {
+        (true, Some("missing")) if !is_outdated => format!("not registered{since}"),
+        (true, Some("failing")) if !is_outdated => format!("failing{since}"),
+        _ => told(webhook, now),
+    }
+}
+
+/// What a person should do about what the provider says of our webhook.
+fn destination_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let ChannelStatus { channel: name, destination, .. } = channel;
+    let since = destination.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    match (destination.is_on, destination.state.as_deref()) {
+        (true, Some("missing")) => needs.push(format!(
+            "channel {name}: the provider posts nothing to our webhook{since}: rowbell webhook register <url>"
+        )),
+        (true, Some("failing")) => needs.push(format!(
+            "channel {name}: {}{since}; see rowbell webhook test",
+            destination.detail.as_deref().unwrap_or("the webhook fails")
+        )),
+        _ => {}
+    }
+}
+
 /// What a person should do about the witnesses of a channel.
 fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
     let ChannelStatus { channel: name, webhook, polling, .. } = channel;
     if !channel.has_receipts {
         return;
     }
+    destination_needs(channel, now, needs);
     let can_be_asked = polling.is_on && polling.state.as_deref() != Some("missing");
     if !webhook.is_on && !can_be_asked {
         needs.push(format!(

@@ -18,6 +18,9 @@ pub struct Doubt {
     pub decide_at: Timestamp,
     pub asked_count: u32,
     pub parameters: Vec<String>,
+    pub watch: String,
+    /// The policy of the watch has decided that a person looks.
+    pub is_late: bool,
     /// The message is still unconfirmed, and by this attempt.
     pub is_open: bool,
 }
@@ -60,6 +63,8 @@ pub async fn doubt_take(
                 decide_at: row.try_get("decide_at")?,
                 asked_count: row.try_get::<_, i32>("asked_count")?.unsigned_abs(),
                 parameters: parameters(row)?,
+                watch: row.try_get("watch")?,
+                is_late: row.try_get("is_late")?,
                 is_open: row.try_get("is_open")?,
             })
         })
@@ -72,8 +77,9 @@ pub async fn doubt_rivals(
     channel: &str,
     doubt: &Doubt,
 ) -> Result<Vec<Vec<String>>, Error> {
+    let Doubt { message_id, phone, phone_key, started_at, decide_at, .. } = doubt;
     let params: &[&(dyn ToSql + Sync)] =
-        &[&channel, &doubt.phone_key, &doubt.message_id, &doubt.started_at, &doubt.phone];
+        &[&channel, phone_key, message_id, started_at, phone, decide_at];
     named!(client, "doubt_rivals", params)?.iter().map(parameters).collect()
 }
 
@@ -86,6 +92,20 @@ pub async fn doubt_strays(
 ) -> Result<Vec<String>, Error> {
     let params: &[&(dyn ToSql + Sync)] = &[&channel, &doubt.phone_key, &from, &doubt.decide_at];
     named!(client, "doubt_strays", params)?.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// The same for what came after the policy had decided; true: the time of it is not known.
+pub async fn doubt_late_strays(
+    client: &Client,
+    channel: &str,
+    doubt: &Doubt,
+    from: Timestamp,
+    limit: i64,
+) -> Result<Vec<(String, bool)>, Error> {
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&channel, &doubt.phone_key, &from, &doubt.decide_at, &limit];
+    let rows = named!(client, "doubt_late_strays", params)?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// Which of these ids belong to an attempt.
@@ -136,6 +156,17 @@ pub async fn doubt_wait(
     Ok(())
 }
 
+/// Nobody asks for evidence any more; it is looked at again at `next_at`.
+pub async fn doubt_rest(
+    tx: &Transaction<'_>,
+    message_id: i64,
+    attempt: i16,
+    next_at: Timestamp,
+) -> Result<(), Error> {
+    named!(tx, "doubt_rest", &[&message_id, &attempt, &next_at])?;
+    Ok(())
+}
+
 pub async fn doubt_close(tx: &Transaction<'_>, message_id: i64, attempt: i16) -> Result<(), Error> {
     named!(tx, "doubt_close", &[&message_id, &attempt])?;
     Ok(())
@@ -167,7 +198,7 @@ pub async fn doubt_phones(
     rows.iter().map(doubted).collect()
 }
 
-/// Whether there is any doubt at all.
+/// Whether there is any doubt for which evidence is sought.
 pub async fn doubt_any(client: &Client) -> Result<bool, Error> {
     let rows = named!(client, "doubt_any", &[])?;
     rows.first().map_or(Ok(false), |row| row.try_get(0))

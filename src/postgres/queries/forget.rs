@@ -89,6 +89,12 @@ pub async fn forget_strays(tx: &Transaction<'_>, phone_key: &str) -> Result<(), 
     Ok(())
 }
 
+/// What the phone wrote about further messages, in whatever form it did.
+pub async fn forget_wishes(tx: &Transaction<'_>, forms: &[String]) -> Result<(), Error> {
+    named!(tx, "forget_wishes", &[&forms])?;
+    Ok(())
+}
+
 pub async fn forget_count_receipts(tx: &Transaction<'_>, forms: &[String]) -> Result<i64, Error> {
     named!(tx, "forget_count_receipts", &[&forms])?[0].try_get(0)
 }

@@ -107,6 +107,15 @@ pub async fn blank_messages(
     Ok(named!(tx, "blank_messages", &[&messages, &now])?.len())
 }
 
+/// Removes wishes about further messages that are older than `before`.
+pub async fn retention_wishes(
+    tx: &Transaction<'_>,
+    before: Timestamp,
+    count: i64,
+) -> Result<usize, Error> {
+    Ok(named!(tx, "retention_wishes", &[&before, &count])?.len())
+}
+
 /// Removes changes that no watch will ever take.
 pub async fn retention_changes(
     tx: &Transaction<'_>,

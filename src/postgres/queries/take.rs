@@ -9,6 +9,7 @@ use tokio_postgres::types::Json;
 use tokio_postgres::{Error, Row as SqlRow};
 
 use super::operation;
+use crate::domain::cause::chain;
 use crate::domain::change::{Change, Operation};
 use crate::domain::row::Row;
 use crate::postgres::rows::object;
@@ -104,16 +105,22 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
     })
 }
 
-/// The rows of a change, or why they cannot be told.
+/// The rows of a change, or why they cannot be told. What the database can hold and we cannot (numbers of
+/// 400 digits, JSON 200 levels deep) must not keep the other changes from being taken.
 fn captured(
     row: &SqlRow,
     operation: Operation,
     layouts: &Layouts,
 ) -> Result<Result<Rows, String>, Error> {
     let Some(layout): Option<i64> = row.try_get("layout_id")? else {
-        return Ok(Ok((object(row, "old_row")?, object(row, "new_row")?)));
+        let rows = object(row, "old_row").and_then(|old| Ok((old, object(row, "new_row")?)));
+        return Ok(rows.map_err(|error| chain(&error)));
     };
-    let Json(values): Json<Vec<Value>> = row.try_get("captured")?;
+    let values: Result<Json<Vec<Value>>, Error> = row.try_get("captured");
+    let values = match values {
+        Ok(Json(values)) => values,
+        Err(error) => return Ok(Err(chain(&error))),
+    };
     Ok(match layouts.get(&layout.to_string()) {
         Some(columns) => named_values(columns, values, operation),
         None => Err(format!("rowbell.layout has no layout {layout}; run `rowbell watch`")),

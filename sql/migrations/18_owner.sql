@@ -1,4 +1,4 @@
--- 16_owner: which daemon sends on a channel, what it has learned, and in which order messages leave.
+-- 18_owner: which daemon sends on a channel, what it has learned, and in which order messages leave.
 
 -- The learned rate grows back by itself: what counts is how large it was, and when.
 alter table rowbell.channel

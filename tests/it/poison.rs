@@ -1,0 +1,118 @@
+//! One row that cannot be read or told: it fails alone, whoever it is that cannot read it.
+
+use std::time::Duration;
+
+use crate::harness::{CONFIG, JUAN, MARIA, SHOP, World};
+
+/// The shop, with a JSON column that is watched.
+async fn detailed(settings: &str) -> World {
+    let schema = format!("{SHOP} alter table delivery add column details jsonb;");
+    let config = CONFIG
+        .replace("\"status\"]", "\"status\", \"details\"]")
+        .replace("[delivery]", &format!("{settings}\n[delivery]"));
+    World::over(&schema, &config, "").await
+}
+
+/// JSON that PostgreSQL holds and our reader does not: nested too deep, or with a number too large.
+const POISONS: [&str; 2] =
+    ["(repeat('[', 200) || repeat(']', 200))::jsonb", "'{\"fee\": 1e400}'::jsonb"];
+
+async fn settled(world: &mut World) {
+    for _ in 0..4 {
+        world.settle().await;
+        world.pass(Duration::from_secs(60));
+    }
+}
+
+#[tokio::test]
+async fn a_captured_row_that_we_cannot_read_fails_alone() {
+    for poison in POISONS {
+        let mut world = detailed("").await;
+        world
+            .sql(&format!(
+                "update delivery set details = {poison} where id = 1; update delivery set address = 'moved' where id = 2"
+            ))
+            .await;
+        settled(&mut world).await;
+        let ended =
+            ["1 failed unwritable 1 change(s) 0 attempt(s)", "2 sent 1 change(s) 1 attempt(s)"];
+        assert_eq!(world.messages().await, ended, "{poison}");
+        assert_eq!(world.read(JUAN).len(), 1);
+        assert_eq!(world.value("select count(*) from rowbell.change").await, "0");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_we_cannot_read_when_it_is_told_fails_alone() {
+    for poison in POISONS {
+        let mut world = detailed("").await;
+        world.sql("update delivery set address = 'moved'").await;
+        world.work().await;
+        // It came in behind the back of the triggers.
+        world
+            .sql(&format!(
+                "set session_replication_role = replica; update delivery set details = {poison} where id = 1;
+                 set session_replication_role = origin"
+            ))
+            .await;
+        settled(&mut world).await;
+        let ended =
+            ["1 failed unwritable 1 change(s) 0 attempt(s)", "2 sent 1 change(s) 1 attempt(s)"];
+        assert_eq!(world.messages().await, ended, "{poison}");
+        let why =
+            world.value("select reason_text from rowbell.message where entity_key = '1'").await;
+        assert!(why.contains("error deserializing column"), "{why}");
+        // What comes after it, of a row that can be read again, is told.
+        world.sql("update delivery set details = null where id = 1").await;
+        settled(&mut world).await;
+        world.sql("update delivery set address = 'moved again' where id = 1").await;
+        settled(&mut world).await;
+        assert!(world.read(MARIA)[0].contains("moved again"));
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_beyond_all_years_is_one() {
+    for (until, expected) in [
+        ("infinity", "1 sent 1 change(s) 1 attempt(s)"),
+        ("200000-01-01", "1 sent 1 change(s) 1 attempt(s)"),
+        ("-infinity", "1 skipped stale 1 change(s) 0 attempt(s)"),
+        ("4000-01-01 BC", "1 skipped stale 1 change(s) 0 attempt(s)"),
+    ] {
+        let mut world = World::with("expires_at = \"until\"").await;
+        world
+            .sql(&format!("alter table delivery add column until timestamptz default '{until}'"))
+            .await;
+        world.restart().await;
+        world.sql("update delivery set address = 'moved' where id = 1").await;
+        settled(&mut world).await;
+        assert_eq!(world.messages().await, [expected], "{until}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_takes_too_long_to_read_holds_nobody_up_and_waits() {
+    let mut world = detailed("statement_timeout = \"3s\"").await;
+    world
+        .sql(
+            "alter table customer rename to person;
+             create function nap(id bigint) returns boolean language plpgsql as
+                'begin if id = 1 then perform pg_sleep(60); end if; return true; end';
+             create view customer as select * from person where nap(id)",
+        )
+        .await;
+    world.sql("update delivery set address = 'moved'").await;
+    world.work().await;
+    world.pass(Duration::from_secs(30));
+    world.work().await;
+    let ended = ["1 scheduled 1 change(s) 0 attempt(s)", "2 sent 1 change(s) 1 attempt(s)"];
+    assert_eq!(world.messages().await, ended);
+    let why = world.value("select reason_text from rowbell.message where entity_key = '1'").await;
+    assert!(why.contains("statement timeout"), "{why}");
+    world
+        .sql("create or replace function nap(id bigint) returns boolean language sql as 'select true'")
+        .await;
+    world.pass(Duration::from_secs(700));
+    world.work().await;
+    assert_eq!(world.read(MARIA).len(), 1);
+}
