@@ -4,11 +4,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::change::Operation;
+use crate::domain::change::{self, Operation};
 use crate::domain::diff::FieldChange;
 use crate::domain::message::State;
 use crate::domain::row::Row;
@@ -137,42 +135,11 @@ fn no_row(watching: &Watching, key: &str) -> PreviewError {
 /// The key columns with the values that the text names; see `rowbell.change.entity_key`.
 fn key_row(watching: &Watching, key: &str) -> Result<Row, PreviewError> {
     let columns = &watching.table.key;
-    let parts = if columns.len() == 1 { vec![key.to_owned()] } else { split_key(key) };
-    if parts.len() != columns.len() {
-        return Err(PreviewError::KeyParts {
-            key: key.to_owned(),
-            found: parts.len(),
-            table: watching.table.table.clone(),
-            expected: columns.len(),
-            columns: columns.join(", "),
-        });
-    }
-    Ok(columns.iter().cloned().zip(parts.into_iter().map(Value::String)).collect())
-}
-
-/// Parts between commas; a backslash makes the next character part of the value.
-fn split_key(key: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut characters = key.chars();
-    while let Some(character) = characters.next() {
-        match (character, parts.last_mut()) {
-            (',', _) => parts.push(String::new()),
-            ('\\', Some(part)) => part.extend(characters.next()),
-            (_, Some(part)) => part.push(character),
-            (_, None) => {}
-        }
-    }
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split_key;
-
-    #[test]
-    fn parts_of_a_composite_key_may_hold_commas_and_backslashes() {
-        assert_eq!(split_key("7,2026-06-25"), ["7", "2026-06-25"]);
-        assert_eq!(split_key(r"a\,b,c\\d"), ["a,b", r"c\d"]);
-        assert_eq!(split_key(",x"), ["", "x"]);
-    }
+    change::key_row(key, columns).map_err(|found| PreviewError::KeyParts {
+        key: key.to_owned(),
+        found,
+        table: watching.table.table.clone(),
+        expected: columns.len(),
+        columns: columns.join(", "),
+    })
 }

@@ -180,6 +180,31 @@ pub fn entity_key(row: &Row, key_columns: &[String]) -> Option<String> {
     Some(escaped.join(","))
 }
 
+/// The key columns with the values, as texts, that the text of a key names; the number of its parts, if that is
+/// another one.
+pub fn key_row(key: &str, key_columns: &[String]) -> Result<Row, usize> {
+    let parts = if key_columns.len() == 1 { vec![key.to_owned()] } else { split_key(key) };
+    if parts.len() != key_columns.len() {
+        return Err(parts.len());
+    }
+    Ok(key_columns.iter().cloned().zip(parts.into_iter().map(Value::String)).collect())
+}
+
+/// Parts between commas; a backslash makes the next character part of the value.
+fn split_key(key: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut characters = key.chars();
+    while let Some(character) = characters.next() {
+        match (character, parts.last_mut()) {
+            (',', _) => parts.push(String::new()),
+            ('\\', Some(part)) => part.extend(characters.next()),
+            (_, Some(part)) => part.push(character),
+            (_, None) => {}
+        }
+    }
+    parts
+}
+
 fn key_text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,
@@ -275,6 +300,16 @@ mod tests {
         ]);
         assert_eq!((folded.nets.len(), folded.muted.len()), (1, 1));
         assert_eq!(folded.muted[0].1, "import");
+    }
+
+    #[test]
+    fn parts_of_a_composite_key_may_hold_commas_and_backslashes() {
+        assert_eq!(split_key("7,2026-06-25"), ["7", "2026-06-25"]);
+        assert_eq!(split_key(r"a\,b,c\\d"), ["a,b", r"c\d"]);
+        assert_eq!(split_key(",x"), ["", "x"]);
+        let key = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(key_row("1,2", &key), Ok(row(json!({"a": "1", "b": "2"})).unwrap_or_default()));
+        assert_eq!(key_row("1,2,3", &key), Err(3));
     }
 
     #[test]

@@ -132,14 +132,16 @@ async fn read(
     watching: &Watching,
     candidates: &[Candidate],
 ) -> Result<Vec<Present>, StageError> {
-    let nothing = Row::new();
+    let captured: Vec<Cow<'_, Row>> =
+        candidates.iter().map(|candidate| candidate.known(&watching.table.key)).collect();
     let wanted: Vec<Wanted<'_>> = candidates
         .iter()
-        .map(|candidate| Wanted {
+        .zip(&captured)
+        .map(|(candidate, captured)| Wanted {
             message_id: candidate.message_id,
             entity_key: &candidate.entity_key,
             fallback_of: candidate.fallback_of,
-            captured: candidate.captured().unwrap_or(&nothing),
+            captured,
         })
         .collect();
     rows::read(tx, &watching.read_sql, &watching.table, &wanted)

@@ -4,6 +4,7 @@
 //! Takes what the database says now; leaves a decision. Reads nothing and writes nothing itself, so
 //! a preview asks exactly what the daemon asks.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use super::route::Route;
 use super::site::Watching;
 use crate::config::{Address, RecipientDefaults};
-use crate::domain::change::Operation;
+use crate::domain::change::{self, Operation};
 use crate::domain::dates;
 use crate::domain::diff::{FieldChange, diff};
 use crate::domain::labels::ByColumn;
@@ -50,6 +51,14 @@ impl Candidate {
     /// The row as captured last; for a delete, as it was before.
     pub fn captured(&self) -> Option<&Row> {
         self.new_row.as_ref().or(self.old_row.as_ref())
+    }
+
+    /// The same, or at least the key: a row that came and went has nothing else.
+    pub fn known(&self, key_columns: &[String]) -> Cow<'_, Row> {
+        match self.captured() {
+            Some(row) => Cow::Borrowed(row),
+            None => Cow::Owned(change::key_row(&self.entity_key, key_columns).unwrap_or_default()),
+        }
     }
 }
 

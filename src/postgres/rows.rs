@@ -47,7 +47,7 @@ pub struct Wanted<'a> {
     pub entity_key: &'a str,
     /// The message that it stands in for: then only what is known to have arrived counts as told.
     pub fallback_of: Option<i64>,
-    /// The row as captured last: gives the key, and stands in for a row that is gone.
+    /// The row as captured last: gives the key, and stands in for a row that is gone. At least the key.
     pub captured: &'a Row,
 }
 
@@ -97,10 +97,15 @@ select case when present.{first_key} is not null then {values} end as row,
   from unnest($1::bigint[], $2::text[], $3::jsonb[], $5::bigint[])
        with ordinality as item (message_id, entity_key, captured, fallback_of, ordinal)
   {join_present}
+  {told}
  cross join lateral (
        select present.* where present.{first_key} is not null
        union all
-       select gone.* from jsonb_populate_record(null::{table}, item.captured) as gone
+       -- A row that came and went while its last message waited: only what was known before tells of it.
+       select gone.*
+         from jsonb_populate_record(
+                  null::{table}, coalesce(told.new_row, first.old_row, '{{}}') || item.captured
+              ) as gone
         where present.{first_key} is null
   ) as changed
   left join lateral (
@@ -109,7 +114,6 @@ select case when present.{first_key} is not null then {values} end as row,
        ) as r limit 1
   ) as recipient on true
   {expires_at}
-  {told}
  order by item.ordinal",
         values = values_of(table),
         table = table.table,

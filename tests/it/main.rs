@@ -6,6 +6,7 @@
 mod capture;
 mod channels;
 mod circuit;
+mod clone;
 mod consent;
 mod crash;
 mod destination;

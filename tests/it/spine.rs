@@ -198,6 +198,25 @@ async fn an_insert_and_its_deletion_cancel_each_other() {
 }
 
 #[tokio::test]
+async fn a_row_that_came_and_went_again_is_told_as_gone_to_the_recipient_it_once_had() {
+    let mut world = World::new().await;
+    world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Code { code: 131_026 })]);
+    world.sql("delete from delivery where id = 1").await;
+    world.settle().await;
+    assert_eq!(world.messages().await, ["1 failed undeliverable 1 change(s) 1 attempt(s)"]);
+    world
+        .sandbox
+        .set_faults(vec![FaultRule::next(1, Fault::TooManyRequests { retry_after: Some(20) })]);
+    world.sql("insert into delivery (id, customer_id, address) values (1, 1, 'again')").await;
+    world.work().await;
+    world.sql("delete from delivery where id = 1").await;
+    world.settle().await;
+    let told = world.read(MARIA);
+    assert_eq!(told.len(), 1, "{told:?} {:?}", world.messages().await);
+    assert!(told[0].contains("has been cancelled"), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_deleted_row_is_told_to_the_recipient_it_had() {
     let mut world = World::new().await;
     world.sql("delete from delivery where id = 1").await;
