@@ -48,6 +48,9 @@ begin
 
         grant select on rowbell.installation, rowbell.channel, rowbell.opt_out to rowbell_daemon;
 
+        -- Who sends on a channel, and what it has learned.
+        grant insert, update on rowbell.channel to rowbell_daemon;
+
         -- The first daemon ever writes down for which environment and server it sends.
         grant update (environment, system_identifier, database_oid, updated_at) on rowbell.installation to rowbell_daemon;
 

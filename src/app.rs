@@ -2,7 +2,7 @@
 //!
 //! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
 //! sweep, fallback, poll, seek, destination, receive), then deliver, which finishes the requests in flight and gives back what was not
-//! posted, then settle, which writes their answers.
+//! posted, then settle, which writes their answers, then owner, which lets another daemon send.
 
 pub mod check;
 pub mod check_hooks;
@@ -13,7 +13,10 @@ pub mod reach;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -28,6 +31,7 @@ use crate::pipeline::deliver::Deliver;
 use crate::pipeline::destination::Destination;
 use crate::pipeline::fallback::Fallback;
 use crate::pipeline::lane::{Lane, Outgoing};
+use crate::pipeline::owner::Owner;
 use crate::pipeline::poll::Poll;
 use crate::pipeline::receive::Receive;
 use crate::pipeline::retention::Retention;
@@ -36,13 +40,17 @@ use crate::pipeline::settle::{Settle, Settled};
 use crate::pipeline::site::Site;
 use crate::pipeline::sweep::Sweep;
 use crate::postgres::listener::Bell;
-use crate::postgres::{migrate, pool};
+use crate::postgres::migrate;
+use crate::postgres::pool::{self, Instance};
 use crate::provider::client::{Client, ClientError};
 use crate::provider::limiter::Limiter;
 
 /// Messages that one lane may have leased at once, for each request in flight: enough that the
 /// next batch is ready when this one is out.
 const SLOTS_PER_REQUEST: usize = 16;
+
+/// How long giving up the channels may take.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why the daemon cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +67,7 @@ pub enum AppError {
     WebhookListen { address: String, source: std::io::Error },
     #[error("could not prepare channel.{channel}")]
     Channel { channel: String, source: ClientError },
-    #[error("could not read for which environment this database was installed")]
+    #[error("could not read of which environment the database is, or what was sent lately")]
     Installation(#[from] crate::pipeline::stage::StageError),
     #[error("could not start the runtime that sends")]
     Runtime(#[source] std::io::Error),
@@ -87,6 +95,7 @@ pub struct App {
 /// The stages of one installation, connected to each other.
 pub struct Stages {
     pub site: Arc<Site>,
+    pub owner: Owner,
     pub claim: Claim,
     /// One for each lane.
     pub composes: Vec<Compose>,
@@ -107,19 +116,23 @@ pub struct Stages {
 impl Stages {
     /// Checks the schema, reads the secrets of the channels, connects the stages.
     pub async fn build(config: Arc<Config>, clock: Clock) -> Result<Stages, AppError> {
-        let pool = pool::connect(&config.database)?;
+        let instance = Instance::new();
+        let pool = pool::connect_as(&config.database, instance)?;
         let client = pool::get(&pool).await?;
         migrate::check_version(&client).await?;
         drop(client);
         let (settle_tx, settle_rx) = mpsc::unbounded_channel();
         let (lanes, inboxes) = lanes(&config, &clock);
         let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
-        let site = Arc::new(Site::new(pool, clock, config, lanes));
+        let site = Arc::new(Site::new(pool, clock, config, lanes, instance));
         clone::begin(&site).await?;
+        let mut owner = Owner::new(site.clone());
+        owner.step().await?;
         let (polls, seeks) = (polls(&site, &delivers), seeks(&site, &delivers));
         let destinations = destinations(&site, &delivers)?;
         let lanes = site.lanes.values();
         Ok(Stages {
+            owner,
             claim: Claim::new(site.clone()),
             composes: lanes.map(|lane| Compose::new(site.clone(), lane.clone())).collect(),
             delivers,
@@ -154,14 +167,13 @@ impl App {
     ) -> Result<(), AppError> {
         let intake = stop.child_token();
         let deliver_stop = CancellationToken::new();
-        // The thread that sends cannot be aborted from outside, so it is told even if we are.
+        // The thread that sends cannot be aborted from outside: it is told even if we are.
         let _end_of_sending = deliver_stop.clone().drop_guard();
         let give_up = CancellationToken::new();
         let stages = self.stages;
         let timeout = stages.site.config.delivery.shutdown_timeout;
 
-        let mut listening = self.bell.listening();
-        let mut takers = JoinSet::new();
+        let (mut listening, mut takers) = (self.bell.listening(), JoinSet::new());
         takers.spawn(stages.claim.run(self.bell, intake.clone()));
         for compose in stages.composes {
             takers.spawn(compose.run(intake.clone()));
@@ -176,12 +188,15 @@ impl App {
         send_apart(stages.delivers, &deliver_stop, &mut senders)?;
         let mut writers = JoinSet::new();
         writers.spawn(stages.settle.run(give_up.clone()));
-
+        let keep = CancellationToken::new();
+        let mut owners = JoinSet::new();
+        owners.spawn(stages.owner.run(keep.clone()));
         tokio::select! {
             () = listening.wait() => ready(),
             () = stop.cancelled() => {}
         }
-        let ended = first_end(&mut takers, &mut senders, &mut writers, &stop).await;
+        let stages = [&mut takers, &mut senders, &mut writers, &mut owners];
+        let ended = first_end(stages, &stop).await;
         intake.cancel();
         let last_call = tokio::time::sleep(timeout);
         let in_order = async {
@@ -200,8 +215,15 @@ impl App {
                 Ok(())
             }
         };
+        give_up_channels(&keep, &mut owners).await;
         ended.and(finished)
     }
+}
+
+/// Lets other daemons send, as far as that is quick: without it the leases end, or our sessions do.
+async fn give_up_channels(keep: &CancellationToken, owners: &mut JoinSet<()>) {
+    keep.cancel();
+    let _ = tokio::time::timeout(GIVE_UP_TIMEOUT, join_all(owners)).await;
 }
 
 /// What comes after the messages, and never in their way.
@@ -292,7 +314,7 @@ fn lanes(config: &Config, clock: &Clock) -> (BTreeMap<String, Arc<Lane>>, Inboxe
     let mut lanes = BTreeMap::new();
     let mut inboxes = BTreeMap::new();
     for (name, channel) in &config.channel {
-        let limiter = Limiter::new(channel.rate, clock.clone());
+        let limiter = Limiter::new(channel.rate, channel.limits, clock.clone());
         let slots = channel.concurrency.saturating_mul(SLOTS_PER_REQUEST);
         let (lane, inbox) = Lane::new(name, limiter, slots, clock.clone());
         lanes.insert(name.clone(), Arc::new(lane));
@@ -354,16 +376,17 @@ fn webhook_secret(config: &Config) -> Result<Option<String>, AppError> {
 /// Waits for the wish to stop, or for the first stage that ends by itself: that is a defect, and
 /// the daemon ends rather than limp.
 async fn first_end(
-    takers: &mut JoinSet<()>,
-    senders: &mut JoinSet<()>,
-    writers: &mut JoinSet<()>,
+    stages: [&mut JoinSet<()>; 4],
     stop: &CancellationToken,
 ) -> Result<(), AppError> {
+    let mut ends: FuturesUnordered<_> = stages
+        .into_iter()
+        .filter(|stages| !stages.is_empty())
+        .map(|stages| async { stages.join_next().await })
+        .collect();
     let ended = tokio::select! {
         () = stop.cancelled() => None,
-        ended = takers.join_next() => ended,
-        ended = senders.join_next(), if !senders.is_empty() => ended,
-        ended = writers.join_next() => ended,
+        ended = ends.next() => ended.flatten(),
     };
     ended.unwrap_or(Ok(())).map_err(AppError::Stage)
 }

@@ -26,7 +26,7 @@ pub mod storm;
 pub mod units;
 pub mod watch;
 
-pub use channel::{Address, AuthPlace, Channel, ChannelKind, OneMsg, ProviderKind};
+pub use channel::{Address, AuthPlace, Channel, ChannelKind, Limits, OneMsg, ProviderKind};
 pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
 pub use inbound::{Inbound, Webhook};
 pub use polling::Polling;

@@ -13,6 +13,7 @@ pub mod domain {
     pub mod change;
     pub mod circuit;
     pub mod column;
+    pub mod daily;
     pub mod dates;
     pub mod diff;
     pub mod doubt;
@@ -25,6 +26,8 @@ pub mod domain {
     pub mod labels;
     pub mod meaning;
     pub mod message;
+    pub mod pace;
+    pub mod pair;
     pub mod phone_forms;
     pub mod phrases;
     pub mod quiet_hours;
@@ -36,6 +39,7 @@ pub mod domain {
     pub mod row;
     pub mod rules;
     pub mod schedule;
+    pub mod shares;
     pub mod show;
     pub mod storm;
     pub mod suggestion;
@@ -106,8 +110,10 @@ pub mod pipeline {
     pub mod careful;
     pub mod circuit;
     pub mod claim;
+    pub mod claimed;
     pub mod clone;
     pub mod compose;
+    pub mod decide;
     pub mod deliver;
     pub mod destination;
     pub mod door;
@@ -118,7 +124,9 @@ pub mod pipeline {
     pub mod gates;
     pub mod hours;
     pub mod lane;
+    pub mod limits;
     pub mod onward;
+    pub mod owner;
     pub mod poll;
     pub mod receive;
     pub mod retention;
@@ -131,6 +139,7 @@ pub mod pipeline {
     pub mod stops;
     pub mod storm;
     pub mod sweep;
+    pub mod turns;
     pub mod wishes;
     pub mod witness;
 }

@@ -39,12 +39,13 @@ const MAY_USE: [(&str, &[&str]); 12] = [
 ];
 
 /// Stages use each other only so; the other files of the folder are what they share.
-const STAGES: [(&str, &[&str]); 11] = [
-    ("claim", &["compose"]),
+const STAGES: [(&str, &[&str]); 12] = [
+    ("claim", &[]),
     ("compose", &[]),
     ("deliver", &["settle"]),
     ("destination", &[]),
     ("fallback", &["settle"]),
+    ("owner", &[]),
     ("poll", &[]),
     ("receive", &["settle"]),
     ("retention", &[]),

@@ -1,9 +1,22 @@
--- stop_read: everything that keeps messages of the channels $1 from leaving now. No row: nothing.
+-- stop_read: everything that keeps messages of the channels $1 from leaving now, and those of them that the
+-- daemon $5 may send on ("owner", with the epoch).
 --
+-- The rows of the latter stay locked until the caller has written what it leases: nobody else can become
+-- the owner in between.
 -- $2 environment of the configuration, $3 identifier of this server, if it may be read. A database that
 -- was installed for another environment or server is a copy: see pipeline/clone.rs.
 -- $4: storms that messages have joined since then may go on; see pipeline/storm.rs.
-select 'circuit' as kind, c.channel as name, c.template, c.language, c.state::text, c.reason, c.since, c.probe_at
+with mine as materialized (
+    select c.channel, c.epoch
+      from rowbell.channel as c
+     where c.channel = any ($1) and c.owned_by = $5
+       for share
+)
+select 'owner' as kind, mine.channel as name, mine.epoch::text as template, '' as language, '' as state,
+       null::text as reason, null::timestamptz as since, null::timestamptz as probe_at
+  from mine
+union all
+select 'circuit', c.channel, c.template, c.language, c.state::text, c.reason, c.since, c.probe_at
   from rowbell.circuit as c
  where c.channel = any ($1) and c.state <> 'closed'
 union all

@@ -331,7 +331,13 @@ fn still_to_come(message: &MessageStory, now: Timestamp) -> Option<String> {
         true => format!("{} (in {})", moment(at), length(at.duration_since(now))),
         false => format!("{} ({} ago)", moment(at), length(now.duration_since(at))),
     });
-    let why = why(message);
+    let is_late = message.due_at.is_some_and(|at| at <= now);
+    let why = match why(message) {
+        none if none.is_empty() && is_late => {
+            format!(": waits for its turn on channel {}", message.channel)
+        }
+        why => why,
+    };
     match (message.state.as_str(), due) {
         ("waiting", Some(due)) => Some(format!("due {due}; later changes fold into it{why}")),
         ("scheduled", Some(due)) => Some(format!("due {due}{why}")),

@@ -269,6 +269,8 @@ mod tests {
                 open: 2,
                 leased: 1,
                 oldest_due_at: Some(at("12:00:18")),
+                rate: Some(80.0),
+                owned_by: Some("5f3a91c2d4e6b708".to_owned()),
                 polling: heard("works", at("11:00:00"), Some(at("11:59:40"))),
                 ..ChannelStatus::default()
             }],
@@ -287,8 +289,8 @@ mod tests {
         WATCH     TABLE            TRIGGER    NOT FOLDED  OLDEST
         delivery  public.delivery  installed  1           2 s
 
-        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE  WEBHOOK  POLLING
-        main     2     0     1       0            in 18 s   off      heard 20 s ago
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE  WAITS FOR  RATE  SENT BY   WEBHOOK  POLLING
+        main     2     0     1       0            in 18 s   –          80/s  5f3a91c2  off      heard 20 s ago
 
         LAST 24 H  MESSAGES  REASONS
         sent       4
@@ -313,6 +315,11 @@ mod tests {
             held: 1,
             unconfirmed: 2,
             oldest_due_at: Some(at("11:50:00")),
+            waits_for_rate: 2,
+            waits_for_pair: 3,
+            waits_for_recipients: 1,
+            learned_rate: Some(22.504),
+            owned_by: None,
             polling: heard("missing", at("09:00:00"), None),
             ..status.channels[0].clone()
         };
@@ -333,8 +340,8 @@ mod tests {
         delivery  public.delivery  installed       12          2 h 5 min
         old       –                not configured  1           1 h
 
-        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE    WEBHOOK  POLLING
-        main     2     1     1       2            10 min ago  off      missing for 3 h
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE    WAITS FOR                     RATE    SENT BY  WEBHOOK  POLLING
+        main     2     1     1       2            10 min ago  rate 2, pair 3, recipients 1  22.5/s  –        off      missing for 3 h
 
         LAST 24 H    MESSAGES  REASONS
         scheduled    5
@@ -348,6 +355,8 @@ mod tests {
         - watch delivery: changes have waited for 2 h 5 min to be folded; is the daemon running, and what does its log say of this watch?
         - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger (rowbell unwatch old)
         - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?
+        - channel main: the provider asked to slow down: it sends 22.5/s instead of 80/s, which grows back within minutes; if this comes again and again, lower channel.main.rate
+        - channel main: 1 message is put off to the next day by channel.main.daily_recipients
         - channel main: nothing tells what becomes of its messages: there is no webhook, and the provider cannot be asked (hookInfo: 404); set webhook.listen
         - channel main: 1 message is held until a person decides
         - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited

@@ -16,12 +16,41 @@ pub struct Channel {
     pub kind: ChannelKind,
     /// Messages a second that this channel may send.
     pub rate: Rate,
+    pub limits: Limits,
     /// Requests in flight at once.
     pub concurrency: usize,
     pub timeout: Duration,
     pub connect_timeout: Duration,
     /// Nothing is sent on it: messages are recorded instead.
     pub dry_run: bool,
+}
+
+/// Whom a channel may write to, and how often; see `provider/limiter.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// One phone gets one message in this time, once its burst is used up.
+    pub pair_every: Duration,
+    /// Messages to one phone that may be sent at once; 0: any number.
+    pub pair_burst: u32,
+    /// Different phones within 24 hours; 0: any number.
+    pub daily_recipients: u32,
+}
+
+impl Limits {
+    /// WhatsApp bears 45 messages at once to one phone, and then one in 6 s; some of it is left to others
+    /// who write through the same number.
+    pub const WHATSAPP: Limits =
+        Limits { pair_every: Duration::from_secs(6), pair_burst: 20, daily_recipients: 0 };
+
+    /// Nobody is written to too often.
+    pub const fn none() -> Limits {
+        Limits { pair_burst: 0, ..Limits::WHATSAPP }
+    }
+
+    /// The limit of one phone, if there is one.
+    pub fn pair(self) -> Option<(Duration, u32)> {
+        (self.pair_burst > 0).then_some((self.pair_every, self.pair_burst))
+    }
 }
 
 /// What the provider of a channel speaks.

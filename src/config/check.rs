@@ -290,6 +290,11 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
     );
     found.unless(!watch.on.is_empty(), format!("{key}.on"), "expected insert, update or delete");
     found.unless(
+        (1..=1_000).contains(&watch.share),
+        format!("{key}.share"),
+        format!("expected 1 to 1000, found {}", watch.share),
+    );
+    found.unless(
         !watch.recipient.trim().is_empty(),
         format!("{key}.recipient"),
         "expected a query that gives name and phone",
@@ -310,13 +315,17 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
             format!("\"{column}\" is not among {key}.columns{}", nearest(column, &known)),
         );
     }
+    check_say(key, watch, &known, found);
+}
+
+fn check_say(key: &str, watch: &Watch, known: &[&str], found: &mut Found) {
     for (i, rule) in watch.say.iter().enumerate() {
         let covers = rule.covers.iter().filter(|column| *column != "*");
         for column in rule.names().chain(covers) {
             found.unless(
                 watch.columns.contains(column),
                 format!("{key}.say[{i}].when"),
-                format!("\"{column}\" is not among {key}.columns{}", nearest(column, &known)),
+                format!("\"{column}\" is not among {key}.columns{}", nearest(column, known)),
             );
         }
         match &rule.text {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::check::Found;
 use super::load::{nearest, secret_path};
-use super::{Channel, ChannelKind, Config, Http, OneMsg, Smtp, SmtpTls, Watch};
+use super::{Channel, ChannelKind, Config, Http, Limits, OneMsg, Smtp, SmtpTls, Watch};
 
 /// Parts of header names whose values are secrets.
 const SECRET_HEADERS: [&str; 6] = ["auth", "key", "token", "secret", "password", "cookie"];
@@ -33,14 +33,25 @@ pub(super) fn check_channel(key: &str, channel: &Channel, config: &Config, found
         "expected more than nothing",
     );
     match &channel.kind {
-        ChannelKind::OneMsg(settings) => check_one_msg(key, settings, found),
+        ChannelKind::OneMsg(settings) => check_one_msg(key, settings, channel.limits, found),
         ChannelKind::Http(settings) => check_http(key, settings, found),
         ChannelKind::Smtp(settings) => check_smtp(key, settings, found),
     }
 }
 
-fn check_one_msg(key: &str, settings: &OneMsg, found: &mut Found) {
+fn check_one_msg(key: &str, settings: &OneMsg, limits: Limits, found: &mut Found) {
     found.unless(!settings.channel_id.is_empty(), format!("{key}.channel_id"), "is empty");
+    let second = Duration::from_secs(1);
+    found.unless(
+        (second..=second * 3_600).contains(&limits.pair_every),
+        format!("{key}.pair_every"),
+        "expected \"1s\" to \"1h\"; WhatsApp bears one message in 6s to one phone",
+    );
+    found.unless(
+        limits.pair_burst <= 1_000,
+        format!("{key}.pair_burst"),
+        "expected 1 to 1000 messages, or 0 for any number; WhatsApp bears 45",
+    );
 }
 
 fn check_http(key: &str, settings: &Http, found: &mut Found) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::channel::{AuthPlace, Channel, ChannelKind, OneMsg, ProviderKind};
+use super::channel::{AuthPlace, Channel, ChannelKind, Limits, OneMsg, ProviderKind};
 use super::gateway::{Answers, Code, Expected, Http, HttpMethod, Smtp, SmtpTls, Statuses};
 use super::units::{self, Rate};
 use crate::domain::text::LocalText;
@@ -30,6 +30,10 @@ pub struct RawChannel {
     token_file: Option<PathBuf>,
     base_url: Option<String>,
     auth: Option<AuthPlace>,
+    #[serde(default, deserialize_with = "units::some_duration")]
+    pair_every: Option<Duration>,
+    pair_burst: Option<u32>,
+    daily_recipients: Option<u32>,
     // HTTP
     url: Option<String>,
     method: Option<HttpMethod>,
@@ -66,6 +70,9 @@ impl RawChannel {
             ("token_file", OneMsg, self.token_file.is_some()),
             ("base_url", OneMsg, self.base_url.is_some()),
             ("auth", OneMsg, self.auth.is_some()),
+            ("pair_every", OneMsg, self.pair_every.is_some()),
+            ("pair_burst", OneMsg, self.pair_burst.is_some()),
+            ("daily_recipients", OneMsg, self.daily_recipients.is_some()),
             ("url", Http, self.url.is_some()),
             ("method", Http, self.method.is_some()),
             ("headers", Http, self.headers.is_some()),
@@ -104,6 +111,7 @@ impl RawChannel {
         };
         Ok(Channel {
             rate: self.rate.unwrap_or(Rate::per_second(rate)),
+            limits: self.limits(),
             concurrency: self.concurrency.unwrap_or(concurrency),
             timeout: self.timeout.unwrap_or(Duration::from_secs(30)),
             connect_timeout: self.connect_timeout.unwrap_or(Duration::from_secs(5)),
@@ -114,6 +122,18 @@ impl RawChannel {
                 ProviderKind::Smtp => ChannelKind::Smtp(Box::new(self.smtp()?)),
             },
         })
+    }
+
+    fn limits(&self) -> Limits {
+        let default = match self.provider {
+            ProviderKind::OneMsg => Limits::WHATSAPP,
+            ProviderKind::Http | ProviderKind::Smtp => Limits::none(),
+        };
+        Limits {
+            pair_every: self.pair_every.unwrap_or(default.pair_every),
+            pair_burst: self.pair_burst.unwrap_or(default.pair_burst),
+            daily_recipients: self.daily_recipients.unwrap_or(default.daily_recipients),
+        }
     }
 
     fn one_msg(self) -> Result<OneMsg, &'static str> {

@@ -155,6 +155,10 @@ fn of_channel(channel: &Channel) -> Vec<(&'static str, toml_edit::Value)> {
             };
             settings.push(("auth", auth.into()));
             settings.push(("base_url", one_msg.base_url.as_str().into()));
+            let limits = channel.limits;
+            settings.push(("daily_recipients", i64::from(limits.daily_recipients).into()));
+            settings.push(("pair_burst", i64::from(limits.pair_burst).into()));
+            settings.push(("pair_every", duration(limits.pair_every).into()));
         }
         ChannelKind::Http(http) => settings.extend(of_gateway(http)),
         ChannelKind::Smtp(smtp) => {
@@ -192,6 +196,7 @@ fn of_watch(watch: &Watch) -> Vec<(&'static str, toml_edit::Value)> {
         ("on", watch.on.iter().map(|on| Operation::as_str(*on)).collect::<Array>().into()),
         ("quiet_period", duration(watch.quiet_period).into()),
         ("ring", watch.ring.into()),
+        ("share", i64::from(watch.share).into()),
         ("unconfirmed", unconfirmed.into()),
     ]
 }

@@ -78,6 +78,9 @@ pub struct Watch {
     /// Whether the trigger may ring (NOTIFY). Off for tables whose transactions use PREPARE TRANSACTION.
     #[serde(default = "default_true")]
     pub ring: bool,
+    /// How large its part of the channel is where messages of several watches wait for it.
+    #[serde(default = "default_share")]
+    pub share: u32,
     #[serde(default)]
     pub unconfirmed: UnconfirmedPolicy,
     /// Where a message goes that did not reach its recipient, in this order.
@@ -146,6 +149,10 @@ fn default_quiet_period() -> Duration {
 
 fn default_max_wait() -> Duration {
     Duration::from_secs(300)
+}
+
+fn default_share() -> u32 {
+    1
 }
 
 fn default_true() -> bool {

@@ -32,8 +32,8 @@ pub const PAIR_LIMIT: i32 = 131_056;
 
 /// The event for the message, and the wait before its next attempt if there is one.
 ///
-/// `random` in 0..1 spreads the waits. Refusals of a template or a channel never exhaust a message:
-/// nothing about it is wrong, and only its `expires_at` ends the wait.
+/// `random` in 0..1 spreads the waits. Refusals of a template or a channel never exhaust a message, and
+/// neither do limits: nothing about it is wrong, and only its `expires_at` ends the wait.
 pub fn verdict(answer: &Answer, attempt: u16, rules: RetryRules, random: f64) -> (Event, Duration) {
     let (class, retry_after) = match &answer.result {
         AttemptResult::Accepted { .. } => return (Event::Accepted, Duration::ZERO),
@@ -45,9 +45,10 @@ pub fn verdict(answer: &Answer, attempt: u16, rules: RetryRules, random: f64) ->
     let backoff = retry::backoff(attempt, rules.base, rules.cap, random, retry_after);
     let wait = match class {
         ErrorClass::Slow if answer.error_code == Some(PAIR_LIMIT) => {
-            backoff.max(pair_wait(attempt).min(rules.cap))
+            return (Event::TryAgain, backoff.max(pair_wait(attempt).min(rules.cap)));
         }
-        ErrorClass::Retry | ErrorClass::Slow => backoff,
+        ErrorClass::Slow => return (Event::TryAgain, backoff),
+        ErrorClass::Retry => backoff,
         ErrorClass::Template | ErrorClass::Channel => {
             return (Event::TryAgain, backoff.max(BEHIND_OTHERS.mul_f64(1.0 + random)));
         }
@@ -110,10 +111,12 @@ mod tests {
     }
 
     #[test]
-    fn passing_faults_end_a_message_and_stopped_lanes_do_not() {
-        for (class, code) in [(ErrorClass::Retry, 131_000), (ErrorClass::Slow, 130_429)] {
-            let ends = verdict(&refused(class, Some(code)), 5, RULES, 0.5).0;
-            assert_eq!(ends, Event::Fail(Failure::Exhausted), "{class:?}");
+    fn passing_faults_end_a_message_and_stopped_lanes_and_limits_do_not() {
+        let ends = verdict(&refused(ErrorClass::Retry, Some(131_000)), 5, RULES, 0.5).0;
+        assert_eq!(ends, Event::Fail(Failure::Exhausted));
+        for code in [130_429, PAIR_LIMIT] {
+            let waits = verdict(&refused(ErrorClass::Slow, Some(code)), 500, RULES, 0.5).0;
+            assert_eq!(waits, Event::TryAgain, "limits defer, they never drop: {code}");
         }
         for class in [ErrorClass::Template, ErrorClass::Channel] {
             let (event, wait) = verdict(&refused(class, None), 500, RULES, 0.0);

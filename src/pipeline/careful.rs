@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 
-use super::compose::decide;
+use super::decide::decide;
 use super::gates::{Candidate, Decision};
 use super::site::{Site, Watching};
 use super::stage::{StageError, chain};

@@ -21,18 +21,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::bound::Bound;
 use super::careful::{Fault, fault_of};
-use super::compose::{decide, outgoing};
+use super::claimed::{Claimed, ring_others};
+use super::decide::decide;
 use super::draft::{candidate, decided, folded_in, held, leaves_at, muted, unreadable, waiting};
 use super::gates::Candidate;
 use super::onward;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, chain, rest};
 use super::stops::Stops;
-use super::storm::{self, Beyond, NewHold, Storms};
+use super::storm::{Beyond, Storms};
 use crate::config;
 use crate::domain::change::{Change, NetChange, Rename, fold};
 use crate::postgres::listener::{Bell, Woken};
-use crate::postgres::queries::{self, FoldedIn, Haul, NewMessage, OpenMessage, Taken};
+use crate::postgres::queries::{self, Haul, OpenMessage, Taken};
 
 /// How long words are left to compose after a row of a watch could not be read here.
 const CAREFUL_FOR: Duration = Duration::from_secs(60);
@@ -41,6 +42,9 @@ const CAREFUL_FOR: Duration = Duration::from_secs(60);
 /// between.
 const SLOT_LOOKS: u32 = 20;
 const SLOT_WAIT: Duration = Duration::from_millis(1);
+
+/// How often a daemon that owns no channel looks whether it does now.
+const LOOK_FOR_CHANNELS: Duration = Duration::from_millis(250);
 
 /// Claims changes.
 pub struct Claim {
@@ -52,37 +56,6 @@ pub struct Claim {
     /// Watches whose rows compose reads one by one, and until when.
     careful: HashMap<String, Timestamp>,
     storms: Storms,
-}
-
-/// What one claim leaves to do after its commit.
-#[derive(Default)]
-struct Claimed {
-    messages: Vec<NewMessage>,
-    folded: Vec<FoldedIn>,
-    admitted: BTreeMap<String, usize>,
-    stops: Stops,
-    /// Storms that were noticed, and messages that waited already and join them.
-    holds: Vec<NewHold>,
-    joining: Vec<(i64, i64)>,
-}
-
-impl Claimed {
-    /// What belongs to a storm joins its hold: new messages, and open ones. `ids` are those of the new.
-    async fn hold(
-        &self,
-        tx: &Transaction<'_>,
-        ids: &[i64],
-        now: Timestamp,
-    ) -> Result<(), StageError> {
-        let mut joining = self.joining.clone();
-        let new = self.messages.iter().zip(ids).map(|(message, id)| (*id, message.hold_id));
-        let folded = self.folded.iter().map(|folded| (folded.message_id, folded.hold_id));
-        joining.extend(new.chain(folded).filter_map(|(id, hold_id)| Some((id, hold_id?))));
-        if !joining.is_empty() {
-            queries::storm_join(tx, &joining, now).await?;
-        }
-        Ok(())
-    }
 }
 
 impl Claim {
@@ -100,6 +73,12 @@ impl Claim {
     pub async fn run(mut self, mut bell: Bell, stop: CancellationToken) {
         let mut patience = Patience::new("claim");
         while !stop.is_cancelled() {
+            if !self.site.sends() {
+                // Another daemon sends, and claims what it sends; its bell is not ours to park.
+                rest(&stop, LOOK_FOR_CHANNELS).await;
+                bell.look_anew();
+                continue;
+            }
             match self.step().await {
                 Ok(Progress::Worked) => {
                     patience.succeeded();
@@ -115,11 +94,16 @@ impl Claim {
                 Err(error) => rest(&stop, patience.failed(&error)).await,
             }
         }
-        bell.awake().await;
+        if self.site.sends() {
+            bell.awake().await;
+        }
     }
 
     /// Claims one batch of changes.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
+        if !self.site.sends() {
+            return Ok(Progress::Idle);
+        }
         let now = self.site.clock.now();
         self.bound.begin(now);
         let mut client = self.site.pool.get().await?;
@@ -132,11 +116,7 @@ impl Claim {
         let tx = client.transaction().await?;
         let mut claimed = Claimed::default();
         let done = self.batch(tx, now, limit, &mut claimed).await;
-        for (channel, unused) in &claimed.admitted {
-            if let Some(lane) = self.site.lanes.get(channel) {
-                lane.release(*unused);
-            }
-        }
+        claimed.give_back(&self.site);
         match done {
             Err(StageError::Read { watch, source }) => {
                 self.read_failed(watch, source, now)?;
@@ -197,7 +177,9 @@ impl Claim {
         claimed.hold(&tx, &ids, now).await?;
         tx.commit().await?;
         self.bound.scanned(bound, &haul, limit);
-        self.send_off(claimed, &ids, lease.expires_at);
+        if claimed.send_off(&self.site, &ids, lease.expires_at) {
+            ring_others(&self.site).await?;
+        }
         Ok(Progress::Worked)
     }
 
@@ -329,7 +311,7 @@ impl Claim {
         let Some(lane) = self.site.lane_of(watch) else {
             return 0;
         };
-        let admitted = lane.admit(want);
+        let admitted = lane.admit_new(want);
         *claimed.admitted.entry(watch.channel.clone()).or_default() += admitted;
         admitted
     }
@@ -354,28 +336,6 @@ impl Claim {
         let all = nets.into_iter().zip(candidates).zip(decisions);
         claimed.messages.extend(all.map(|((net, c), d)| decided(watch, net, c, d)));
         Ok(())
-    }
-
-    /// After the commit: storms are told of, leased messages go to deliver, and compose learns of those that wait.
-    fn send_off(&self, claimed: &mut Claimed, ids: &[i64], expires_at: Timestamp) {
-        claimed.holds.iter().for_each(storm::announce);
-        for (message, id) in claimed.messages.drain(..).zip(ids) {
-            let Some(lane) = self.site.lanes.get(&message.channel) else {
-                continue;
-            };
-            match message.words {
-                Some(words) => {
-                    if let Some(unused) = claimed.admitted.get_mut(&message.channel) {
-                        *unused -= 1;
-                    }
-                    lane.push(outgoing(*id, 1, *words, expires_at));
-                }
-                None => lane.ring(),
-            }
-        }
-        if !claimed.folded.is_empty() {
-            self.site.lanes.values().for_each(|lane| lane.ring());
-        }
     }
 
     /// The claim is rolled back. Next time the changes of this watch only become messages; compose

@@ -8,9 +8,9 @@
 //! If the process dies before the commit, nothing has happened. If it dies after the commit and
 //! before the request, the lease runs out and the message is unconfirmed, because nobody can tell
 //! that case from a request that left. Not promised: that messages of different entities leave in
-//! the order of their changes.
+//! the order of their changes; nor, where watches share a channel, that what is due first leaves first:
+//! they take turns.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,24 +19,16 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::baseline::baseline_of;
 use super::careful::{Fault, fault_of, one_by_one};
-use super::doubts;
-use super::gates::{Candidate, Case, Decision, Passed};
-use super::lane::{Lane, Outgoing};
-use super::site::{Site, Watching};
+use super::decide::{decide, outgoing};
+use super::gates::{Candidate, Decision};
+use super::lane::Lane;
+use super::site::Site;
 use super::stage::{Patience, Progress, StageError, rest};
-use super::stops::{Stops, Way, hold_back, try_one};
-use crate::domain::attempt::TemplateMessage;
+use super::stops::{Stops, Way, try_one};
+use super::turns::Turns;
 use crate::domain::circuit::CircuitKey;
-use crate::domain::labels::ByColumn;
-use crate::domain::row::Row;
-use crate::postgres::lookups;
-use crate::postgres::queries::{self, Decided, DueMessage, Words};
-use crate::postgres::rows::{self, Present, Wanted};
-
-/// How often the scan for due messages starts from the beginning, to prove its bound right.
-const FULL_SCAN_EVERY: Duration = Duration::from_secs(5);
+use crate::postgres::queries::{self, Decided, DueMessage};
 
 /// The longest rest: another daemon may have put messages into the queue.
 const LONGEST_REST: Duration = Duration::from_secs(15);
@@ -48,8 +40,7 @@ const BROKEN_WAIT: Duration = Duration::from_secs(30);
 pub struct Compose {
     site: Arc<Site>,
     lane: Arc<Lane>,
-    above: (Timestamp, i64),
-    full_scan_at: Timestamp,
+    turns: Turns,
     /// The lane let nothing through at the last step: no slot, no permit, or it is stopped.
     is_shut: bool,
     /// When to look again whether messages of this channel may leave.
@@ -62,12 +53,10 @@ pub struct Compose {
 
 impl Compose {
     pub fn new(site: Arc<Site>, lane: Arc<Lane>) -> Compose {
-        let full_scan_at = site.clock.now();
         Compose {
+            turns: Turns::new(&site, &lane.channel),
             site,
             lane,
-            above: (Timestamp::UNIX_EPOCH, 0),
-            full_scan_at,
             is_shut: false,
             shut_until: None,
             paused_watches: Vec::new(),
@@ -99,16 +88,12 @@ impl Compose {
         }
         let sent = self.batch(admitted).await;
         let leased = sent.as_ref().map_or(0, |(_, leased)| *leased);
-        self.lane.release(admitted - leased);
+        self.lane.give_back(admitted - leased);
         sent.map(|(progress, _)| progress)
     }
 
     async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
         let now = self.site.clock.now();
-        if now >= self.full_scan_at {
-            self.above = (Timestamp::UNIX_EPOCH, 0);
-            self.full_scan_at = now + FULL_SCAN_EVERY;
-        }
         let mut client = self.site.pool.get().await?;
         let tx = client.transaction().await?;
         let channel = self.lane.channel.clone();
@@ -121,15 +106,20 @@ impl Compose {
             Way::Try => 1,
             Way::Shut(_) => return Ok((Progress::Idle, 0)),
         };
-        let paused = &self.paused_watches;
-        let due = queries::compose_due(&tx, &channel, now, self.above, limit, paused).await?;
-        let Some(last) = due.last() else {
+        if self.turns.is_due(now) {
+            self.turns.begin(now, queries::compose_watches(&tx, &channel).await?);
+        }
+        let turns = self.turns.next(&self.paused_watches);
+        let due = queries::compose_due(&tx, &channel, now, &turns, limit).await?;
+        drop(turns);
+        self.lane.was_full(due.len() >= limit);
+        if due.is_empty() {
             // Messages that become due later than others but with an earlier due_at wait for the
             // next full scan; those put off by this process ring the lane.
             return Ok((Progress::Idle, 0));
-        };
-        let above = (last.due_at, last.message_id);
-        let decided = self.decide_all(&tx, &stops, due).await?;
+        }
+        let reached = Turns::reached(&due);
+        let (decided, served) = self.decide_all(&tx, &stops, due).await?;
         let leases = decided.iter().find(|d| d.words.is_some()).map(|d| d.message_id);
         if let (Way::Try, Some(message_id)) = (way, leases)
             && !try_one(&tx, &self.site, &CircuitKey::channel(&channel), message_id).await?
@@ -142,7 +132,7 @@ impl Compose {
         let on: Vec<i64> = decided.iter().filter(|d| d.leads_on).map(|d| d.message_id).collect();
         queries::fallback_await(&tx, &on, "skipped", now).await?;
         tx.commit().await?;
-        self.above = above;
+        self.turns.passed(reached, &served);
         let leased = decided.iter().filter(|d| d.words.is_some()).count();
         for decided in decided {
             if let (Some(words), Some(attempt)) = (decided.words, attempts.get(&decided.message_id))
@@ -153,12 +143,13 @@ impl Compose {
         Ok((Progress::Worked, leased))
     }
 
+    /// What becomes of due messages, and how many of each watch leave.
     async fn decide_all(
         &mut self,
         tx: &Transaction<'_>,
         stops: &Stops,
         due: Vec<DueMessage>,
-    ) -> Result<Vec<Decided>, StageError> {
+    ) -> Result<(Vec<Decided>, Vec<(String, usize)>), StageError> {
         let mut by_watch: BTreeMap<String, Vec<(i64, Candidate)>> = BTreeMap::new();
         for message in due {
             let candidate = Candidate {
@@ -173,10 +164,11 @@ impl Compose {
             };
             by_watch.entry(message.watch).or_default().push((message.message_id, candidate));
         }
-        let mut decided = Vec::new();
+        let (mut decided, mut served) = (Vec::new(), Vec::new());
         for (watch, messages) in by_watch {
             let (ids, candidates): (Vec<i64>, Vec<Candidate>) = messages.into_iter().unzip();
             let decisions = self.decide_watch(tx, stops, &watch, &candidates).await?;
+            let leaves = decisions.iter().filter(|d| matches!(d, Decision::Send(_))).count();
             let (settings, channel) = (self.site.config.watch.get(&watch), &self.lane.channel);
             decided.extend(ids.into_iter().zip(decisions).map(|(message_id, decision)| {
                 let state = decision.state();
@@ -184,8 +176,9 @@ impl Compose {
                 let (reason_text, due_at, words) = decision.into_parts();
                 Decided { message_id, state, reason_text, words, due_at, leads_on }
             }));
+            served.push((watch, leaves));
         }
-        Ok(decided)
+        Ok((decided, served))
     }
 
     async fn decide_watch(
@@ -226,6 +219,13 @@ impl Compose {
     }
 
     async fn wait(&self, stop: &CancellationToken) {
+        if !self.lane.is_owned() {
+            return tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.lane.changed() => {}
+                () = tokio::time::sleep(LONGEST_REST) => {}
+            };
+        }
         if self.is_shut {
             return tokio::select! {
                 () = stop.cancelled() => {}
@@ -246,155 +246,13 @@ impl Compose {
 
     async fn until_due(&self) -> Result<Duration, StageError> {
         let client = self.site.pool.get().await?;
-        let next =
-            queries::compose_next_due(&client, &self.lane.channel, &self.paused_watches).await?;
+        let watches: Vec<&str> =
+            self.turns.next(&self.paused_watches).iter().map(|turn| turn.watch).collect();
+        let next = queries::compose_next_due(&client, &self.lane.channel, &watches).await?;
         let Some(next) = next else {
             return Ok(LONGEST_REST);
         };
         let left = Duration::try_from(self.site.clock.now().duration_until(next));
         Ok(left.unwrap_or(Duration::ZERO))
     }
-}
-
-/// A leased message on its way to deliver.
-pub fn outgoing(
-    message_id: i64,
-    attempt: i16,
-    words: Words,
-    lease_expires_at: Timestamp,
-) -> Outgoing {
-    Outgoing {
-        message_id,
-        attempt,
-        lease_expires_at,
-        undelivered_after: words.undelivered_after,
-        message: TemplateMessage {
-            phone: words.recipient.phone().unwrap_or_default().to_owned(),
-            email: words.recipient.email().unwrap_or_default().to_owned(),
-            name: words.recipient.name,
-            locale: words.recipient.locale,
-            template: words.template,
-            namespace: words.namespace,
-            language: words.wording.language,
-            parameters: words.wording.parameters,
-            summary: words.wording.summary,
-            bubble: words.wording.bubble,
-            time_to_live: words.time_to_live,
-        },
-    }
-}
-
-/// What becomes of each candidate, in order. Asks the database three times at most, and once for each
-/// label query, whatever the number of candidates, except for entities that were muted.
-pub async fn decide(
-    tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
-    stops: &Stops,
-    candidates: &[Candidate],
-) -> Result<Vec<Decision>, StageError> {
-    let presents = read(tx, site, watching, candidates).await?;
-    let baselines = baselines(tx, site, watching, candidates, &presents).await?;
-    let now = site.clock.now();
-    let cases: Vec<Case<'_>> = candidates
-        .iter()
-        .zip(&presents)
-        .zip(&baselines)
-        .map(|((candidate, present), baseline)| Case {
-            watching,
-            route: watching.routes.over(&candidate.channel),
-            defaults: &site.config.recipient,
-            candidate,
-            present,
-            baseline: baseline.as_deref(),
-            now,
-        })
-        .collect();
-    let passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
-    let names = names(tx, watching, &cases, &passed).await?;
-    let phones: Vec<&str> =
-        passed.iter().flatten().filter_map(|passed| passed.recipient.phone()).collect();
-    let opted_out: HashSet<String> = if phones.is_empty() {
-        HashSet::new()
-    } else {
-        queries::compose_opt_out(tx, &phones).await?.into_iter().collect()
-    };
-    let decisions = cases.iter().zip(passed).map(|(case, passed)| match passed {
-        Ok(passed) => match case.last_gates(&passed, &opted_out) {
-            Ok(()) => case.words(passed, &names),
-            Err(decision) => decision,
-        },
-        Err(decision) => decision,
-    });
-    let mut decisions: Vec<Decision> = decisions.collect();
-    keep_rows(&mut decisions, presents);
-    doubts::wait_for(tx, site, candidates, &mut decisions).await?;
-    hold_back(tx, site, stops, candidates, &mut decisions).await?;
-    Ok(decisions)
-}
-
-/// What leaves is kept as the row that was told.
-fn keep_rows(decisions: &mut [Decision], presents: Vec<Present>) {
-    for (decision, present) in decisions.iter_mut().zip(presents) {
-        if let Decision::Send(words) = decision {
-            words.told_row = present.row;
-        }
-    }
-}
-
-/// The names of the rows that the foreign keys of those past the gates point to, now and as told.
-async fn names(
-    tx: &Transaction<'_>,
-    watching: &Watching,
-    cases: &[Case<'_>],
-    passed: &[Result<Passed, Decision>],
-) -> Result<Arc<ByColumn>, StageError> {
-    if watching.lookups.is_empty() {
-        return Ok(Arc::default());
-    }
-    let cases = cases.iter().zip(passed).filter(|(_, passed)| passed.is_ok());
-    let rows = cases.flat_map(|(case, _)| case.rows());
-    let found = lookups::find(tx, &watching.lookups, rows).await;
-    found.map(Arc::new).map_err(|source| StageError::Read { watch: watching.name.clone(), source })
-}
-
-async fn read(
-    tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
-    candidates: &[Candidate],
-) -> Result<Vec<Present>, StageError> {
-    let captured: Vec<Cow<'_, Row>> =
-        candidates.iter().map(|candidate| candidate.known(&watching.table.key)).collect();
-    let wanted: Vec<Wanted<'_>> = candidates
-        .iter()
-        .zip(&captured)
-        .map(|(candidate, captured)| Wanted {
-            message_id: candidate.message_id,
-            entity_key: &candidate.entity_key,
-            fallback_of: candidate.fallback_of,
-            captured,
-        })
-        .collect();
-    // All of them go by the same channel.
-    let channel = candidates.first().map_or("", |candidate| candidate.channel.as_str());
-    rows::read(tx, watching.sql_for(&site.config, channel), &watching.table, &wanted)
-        .await
-        .map_err(|source| StageError::Read { watch: watching.name.clone(), source })
-}
-
-/// What each recipient was last told: the last message that left, overlaid with what was muted
-/// since; without one, the row before the first change that we know of.
-async fn baselines<'a>(
-    tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
-    candidates: &'a [Candidate],
-    presents: &'a [Present],
-) -> Result<Vec<Option<Cow<'a, Row>>>, StageError> {
-    let mut baselines = Vec::with_capacity(candidates.len());
-    for (candidate, present) in candidates.iter().zip(presents) {
-        baselines.push(baseline_of(tx, &site.config, watching, candidate, &present.told).await?);
-    }
-    Ok(baselines)
 }

@@ -2,7 +2,8 @@
 //!
 //! Takes messages that compose leased and recorded an attempt for; posts each once, with bounded
 //! concurrency over one pooled client; leaves the answers to settle. Looks at the lease once more
-//! before the request: a message whose lease could run out while it is being sent is given back.
+//! before the request: a message whose lease could run out while it is being sent is given back, and so is
+//! one whose channel belongs to another daemon by now.
 //!
 //! If the process dies before, during or after a request, the lease runs out and the message is
 //! unconfirmed. Not promised: that a message is posted in the order of leasing.
@@ -92,12 +93,14 @@ impl Deliver {
             }
             let Outgoing { message_id, attempt, message, undelivered_after, .. } = outgoing;
             let id = AttemptId { message_id, number: attempt };
+            lane.limiter.leaves();
             let answer = match is_dry_run {
                 true => client.rehearse(id, &message),
                 false => client.send(id, &message).await,
             };
             let template = (message.template, message.language);
-            Settled { lane, message_id, attempt, template, undelivered_after, answer }
+            let phone = message.phone;
+            Settled { lane, message_id, attempt, phone, template, undelivered_after, answer }
         }
     }
 
@@ -109,6 +112,9 @@ impl Deliver {
 
 /// Why a leased message must not leave any more.
 fn kept_back(lane: &Lane, outgoing: &Outgoing, deadline: jiff::Timestamp) -> Option<&'static str> {
+    if !lane.is_owned() {
+        return Some("another daemon sends on the channel now");
+    }
     if outgoing.lease_expires_at < deadline {
         return Some("the lease would have run out during the request");
     }
@@ -120,10 +126,12 @@ fn kept_back(lane: &Lane, outgoing: &Outgoing, deadline: jiff::Timestamp) -> Opt
 /// It certainly did not leave.
 fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
     let answer = Answer::nothing_sent(why.to_owned());
+    lane.limiter.give_back(1);
     Settled {
         lane: lane.clone(),
         message_id: outgoing.message_id,
         attempt: outgoing.attempt,
+        phone: outgoing.message.phone,
         template: (outgoing.message.template, outgoing.message.language),
         undelivered_after: outgoing.undelivered_after,
         answer,

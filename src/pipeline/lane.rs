@@ -1,11 +1,11 @@
-//! A lane: everything of this process that belongs to one channel. How many messages may leave it
-//! now, and the way from those that lease messages to those that send them.
+//! A lane: everything of this process that belongs to one channel. Whether this process may send on it,
+//! how many messages may leave it now, and the way from those that lease messages to those that send them.
 //!
 //! Nothing here is remembered: what is in a lane when the process dies stands in the database as
 //! leased messages with an open attempt.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -27,11 +27,14 @@ pub struct Outgoing {
     pub message: TemplateMessage,
 }
 
+/// How long to wait for a ring that is sure to come.
+const RING_COMES: Duration = Duration::from_secs(1);
+
 /// One channel's way out of this process.
 pub struct Lane {
     pub channel: String,
+    pub limiter: Limiter,
     clock: Clock,
-    limiter: Limiter,
     /// How many messages may be leased by this process at once.
     slots: usize,
     taken: AtomicUsize,
@@ -41,8 +44,20 @@ pub struct Lane {
     /// Rings when slots became free.
     freed: Notify,
     stopped_until: Mutex<Option<Timestamp>>,
+    owned: Mutex<Option<Owned>>,
+    /// The rate did not let through all that wanted to leave.
+    is_short: AtomicBool,
+    /// Messages wait for the rate, so that new ones must not pass them.
+    is_crowded: AtomicBool,
     /// Circuits that are stopped: leased messages that depend on them are given back.
     halts: Mutex<Vec<CircuitKey>>,
+}
+
+/// The right to send on a channel: which time that it was given to somebody, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owned {
+    pub epoch: i64,
+    pub until: Timestamp,
 }
 
 impl Lane {
@@ -65,22 +80,69 @@ impl Lane {
             changed: Notify::new(),
             freed: Notify::new(),
             stopped_until: Mutex::new(None),
+            owned: Mutex::new(None),
+            is_short: AtomicBool::new(false),
+            is_crowded: AtomicBool::new(false),
             halts: Mutex::default(),
         };
         (lane, inbox)
     }
 
-    /// Takes the right to send up to `want` messages now; `release` gives back what was not used.
+    /// Takes the right to send up to `want` messages now; `give_back` returns what was not used.
     pub fn admit(&self, want: usize) -> usize {
-        if self.stopped_for().is_some() {
+        let want = want.min(self.free_slots());
+        if want == 0 || self.is_shut() {
             return 0;
         }
-        let admitted = match want.min(self.free_slots()) {
-            0 => 0,
-            some => self.limiter.permits(some),
-        };
+        let admitted = self.limiter.permits(want);
+        self.is_short.store(admitted < want, Ordering::Relaxed);
         self.taken.fetch_add(admitted, Ordering::Relaxed);
         admitted
+    }
+
+    /// The same for messages that are new. They do not pass those that wait for the rate, and where the
+    /// rate does not let all of them through, they wait as well, for compose to take all watches in turn.
+    pub fn admit_new(&self, want: usize) -> usize {
+        let want = want.min(self.free_slots());
+        if want == 0 || self.is_shut() || self.is_crowded.load(Ordering::Relaxed) {
+            return 0;
+        }
+        if !self.limiter.all_or_none(want) {
+            self.is_crowded.store(true, Ordering::Relaxed);
+            return 0;
+        }
+        self.taken.fetch_add(want, Ordering::Relaxed);
+        want
+    }
+
+    /// Whether the last batch of due messages was as large as was admitted.
+    pub fn was_full(&self, is_full: bool) {
+        let is_short = self.is_short.load(Ordering::Relaxed);
+        self.is_crowded.store(is_full && is_short, Ordering::Relaxed);
+    }
+
+    fn is_shut(&self) -> bool {
+        !self.is_owned() || self.stopped_for().is_some()
+    }
+
+    /// This process may send on the channel until then.
+    pub fn own(&self, owned: Owned) {
+        *lock(&self.owned) = Some(owned);
+    }
+
+    /// Somebody else may. Returns whether this process could before.
+    pub fn disown(&self) -> bool {
+        lock(&self.owned).take().is_some()
+    }
+
+    /// The right to send as it was given last, whether or not it has run out.
+    pub fn owned(&self) -> Option<Owned> {
+        *lock(&self.owned)
+    }
+
+    /// Whether this process may send on the channel now.
+    pub fn is_owned(&self) -> bool {
+        self.owned().is_some_and(|owned| self.clock.now() < owned.until)
     }
 
     /// How many more messages this process may lease at once.
@@ -88,7 +150,15 @@ impl Lane {
         self.slots.saturating_sub(self.taken.load(Ordering::Relaxed))
     }
 
-    /// Gives back slots: of messages that are settled, or that did not leave after all.
+    /// Gives back what was admitted and not used: slots and permits.
+    pub fn give_back(&self, count: usize) {
+        if count > 0 {
+            self.limiter.give_back(count);
+            self.release(count);
+        }
+    }
+
+    /// Gives back the slots of messages that are settled.
     pub fn release(&self, count: usize) {
         if count > 0 {
             self.taken.fetch_sub(count, Ordering::Relaxed);
@@ -96,9 +166,13 @@ impl Lane {
         }
     }
 
-    /// How long until a permit may be there. Zero when only slots are missing: their release rings.
+    /// How long until a permit may be there. When only slots are missing, their release rings.
     pub fn next_in(&self) -> Duration {
-        self.stopped_for().unwrap_or_else(|| self.limiter.next_in())
+        let slots_free = self.free_slots() > 0;
+        self.stopped_for().unwrap_or_else(|| match slots_free {
+            true => self.limiter.next_in(),
+            false => RING_COMES,
+        })
     }
 
     /// Sends leased messages on their way.

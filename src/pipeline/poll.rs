@@ -28,6 +28,7 @@ use super::evidence::take_in;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, rest};
 use super::witness::{self, Kind};
+use crate::config::Limits;
 use crate::domain::message::State;
 use crate::domain::receipt::{Receipt, ReceiptStatus, Source};
 use crate::domain::schedule::{Asking, Looked};
@@ -107,7 +108,7 @@ impl Poll {
             asking.reads_for = Duration::ZERO;
         }
         Poll {
-            limiter: Limiter::new(settings.rate, site.clock.clone()),
+            limiter: Limiter::new(settings.rate, Limits::none(), site.clock.clone()),
             asking,
             channel: channel.to_owned(),
             client,
@@ -133,7 +134,10 @@ impl Poll {
                 Ok(Progress::Worked) => patience.succeeded(),
                 Ok(Progress::Idle) => {
                     patience.succeeded();
-                    let time = self.until_due().await.unwrap_or(LONGEST_REST);
+                    let time = match self.site.owns(&self.channel) {
+                        true => self.until_due().await.unwrap_or(LONGEST_REST),
+                        false => LONGEST_REST,
+                    };
                     rest(&stop, time.clamp(Duration::from_millis(50), LONGEST_REST)).await;
                 }
                 Err(error) => rest(&stop, patience.failed(&error)).await,
@@ -143,6 +147,10 @@ impl Poll {
 
     /// Looks at the groups that are due now, and asks for what has not ended.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
+        // Whoever sends on the channel asks, so that the rate of questions is kept as well.
+        if !self.site.owns(&self.channel) {
+            return Ok(Progress::Idle);
+        }
         let now = self.site.clock.now();
         let client = self.site.pool.get().await?;
         self.begin(&client, now).await?;
@@ -244,6 +252,7 @@ impl Poll {
         while self.limiter.permits(1) == 0 {
             tokio::time::sleep(self.limiter.next_in()).await;
         }
+        self.limiter.leaves();
         match self.client.hook_info(&id).await {
             // The provider may leave the id out, or tell of another: only this one was asked for.
             Ok(answer) => Heard::Receipts(

@@ -1,5 +1,5 @@
 //! What the log says of an answer: one line for each message that the provider refused, unless its
-//! whole channel or template was stopped; that was said once, when it stopped.
+//! whole channel or template was stopped, or its channel was too fast; that was said once, when it was noticed.
 
 use super::settle::Settled;
 use crate::domain::attempt::{AttemptResult, ErrorClass};
@@ -15,11 +15,14 @@ pub fn report(settled: &Settled) {
             debug(settled, "provider refused a channel or template");
         }
         AttemptResult::Refused { class, retry_after } => {
-            warn(settled, class.as_str(), "provider refused a message");
             // The limit of one recipient is no limit of the others.
-            if let Some(time) =
-                retry_after.filter(|_| settled.answer.error_code != Some(PAIR_LIMIT))
-            {
+            let is_pair = settled.answer.error_code == Some(PAIR_LIMIT);
+            if *class == ErrorClass::Slow && !is_pair {
+                debug(settled, "provider asks to slow down");
+            } else {
+                warn(settled, class.as_str(), "provider refused a message");
+            }
+            if let Some(time) = retry_after.filter(|_| !is_pair) {
                 settled.lane.stop_for(time);
             }
         }

@@ -23,6 +23,7 @@ use super::circuit::{self, Trouble};
 use super::doubts;
 use super::evidence::join;
 use super::lane::Lane;
+use super::limits;
 use super::onward;
 use super::said::report;
 use super::site::Site;
@@ -43,6 +44,8 @@ pub struct Settled {
     pub lane: Arc<Lane>,
     pub message_id: i64,
     pub attempt: i16,
+    /// Whom it was written to; empty where that is no phone.
+    pub phone: String,
     /// Template and language at the provider.
     pub template: (String, String),
     /// How long it may go without `delivered` before it goes on to the next channel.
@@ -115,6 +118,7 @@ impl Settle {
             let tx = client.transaction().await?;
             settle_answer(&tx, &self.site, settled.message_id, settled.attempt, &settled.answer)
                 .await?;
+            limits::learn(&tx, &self.site, settled).await?;
             tx.commit().await?;
             report(settled);
             let done = settled.message_id;

@@ -19,7 +19,7 @@ use crate::domain::column::Columns;
 use crate::domain::quiet_hours::QuietHours;
 use crate::postgres::capture::{self, WatchedTable};
 use crate::postgres::lookups;
-use crate::postgres::pool::Pool;
+use crate::postgres::pool::{Instance, Pool};
 use crate::postgres::queries::{Ask, Lease};
 use crate::postgres::rows;
 
@@ -78,8 +78,8 @@ impl Site {
         clock: Clock,
         config: Arc<Config>,
         lanes: BTreeMap<String, Arc<Lane>>,
+        instance: Instance,
     ) -> Site {
-        let instance = format!("{:016x}", rand::random::<u64>());
         Site {
             circuits: Circuits::new(config.circuit.clone()),
             witnesses: Witnesses::default(),
@@ -89,7 +89,7 @@ impl Site {
             clock,
             config,
             rehearsing_instance: format!("dry run {instance}"),
-            instance,
+            instance: instance.to_string(),
             lanes,
             system_identifier: OnceLock::new(),
             is_clone: AtomicBool::new(false),
@@ -131,6 +131,22 @@ impl Site {
     /// Names of the configured watches.
     pub fn watch_names(&self) -> Vec<&str> {
         self.config.watch.keys().map(String::as_str).collect()
+    }
+
+    /// Whether this process sends on any channel.
+    pub fn sends(&self) -> bool {
+        self.lanes.values().any(|lane| lane.is_owned())
+    }
+
+    /// Whether this process sends on the channel now.
+    pub fn owns(&self, channel: &str) -> bool {
+        self.lanes.get(channel).is_some_and(|lane| lane.is_owned())
+    }
+
+    /// Whether the right to send on a channel is still the one that this process has.
+    pub fn knows_epoch(&self, channel: &str, epoch: i64) -> bool {
+        let owned = self.lanes.get(channel).and_then(|lane| lane.owned());
+        owned.is_some_and(|owned| owned.epoch == epoch)
     }
 
     pub fn lane_of(&self, watch: &config::Watch) -> Option<&Arc<Lane>> {

@@ -1,4 +1,5 @@
-//! What keeps messages from leaving now: circuits, pauses, storms, a database that is a copy.
+//! What keeps messages from leaving now: circuits, pauses, storms, a database that is a copy, another
+//! daemon that owns the channel.
 //!
 //! Read from the database in the transaction that would lease messages, so that a word of a person,
 //! or of another daemon, counts from the next batch on.
@@ -33,6 +34,8 @@ pub struct Stops {
     /// Storms that may go on, by watch and transaction.
     holds: HashMap<(String, Option<i64>), i64>,
     is_clone: bool,
+    /// Channels that this process may send on until the end of the transaction.
+    owned: Vec<String>,
 }
 
 struct Rest {
@@ -71,13 +74,18 @@ impl Stops {
         let now = site.clock.now();
         let server = site.system_identifier();
         let joined = now - STORM_GOES_ON;
-        let found = queries::stop_read(tx, channels, environment, server, joined).await?;
+        let found =
+            queries::stop_read(tx, channels, environment, server, joined, &site.instance).await?;
         let mut stops = Stops::default();
         for stop in found {
             match stop {
                 Stop::Circuit { key, reason, probe_at } => {
                     stops.circuits.insert(key, Rest { reason, probe_at });
                 }
+                Stop::Owner { channel, epoch } if site.knows_epoch(&channel, epoch) => {
+                    stops.owned.push(channel);
+                }
+                Stop::Owner { .. } => {}
                 Stop::PausedChannel(name) => stops.paused_channels.push(name),
                 Stop::PausedWatch(name) => stops.paused_watches.push(name),
                 Stop::Hold { watch, hold_id, transaction, last_joined_at } => {
@@ -105,7 +113,9 @@ impl Stops {
 
     /// Whether messages of the channel may leave now.
     pub fn way(&self, channel: &str, now: Timestamp) -> Way {
-        if self.is_clone || self.paused_channels.iter().any(|paused| paused == channel) {
+        let is_ours = self.owned.iter().any(|owned| owned == channel);
+        if self.is_clone || !is_ours || self.paused_channels.iter().any(|paused| paused == channel)
+        {
             return Way::Shut(now + LOOK_AGAIN);
         }
         match self.circuits.get(&CircuitKey::channel(channel)) {

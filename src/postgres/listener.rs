@@ -106,6 +106,11 @@ impl Bell {
         Listening(self.hearing.clone())
     }
 
+    /// Nobody looked for a while: another daemon may have set the bell.
+    pub fn look_anew(&mut self) {
+        self.mode = Mode::Awake;
+    }
+
     /// The last scan found something.
     pub fn worked(&mut self) {
         let now = Instant::now();

@@ -26,6 +26,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("16_destination", include_str!("../../sql/migrations/16_destination.sql")),
     ("17_late", include_str!("../../sql/migrations/17_late.sql")),
     ("18_time", include_str!("../../sql/migrations/18_time.sql")),
+    ("19_owner", include_str!("../../sql/migrations/19_owner.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

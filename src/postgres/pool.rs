@@ -1,8 +1,11 @@
 //! Connections: what the URL says, with our timeouts, our name, and TLS where the server has it.
 
+use std::fmt;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, PoolBuilder, RecyclingMethod, Runtime,
+};
 use tokio_postgres::config::SslMode;
 
 use super::tls::{self, TlsError};
@@ -25,8 +28,59 @@ pub enum DatabaseError {
     Connect { hint: &'static str, source: deadpool_postgres::PoolError },
 }
 
+/// A running daemon, as leases and other daemons know it: new at every start, so that nobody inherits
+/// what it had.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance(u64);
+
+/// The first key of the advisory locks that show which instances are connected.
+const PRESENT: i32 = 0x726f_7762;
+
+/// How long a transaction of a daemon may stand still. One that is frozen must not keep what it has locked.
+const IDLE_IN_TRANSACTION: &str = "15s";
+
+impl Instance {
+    pub fn new() -> Instance {
+        Instance(rand::random())
+    }
+
+    /// The second key: the first eight digits.
+    fn key(self) -> i32 {
+        ((self.0 >> 32) as u32).cast_signed()
+    }
+}
+
+impl Default for Instance {
+    fn default() -> Instance {
+        Instance::new()
+    }
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A pool of a daemon. As long as one of its sessions is connected, others see that it is there.
+pub fn connect_as(database: &Database, instance: Instance) -> Result<Pool, DatabaseError> {
+    let present = format!(
+        "select pg_advisory_lock_shared({PRESENT}, {}); set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'",
+        instance.key()
+    );
+    let hook = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+        let present = present.clone();
+        Box::pin(async move { client.batch_execute(&present).await.map_err(HookError::Backend) })
+    });
+    Ok(builder(database)?.post_create(hook).build()?)
+}
+
 /// A pool over the database of the configuration. Connects only when a connection is asked for.
 pub fn connect(database: &Database) -> Result<Pool, DatabaseError> {
+    Ok(builder(database)?.build()?)
+}
+
+fn builder(database: &Database) -> Result<PoolBuilder, DatabaseError> {
     let manager = Manager::from_config(
         settings(database)?,
         tls::connector(database)?,
@@ -36,8 +90,7 @@ pub fn connect(database: &Database) -> Result<Pool, DatabaseError> {
         .max_size(database.pool_size)
         .wait_timeout(Some(database.connect_timeout + Duration::from_secs(25)))
         .create_timeout(Some(database.connect_timeout))
-        .runtime(Runtime::Tokio1)
-        .build()?)
+        .runtime(Runtime::Tokio1))
 }
 
 /// A connection; an error says what a person can do about it.

@@ -9,6 +9,7 @@ use tokio_postgres::{Client, Error};
 use super::standstill::{self, Standstill};
 use super::{capture, migrate};
 use crate::config::{ChannelKind, Config, Watch};
+use crate::domain::pace::Learned;
 
 /// Outcomes are counted over so many hours.
 pub const OUTCOME_HOURS: i64 = 24;
@@ -87,6 +88,15 @@ pub struct ChannelStatus {
     pub unconfirmed: i64,
     /// When the first of the open messages may leave.
     pub oldest_due_at: Option<Timestamp>,
+    /// Of the open ones, those that are due and wait for the rate, and those that wait for another limit.
+    pub waits_for_rate: i64,
+    pub waits_for_pair: i64,
+    pub waits_for_recipients: i64,
+    /// Messages a second that it may send, and that it sends because the provider asked to slow down.
+    pub rate: Option<f64>,
+    pub learned_rate: Option<f64>,
+    /// The daemon instance that sends on it.
+    pub owned_by: Option<String>,
     /// Whether its provider tells what becomes of messages.
     pub has_receipts: bool,
     /// Who tells of them.
@@ -129,7 +139,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
             connected_since: site.try_get("connected_since")?,
         },
         watches: watches(client, config).await?,
-        channels: channels(client, config).await?,
+        channels: channels(client, config, now).await?,
         outcomes: outcomes(client, now).await?,
         stops: standstill::read(client, config).await?,
     })
@@ -201,12 +211,14 @@ fn has_receipts(config: &Config, channel: &str) -> bool {
     matches!(kind, Some(ChannelKind::OneMsg(_)))
 }
 
-async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>, Error> {
-    let idle = |name: &str| ChannelStatus {
+/// A channel that never had anything to do.
+fn idle(config: &Config, name: &str) -> ChannelStatus {
+    ChannelStatus {
         channel: name.to_owned(),
         is_configured: config.channel.contains_key(name),
         is_dry_run: config.is_dry_run(name),
         has_receipts: has_receipts(config, name),
+        rate: config.channel.get(name).map(|channel| channel.rate.as_per_second()),
         webhook: Witness {
             is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
             ..Witness::default()
@@ -220,10 +232,18 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
             ..Witness::default()
         },
         ..ChannelStatus::default()
-    };
+    }
+}
+
+async fn channels(
+    client: &Client,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Vec<ChannelStatus>, Error> {
     let mut channels: BTreeMap<String, ChannelStatus> =
-        config.channel.keys().map(|name| (name.clone(), idle(name))).collect();
-    for row in client.query(include_str!("../../sql/queries/status_channels.sql"), &[]).await? {
+        config.channel.keys().map(|name| (name.clone(), idle(config, name))).collect();
+    let query = include_str!("../../sql/queries/status_channels.sql");
+    for row in client.query(query, &[&now]).await? {
         let name: String = row.try_get("channel")?;
         let status = ChannelStatus {
             open: row.try_get("open")?,
@@ -231,10 +251,42 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
             leased: row.try_get("leased")?,
             unconfirmed: row.try_get("unconfirmed")?,
             oldest_due_at: row.try_get("oldest_due_at")?,
-            ..idle(&name)
+            waits_for_rate: row.try_get("waits_for_rate")?,
+            waits_for_pair: row.try_get("waits_for_pair")?,
+            waits_for_recipients: row.try_get("waits_for_recipients")?,
+            ..idle(config, &name)
         };
         channels.insert(name, status);
     }
+    owners(client, &mut channels, now).await?;
+    witnesses(client, &mut channels).await?;
+    Ok(channels.into_values().collect())
+}
+
+async fn owners(
+    client: &Client,
+    channels: &mut BTreeMap<String, ChannelStatus>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let query = include_str!("../../sql/queries/status_owners.sql");
+    for row in client.query(query, &[&now]).await? {
+        let name: String = row.try_get("channel")?;
+        let Some(channel) = channels.get_mut(&name) else { continue };
+        channel.owned_by = row.try_get("owned_by")?;
+        let learned = Option::zip(row.try_get("learned_rate")?, row.try_get("learned_at")?);
+        let grown = Option::zip(learned, channel.rate).map(|((rate, at), configured)| {
+            let nanos = |at: Timestamp| i64::try_from(at.as_nanosecond()).unwrap_or(0);
+            Learned { rate, at: nanos(at) }.grown(configured, nanos(now))
+        });
+        channel.learned_rate = grown.filter(|rate| Some(*rate) < channel.rate);
+    }
+    Ok(())
+}
+
+async fn witnesses(
+    client: &Client,
+    channels: &mut BTreeMap<String, ChannelStatus>,
+) -> Result<(), Error> {
     for row in client.query(include_str!("../../sql/queries/witness_read.sql"), &[]).await? {
         let name: String = row.try_get("channel")?;
         // What came in for no channel of ours belongs to none.
@@ -249,7 +301,7 @@ async fn channels(client: &Client, config: &Config) -> Result<Vec<ChannelStatus>
         witness.heard_at = row.try_get("heard_at")?;
         witness.detail = row.try_get("detail")?;
     }
-    Ok(channels.into_values().collect())
+    Ok(())
 }
 
 /// What the webhook has told of one channel.
@@ -258,8 +310,9 @@ pub async fn webhook_witness(
     config: &Config,
     channel: &str,
 ) -> Result<Witness, Error> {
-    let found = channels(client, config).await?.into_iter().find(|found| found.channel == channel);
-    Ok(found.map(|found| found.webhook).unwrap_or_default())
+    let mut found = BTreeMap::from([(channel.to_owned(), idle(config, channel))]);
+    witnesses(client, &mut found).await?;
+    Ok(found.remove(channel).map(|found| found.webhook).unwrap_or_default())
 }
 
 async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error> {

@@ -1,125 +1,269 @@
-//! How fast a channel may send: one governor limit per channel.
+//! How fast a channel may send: all limits of a channel, in one place. Limits defer, they never drop.
 //!
-//! Governor's cell-rate algorithm keeps one number, the moment at which the next permit is due. The
-//! burst is a tenth of a second's worth and at least one permit, so a rush that follows a pause can
-//! put at most that much on top of the rate into one second. `permits` takes as many as are there
-//! now, up to what is asked for; nobody waits inside, and what is not there is asked for again after
-//! `next_in`. Limits defer, they never drop.
+//! **The rate** (`domain/pace.rs`). A bucket holds a tenth of a second's worth, at least one message, and is
+//! refilled at the rate: that keeps it even. Besides, what left within the last second and what has a
+//! permit but has not left yet are together never more than the rate: so no second has more than that,
+//! even after requests have piled up behind a slow answer. `permits` takes what is there, compose and claim
+//! lease no more than that, `leaves` notes the moment of each request, and what is not used is given back.
+//! What is not there waits in the queue as it is.
+//!
+//! **Learning.** When the provider says that it was too fast (429, 130429, 80007 …), the rate is halved at
+//! once, at most once a second and never below a hundredth; it grows back evenly, from nothing to the
+//! configured rate within ten minutes. Both are one number and its time in rowbell.channel, so that a
+//! restart changes nothing. `Retry-After` stops the lane besides.
+//!
+//! **Pairs** (`domain/pair.rs`). One phone gets `pair_burst` messages at once, then one each `pair_every`:
+//! by the time at which what was sent is paid back, which must not lie further ahead than the burst. A
+//! message that has to wait gets a time of its own, after those that were told to wait before it; others
+//! pass. When the provider says 131056, somebody else writes to that phone, too: its burst is used up.
+//!
+//! **Recipients** (`domain/daily.rs`). At most `daily_recipients` different phones within any 24 hours: who
+//! was written to within them may be written to again; somebody new waits until another one leaves the
+//! window, each for a place of its own.
+//!
+//! **Shares** (`domain/shares.rs`). Where messages of several watches wait for one channel, compose takes
+//! them in turn, as their `share` says; what one does not need is the others'. Once something waits, claim
+//! sends nothing past it.
+//!
+//! **What is remembered.** One daemon owns a channel (see `pipeline/owner.rs`), so its memory is exact. When
+//! it becomes the owner it reads what was sent from rowbell.attempt, whoever sent it: an attempt counts
+//! from the latest moment at which it can have left. No message costs a question of its own.
 //!
 //! Time comes from our `Clock`, so that tests can move it by hand.
 
-use std::num::NonZeroU32;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock as GovernorClock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
+use jiff::Timestamp;
 
 use crate::clock::Clock;
+use crate::config::Limits;
 use crate::config::units::Rate;
+use crate::domain::daily::Daily;
+use crate::domain::pace::{Learned, Pace};
+use crate::domain::pair::Pairs;
 
-/// The limit of one channel.
+/// The limits of one channel.
 pub struct Limiter {
-    limit: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Instant>>,
-    burst: usize,
-    period: Duration,
+    clock: Clock,
+    configured: Rate,
+    limits: Limits,
+    counted: Mutex<Counted>,
+}
+
+struct Counted {
+    pace: Pace,
+    pairs: Option<Pairs>,
+    daily: Option<Daily>,
+}
+
+/// Why one message has to wait, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    Pair(Timestamp),
+    Recipients(Timestamp),
+}
+
+/// What was sent on a channel before this process came to own it.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Messages of the last while, oldest first, those of about the same moment together.
+    pub left: Vec<(Timestamp, usize)>,
+    /// Phones that were written to lately, and when that is paid back.
+    pub pairs: Vec<(String, Timestamp)>,
+    /// Phones of the last 24 hours, and when each was written to last.
+    pub recipients: Vec<(String, Timestamp)>,
+    pub learned: Option<(f64, Timestamp)>,
 }
 
 impl Limiter {
-    pub fn new(rate: Rate, clock: Clock) -> Limiter {
-        let per_second = rate.as_per_second();
-        let burst = NonZeroU32::new((per_second / 10.0) as u32).unwrap_or(NonZeroU32::MIN);
-        let period = Duration::from_secs_f64((1.0 / per_second).clamp(1e-9, 1e9));
-        let quota = Quota::with_period(period).unwrap_or(Quota::per_second(NonZeroU32::MIN));
-        let limit = RateLimiter::direct_with_clock(quota.allow_burst(burst), Ticks(clock));
-        Limiter { limit, burst: burst.get() as usize, period }
+    /// A limiter that knows no past.
+    pub fn new(rate: Rate, limits: Limits, clock: Clock) -> Limiter {
+        let counted = Counted::new(rate, limits, clock.now());
+        Limiter { configured: rate, limits, counted: Mutex::new(counted), clock }
+    }
+
+    /// Begins anew, with what was sent before.
+    pub fn remember(&self, past: Past) {
+        let now = self.clock.now();
+        let mut counted = Counted::new(self.configured, self.limits, now);
+        let left: Vec<(i64, usize)> = past.left.iter().map(|(at, n)| (nanos(*at), *n)).collect();
+        let learned = past.learned.map(|(rate, at)| Learned { rate, at: nanos(at) });
+        counted.pace.remember(&left, learned, nanos(now));
+        if let Some(pairs) = &mut counted.pairs {
+            let due = past.pairs.iter().map(|(phone, at)| (short(hashed(phone)), millis(*at)));
+            due.for_each(|(phone, at)| pairs.remember(phone, at, millis(now)));
+        }
+        if let Some(daily) = &mut counted.daily {
+            past.recipients
+                .iter()
+                .for_each(|(phone, at)| daily.remember(hashed(phone), millis(*at)));
+        }
+        *self.counted() = counted;
+    }
+
+    /// How far back what was sent to one phone may matter; none without that limit.
+    pub fn pair_memory(&self) -> Option<Duration> {
+        self.limits.pair().map(|(every, burst)| every * burst)
+    }
+
+    /// Whether different phones are counted.
+    pub fn counts_recipients(&self) -> bool {
+        self.limits.daily_recipients > 0
     }
 
     /// Takes as many permits as there are now, up to `want`.
     pub fn permits(&self, want: usize) -> usize {
-        let mut taken = 0;
-        let mut piece = want.min(self.burst);
-        while piece > 0 {
-            let count = NonZeroU32::new(u32::try_from(piece).unwrap_or(u32::MAX));
-            let there = count.is_some_and(|n| matches!(self.limit.check_n(n), Ok(Ok(()))));
-            if there {
-                taken += piece;
-                piece = piece.min(want - taken);
-            } else {
-                piece /= 2;
-            }
-        }
-        taken
+        self.counted().pace.take(want, self.now())
     }
 
-    /// How long until there is a permit after all were taken. Takes none.
+    /// Takes `want` permits, or none if there are fewer.
+    pub fn all_or_none(&self, want: usize) -> bool {
+        let (mut counted, now) = (self.counted(), self.now());
+        counted.pace.room(want, now) == want && counted.pace.take(want, now) == want
+    }
+
+    /// Permits that were not used after all.
+    pub fn give_back(&self, count: usize) {
+        self.counted().pace.give_back(count);
+    }
+
+    /// A message with a permit leaves now.
+    pub fn leaves(&self) {
+        self.counted().pace.leaves(self.now());
+    }
+
+    /// How long until there may be a permit after all were taken. Takes none.
     pub fn next_in(&self) -> Duration {
-        self.period.max(Duration::from_millis(1))
+        let now = self.now();
+        let next = self.counted().pace.next_at(now);
+        Duration::from_nanos(u64::try_from(next - now).unwrap_or(0)).max(Duration::from_millis(1))
+    }
+
+    /// Takes a place for a message to this phone, or says why it has to wait.
+    pub fn admit(&self, phone: &str) -> Result<(), Wait> {
+        let mut counted = self.counted();
+        let Counted { pairs, daily, .. } = &mut *counted;
+        if pairs.is_none() && daily.is_none() {
+            return Ok(());
+        }
+        let (now, phone) = (millis(self.clock.now()), hashed(phone));
+        if let Some(pairs) = pairs {
+            pairs.forget(now);
+            pairs.take(short(phone), now).map_err(|at| Wait::Pair(moment(at)))?;
+        }
+        if let Some(daily) = daily
+            && let Err(at) = daily.take(phone, now)
+        {
+            pairs.iter_mut().for_each(|pairs| pairs.give_back(short(phone)));
+            return Err(Wait::Recipients(moment(at)));
+        }
+        Ok(())
+    }
+
+    /// The provider says that this phone was written to too often.
+    pub fn exhaust(&self, phone: &str) {
+        let now = millis(self.clock.now());
+        self.counted().pairs.iter_mut().for_each(|pairs| pairs.exhaust(short(hashed(phone)), now));
+    }
+
+    /// The provider refused for the rate: what was learned by it, if that is news.
+    pub fn cut(&self) -> Option<(f64, Timestamp)> {
+        let now = self.clock.now();
+        let learned = self.counted().pace.cut(nanos(now))?;
+        Some((learned.rate, now))
+    }
+
+    fn now(&self) -> i64 {
+        nanos(self.clock.now())
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        // Counts are right at every line; a panic elsewhere does not spoil them.
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Our clock as governor wants it.
-#[derive(Clone)]
-struct Ticks(Clock);
-
-/// Nanoseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Instant(u64);
-
-impl GovernorClock for Ticks {
-    type Instant = Instant;
-
-    fn now(&self) -> Instant {
-        Instant(u64::try_from(self.0.now().as_nanosecond()).unwrap_or(0))
+impl Counted {
+    fn new(rate: Rate, limits: Limits, now: Timestamp) -> Counted {
+        Counted {
+            pace: Pace::new(rate.as_per_second(), nanos(now)),
+            pairs: limits.pair().map(|(every, burst)| {
+                let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+                Pairs::new(every, burst, millis(now))
+            }),
+            daily: (limits.daily_recipients > 0)
+                .then(|| Daily::new(limits.daily_recipients as usize)),
+        }
     }
 }
 
-impl Reference for Instant {
-    fn duration_since(&self, earlier: Instant) -> Nanos {
-        Nanos::from(self.0.saturating_sub(earlier.0))
-    }
-
-    fn saturating_sub(&self, duration: Nanos) -> Instant {
-        Instant(self.0.saturating_sub(duration.into()))
-    }
+fn hashed(phone: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    phone.hash(&mut hasher);
+    hasher.finish()
 }
 
-impl std::ops::Add<Nanos> for Instant {
-    type Output = Instant;
+/// Half of a hash is as good as a whole one where a mistake does no harm.
+fn short(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
 
-    fn add(self, duration: Nanos) -> Instant {
-        Instant(self.0.saturating_add(duration.into()))
-    }
+fn nanos(at: Timestamp) -> i64 {
+    i64::try_from(at.as_nanosecond()).unwrap_or(0)
+}
+
+fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+fn moment(at_ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
 
-    /// Permits taken in each millisecond of ten seconds by somebody who always wants more.
-    fn taken(rate: Rate) -> Vec<usize> {
+    fn limiter(limits: Limits) -> (Limiter, Clock) {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH + Duration::from_secs(1_000_000));
-        let limiter = Limiter::new(rate, clock.clone());
-        (0..10_000)
-            .map(|_| {
-                clock.advance(Duration::from_millis(1));
-                limiter.permits(500)
-            })
-            .collect()
+        (Limiter::new(Rate::per_second(10), limits, clock.clone()), clock)
     }
 
     #[test]
-    fn no_second_has_more_than_the_rate_and_its_burst_and_nothing_is_lost() {
-        for rate in [1, 80, 1_000, 20_000] {
-            let taken = taken(Rate::per_second(rate));
-            let most = taken.windows(1_000).map(|second| second.iter().sum::<usize>()).max();
-            let rate = rate as usize;
-            assert!(most <= Some(rate + (rate / 10).max(1)), "{rate}/s: {most:?} in one second");
-            let total: usize = taken.iter().sum();
-            assert!(total >= rate * 10 - 1, "{rate}/s: only {total} in ten seconds");
-        }
+    fn without_limits_everybody_may_be_written_to() {
+        let (limiter, _) = limiter(Limits::none());
+        assert!((0..1_000).all(|_| limiter.admit("12025550143").is_ok()));
+    }
+
+    /// A place that the other limit does not let a message use is there for the next one.
+    #[test]
+    fn a_message_that_waits_takes_no_place() {
+        let limits = Limits { pair_burst: 1, daily_recipients: 1, ..Limits::none() };
+        let (limiter, clock) = limiter(limits);
+        assert_eq!(limiter.admit("1"), Ok(()));
+        assert!(matches!(limiter.admit("1"), Err(Wait::Pair(_))));
+        assert!(matches!(limiter.admit("2"), Err(Wait::Recipients(_))));
+        clock.advance(Duration::from_secs(86_400));
+        assert_eq!(limiter.admit("2"), Ok(()));
+    }
+
+    #[test]
+    fn a_new_owner_knows_what_was_sent() {
+        let limits = Limits { pair_burst: 1, daily_recipients: 2, ..Limits::none() };
+        let (limiter, clock) = limiter(limits);
+        let now = clock.now();
+        limiter.remember(Past {
+            left: vec![(now - Duration::from_millis(500), 10)],
+            pairs: vec![("1".into(), now + Duration::from_secs(3))],
+            recipients: vec![("1".into(), now), ("2".into(), now - Duration::from_secs(60))],
+            learned: Some((2.0, now)),
+        });
+        assert_eq!(limiter.permits(5), 0);
+        assert_eq!(limiter.admit("1"), Err(Wait::Pair(now + Duration::from_secs(3))));
+        assert!(matches!(limiter.admit("3"), Err(Wait::Recipients(_))));
+        assert_eq!(limiter.admit("2"), Ok(()));
+        assert_eq!(limiter.cut(), None, "it was cut a moment ago");
     }
 }

@@ -105,7 +105,7 @@ impl Default for Settings {
 }
 
 /// The limits of a number. All are off by default.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitOptions {
     /// Messages a second with a burst of one second's worth; more is refused with 130429.

@@ -106,7 +106,7 @@ impl Channel {
     pub fn new(mut options: ChannelOptions) -> Channel {
         let templates = std::mem::take(&mut options.templates);
         let mut channel = Channel {
-            limits: Limits::new(options.limits.clone()),
+            limits: Limits::new(options.limits),
             templates: Vec::new(),
             hooks: Vec::new(),
             outbox: VecDeque::new(),

@@ -11,11 +11,13 @@ use rowbell::config::{Config, load};
 use rowbell::demo::cluster::{Cluster, ClusterOptions};
 use rowbell::demo::town;
 use rowbell::domain::receipt::Receipt;
+use rowbell::pipeline::lane::Owned;
+use rowbell::pipeline::owner::LEASE;
 use rowbell::pipeline::receive::Receive;
 use rowbell::pipeline::stage::{Progress, StageError};
 use rowbell::postgres::{capture, migrate};
 use rowbell::provider::webhook::{self, Delivered};
-use rowbell::sandbox::{ChannelOptions, ReceiptOptions, Sandbox, SandboxOptions};
+use rowbell::sandbox::{ChannelOptions, LimitOptions, ReceiptOptions, Sandbox, SandboxOptions};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
@@ -126,13 +128,39 @@ impl World {
     /// Another database, with a configuration that is made once it is there: from its URL, a folder
     /// with the token, and the URL of the provider.
     pub async fn made(schema: &str, config: impl FnOnce(&str, &Path, &str) -> String) -> World {
+        World::made_by(Clock::ahead(), [LimitOptions::default(); 2], schema, config).await
+    }
+
+    /// The same with a clock that stands still until it is moved, an hour ahead of the database's, and
+    /// with limits of the provider on both channels.
+    pub async fn at_hand(schema: &str, config: &str, limits: [LimitOptions; 2]) -> World {
+        let clock = Clock::manual(Clock::system().now() + Duration::from_secs(3_600));
+        World::made_by(clock, limits, schema, |url, folder, provider| {
+            config
+                .replace("{database}", url)
+                .replace("{folder}", &folder.display().to_string())
+                .replace("{provider}", provider)
+        })
+        .await
+    }
+
+    async fn made_by(
+        clock: Clock,
+        limits: [LimitOptions; 2],
+        schema: &str,
+        config: impl FnOnce(&str, &Path, &str) -> String,
+    ) -> World {
         let cluster = cluster();
         let receipts = ReceiptOptions::none();
         // History is an option that a channel has to have; what it shows has stories of its own.
-        let first = ChannelOptions { history: false, ..ChannelOptions::default() };
-        let second = ChannelOptions { id: "ODI371267301".into(), ..first.clone() };
-        let channels = vec![first, second];
-        let clock = Clock::ahead();
+        let channels = ["ODI371267300", "ODI371267301"].into_iter().zip(limits);
+        let channels = channels.map(|(id, limits)| ChannelOptions {
+            id: id.into(),
+            history: false,
+            limits,
+            ..ChannelOptions::default()
+        });
+        let channels = channels.collect();
         let options =
             SandboxOptions { receipts, channels, clock: clock.clone(), ..Default::default() };
         let sandbox = Sandbox::start(options).unwrap();
@@ -147,7 +175,7 @@ impl World {
         // Polling keeps its rate by the real clock: at the default, a thousand questions take minutes.
         let quick =
             if text.contains("[polling]") { "" } else { "\n[polling]\nrate = \"100000/s\"\n" };
-        let text = text + calm + quick;
+        let text = patient(&(text + calm + quick));
         let config = Arc::new(load::from_text(&text).unwrap());
         migrate::migrate(&mut db).await.unwrap();
         install(&mut db, &config).await;
@@ -170,9 +198,19 @@ impl World {
         row.get::<_, Option<String>>(0).unwrap_or_else(|| "null".to_owned())
     }
 
-    /// Time goes by.
+    /// Time goes by. A daemon that lives keeps its channels meanwhile.
     pub fn pass(&self, time: Duration) {
         self.clock.advance(time);
+        self.keep();
+    }
+
+    /// The daemon keeps its channels, however long a stage takes on a busy machine.
+    fn keep(&self) {
+        for lane in self.stages.site.lanes.values() {
+            if let Some(owned) = lane.owned() {
+                lane.own(Owned { until: self.clock.now() + LEASE, ..owned });
+            }
+        }
     }
 
     /// Every stage works until none has anything to do.
@@ -187,12 +225,15 @@ impl World {
                 progress = Progress::Worked;
             }
         };
+        note(self.stages.owner.step().await.unwrap());
         note(self.stages.sweep.step().await.unwrap());
         note(self.stages.fallback.step().await.unwrap());
         note(goes_on(self.stages.claim.step().await));
+        self.keep();
         for compose in &mut self.stages.composes {
             note(goes_on(compose.step().await));
         }
+        self.keep();
         for deliver in &mut self.stages.delivers {
             note(deliver.step().await);
         }
@@ -213,9 +254,24 @@ impl World {
         self.work().await;
     }
 
-    /// Everything in memory is gone; a new daemon starts.
+    /// The daemon stops, everything in memory is gone; a new daemon starts.
     pub async fn restart(&mut self) {
+        self.stages.owner.give_up().await.unwrap();
         self.stages = Stages::build(self.config.clone(), self.clock.clone()).await.unwrap();
+    }
+
+    /// The daemon dies; a new one takes over as soon as the server has noticed.
+    pub async fn crash(&mut self) {
+        self.stages = self.another().await;
+        while !self.stages.site.lanes.values().all(|lane| lane.is_owned()) {
+            tokio::task::yield_now().await;
+            self.stages.owner.step().await.unwrap();
+        }
+    }
+
+    /// A second daemon on the same database.
+    pub async fn another(&self) -> Stages {
+        Stages::build(self.config.clone(), self.clock.clone()).await.unwrap()
     }
 
     /// What a phone has received, as its owner reads it.
@@ -253,6 +309,19 @@ impl World {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// Most stories write to one phone more often than a customer bears; those about it say so.
+fn patient(text: &str) -> String {
+    if text.contains("pair_burst") {
+        return text.to_owned();
+    }
+    let is_whatsapp = |line: &str| line.starts_with("provider") && line.ends_with("\"1msg\"");
+    let lines = text.lines().flat_map(|line| {
+        let more = is_whatsapp(line.trim()).then_some("pair_burst = 1000");
+        std::iter::once(line).chain(more)
+    });
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 /// A watch that cannot be read costs its stage one step, as in the daemon.

@@ -23,6 +23,8 @@ mod gateway;
 mod harness;
 mod hostile;
 mod inbound;
+mod limits;
+mod owners;
 mod pause;
 mod poison;
 mod polling;

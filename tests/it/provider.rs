@@ -125,7 +125,8 @@ async fn a_wrong_token_stops_the_channel_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_newer_change_takes_the_place_of_a_message_that_waits_for_its_retry() {
-    let mut world = after(FaultRule::next(1, Fault::Refused { status: 503 })).await;
+    let busy = Fault::TooManyRequests { retry_after: Some(600) };
+    let mut world = after(FaultRule::next(1, busy)).await;
     world.sql("update delivery set address = 'newer' where id = 1").await;
     world.work().await;
     hours_later(&mut world).await;

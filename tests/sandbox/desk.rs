@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rowbell::config::units::Rate;
-use rowbell::config::{AuthPlace, Channel, ChannelKind, OneMsg};
+use rowbell::config::{AuthPlace, Channel, ChannelKind, Limits, OneMsg};
 use rowbell::domain::attempt::{Answer, AttemptResult, ErrorClass, TemplateMessage};
 use rowbell::provider::onemsg::Client;
 use rowbell::sandbox::{ReceiptOptions, Sandbox, SandboxOptions};
@@ -94,6 +94,7 @@ pub fn number(base_url: &str) -> OneMsg {
 
 pub fn channel(settings: &OneMsg, timeout: Duration) -> Channel {
     Channel {
+        limits: Limits::none(),
         kind: ChannelKind::OneMsg(settings.clone()),
         rate: Rate::per_second(80),
         concurrency: 4,

@@ -179,8 +179,8 @@ async fn status_shows_the_whole_installation() {
     WATCH     TABLE          TRIGGER  NOT FOLDED  OLDEST
     delivery  shop.delivery  missing  1           3 min
 
-    CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE   WEBHOOK  POLLING
-    main     1     0     0       1            3 min ago  off      not heard yet
+    CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE   WAITS FOR  RATE  SENT BY  WEBHOOK  POLLING
+    main     1     0     0       1            3 min ago  rate 1     80/s  –        off      not heard yet
 
     LAST 24 H    MESSAGES  REASONS
     scheduled    1

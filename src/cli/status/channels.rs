@@ -16,6 +16,9 @@ pub fn table_of(status: &Status) -> Table {
         "LEASED",
         "UNCONFIRMED",
         "NEXT DUE",
+        "WAITS FOR",
+        "RATE",
+        "SENT BY",
         "WEBHOOK",
         "POLLING",
     ]);
@@ -27,11 +30,41 @@ pub fn table_of(status: &Status) -> Table {
             channel.leased.to_string(),
             channel.unconfirmed.to_string(),
             channel.oldest_due_at.map_or("–".to_owned(), |at| due(at, status.taken_at)),
+            waits(channel),
+            rate(channel),
+            channel.owned_by.as_ref().map_or("–".to_owned(), |by| by.chars().take(8).collect()),
             webhook(channel, status.taken_at),
             told(&channel.polling, status.taken_at),
         ]);
     }
     table
+}
+
+/// How many wait for which limit.
+fn waits(channel: &ChannelStatus) -> String {
+    let limits = [
+        ("rate", channel.waits_for_rate),
+        ("pair", channel.waits_for_pair),
+        ("recipients", channel.waits_for_recipients),
+    ];
+    let waiting: Vec<String> = limits
+        .into_iter()
+        .filter(|(_, messages)| *messages > 0)
+        .map(|(limit, messages)| format!("{limit} {messages}"))
+        .collect();
+    if waiting.is_empty() { "–".to_owned() } else { waiting.join(", ") }
+}
+
+/// Messages a second, as the provider bears them now.
+fn rate(channel: &ChannelStatus) -> String {
+    channel
+        .learned_rate
+        .or(channel.rate)
+        .map_or("–".to_owned(), |rate| format!("{}/s", short(rate)))
+}
+
+fn short(rate: f64) -> f64 {
+    (rate * 100.0).round() / 100.0
 }
 
 fn due(at: Timestamp, now: Timestamp) -> String {
@@ -123,6 +156,20 @@ pub fn needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
     if channel.is_dry_run {
         needs.push(format!(
             "channel {name}: DRY RUN: its messages are recorded and not sent (installation.dry_run, or dry_run of the channel)"
+        ));
+    }
+    if let (Some(learned), Some(rate)) = (channel.learned_rate, channel.rate) {
+        needs.push(format!(
+            "channel {name}: the provider asked to slow down: it sends {}/s instead of {}/s, which grows back \
+             within minutes; if this comes again and again, lower channel.{name}.rate",
+            short(learned),
+            short(rate)
+        ));
+    }
+    if channel.waits_for_recipients > 0 {
+        needs.push(format!(
+            "channel {name}: {} put off to the next day by channel.{name}.daily_recipients",
+            are(channel.waits_for_recipients)
         ));
     }
     witness_needs(channel, now, needs);

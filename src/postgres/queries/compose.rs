@@ -30,17 +30,32 @@ pub struct DueMessage {
     pub fallback_of: Option<i64>,
 }
 
+/// Where one watch goes on, and where it stands in turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    pub watch: &'a str,
+    pub above: (Timestamp, i64),
+    pub start: f64,
+    pub cost: f64,
+}
+
+/// Due messages, the watches in turn.
 pub async fn compose_due(
     tx: &Transaction<'_>,
     channel: &str,
     now: Timestamp,
-    above: (Timestamp, i64),
+    turns: &[Turn<'_>],
     limit: usize,
-    paused_watches: &[String],
 ) -> Result<Vec<DueMessage>, Error> {
     let limit = limit as i64;
-    let rows =
-        named!(tx, "compose_due", &[&channel, &now, &above.0, &above.1, &limit, &paused_watches])?;
+    let watch: Vec<&str> = turns.iter().map(|turn| turn.watch).collect();
+    let above_due: Vec<Timestamp> = turns.iter().map(|turn| turn.above.0).collect();
+    let above_id: Vec<i64> = turns.iter().map(|turn| turn.above.1).collect();
+    let start: Vec<f64> = turns.iter().map(|turn| turn.start).collect();
+    let cost: Vec<f64> = turns.iter().map(|turn| turn.cost).collect();
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&channel, &now, &watch, &above_due, &above_id, &start, &cost, &limit];
+    let rows = named!(tx, "compose_due", params)?;
     rows.iter()
         .map(|row| {
             Ok(DueMessage {
@@ -120,14 +135,20 @@ pub async fn compose_first_old(
     rows.first().map_or(Ok(None), |row| object(row, "old_row"))
 }
 
-/// When the next message of the channel is due.
+/// The watches that have open messages on the channel.
+pub async fn compose_watches(tx: &Transaction<'_>, channel: &str) -> Result<Vec<String>, Error> {
+    let rows = named!(tx, "compose_watches", &[&channel])?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// When the next message of the channel is due, among those of some watches.
 pub async fn compose_next_due(
     client: &deadpool_postgres::Client,
     channel: &str,
-    paused_watches: &[String],
+    watches: &[&str],
 ) -> Result<Option<Timestamp>, Error> {
-    let rows = named!(client, "compose_next_due", &[&channel, &paused_watches])?;
-    rows.first().map(|row| row.try_get(0)).transpose()
+    let rows = named!(client, "compose_next_due", &[&channel, &watches])?;
+    rows.first().map_or(Ok(None), |row| row.try_get(0))
 }
 
 /// What was decided about a due message.

@@ -18,6 +18,11 @@ pub enum Stop {
         reason: String,
         probe_at: Timestamp,
     },
+    /// Not one of them: this daemon may send on the channel.
+    Owner {
+        channel: String,
+        epoch: i64,
+    },
     PausedChannel(String),
     PausedWatch(String),
     /// A storm that messages joined lately; without a transaction: too many changed within a minute.
@@ -41,15 +46,20 @@ pub async fn stop_read(
     environment: &str,
     system_identifier: Option<&str>,
     joined_since: Timestamp,
+    instance: &str,
 ) -> Result<Vec<Stop>, Error> {
-    let rows =
-        named!(tx, "stop_read", &[&channels, &environment, &system_identifier, &joined_since])?;
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&channels, &environment, &system_identifier, &joined_since, &instance];
+    let rows = named!(tx, "stop_read", params)?;
     rows.iter().map(stop).collect()
 }
 
 fn stop(row: &SqlRow) -> Result<Stop, Error> {
     let name: String = row.try_get("name")?;
     Ok(match row.try_get("kind")? {
+        "owner" => {
+            Stop::Owner { channel: name, epoch: number(row, "template")?.unwrap_or_default() }
+        }
         "channel" => Stop::PausedChannel(name),
         "watch" => Stop::PausedWatch(name),
         "hold" => Stop::Hold {
