@@ -29,7 +29,8 @@
 //! it becomes the owner it reads what was sent from rowbell.attempt, whoever sent it: an attempt counts
 //! from the latest moment at which it can have left. No message costs a question of its own.
 //!
-//! Time comes from our `Clock`, so that tests can move it by hand.
+//! Time comes from our `Clock`, so that tests can move it by hand. Governor counted the rate before: it can neither
+//! be told what was sent before a restart nor change its rate, and its burst comes on top of the rate of a second.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
