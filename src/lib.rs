@@ -61,6 +61,7 @@ pub mod config;
 /// Everything that speaks SQL.
 pub mod postgres {
     pub mod capture;
+    pub mod fragments;
     pub mod holds;
     pub mod identity;
     pub mod listener;

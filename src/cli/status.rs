@@ -300,8 +300,8 @@ mod tests {
         ");
     }
 
-    #[test]
-    fn what_is_wrong_comes_last_with_what_to_do() {
+    /// An installation in which all that can be wrong is.
+    fn troubled() -> Status {
         let mut status = calm();
         status.daemon = Daemon { sessions: 0, connected_since: None };
         status.doorbell = "awake";
@@ -330,6 +330,12 @@ mod tests {
             outcome("failed", Some("undeliverable"), 7),
             outcome("skipped", Some("no_net_change"), 3),
         ];
+        status
+    }
+
+    #[test]
+    fn what_is_wrong_comes_last_with_what_to_do() {
+        let status = troubled();
         insta::assert_snapshot!(as_text(&status), @r"
         schema     version 6
         daemon     not connected

@@ -6,11 +6,9 @@ use serde_json::Value;
 use tokio_postgres::types::{Json, ToSql};
 
 use super::capture::{TableColumn, WatchedTable};
+use super::fragments::{MAX_ARGUMENTS, jsonb_array};
 use crate::config::{UnconfirmedPolicy, Watch};
 use crate::domain::row::Row;
-
-/// A function takes at most 100 arguments.
-const MAX_ARGUMENTS: usize = 100;
 
 /// What the database says about one entity at the moment of composing.
 #[derive(Clone, Debug)]
@@ -249,11 +247,7 @@ fn values_of(table: &WatchedTable) -> String {
     if columns.len() <= MAX_ARGUMENTS && table.columns.iter().all(|c| is_plain(&c)) {
         return format!("json_build_array({})", columns.join(", "));
     }
-    let pieces: Vec<String> = columns
-        .chunks(MAX_ARGUMENTS)
-        .map(|chunk| format!("jsonb_build_array({})", chunk.join(", ")))
-        .collect();
-    pieces.join(" || ")
+    jsonb_array(&columns)
 }
 
 /// Types of PostgreSQL whose values are one JSON text, number or boolean.

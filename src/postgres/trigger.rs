@@ -11,6 +11,7 @@
 //! The function runs with its owner's rights and has no search path of its own, because setting one
 //! costs as much as comparing the columns: every function, operator and type in it is qualified.
 
+use super::fragments::jsonb_array;
 use super::rows::{literal, quote};
 use super::table::WatchedTable;
 use crate::config::Watch;
@@ -18,9 +19,6 @@ use crate::domain::change::Operation;
 
 /// Bytes that a PostgreSQL name may have.
 const MAX_NAME: usize = 63;
-
-/// A function takes at most 100 arguments.
-const MAX_ARGUMENTS: usize = 100;
 
 /// Name of the trigger of a watch, cut at a character.
 pub fn trigger_name(watch: &str) -> String {
@@ -276,11 +274,7 @@ fn key_expression(table: &WatchedTable, from: &str) -> String {
 fn values(columns: &[String], rows: &[&str]) -> String {
     let fields: Vec<String> =
         rows.iter().flat_map(|row| columns.iter().map(|column| field(row, column))).collect();
-    let pieces: Vec<String> = fields
-        .chunks(MAX_ARGUMENTS)
-        .map(|chunk| format!("pg_catalog.jsonb_build_array({})", chunk.join(", ")))
-        .collect();
-    pieces.join(" operator(pg_catalog.||) ")
+    jsonb_array(&fields)
 }
 
 /// Looked at for every change: that is cheaper than remembering for the rest of the transaction what
@@ -308,6 +302,7 @@ fn dollar_quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::fragments::MAX_ARGUMENTS;
 
     #[test]
     fn a_wide_row_is_put_together_from_pieces() {

@@ -1,11 +1,9 @@
 //! A copy of the database is started by mistake: its customers are real, and hear nothing from it.
 
-use std::path::Path;
 use std::time::Duration;
 
-use rowbell::demo::cluster::{Cluster, ClusterOptions};
-use rowbell::demo::town::{Town, TownOptions, connect};
-use rowbell::sandbox::{ReceiptOptions, SandboxOptions};
+use rowbell::demo::cluster::Cluster;
+use rowbell::demo::town::{Town, connect};
 use tokio_postgres::Client;
 
 use crate::harness;
@@ -14,16 +12,7 @@ const MOVE: &str = "update delivery set address = address || '!' where id = 1";
 
 /// A town whose daemon has sent one message, and stopped.
 async fn original() -> Town {
-    let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
-    let options = TownOptions {
-        cluster: ClusterOptions { cache, ..ClusterOptions::default() },
-        quiet_period: "0s".to_owned(),
-        webhook: false,
-        ..TownOptions::default()
-    };
-    let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
-    let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
-    let town = Town::raise(exe, options, provider).await.unwrap();
+    let town = harness::still_town().await;
     let db = town.connect().await.unwrap();
     db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
     let daemon = town.daemon().await.unwrap();

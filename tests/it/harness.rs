@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rowbell::app::Stages;
+use rowbell::app::preview::preview;
 use rowbell::clock::Clock;
 use rowbell::config::{Config, load};
 use rowbell::demo::cluster::{Cluster, ClusterOptions};
-use rowbell::demo::town;
+use rowbell::demo::town::{self, Town, TownOptions};
 use rowbell::domain::receipt::Receipt;
+use rowbell::domain::row::Row;
 use rowbell::pipeline::lane::Owned;
 use rowbell::pipeline::owner::LEASE;
 use rowbell::pipeline::receive::Receive;
@@ -274,6 +276,15 @@ impl World {
         Stages::build(self.config.clone(), self.clock.clone()).await.unwrap()
     }
 
+    /// What a person sees who asks what another address of delivery 1 would say.
+    pub async fn previewed(&self) -> String {
+        let mut client = self.stages.site.pool.get().await.unwrap();
+        let invented: Row = [("address".to_owned(), "2 New Street".into())].into_iter().collect();
+        let clock = Clock::system();
+        let shown = preview(&mut client, &self.config, &clock, "home_delivery", "1", &invented);
+        rowbell::cli::preview::as_text(&shown.await.unwrap())
+    }
+
     /// What a phone has received, as its owner reads it.
     pub fn read(&self, phone: &str) -> Vec<String> {
         self.sandbox.seen(phone).into_iter().map(|message| message.text).collect()
@@ -331,6 +342,20 @@ fn goes_on(step: Result<Progress, StageError>) -> Progress {
         Err(StageError::Read { .. }) => Progress::Worked,
         Err(error) => panic!("{error:?}"),
     }
+}
+
+/// A town for commands as typed: no daemon runs yet, what changes leaves at once, no receipt comes.
+pub async fn still_town() -> Town {
+    let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
+    let options = TownOptions {
+        cluster: ClusterOptions { cache, ..ClusterOptions::default() },
+        quiet_period: "0s".to_owned(),
+        webhook: false,
+        ..TownOptions::default()
+    };
+    let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
+    let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
+    Town::raise(exe, options, provider).await.unwrap()
 }
 
 /// A server of its own.

@@ -1,31 +1,12 @@
 //! What a person stops, and lets go on: commands as typed, on a town without its daemon.
 
-use std::path::Path;
-
-use rowbell::demo::cluster::ClusterOptions;
-use rowbell::demo::town::{Town, TownOptions};
-use rowbell::sandbox::{ReceiptOptions, SandboxOptions};
-
-use crate::harness::World;
-
-async fn town() -> Town {
-    let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
-    let options = TownOptions {
-        cluster: ClusterOptions { cache, ..ClusterOptions::default() },
-        quiet_period: "0s".to_owned(),
-        webhook: false,
-        ..TownOptions::default()
-    };
-    let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
-    let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
-    Town::raise(exe, options, provider).await.unwrap()
-}
+use crate::harness::{World, still_town};
 
 const MOVE: &str = "update delivery set address = address || '!' where id = 1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
-    let town = town().await;
+    let town = still_town().await;
     let db = town.connect().await.unwrap();
     db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
     let said = town.command(&["pause", "channel", "main", "--reason", "the token is renewed"]);

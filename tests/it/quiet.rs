@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use rowbell::app::preview::preview;
 use rowbell::clock::Clock;
 use rowbell::domain::receipt::{Receipt, ReceiptStatus};
-use rowbell::domain::row::Row;
 use rowbell::postgres::holds::{self, Wanted};
 use rowbell::sandbox::{Fault, FaultRule};
 
@@ -249,12 +247,7 @@ base_url   = "{provider}"
 #[tokio::test]
 async fn a_preview_shows_the_words_and_that_they_would_wait() {
     let world = World::with(&night()).await;
-    let mut client = world.stages.site.pool.get().await.unwrap();
-    let invented: Row = [("address".to_owned(), "2 New Street".into())].into_iter().collect();
-    let clock = Clock::system();
-    let shown =
-        preview(&mut client, &world.config, &clock, "home_delivery", "1", &invented).await.unwrap();
-    let text = rowbell::cli::preview::as_text(&shown);
+    let text = world.previewed().await;
     assert!(text.contains("to Maria (en-US, UTC by recipient), template service_change"), "{text}");
     assert!(
         text.contains("2 New Street") && text.contains("\nwould wait: quiet hours until "),

@@ -1,9 +1,5 @@
 //! By whose clock a recipient reads times.
 
-use rowbell::app::preview::preview;
-use rowbell::clock::Clock;
-use rowbell::domain::row::Row;
-
 use crate::harness::{CONFIG, MARIA, World};
 
 /// The shop with a zone of its own for each delivery.
@@ -83,11 +79,6 @@ async fn a_name_that_is_no_zone_is_passed_over_and_named() {
 async fn a_preview_says_whose_clock_it_is() {
     let world = World::over(SCHEMA, CONFIG, "row_time_zone = \"depot ->> 'zone'\"").await;
     world.sql("update delivery set depot = '{\"zone\": \"Asia/Tokyo\"}'").await;
-    let mut client = world.stages.site.pool.get().await.unwrap();
-    let invented: Row = [("address".to_owned(), "2 New Street".into())].into_iter().collect();
-    let clock = Clock::system();
-    let shown =
-        preview(&mut client, &world.config, &clock, "home_delivery", "1", &invented).await.unwrap();
-    let text = rowbell::cli::preview::as_text(&shown);
+    let text = world.previewed().await;
     assert!(text.contains("to Maria (en-US, Asia/Tokyo by row)"), "{text}");
 }

@@ -1,0 +1,13 @@
+//! Pieces of SQL that triggers and queries share.
+
+/// A function takes at most 100 arguments.
+pub const MAX_ARGUMENTS: usize = 100;
+
+/// A JSON array of values, in pieces where there are many. Qualified, because triggers have no search path.
+pub fn jsonb_array(values: &[String]) -> String {
+    let pieces: Vec<String> = values
+        .chunks(MAX_ARGUMENTS)
+        .map(|chunk| format!("pg_catalog.jsonb_build_array({})", chunk.join(", ")))
+        .collect();
+    pieces.join(" operator(pg_catalog.||) ")
+}
