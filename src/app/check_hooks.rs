@@ -5,6 +5,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::config::{Config, load};
 use crate::provider::client::Client;
+use crate::provider::hooks::Standing;
 
 /// Sentences about what keeps receipts from coming in, for each channel.
 pub async fn warnings(config: &Config) -> Vec<String> {
@@ -20,15 +21,17 @@ pub async fn warnings(config: &Config) -> Vec<String> {
         // A token that cannot be read, and a provider that refuses it, is told of with the templates.
         let Ok(Client::OneMsg(client)) = Client::new(channel, config) else { continue };
         let Ok(hooks) = client.hooks().await else { continue };
-        let what = match hooks.ours(secret.expose_secret()) {
-            None => "posts nothing to our webhook: rowbell webhook register <url>",
-            Some(_) if hooks.has_given_us_up(secret.expose_secret()) => {
+        let what = match hooks.standing(secret.expose_secret()) {
+            Standing::Unregistered => {
+                "posts nothing to our webhook: rowbell webhook register <url>"
+            }
+            Standing::GivenUp(_) => {
                 "has given up our webhook after failures; the daemon revives it, `rowbell webhook test` shows why it failed"
             }
-            Some(_) if hooks.acks == Some(false) => {
+            Standing::NoAcks(_) => {
                 "tells nothing of deliveries: rowbell webhook register <url> switches that on"
             }
-            Some(_) => continue,
+            Standing::Posts(_) => continue,
         };
         warnings.push(format!("the provider of channel {name} {what}"));
     }

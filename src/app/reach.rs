@@ -18,7 +18,7 @@ use crate::domain::attempt::TemplateMessage;
 use crate::domain::cause::chain;
 use crate::postgres::pool::{self, Client};
 use crate::postgres::{migrate, reach};
-use crate::provider::hooks::{self, Hooks};
+use crate::provider::hooks::{self, Hooks, Standing};
 use crate::provider::knock::{Knock, Knocker};
 use crate::provider::onemsg;
 use crate::provider::webhook::TEST_ID;
@@ -212,41 +212,25 @@ impl Test<'_> {
                 );
             }
         };
-        let register = "let it: rowbell webhook register https://your.host/webhook/<secret>";
-        let Some(url) = hooks.ours(secret) else {
-            let found = match stale(&hooks) {
-                Some(url) => format!(
-                    "it posts to {}, which ends in another secret",
-                    hooks::shown(url, Some(last(url)))
-                ),
-                None => {
-                    "it posts nothing to us: no address of its list ends in our secret".to_owned()
-                }
-            };
-            return (failed("provider", found, register), None);
-        };
-        let shown = hooks::shown(url, Some(secret));
-        let url_owned = Some(url.to_owned());
-        if hooks.has_given_us_up(secret) {
-            let todo = "see to the steps below that fail; then `rowbell webhook register` with the same address \
-                        revives it (a running daemon does that by itself)";
-            return (
-                failed("provider", format!("it has given up {shown} after failures"), todo),
-                url_owned,
-            );
+        let shown = |url| hooks::shown(url, Some(secret));
+        match hooks.standing(secret) {
+            Standing::Unregistered => (unregistered(&hooks), None),
+            Standing::GivenUp(url) => {
+                let todo = "see to the steps below that fail; then `rowbell webhook register` with the same address \
+                            revives it (a running daemon does that by itself)";
+                let found = format!("it has given up {} after failures", shown(url));
+                (failed("provider", found, todo), Some(url.to_owned()))
+            }
+            Standing::NoAcks(url) => {
+                let todo = "`rowbell webhook register` with the same address switches that on";
+                let found = format!("it posts to {}, but tells nothing of deliveries", shown(url));
+                (failed("provider", found, todo), Some(url.to_owned()))
+            }
+            Standing::Posts(url) => {
+                let found = format!("posts to {}, and tells of deliveries", shown(url));
+                (ok("provider", found), Some(url.to_owned()))
+            }
         }
-        if hooks.acks == Some(false) {
-            let todo = "`rowbell webhook register` with the same address switches that on";
-            return (
-                failed(
-                    "provider",
-                    format!("it posts to {shown}, but tells nothing of deliveries"),
-                    todo,
-                ),
-                url_owned,
-            );
-        }
-        (ok("provider", format!("posts to {shown}, and tells of deliveries")), url_owned)
     }
 
     /// A delivery of our own through the registered address: proxy, certificate and database included.
@@ -291,6 +275,19 @@ impl Test<'_> {
             ),
         }
     }
+}
+
+/// The provider posts nothing to us.
+fn unregistered(hooks: &Hooks) -> Step {
+    let found = match stale(hooks) {
+        Some(url) => {
+            let shown = hooks::shown(url, Some(last(url)));
+            format!("it posts to {shown}, which ends in another secret")
+        }
+        None => "it posts nothing to us: no address of its list ends in our secret".to_owned(),
+    };
+    let todo = "let it: rowbell webhook register https://your.host/webhook/<secret>";
+    failed("provider", found, todo)
 }
 
 /// Where a daemon that listens there is reached from this machine.

@@ -36,10 +36,10 @@ impl Crowd {
     }
 }
 
-/// A key in eight bytes: what matters is how many differ.
-pub fn hashed(entity_key: &str) -> u64 {
+/// A text in eight bytes, the same in one process: what matters is which differ.
+pub fn hashed(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    entity_key.hash(&mut hasher);
+    text.hash(&mut hasher);
     hasher.finish()
 }
 

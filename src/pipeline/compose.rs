@@ -219,14 +219,8 @@ impl Compose {
     }
 
     async fn wait(&self, stop: &CancellationToken) {
-        if !self.lane.is_owned() {
-            return tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.lane.changed() => {}
-                () = tokio::time::sleep(LONGEST_REST) => {}
-            };
-        }
-        if self.is_shut {
+        let is_owned = self.lane.is_owned();
+        if is_owned && self.is_shut {
             return tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.lane.freed() => {}
@@ -234,6 +228,7 @@ impl Compose {
             };
         }
         let time = match self.shut_until {
+            _ if !is_owned => LONGEST_REST,
             Some(until) => until.duration_since(self.site.clock.now()).unsigned_abs(),
             None => self.until_due().await.unwrap_or(LONGEST_REST),
         };

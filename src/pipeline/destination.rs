@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, rest};
 use super::witness::{self, Kind};
-use crate::provider::hooks::{Hooks, MAX_URLS};
+use crate::provider::hooks::{self, Hooks, MAX_URLS};
 use crate::provider::onemsg::{AskError, Client};
 
 /// How long to wait after a revival before the next one; doubles, and starts anew when one has lasted.
@@ -145,14 +145,14 @@ impl Destination {
 
     async fn look(&self) -> Result<(Standing, Hooks), AskError> {
         let hooks = self.client.hooks().await?;
-        let standing = match hooks.ours(&self.secret) {
-            None => Standing::Unregistered,
-            Some(_) if hooks.has_given_us_up(&self.secret) => {
+        let standing = match hooks.standing(&self.secret) {
+            hooks::Standing::Unregistered => Standing::Unregistered,
+            hooks::Standing::GivenUp(_) => {
                 let why = self.may_revive(&hooks, self.site.clock.now());
                 Standing::GivenUp(why.err().unwrap_or("it is being revived").to_owned())
             }
-            Some(_) if hooks.acks == Some(false) => Standing::NoAcks,
-            Some(_) => Standing::Posts,
+            hooks::Standing::NoAcks(_) => Standing::NoAcks,
+            hooks::Standing::Posts(_) => Standing::Posts,
         };
         Ok((standing, hooks))
     }

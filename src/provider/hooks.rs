@@ -20,6 +20,17 @@ pub struct Hooks {
     pub is_partly_unread: bool,
 }
 
+/// How the provider stands to our webhook, with our address in its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing<'a> {
+    Unregistered,
+    /// It posts nothing there any more, after failures.
+    GivenUp(&'a str),
+    /// It posts there, but tells nothing of deliveries.
+    NoAcks(&'a str),
+    Posts(&'a str),
+}
+
 /// The URL under which `secret` is posted to: everything before it is the site's affair.
 pub fn is_ours(url: &str, secret: &str) -> bool {
     url.split(['?', '#']).next().is_some_and(|url| url.ends_with(&format!("/webhook/{secret}")))
@@ -58,13 +69,20 @@ impl Hooks {
     }
 
     /// Our address among those that the provider posts to.
-    pub fn ours(&self, secret: &str) -> Option<&str> {
+    fn ours(&self, secret: &str) -> Option<&str> {
         self.urls.iter().map(String::as_str).find(|url| is_ours(url, secret))
     }
 
-    /// Whether the provider has given our address up.
-    pub fn has_given_us_up(&self, secret: &str) -> bool {
-        self.disabled.iter().any(|url| is_ours(url, secret))
+    /// How the provider stands to the address that ends in `secret`.
+    pub fn standing(&self, secret: &str) -> Standing<'_> {
+        match self.ours(secret) {
+            None => Standing::Unregistered,
+            Some(url) if self.disabled.iter().any(|off| is_ours(off, secret)) => {
+                Standing::GivenUp(url)
+            }
+            Some(url) if self.acks == Some(false) => Standing::NoAcks(url),
+            Some(url) => Standing::Posts(url),
+        }
     }
 }
 

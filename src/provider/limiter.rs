@@ -32,7 +32,6 @@
 //! Time comes from our `Clock`, so that tests can move it by hand. Governor counted the rate before: it can neither
 //! be told what was sent before a restart nor change its rate, and its burst comes on top of the rate of a second.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +43,7 @@ use crate::config::units::Rate;
 use crate::domain::daily::Daily;
 use crate::domain::pace::{Learned, Pace};
 use crate::domain::pair::Pairs;
+use crate::domain::storm::hashed;
 
 /// The limits of one channel.
 pub struct Limiter {
@@ -198,12 +198,6 @@ impl Counted {
                 .then(|| Daily::new(limits.daily_recipients as usize)),
         }
     }
-}
-
-fn hashed(phone: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    phone.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Half of a hash is as good as a whole one where a mistake does no harm.
