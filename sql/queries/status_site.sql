@@ -1,8 +1,10 @@
--- status_site: whether the doorbell is parked, and who else is connected under our name.
+-- status_site: whether the doorbell is parked, how full the server's queue of notifications is, and who else is
+-- connected under our name.
 --
 -- The name of a session can be seen by everybody; since when it is there only by its own role and by
 -- monitors (pg_read_all_stats), so connected_since may be null although somebody is connected.
 select bell.last_value = 2 as is_parked,
+       pg_notification_queue_usage() as notification_queue_usage,
        daemon.sessions,
        daemon.connected_since
   from rowbell.doorbell as bell

@@ -13,6 +13,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::postgres::report::{self, OUTCOME_HOURS, Status, Trigger, WatchStatus};
 
+/// The queue of notifications is emptied within moments; so much in it means that somebody keeps it from that.
+const QUEUE_IS_FILLING: f64 = 0.05;
+
 /// Work that waits longer than this needs a look.
 const LATE: SignedDuration = SignedDuration::from_mins(2);
 
@@ -133,6 +136,7 @@ fn attention(status: &Status) -> Vec<String> {
                 .to_owned(),
         );
     }
+    needs.extend(filling_queue(status.notification_queue_usage));
     needs.extend(stops::needs(&status.stops, status.taken_at));
     status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
     status
@@ -170,6 +174,19 @@ fn attention(status: &Status) -> Vec<String> {
         ));
     }
     needs
+}
+
+/// The server keeps a notification until every session that listens has taken it, which it does not do within a
+/// transaction.
+fn filling_queue(usage: f64) -> Option<String> {
+    (usage > QUEUE_IS_FILLING).then(|| {
+        format!(
+            "PostgreSQL's queue of notifications is {:.0} % full; once it is full, every transaction that rings fails, those of \
+             the business too. Somebody listens and does not end a transaction: select pid, usename, application_name, \
+             xact_start, query from pg_stat_activity where xact_start is not null order by xact_start",
+            usage * 100.0
+        )
+    })
 }
 
 /// Unconfirmed messages for which no evidence is awaited any more: they have left the queue.
@@ -260,6 +277,7 @@ mod tests {
             taken_at: at("12:00:00"),
             schema_version: Some(6),
             doorbell: "parked",
+            notification_queue_usage: 0.0,
             daemon: Daemon { sessions: 3, connected_since: Some(at("08:30:00")) },
             watches: vec![watch("delivery", Trigger::Installed, 1, Some("11:59:58"))],
             channels: vec![ChannelStatus {
@@ -305,6 +323,7 @@ mod tests {
         let mut status = calm();
         status.daemon = Daemon { sessions: 0, connected_since: None };
         status.doorbell = "awake";
+        status.notification_queue_usage = 0.624;
         let problem = "public.clinic has no trigger for it; run `rowbell watch`".to_owned();
         status.watches = vec![
             WatchStatus { problem: Some(problem), ..watch("clinic", Trigger::Missing, 0, None) },
@@ -357,6 +376,7 @@ mod tests {
 
         Needs attention:
         - no daemon is connected to this database: start it (systemctl start rowbell), or see why it ended (journalctl -u rowbell)
+        - PostgreSQL's queue of notifications is 62 % full; once it is full, every transaction that rings fails, those of the business too. Somebody listens and does not end a transaction: select pid, usename, application_name, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start
         - watch clinic: public.clinic has no trigger for it; run `rowbell watch`
         - watch delivery: changes have waited for 2 h 5 min to be folded; is the daemon running, and what does its log say of this watch?
         - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger (rowbell unwatch old)

@@ -20,6 +20,8 @@ pub struct Status {
     pub taken_at: Timestamp,
     pub schema_version: Option<i32>,
     pub doorbell: &'static str,
+    /// How full the server's queue of notifications is, 0 to 1. Once it is full, transactions that ring fail.
+    pub notification_queue_usage: f64,
     pub daemon: Daemon,
     pub watches: Vec<WatchStatus>,
     pub channels: Vec<ChannelStatus>,
@@ -134,6 +136,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
         taken_at: now,
         schema_version: migrate::version(client).await?,
         doorbell: if site.try_get("is_parked")? { "parked" } else { "awake" },
+        notification_queue_usage: site.try_get("notification_queue_usage")?,
         daemon: Daemon {
             sessions: site.try_get("sessions")?,
             connected_since: site.try_get("connected_since")?,
