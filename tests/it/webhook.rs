@@ -2,13 +2,16 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rowbell::demo::cluster::ClusterOptions;
 use rowbell::demo::town::{Town, TownOptions};
-use rowbell::sandbox::{Delay, ReceiptOptions, SandboxOptions};
+use rowbell::sandbox::{Counts, Delay, ReceiptOptions, SandboxOptions};
+use rustix::process::Signal;
 
 const CHANNEL: &str = "ODI371267300";
 const INBOX: &str = "https://inbox.example/hook";
+const SOON: Duration = Duration::from_secs(30);
 const OURS: &str = "https://rowbell.example/webhook/demo-secret";
 
 async fn town() -> Town {
@@ -163,4 +166,54 @@ async fn without_a_webhook_a_test_says_so() {
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
     let town = Town::raise(exe, options, SandboxOptions::default()).await.unwrap();
     insta::assert_snapshot!(tested(&town, &[]));
+}
+
+/// The daemon hung for a while, and the provider lost patience with it. A person does not wait until it is looked at
+/// again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn registering_revives_what_the_provider_has_given_up() {
+    let town = town().await;
+    let listen = listen(&town);
+    let ours = format!("http://{listen}/webhook/demo-secret");
+    let daemon = town.daemon().await.unwrap();
+    let shown = || town.command(&["webhook", "show"]).unwrap().replace(&listen, "127.0.0.1:PORT");
+    let alive = shown();
+
+    let impatient =
+        ReceiptOptions { disable_after: Some(1), timeout_ms: 200, ..ReceiptOptions::none() };
+    town.sandbox.set_receipts(impatient);
+    daemon.signal(Signal::STOP).unwrap();
+    town.sandbox.inbound(CHANNEL, "12122000001", "hello");
+    let is_given_up = |counts: &Counts| counts.posts_given_up == 1 && counts.items_pending == 0;
+    let before = town.sandbox.wait_until(SOON, is_given_up).await.unwrap();
+    daemon.signal(Signal::CONT).unwrap();
+    town.sandbox.set_receipts(ReceiptOptions::at_once());
+    insta::assert_snapshot!("given_up", shown());
+
+    // It is awake again, and hears nothing: the message is sent, and that is the last of it.
+    let db = town.connect().await.unwrap();
+    db.batch_execute("update delivery set address = '2 New Street' where id = 1").await.unwrap();
+    let has_happened = |counts: &Counts| counts.receipts == 2 && counts.items_pending == 0;
+    let after = town.sandbox.wait_until(SOON, has_happened).await.unwrap();
+    assert_eq!(after.posts, before.posts, "nothing was posted");
+
+    let said = town.command(&["webhook", "register", &ours, "--yes"]).unwrap();
+    assert_eq!(said.replace(&listen, "127.0.0.1:PORT"), alive);
+    assert_eq!(shown(), alive);
+    db.batch_execute("update delivery set address = '2 New Street' where id = 2").await.unwrap();
+    let heard = "select coalesce(string_agg(m.entity_key || ' ' || m.state, ', ' order by m.entity_key), '')
+                   from rowbell.message as m
+                   join rowbell.receipt as r using (provider_message_id)
+                  where r.source = 'webhook' and r.status = 'delivered'";
+    let end = tokio::time::Instant::now() + SOON;
+    loop {
+        let heard: String = db.query_one(heard, &[]).await.unwrap().get(0);
+        if heard == "2 delivered" {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < end, "heard of \"{heard}\"; {}", town.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!town.log().contains("posts to our webhook again"), "a person did it; {}", town.log());
+    assert!(daemon.stop().await.unwrap().success());
 }
