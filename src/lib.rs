@@ -114,6 +114,7 @@ pub mod pipeline {
     pub mod claimed;
     pub mod clone;
     pub mod compose;
+    pub mod counts;
     pub mod decide;
     pub mod deliver;
     pub mod destination;

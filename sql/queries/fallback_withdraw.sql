@@ -1,5 +1,5 @@
 -- fallback_withdraw: the messages $1 arrived after all; what stands in for them and has not left is not
--- needed. $2 the time.
+-- needed. $2 the time. Returns watch and channel of each that is withdrawn.
 --
 -- Left as they are: those into which a newer change was folded. What they still have to tell is found when
 -- they are put into words.
@@ -25,4 +25,5 @@ update rowbell.message as m
        updated_at  = $2,
        updated_by  = 'fallback_withdraw'
   from withdrawn as w
- where m.message_id = w.message_id;
+ where m.message_id = w.message_id
+returning m.watch, m.channel;

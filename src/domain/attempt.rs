@@ -144,6 +144,16 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    pub const ALL: [ErrorClass; 7] = [
+        ErrorClass::Retry,
+        ErrorClass::Slow,
+        ErrorClass::Recipient,
+        ErrorClass::Content,
+        ErrorClass::Template,
+        ErrorClass::Channel,
+        ErrorClass::Later,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             ErrorClass::Retry => "retry",

@@ -15,6 +15,14 @@ pub enum ReceiptStatus {
 }
 
 impl ReceiptStatus {
+    pub const ALL: [ReceiptStatus; 5] = [
+        ReceiptStatus::Sent,
+        ReceiptStatus::Failed,
+        ReceiptStatus::Delivered,
+        ReceiptStatus::Read,
+        ReceiptStatus::Other,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             ReceiptStatus::Sent => "sent",
@@ -46,6 +54,8 @@ pub enum Source {
 }
 
 impl Source {
+    pub const ALL: [Source; 3] = [Source::Webhook, Source::Poll, Source::Timeout];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Source::Webhook => "webhook",

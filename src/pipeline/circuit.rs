@@ -16,6 +16,7 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
+use super::counts;
 use super::site::Site;
 use super::stage::StageError;
 use crate::config;
@@ -304,8 +305,7 @@ fn announce(key: &CircuitKey, circuit: &Circuit) {
         "stopped sending; changes are captured and wait, `rowbell status` says more"
     );
     let kind = if key.template.is_some() { "template" } else { "channel" };
-    metrics::counter!("rowbell_circuit_opened_total", "channel" => key.channel.clone(), "kind" => kind)
-        .increment(1);
+    counts::circuits_opened(&key.channel, kind).increment(1);
 }
 
 /// The first pause; longer after a try in vain, and when it had been closed for a short time only.

@@ -176,6 +176,7 @@ impl Claim {
         onward::opened(&tx, &self.site, &claimed.messages, &ids).await?;
         claimed.hold(&tx, &ids, now).await?;
         tx.commit().await?;
+        self.site.counts.changes.increment(haul.count as u64);
         self.bound.scanned(bound, &haul, limit);
         if claimed.send_off(&self.site, &ids, lease.expires_at) {
             ring_others(&self.site).await?;

@@ -44,12 +44,15 @@ impl Claimed {
         Ok(())
     }
 
-    /// After the commit: storms are told of, leased messages go to deliver, and compose learns of those that
-    /// wait. Returns whether some wait on a channel of another daemon.
+    /// After the commit: storms are told of, what ended is counted, leased messages go to deliver, and
+    /// compose learns of those that wait. Returns whether some wait on a channel of another daemon.
     pub fn send_off(&mut self, site: &Site, ids: &[i64], expires_at: Timestamp) -> bool {
         self.holds.iter().for_each(storm::announce);
         let mut is_others = false;
         for (message, id) in self.messages.drain(..).zip(ids) {
+            if message.words.is_none() {
+                site.counts.became(&message.watch, &message.channel, message.state);
+            }
             let Some(lane) = site.lanes.get(&message.channel) else {
                 continue;
             };
@@ -58,7 +61,7 @@ impl Claimed {
                     if let Some(unused) = self.admitted.get_mut(&message.channel) {
                         *unused -= 1;
                     }
-                    lane.push(outgoing(*id, 1, *words, expires_at));
+                    lane.push(outgoing(*id, message.watch, 1, *words, expires_at));
                 }
                 None => {
                     is_others |= !lane.is_owned();

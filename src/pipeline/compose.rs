@@ -135,9 +135,13 @@ impl Compose {
         self.turns.passed(reached, &served);
         let leased = decided.iter().filter(|d| d.words.is_some()).count();
         for decided in decided {
-            if let (Some(words), Some(attempt)) = (decided.words, attempts.get(&decided.message_id))
-            {
-                self.lane.push(outgoing(decided.message_id, *attempt, *words, lease.expires_at));
+            let Decided { message_id, watch, state, words, .. } = decided;
+            match (words, attempts.get(&message_id)) {
+                (Some(words), Some(attempt)) => {
+                    let message = outgoing(message_id, watch, *attempt, *words, lease.expires_at);
+                    self.lane.push(message);
+                }
+                _ => self.site.counts.became(&watch, &channel, state),
             }
         }
         Ok((Progress::Worked, leased))
@@ -174,7 +178,8 @@ impl Compose {
                 let state = decision.state();
                 let leads_on = settings.is_some_and(|watch| watch.leads_on(channel, state));
                 let (reason_text, due_at, words) = decision.into_parts();
-                Decided { message_id, state, reason_text, words, due_at, leads_on }
+                let watch = watch.clone();
+                Decided { message_id, watch, state, reason_text, words, due_at, leads_on }
             }));
             served.push((watch, leaves));
         }

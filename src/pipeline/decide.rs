@@ -26,12 +26,14 @@ use crate::postgres::rows::{self, Present, Wanted};
 /// A leased message on its way to deliver.
 pub fn outgoing(
     message_id: i64,
+    watch: String,
     attempt: i16,
     words: Words,
     lease_expires_at: Timestamp,
 ) -> Outgoing {
     Outgoing {
         message_id,
+        watch,
         attempt,
         lease_expires_at,
         undelivered_after: words.undelivered_after,

@@ -9,7 +9,7 @@
 //! unconfirmed. Not promised: that a message is posted in the order of leasing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -91,16 +91,21 @@ impl Deliver {
             if let Some(why) = kept_back(&lane, &outgoing, deadline) {
                 return withdrawn(&lane, outgoing, why);
             }
-            let Outgoing { message_id, attempt, message, undelivered_after, .. } = outgoing;
+            let Outgoing { message_id, watch, attempt, message, undelivered_after, .. } = outgoing;
             let id = AttemptId { message_id, number: attempt };
             lane.limiter.leaves();
             let answer = match is_dry_run {
                 true => client.rehearse(id, &message),
-                false => client.send(id, &message).await,
+                false => {
+                    let began = Instant::now();
+                    let answer = client.send(id, &message).await;
+                    lane.counts.request_seconds.record(began.elapsed());
+                    answer
+                }
             };
             let template = (message.template, message.language);
             let phone = message.phone;
-            Settled { lane, message_id, attempt, phone, template, undelivered_after, answer }
+            Settled { lane, message_id, watch, attempt, phone, template, undelivered_after, answer }
         }
     }
 
@@ -130,6 +135,7 @@ fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
     Settled {
         lane: lane.clone(),
         message_id: outgoing.message_id,
+        watch: outgoing.watch,
         attempt: outgoing.attempt,
         phone: outgoing.message.phone,
         template: (outgoing.message.template, outgoing.message.language),

@@ -35,6 +35,7 @@ pub async fn take_in(
         return Ok(());
     }
     queries::receive_store(tx, channel, receipts, source, site.clock.now()).await?;
+    site.counts.received(channel, source, receipts);
     let known = join(tx, site, &ids(receipts)).await?;
     doubts::note_strays(tx, site, channel, receipts, &known).await
 }
@@ -82,6 +83,8 @@ pub async fn join(
     let now = site.clock.now();
     queries::settle_evidence(tx, &settled, now, site.ask(now)).await?;
     for (message, weighed) in &moved {
+        let standing = &message.standing;
+        site.counts.became(&standing.watch, &standing.channel, weighed.state);
         learn_from(tx, site, message, weighed).await?;
     }
     lead_on(tx, site, &moved).await?;

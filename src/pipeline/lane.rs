@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
+use super::counts::ChannelCounts;
 use crate::clock::Clock;
 use crate::domain::attempt::TemplateMessage;
 use crate::domain::circuit::CircuitKey;
@@ -20,6 +21,7 @@ use crate::provider::limiter::Limiter;
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     pub message_id: i64,
+    pub watch: String,
     pub attempt: i16,
     pub lease_expires_at: Timestamp,
     /// How long it may go without `delivered` before it goes on to the next channel.
@@ -34,6 +36,7 @@ const RING_COMES: Duration = Duration::from_secs(1);
 pub struct Lane {
     pub channel: String,
     pub limiter: Limiter,
+    pub counts: ChannelCounts,
     clock: Clock,
     /// How many messages may be leased by this process at once.
     slots: usize,
@@ -72,6 +75,7 @@ impl Lane {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let lane = Lane {
             channel: channel.to_owned(),
+            counts: ChannelCounts::new(channel),
             clock,
             limiter,
             slots,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 
+use super::counts;
 use super::gates::{Candidate, Decision};
 use super::lane::Lane;
 use super::settle::Settled;
@@ -78,7 +79,7 @@ pub async fn learn(tx: &Transaction<'_>, site: &Site, settled: &Settled) -> Resu
         rate_per_second = rate,
         "the provider asks to slow down: the rate is halved, and grows back within minutes"
     );
-    metrics::counter!("rowbell_slowed_down_total", "channel" => channel.clone()).increment(1);
+    counts::slowed_down(channel).increment(1);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use deadpool_postgres::Transaction;
 
 use super::site::Site;
 use super::stage::StageError;
-use crate::domain::message::State;
+use crate::domain::message::{Skip, State};
 use crate::postgres::queries::{self, NewMessage, Standing};
 
 /// After a message went to `state`.
@@ -63,7 +63,9 @@ pub async fn received(
         .map(|(id, ..)| *id)
         .collect();
     if !arrived.is_empty() {
-        queries::fallback_withdraw(tx, &arrived, site.clock.now()).await?;
+        for (watch, channel) in queries::fallback_withdraw(tx, &arrived, site.clock.now()).await? {
+            site.counts.became(&watch, &channel, State::Skipped(Skip::NotNeeded));
+        }
     }
     Ok(())
 }

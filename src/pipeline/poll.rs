@@ -161,14 +161,14 @@ impl Poll {
         let lease = now + LEASE;
         let groups =
             queries::poll_take(&client, &self.channel, now, self.above, GROUPS, lease).await?;
-        let Some(last) = groups.last() else {
-            return Ok(Progress::Idle);
-        };
-        self.above = (last.due_at, last.poll_id);
         let late =
             groups.first().map_or(0.0, |first| now.duration_since(first.due_at).as_secs_f64());
         metrics::gauge!("rowbell_polling_late_seconds", "channel" => self.channel.clone())
             .set(late);
+        let Some(last) = groups.last() else {
+            return Ok(Progress::Idle);
+        };
+        self.above = (last.due_at, last.poll_id);
         let wanted = self.look(&client, &groups, now).await?;
         // Questions take their time: meanwhile others need the connection.
         drop(client);

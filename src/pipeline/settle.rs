@@ -43,6 +43,7 @@ const GATHER: Duration = Duration::from_millis(2);
 pub struct Settled {
     pub lane: Arc<Lane>,
     pub message_id: i64,
+    pub watch: String,
     pub attempt: i16,
     /// Whom it was written to; empty where that is no phone.
     pub phone: String,
@@ -138,6 +139,11 @@ impl Settle {
         let mut client = self.site.pool.get().await?;
         let ask = self.site.ask(now);
         let moved = queries::settle_accepted(&client, &accepted, now, ask).await?;
+        let is_moved = |s: &&Settled| moved.iter().any(|(id, _)| *id == s.message_id);
+        let taken = self.unwritten.iter().filter(is_moved);
+        taken.clone().for_each(|s| {
+            self.site.counts.became(&s.watch, &s.lane.channel, State::Sent);
+        });
         let outrun: Vec<i64> =
             moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
         if !outrun.is_empty() {
@@ -151,18 +157,17 @@ impl Settle {
             tx.commit().await?;
         }
         drop(client);
-        let moved: Vec<i64> = moved.into_iter().map(|(id, _)| id).collect();
-        let taken = self.unwritten.iter().filter(|settled| moved.contains(&settled.message_id));
         let taken = taken.map(|s| (s.message_id, s.lane.channel.as_str(), &s.template));
         circuit::accepted(&self.site, taken).await?;
-        Ok(moved)
+        Ok(moved.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Forgets what is written, and gives its slots back.
+    /// Counts and forgets what is written, and gives its slots back.
     fn finish(&mut self, is_done: impl Fn(&Settled) -> bool) {
         self.unwritten.retain(|settled| {
             let done = is_done(settled);
             if done {
+                settled.lane.counts.attempted(&settled.answer.result);
                 settled.lane.release(1);
             }
             !done
@@ -315,6 +320,9 @@ pub async fn move_message(
         now,
     };
     queries::settle_move(tx, &to).await?;
+    if state != standing.state {
+        site.counts.became(&standing.watch, &standing.channel, state);
+    }
     if state == State::Sent && standing.state != State::Sent {
         queries::poll_enroll(tx, message_id, &standing.channel, now, site.ask(now)).await?;
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::circuit::Circuits;
+use super::counts::Counts;
 use super::doubts::Doubts;
 use super::lane::Lane;
 use super::route::Routes;
@@ -40,6 +41,7 @@ pub struct Site {
     pub witnesses: Witnesses,
     asked_channels: Vec<String>,
     pub doubts: Doubts,
+    pub counts: Counts,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
     /// Whether it was said that the database is a copy.
@@ -84,6 +86,7 @@ impl Site {
             circuits: Circuits::new(config.circuit.clone()),
             witnesses: Witnesses::default(),
             doubts: Doubts::default(),
+            counts: Counts::new(&config),
             pool,
             asked_channels: asked_channels(&config),
             clock,

@@ -32,15 +32,18 @@ pub enum StageError {
 pub struct Patience {
     stage: &'static str,
     failures: u32,
+    counted: metrics::Counter,
 }
 
 impl Patience {
     pub fn new(stage: &'static str) -> Patience {
-        Patience { stage, failures: 0 }
+        let counted = metrics::counter!("rowbell_stage_failures_total", "stage" => stage);
+        Patience { stage, failures: 0, counted }
     }
 
     /// Logs the first failure of a row of them, and says how long to wait.
     pub fn failed(&mut self, error: &StageError) -> Duration {
+        self.counted.increment(1);
         if self.failures == 0 {
             tracing::warn!(stage = self.stage, error = %chain(error), "stage cannot work; will try again");
         } else {

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
+use super::counts;
 use super::site::Site;
 use super::stage::StageError;
 use super::stops::Stops;
@@ -231,5 +232,5 @@ pub fn announce(hold: &NewHold) {
         reason = hold.reason,
         "a storm: its messages are held; see `rowbell held`, then `rowbell approve` or `rowbell discard`"
     );
-    metrics::counter!("rowbell_storms_total", "watch" => hold.watch.clone()).increment(1);
+    counts::storms(&hold.watch).increment(1);
 }

@@ -58,6 +58,8 @@ pub fn supervise(
     rings: Arc<Notify>,
 ) -> watch::Receiver<Hearing> {
     let (hearing, seen) = watch::channel(Hearing::Connecting);
+    is_listening(false);
+    drop(reconnects());
     tokio::spawn(async move {
         let mut failures = 0_u32;
         while !hearing.is_closed() {
@@ -74,6 +76,14 @@ pub fn supervise(
         }
     });
     seen
+}
+
+fn reconnects() -> metrics::Counter {
+    metrics::counter!("rowbell_listener_reconnects_total")
+}
+
+fn is_listening(is: bool) {
+    metrics::gauge!("rowbell_listening").set(f64::from(u8::from(is)));
 }
 
 /// Says once what happened, and how long to wait before the next try.
@@ -94,6 +104,7 @@ fn lost(
             );
         }
         hearing.send_replace(Hearing::PollOnly);
+        is_listening(false);
         return TRY_AGAIN_AFTER;
     }
     *failures = if was_listening { 1 } else { (*failures + 1).min(8) };
@@ -102,6 +113,8 @@ fn lost(
     }
     if was_listening {
         hearing.send_replace(Hearing::Connecting);
+        is_listening(false);
+        reconnects().increment(1);
     }
     Duration::from_millis(50 << *failures).mul_f64(0.5 + rand::random::<f64>() / 2.0)
 }
@@ -127,6 +140,7 @@ async fn listen(
                 said = true;
                 tracing::info!("listening");
                 hearing.send_replace(Hearing::Listening(client.clone()));
+                is_listening(true);
             }
             tokio::time::sleep(heartbeat).await;
         }

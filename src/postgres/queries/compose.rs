@@ -155,6 +155,7 @@ pub async fn compose_next_due(
 #[derive(Clone, Debug)]
 pub struct Decided {
     pub message_id: i64,
+    pub watch: String,
     pub state: State,
     pub reason_text: Option<String>,
     pub words: Option<Box<Words>>,

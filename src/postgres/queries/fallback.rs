@@ -110,12 +110,13 @@ pub async fn fallback_later(
     Ok(())
 }
 
-/// What stands in for messages that arrived after all is not needed, unless it tells more by now.
+/// What stands in for messages that arrived after all is not needed, unless it tells more by now. Returns watch and
+/// channel of each that is withdrawn.
 pub async fn fallback_withdraw(
     tx: &Transaction<'_>,
     arrived: &[i64],
     now: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "fallback_withdraw", &[&arrived, &now])?;
-    Ok(())
+) -> Result<Vec<(String, String)>, Error> {
+    let rows = named!(tx, "fallback_withdraw", &[&arrived, &now])?;
+    rows.iter().map(|row| Ok((row.try_get("watch")?, row.try_get("channel")?))).collect()
 }
