@@ -7,7 +7,9 @@
 pub mod check;
 pub mod check_hooks;
 pub mod check_templates;
+mod doors;
 pub mod forget;
+mod page;
 pub mod preview;
 pub mod reach;
 
@@ -17,11 +19,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::doors::{Doors, webhook_secret};
 use crate::clock::Clock;
 use crate::config::{Config, load};
 use crate::pipeline::claim::Claim;
@@ -33,7 +35,6 @@ use crate::pipeline::fallback::Fallback;
 use crate::pipeline::lane::{Lane, Outgoing};
 use crate::pipeline::owner::Owner;
 use crate::pipeline::poll::Poll;
-use crate::pipeline::receive::Receive;
 use crate::pipeline::retention::Retention;
 use crate::pipeline::seek::Seek;
 use crate::pipeline::settle::{Settle, Settled};
@@ -65,6 +66,8 @@ pub enum AppError {
     WebhookWithoutSecret,
     #[error("could not listen on webhook.listen = \"{address}\"")]
     WebhookListen { address: String, source: std::io::Error },
+    #[error("could not listen on metrics.listen = \"{address}\"")]
+    MetricsListen { address: String, source: std::io::Error },
     #[error("could not prepare channel.{channel}")]
     Channel { channel: String, source: ClientError },
     #[error("could not read of which environment the database is, or what was sent lately")]
@@ -89,7 +92,7 @@ impl AppError {
 pub struct App {
     stages: Stages,
     bell: Bell,
-    webhook: Option<(Receive, TcpListener)>,
+    doors: Doors,
 }
 
 /// The stages of one installation, connected to each other.
@@ -149,13 +152,14 @@ impl Stages {
 }
 
 impl App {
-    /// Connects, checks the schema, reads the secrets, binds the webhook. Sends nothing yet.
+    /// Connects, checks the schema, reads the secrets, binds the doors. Sends nothing yet.
     pub async fn build(config: Config, clock: Clock) -> Result<App, AppError> {
         let config = Arc::new(config);
+        doors::keep_counts(&config);
         let stages = Stages::build(config.clone(), clock).await?;
         let bell = Bell::connect(&config.database, &config.doorbell);
-        let webhook = webhook(&stages.site).await?;
-        Ok(App { stages, bell, webhook })
+        let doors = Doors::bind(&stages.site).await?;
+        Ok(App { stages, bell, doors })
     }
 
     /// Runs until `stop`, then finishes what is in flight. `ready` is called once the stages run
@@ -181,9 +185,7 @@ impl App {
         tidy_up(&mut takers, stages.sweep, stages.retention, &intake);
         takers.spawn(stages.fallback.run(intake.clone()));
         ask(&mut takers, stages.polls, stages.seeks, stages.destinations, &intake);
-        if let Some((receive, listener)) = self.webhook {
-            takers.spawn(receive.run(listener, intake.clone()));
-        }
+        self.doors.open(&mut takers, &intake);
         let mut senders = JoinSet::new();
         send_apart(stages.delivers, &deliver_stop, &mut senders)?;
         let mut writers = JoinSet::new();
@@ -349,28 +351,6 @@ fn delivers(
         });
     }
     Ok(delivers)
-}
-
-async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, AppError> {
-    let settings = &site.config.webhook;
-    let Some(secret) = webhook_secret(&site.config)? else {
-        return Ok(None);
-    };
-    let listener = TcpListener::bind(&settings.listen)
-        .await
-        .map_err(|source| AppError::WebhookListen { address: settings.listen.clone(), source })?;
-    Ok(Some((Receive::new(site.clone(), secret), listener)))
-}
-
-/// The secret of the webhook, if there is one.
-fn webhook_secret(config: &Config) -> Result<Option<String>, AppError> {
-    use secrecy::ExposeSecret as _;
-    if config.webhook.listen.is_empty() {
-        return Ok(None);
-    }
-    let file = config.webhook.secret_file.as_ref().ok_or(AppError::WebhookWithoutSecret)?;
-    let secret = load::secret(file).map_err(AppError::WebhookSecret)?;
-    Ok(Some(secret.expose_secret().to_owned()))
 }
 
 /// Waits for the wish to stop, or for the first stage that ends by itself: that is a defect, and

@@ -50,6 +50,7 @@ pub struct Config {
     pub storm: Storm,
     pub webhook: Webhook,
     pub inbound: Inbound,
+    pub metrics: Metrics,
     pub log: Log,
     #[serde(default)]
     pub channel: BTreeMap<String, Channel>,
@@ -164,6 +165,14 @@ pub struct Retention {
     /// That a message was sent, and how it ended; None: for ever.
     #[serde(deserialize_with = "units::age")]
     pub facts: Option<Duration>,
+}
+
+/// What a monitoring system reads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Address on which `/metrics` is served, such as `127.0.0.1:9464`; empty: nothing is counted.
+    pub listen: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,5 +1,7 @@
 //! Logs: one line per failure, at the place that handles it; no phone, name or token in any.
 
+pub mod metrics;
+
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -122,6 +122,7 @@ fn general(config: &Config, found: &mut Found) {
         format!("expected a region such as \"US\", found \"{region}\""),
     );
     check_webhook(config, found);
+    check_metrics(config, found);
     check_inbound(config, found);
 }
 
@@ -198,6 +199,23 @@ fn check_webhook(config: &Config, found: &mut Found) {
             format!("there is no file \"{}\"", file.display()),
         ),
     }
+}
+
+fn check_metrics(config: &Config, found: &mut Found) {
+    let listen = &config.metrics.listen;
+    if listen.is_empty() {
+        return;
+    }
+    found.unless(
+        listen.parse::<std::net::SocketAddr>().is_ok(),
+        "metrics.listen",
+        format!("expected an address such as \"127.0.0.1:9464\", found \"{listen}\""),
+    );
+    found.unless(
+        *listen != config.webhook.listen || listen.ends_with(":0"),
+        "metrics.listen",
+        format!("\"{listen}\" is webhook.listen, too"),
+    );
 }
 
 fn check_inbound(config: &Config, found: &mut Found) {

@@ -1,5 +1,5 @@
-//! The door of the webhook: who may connect, how many at once, and for how long. What does not behave
-//! costs a bounded amount of memory and time, and nothing of the database.
+//! The door of a server, such as the webhook: who may connect, how many at once, and for how long. What
+//! does not behave costs a bounded amount of memory and time, and nothing of the database.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -29,7 +29,7 @@ const ACCEPT_WAIT: Duration = Duration::from_millis(100);
 pub struct Door {
     pub networks: Vec<IpNet>,
     pub max_connections: usize,
-    /// The longest that one delivery may take.
+    /// How long an answer under way may take when the server stops.
     pub timeout: Duration,
 }
 
@@ -53,7 +53,7 @@ impl Door {
                     }
                     Err(error) => {
                         if !std::mem::replace(&mut is_failing, true) {
-                            tracing::warn!(%error, "the webhook cannot accept connections; will try again");
+                            tracing::warn!(%error, "connections cannot be accepted; will try again");
                         }
                         tokio::time::sleep(ACCEPT_WAIT).await;
                     }

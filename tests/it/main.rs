@@ -24,6 +24,7 @@ mod harness;
 mod hostile;
 mod inbound;
 mod limits;
+mod metrics;
 mod owners;
 mod pause;
 mod poison;

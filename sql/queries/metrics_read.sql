@@ -1,0 +1,51 @@
+-- metrics_read: the figures of /metrics that only the database knows, one a row; $1 the time, $2 the channels
+-- and $3 the watches of the configuration, $4 how many seconds a lease holds.
+--
+-- Asked when somebody looks at /metrics, and at no other time. Every figure has a row for each channel, so that
+-- nothing to tell is 0 and not a gap. The queue is read once, from end to end: our sessions go by index, and
+-- whoever asks switches that off first, and sets a time after which the answer is not waited for.
+with queued as (
+    select q.channel,
+           count(*) filter (where q.state = 'open' and q.due_at <= $1) as due,
+           count(*) filter (where q.state = 'open' and q.due_at > $1) as waiting,
+           count(*) filter (where q.state = 'held') as held,
+           count(*) filter (where q.state = 'leased') as leased,
+           count(*) filter (where q.state = 'unconfirmed') as unconfirmed,
+           min(q.due_at) filter (where q.state = 'open' and q.due_at <= $1) as due_at,
+           min(q.lease_expires_at) as lease_expires_at
+      from rowbell.queue as q
+     group by q.channel
+), standing as materialized (
+    select c.channel, q.due, q.waiting, q.held, q.leased, q.unconfirmed, q.due_at, q.lease_expires_at
+      from unnest($2::text[]) as c (channel)
+      left join queued as q on q.channel = c.channel
+)
+select 'rowbell_queue_messages' as metric, s.channel, n.state as word, coalesce(n.messages, 0)::float8 as value
+  from standing as s
+ cross join lateral (
+       values ('due', s.due), ('waiting', s.waiting), ('held', s.held), ('leased', s.leased), ('unconfirmed', s.unconfirmed)
+  ) as n (state, messages)
+union all
+select 'rowbell_oldest_due_age_seconds', s.channel, null, coalesce(extract(epoch from $1 - s.due_at), 0)::float8
+  from standing as s
+union all
+select 'rowbell_oldest_lease_age_seconds', s.channel, null,
+       coalesce(extract(epoch from $1 - s.lease_expires_at) + $4::float8, 0)::float8
+  from standing as s
+union all
+select 'rowbell_circuits_open', c.channel, k.kind,
+       (select count(*)
+          from rowbell.circuit as o
+         where o.channel = c.channel and o.state <> 'closed' and (o.template = '') = (k.kind = 'channel'))::float8
+  from unnest($2::text[]) as c (channel)
+ cross join unnest(array['channel', 'template']) as k (kind)
+union all
+-- The first in the order of capture. Changes of watches that are not configured wait for nobody.
+select 'rowbell_oldest_change_age_seconds', null, null,
+       coalesce((select extract(epoch from $1 - c.changed_at)
+                   from rowbell.change as c
+                  where c.watch = any ($3::text[])
+                  order by c.change_id
+                  limit 1), 0)::float8
+union all
+select 'rowbell_notification_queue_usage_ratio', null, null, pg_notification_queue_usage();

@@ -1,0 +1,82 @@
+//! What others reach us by: the webhook, and the page for monitoring systems. Both are bound before the
+//! daemon says that it is ready, so that an address in use is an error at the start.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::AppError;
+use super::page::Page;
+use crate::config::{Config, load};
+use crate::pipeline::receive::Receive;
+use crate::pipeline::site::Site;
+use crate::telemetry::metrics;
+
+/// The doors of one daemon, bound and not served yet.
+pub struct Doors {
+    webhook: Option<(Receive, TcpListener)>,
+    metrics: Option<(Page, TcpListener)>,
+}
+
+impl Doors {
+    pub async fn bind(site: &Arc<Site>) -> Result<Doors, AppError> {
+        Ok(Doors { webhook: webhook(site).await?, metrics: page(site).await? })
+    }
+
+    /// Serves until told to stop.
+    pub fn open(self, takers: &mut JoinSet<()>, stop: &CancellationToken) {
+        if let Some((receive, listener)) = self.webhook {
+            takers.spawn(receive.run(listener, stop.clone()));
+        }
+        if let Some((page, listener)) = self.metrics {
+            takers.spawn(page.run(listener, stop.clone()));
+        }
+    }
+}
+
+async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, AppError> {
+    let address = &site.config.webhook.listen;
+    let Some(secret) = webhook_secret(&site.config)? else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::WebhookListen { address: address.clone(), source })?;
+    Ok(Some((Receive::new(site.clone(), secret), listener)))
+}
+
+/// The secret of the webhook, if there is one.
+pub fn webhook_secret(config: &Config) -> Result<Option<String>, AppError> {
+    use secrecy::ExposeSecret as _;
+    if config.webhook.listen.is_empty() {
+        return Ok(None);
+    }
+    let file = config.webhook.secret_file.as_ref().ok_or(AppError::WebhookWithoutSecret)?;
+    let secret = load::secret(file).map_err(AppError::WebhookSecret)?;
+    Ok(Some(secret.expose_secret().to_owned()))
+}
+
+async fn page(site: &Arc<Site>) -> Result<Option<(Page, TcpListener)>, AppError> {
+    let address = &site.config.metrics.listen;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| AppError::MetricsListen { address: address.clone(), source })?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "metrics can be read at /metrics");
+    }
+    let page = Page::new(site.clone(), metrics::keep());
+    Ok(Some((page, listener)))
+}
+
+/// What is counted is kept from here on, if somebody may look at it. Before the stages are built, as they look up
+/// their counters once.
+pub fn keep_counts(config: &Config) {
+    if !config.metrics.listen.is_empty() {
+        metrics::keep();
+    }
+}
