@@ -76,7 +76,8 @@ pub fn unreadable(config: &Config, taken: Taken) -> Option<NewMessage> {
     let Taken::Unreadable { watch, entity_key, operation, changed_at, error } = taken else {
         return None;
     };
-    tracing::error!(watch, error, "a changed row could not be captured");
+    // The error may quote the row.
+    tracing::error!(watch, "a changed row could not be captured; rowbell_report.failures says why");
     Some(NewMessage {
         channel: config.watch.get(&watch)?.channel.clone(),
         watch,

@@ -24,6 +24,7 @@ mod harness;
 mod hostile;
 mod inbound;
 mod limits;
+mod logs;
 mod owners;
 mod pause;
 mod poison;
