@@ -1,9 +1,11 @@
-//! Logs: one line per failure, at the place that handles it; no phone, name or token in any.
+//! Logs: one line per failure, at the place that handles it; no phone, name or token in any, whatever the level.
 
 pub mod metrics;
 
 use std::io::IsTerminal as _;
 
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -40,7 +42,15 @@ pub fn start(log: &Log) -> Result<(), TelemetryError> {
             .with_writer(std::io::stderr)
             .boxed(),
     };
+    let may_say = filter_fn(may_say).with_max_level_hint(LevelFilter::TRACE);
     // Already started: the first settings stay.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter.and(may_say))).try_init();
     Ok(())
+}
+
+/// The libraries below us have a say only where it is an error. In detail they tell each statement with its
+/// parameters, which are rows and phones, and each notice of the database; and for each connection that is
+/// lost once more what a stage tells by itself.
+fn may_say(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() == Level::ERROR || metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
 }

@@ -102,6 +102,11 @@ struct Service {
 impl Service {
     /// As the unit does: the token is a credential.
     fn start(town: &Town) -> Service {
+        Service::start_with(town, &[])
+    }
+
+    /// The same with more options for `run`.
+    fn start_with(town: &Town, options: &[&str]) -> Service {
         let folder = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         let written = fs::read_to_string(town.config_file()).unwrap();
@@ -114,6 +119,7 @@ impl Service {
             .arg("--config")
             .arg(config)
             .arg("run")
+            .args(options)
             .env("NOTIFY_SOCKET", folder.path().join("notify"))
             .env("CREDENTIALS_DIRECTORY", folder.path())
             .stdin(Stdio::null())
@@ -171,6 +177,10 @@ impl Drop for Service {
 }
 
 async fn town() -> Town {
+    town_with(Vec::new()).await
+}
+
+async fn town_with(edits: Vec<(&'static str, &'static str)>) -> Town {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
     let options = TownOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
@@ -178,6 +188,7 @@ async fn town() -> Town {
         deliveries: 2,
         quiet_period: "0s".to_owned(),
         webhook: false,
+        edits,
         ..TownOptions::default()
     };
     let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
@@ -246,4 +257,39 @@ async fn a_stop_finishes_what_is_in_flight() {
     let state: Option<String> = db.query_one(state, &[]).await.unwrap().get(0);
     assert_eq!(state.as_deref(), Some("sent"));
     assert_eq!(town.sandbox.count(), 1);
+}
+
+/// A second channel, to somebody who is not there.
+const SMS: (&str, &str) = (
+    "[template.service_change]",
+    "[channel.sms]\nprovider = \"http\"\nurl = \"http://127.0.0.1:1/\"\nbody = '{ \"text\": \"{{ text }}\" }'\n\
+     [template.service_change]",
+);
+
+/// gcm-playground #24: with the switch for a dry run on, it sent all the same.
+#[tokio::test]
+async fn a_dry_run_says_loudly_what_it_is_and_nothing_leaves() {
+    let town = town_with(vec![SMS]).await;
+    let db = town.connect().await.unwrap();
+    let mut service = Service::start_with(&town, &["--dry-run"]);
+    service.wait_for("READY=1");
+    service.wait_for("STATUS=Listening; DRY RUN on main, sms");
+    let change = "update delivery set address = '7 Another Street' where id = 1";
+    db.batch_execute(change).await.unwrap();
+    let recorded = "select string_agg(concat_ws(' ', channel, state, reason, attempt_count), ', ') from rowbell.message";
+    let mut shown = String::new();
+    let end = Instant::now() + DEADLINE;
+    while shown != "main skipped dry_run 1" {
+        assert!(Instant::now() < end, "{shown}\n{}", service.logged());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let row = db.query_one(recorded, &[]).await.unwrap();
+        shown = row.get::<_, Option<String>>(0).unwrap_or_default();
+    }
+    service.terminate();
+    assert_eq!(service.exit_code(), Some(0), "{}", service.logged());
+    let logged = service.logged();
+    let line = logged.lines().find(|line| line.contains("DRY RUN")).unwrap_or_default();
+    assert!(line.contains(" WARN ") && line.ends_with("channels=\"main, sms\""), "{logged}");
+    let counts = town.sandbox.counts();
+    assert_eq!((counts.accepted, counts.refused), (0, 0), "nothing was asked of the provider");
 }

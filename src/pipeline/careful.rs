@@ -44,7 +44,7 @@ pub async fn one_by_one(
                 let text = chain(&source);
                 decisions.push(match fault_of(&source) {
                     Fault::Row => {
-                        tracing::error!(watch, error = %text, "a row cannot be put into words");
+                        tell(&watch, candidate, &source);
                         Decision::Fail(Failure::Unwritable, text)
                     }
                     Fault::Slow => {
@@ -60,6 +60,16 @@ pub async fn one_by_one(
         tx.batch_execute("release savepoint one_row").await?;
     }
     Ok(decisions)
+}
+
+/// What the database says of a row quotes its values: that stands with the message, and in no log.
+fn tell(watch: &str, candidate: &Candidate, error: &tokio_postgres::Error) {
+    tracing::error!(
+        watch,
+        message.id = candidate.message_id,
+        code = error.code().map(tokio_postgres::error::SqlState::code),
+        "a row cannot be put into words; rowbell_report.failures says why"
+    );
 }
 
 /// Whose fault an error is, by its SQLSTATE; without one, by whether it is about a value at all.

@@ -5,7 +5,7 @@
 //! line and one metric for each change, and nothing while there is none: the database is not asked.
 //! What was given up is revived by writing the provider's list back as it was read. That call replaces
 //! the list as a whole, so it is made only if the list was understood to the last word and two looks
-//! agree, and less and less often while it does not last.
+//! agree, never from a copy of the database, and less and less often while it does not last.
 //!
 //! If the process dies here, the next one looks again: nothing is half done, as the list is written by
 //! one call. Not promised: that what somebody else adds to the list in the moment between our look and
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::site::Site;
 use super::stage::{Patience, Progress, StageError, rest};
+use super::stops::Stops;
 use super::witness::{self, Kind};
 use crate::provider::hooks::{self, Hooks, MAX_URLS};
 use crate::provider::onemsg::{AskError, Client};
@@ -26,6 +27,9 @@ use crate::provider::onemsg::{AskError, Client};
 /// How long to wait after a revival before the next one; doubles, and starts anew when one has lasted.
 const FIRST_PAUSE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// Why a copy of the database does not revive an address.
+const COPY: &str = "this database is a copy, which changes nothing at the provider";
 
 /// How the provider stands to our webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,10 +120,14 @@ impl Destination {
             return Ok(Progress::Idle);
         }
         match self.look().await {
-            Ok((standing, hooks)) => {
+            Ok((mut standing, hooks)) => {
                 self.has_failed_to_ask = false;
                 let is_given_up = matches!(standing, Standing::GivenUp(_));
-                if is_given_up && self.may_revive(&hooks, now).is_ok() {
+                let is_copy = is_given_up && self.is_copy().await?;
+                if is_copy {
+                    standing = Standing::GivenUp(COPY.to_owned());
+                }
+                if is_given_up && !is_copy && self.may_revive(&hooks, now).is_ok() {
                     self.note(standing).await?;
                     let mended = self.revive(&hooks, now).await;
                     self.note(mended).await?;
@@ -141,6 +149,13 @@ impl Destination {
         let spread = 0.9 + rand::random::<f64>() / 5.0;
         self.look_at = now + self.site.config.webhook.look_every.mul_f64(spread);
         Ok(Progress::Worked)
+    }
+
+    /// A copy of the database mends nothing for the original.
+    async fn is_copy(&self) -> Result<bool, StageError> {
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        Ok(Stops::read(&tx, &self.site, &[]).await?.is_clone)
     }
 
     async fn look(&self) -> Result<(Standing, Hooks), AskError> {

@@ -38,9 +38,10 @@ pub fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
 pub fn folded_in(config: &Config, message: OpenMessage, net: NetChange) -> Option<FoldedIn> {
     let watch = config.watch.get(&net.watch)?;
     let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at);
-    // A wait after an attempt in vain goes on. What a gate had put off is decided anew: the change may be
-    // urgent, where what was to be told before was not.
-    let due_at = if message.attempt_count > 0 { due_at.max(message.due_at) } else { due_at };
+    // A wait after an attempt in vain goes on. What a gate had put off, tried before or not, is decided anew:
+    // the change may be urgent, where what was to be told before was not.
+    let is_waited_for = message.attempt_count > 0 && !message.is_put_off;
+    let due_at = if is_waited_for { due_at.max(message.due_at) } else { due_at };
     let operation = match (&message.old_row, &net.new_row) {
         (None, _) => Operation::Insert,
         (Some(_), None) => Operation::Delete,
@@ -75,7 +76,8 @@ pub fn unreadable(config: &Config, taken: Taken) -> Option<NewMessage> {
     let Taken::Unreadable { watch, entity_key, operation, changed_at, error } = taken else {
         return None;
     };
-    tracing::error!(watch, error, "a changed row could not be captured");
+    // The error may quote the row.
+    tracing::error!(watch, "a changed row could not be captured; rowbell_report.failures says why");
     Some(NewMessage {
         channel: config.watch.get(&watch)?.channel.clone(),
         watch,

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::lane::{Lane, Owned};
 use super::limits;
 use super::site::Site;
-use super::stage::{Patience, Progress, StageError, rest};
+use super::stage::{Patience, Progress, StageError, loggable, rest};
 use crate::postgres::queries::{self, Ours};
 
 /// How long the right to send holds without being renewed.
@@ -62,7 +62,10 @@ impl Owner {
             }
         }
         if let Err(error) = self.give_up().await {
-            tracing::warn!(error = %super::stage::chain(&error), "could not give up the channels; others wait until the lease ends");
+            tracing::warn!(
+                error = loggable(&error),
+                "could not give up the channels; others wait until the lease ends"
+            );
         }
     }
 

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use super::door::Door;
 use super::evidence::take_in;
 use super::site::Site;
-use super::stage::{StageError, chain};
+use super::stage::{StageError, loggable};
 use super::wishes::take_wishes;
 use super::witness::{self, Kind};
 use crate::domain::receipt::Source;
@@ -107,7 +107,11 @@ impl Receive {
         }
         // The receipts are stored: that they came is not worth a second delivery.
         if let Err(error) = witness::heard(&client, &self.site, channel, Kind::Webhook).await {
-            tracing::warn!(error = %chain(&error), channel, "receipts were stored, but not when the webhook told last");
+            tracing::warn!(
+                error = loggable(&error),
+                channel,
+                "receipts were stored, but not when the webhook told last"
+            );
         }
         Ok(())
     }
@@ -144,7 +148,10 @@ impl Receive {
         match self.step(&delivered).await {
             Ok(()) => StatusCode::OK,
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "receipts could not be stored; the provider will post again");
+                tracing::warn!(
+                    error = loggable(&error),
+                    "receipts could not be stored; the provider will post again"
+                );
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }

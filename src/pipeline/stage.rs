@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::domain::cause::chain;
+
+/// Classes of errors about the values of a row: of their conversion, of constraints, and whatever functions of
+/// the business raise.
+const QUOTES_VALUES: [&str; 6] = ["22", "23", "38", "39", "44", "P0"];
 
 /// What one `step` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,20 @@ pub enum StageError {
     Read { watch: String, source: tokio_postgres::Error },
 }
 
+/// What a log may hold of an error: where it is about the values of a row, its code, because its words quote
+/// them.
+pub fn loggable(error: &StageError) -> String {
+    let (StageError::Query(source) | StageError::Read { source, .. }) = error else {
+        return chain(error);
+    };
+    match source.code().map(SqlState::code) {
+        Some(code) if QUOTES_VALUES.iter().any(|class| code.starts_with(class)) => {
+            format!("{error}: SQLSTATE {code}")
+        }
+        _ => chain(error),
+    }
+}
+
 /// Waits between failures: longer each time, never in step with other daemons, reset by success.
 #[derive(Debug)]
 pub struct Patience {
@@ -45,9 +64,13 @@ impl Patience {
     pub fn failed(&mut self, error: &StageError) -> Duration {
         self.counted.increment(1);
         if self.failures == 0 {
-            tracing::warn!(stage = self.stage, error = %chain(error), "stage cannot work; will try again");
+            tracing::warn!(
+                stage = self.stage,
+                error = loggable(error),
+                "stage cannot work; will try again"
+            );
         } else {
-            tracing::debug!(stage = self.stage, error = %chain(error), "stage still cannot work");
+            tracing::debug!(stage = self.stage, error = loggable(error), "stage still cannot work");
         }
         self.failures = (self.failures + 1).min(8);
         let ceiling = Duration::from_millis(100 << self.failures);

@@ -33,7 +33,7 @@ pub struct Stops {
     pub paused_watches: Vec<String>,
     /// Storms that may go on, by watch and transaction.
     holds: HashMap<(String, Option<i64>), i64>,
-    is_clone: bool,
+    pub is_clone: bool,
     /// Channels that this process may send on until the end of the transaction.
     owned: Vec<String>,
 }

@@ -109,6 +109,8 @@ pub struct OpenMessage {
     /// Attempts that were made in vain.
     pub attempt_count: i16,
     pub due_at: Timestamp,
+    /// A gate has put it off since it was due.
+    pub is_put_off: bool,
 }
 
 pub async fn claim_open(
@@ -128,6 +130,7 @@ pub async fn claim_open(
                 first_changed_at: row.try_get("first_changed_at")?,
                 attempt_count: row.try_get("attempt_count")?,
                 due_at: row.try_get("due_at")?,
+                is_put_off: row.try_get("is_put_off")?,
             })
         })
         .collect()

@@ -1,5 +1,10 @@
 //! Whatever the business does to its tables, its own statements go through.
 
+use std::time::{Duration, Instant};
+
+use rowbell::demo::town::connect;
+use rowbell::postgres::capture;
+
 use crate::harness::{MARIA, World};
 
 const WATCHED: &str = "update delivery set address = 'moved' where id = 1";
@@ -276,17 +281,46 @@ async fn triggers_come_and_go_and_say_so() {
     let mut world = World::new().await;
     let watch = world.config.watch["home_delivery"].clone();
     let template = world.config.template["service_change"].clone();
-    let describe =
-        rowbell::postgres::capture::describe(&world.db, "home_delivery", &watch, &template);
+    let describe = capture::describe(&world.db, "home_delivery", &watch, &template);
     let table = describe.await.unwrap();
-    assert!(rowbell::postgres::capture::drift(&world.db, &table, &watch).await.unwrap().is_empty());
+    assert!(capture::drift(&world.db, &table, &watch).await.unwrap().is_empty());
     world.sql("alter table delivery disable trigger rowbell_capture_home_delivery").await;
-    let drift = rowbell::postgres::capture::drift(&world.db, &table, &watch).await.unwrap();
+    let drift = capture::drift(&world.db, &table, &watch).await.unwrap();
     assert!(drift[0].contains("is disabled"), "{drift:?}");
-    assert!(rowbell::postgres::capture::remove(&mut world.db, "home_delivery").await.unwrap());
-    assert!(!rowbell::postgres::capture::remove(&mut world.db, "home_delivery").await.unwrap());
-    let drift = rowbell::postgres::capture::drift(&world.db, &table, &watch).await.unwrap();
+    assert!(capture::remove(&mut world.db, "home_delivery").await.unwrap());
+    assert!(!capture::remove(&mut world.db, "home_delivery").await.unwrap());
+    let drift = capture::drift(&world.db, &table, &watch).await.unwrap();
     assert!(drift[0].contains("has no trigger"), "{drift:?}");
     world.sql(WATCHED).await;
     assert_eq!(recorded(&world).await, "0");
+}
+
+/// switch #457: a migration waited for its lock, and the live application behind it.
+#[tokio::test]
+async fn who_installs_a_trigger_gives_up_before_the_shop_has_to_wait_for_long() {
+    let mut world = World::new().await;
+    let url = world.cluster.url("postgres");
+    let (slow, clerk) = (connect(&url).await.unwrap(), connect(&url).await.unwrap());
+    let watch = world.config.watch["home_delivery"].clone();
+    let template = world.config.template["service_change"].clone();
+    let table = capture::describe(&world.db, "home_delivery", &watch, &template).await.unwrap();
+    assert!(capture::remove(&mut world.db, "home_delivery").await.unwrap());
+    slow.batch_execute("begin; update delivery set note = 'x' where id = 2").await.unwrap();
+    let began = Instant::now();
+    let write = async {
+        let waits = "select exists (select from pg_locks where relation = 'delivery'::regclass and not granted)";
+        while !clerk.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+        clerk.batch_execute(WATCHED).await.unwrap();
+    };
+    let (installed, ()) = tokio::join!(capture::install(&mut world.db, &table, &watch), write);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(15), "the clerk waited for {took:?}");
+    let refused = installed.unwrap_err().to_string();
+    assert!(refused.contains("the table is locked by process"), "{refused}");
+    slow.batch_execute("commit").await.unwrap();
+    capture::install(&mut world.db, &table, &watch).await.unwrap();
+    world.sql("update delivery set address = 'and back' where id = 1").await;
+    assert_eq!(recorded(&world).await, "1");
 }

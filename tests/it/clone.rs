@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use rowbell::demo::cluster::Cluster;
 use rowbell::demo::town::{Town, connect};
+use rowbell::sandbox::{Fault, FaultRule};
 use tokio_postgres::Client;
 
-use crate::harness;
+use crate::harness::{self, World};
 
 const MOVE: &str = "update delivery set address = address || '!' where id = 1";
 
@@ -108,5 +109,32 @@ async fn a_dump_that_is_restored_on_another_server_sends_nothing() {
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
     configure(&town, &town.url(), &url);
     let copy = connect(&url).await.unwrap();
+    // aiid #1275: a restore fires every trigger. Triggers are made after the rows that a dump brings.
+    let recorded = copy.query_one("select count(*) from rowbell.change", &[]).await.unwrap();
+    assert_eq!(recorded.get::<_, i64>(0), 0);
     is_silent_until_adopted(&town, &copy).await;
+}
+
+/// bikebrigade #52: what was scheduled when the copy was made was copied too, and left from it.
+#[tokio::test]
+async fn what_waited_or_was_on_its_way_when_the_copy_was_made_does_not_leave_from_the_copy() {
+    let mut world = World::with("unconfirmed = \"resend\"").await;
+    let tomorrow = Fault::Code { code: 131_049 };
+    world.sandbox.set_faults(vec![FaultRule::next(1, tomorrow)]);
+    world.sql(MOVE).await;
+    world.settle().await;
+    world.sql(&MOVE.replace("id = 1", "id = 2")).await;
+    world.stages.claim.step().await.unwrap();
+    let copied = ["1 scheduled 1 change(s) 1 attempt(s)", "2 sending 1 change(s) 1 attempt(s)"];
+    assert_eq!(world.messages().await, copied);
+    world.sql("update rowbell.installation set environment = 'somewhere else'").await;
+    world.restart().await;
+    for _ in 0..30 {
+        world.pass(Duration::from_secs(3_600));
+        world.work().await;
+    }
+    let waiting = ["1 scheduled 1 change(s) 1 attempt(s)", "2 scheduled 1 change(s) 1 attempt(s)"];
+    assert_eq!(world.messages().await, waiting);
+    let counts = world.sandbox.counts();
+    assert_eq!((counts.accepted, counts.refused), (0, 1), "the one before it was copied");
 }

@@ -246,3 +246,28 @@ async fn in_flight(db: &Client, sandbox: &Sandbox) -> (usize, usize) {
     let said = rows.iter().filter(has).count();
     (said, rows.len() - said)
 }
+
+/// Hasura #6025, graphile #222: what a dead worker had locked stayed locked, for four hours or for ever.
+#[tokio::test]
+async fn what_a_dead_daemon_had_leased_is_free_when_the_lease_ends_and_nothing_else_waits_for_it() {
+    let mut world = World::with("unconfirmed = \"resend\"").await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.work().await;
+    world.pass(Duration::from_secs(30));
+    for compose in &mut world.stages.composes {
+        compose.step().await.unwrap();
+    }
+    world.crash().await;
+    world.sql("update delivery set address = 'moved' where id = 2").await;
+    world.settle().await;
+    let of_two = "2 sent 1 change(s) 1 attempt(s)";
+    assert_eq!(world.messages().await, ["1 sending 1 change(s) 1 attempt(s)", of_two]);
+    world.pass(Duration::from_secs(31));
+    world.work().await;
+    assert_eq!(world.messages().await, ["1 unconfirmed 1 change(s) 1 attempt(s)", of_two]);
+    for _ in 0..6 {
+        world.pass(Duration::from_secs(60));
+        world.work().await;
+    }
+    assert_eq!(world.messages().await, ["1 sent 1 change(s) 2 attempt(s)", of_two]);
+}

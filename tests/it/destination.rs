@@ -88,6 +88,23 @@ async fn what_the_provider_has_given_up_is_revived_and_its_list_stays_as_it_was(
     assert!(hooks(&world).await.disabled.is_empty());
 }
 
+/// opencollective #2054: the webhooks of a copy were active. What the original set up is not the copy's to mend.
+#[tokio::test]
+async fn a_copy_changes_nothing_at_the_provider() {
+    let world = World::new().await;
+    world.sandbox.set_webhook(CHANNEL, &[OURS.to_owned()]);
+    give_up(&world).await;
+    world.sql("update rowbell.installation set environment = 'somewhere else'").await;
+    let mut destination = destination(&world);
+    destination.step().await.unwrap();
+    assert_eq!(hooks(&world).await.disabled, [OURS]);
+    assert!(known(&world).await.contains("this database is a copy"), "{}", known(&world).await);
+    world.sql("update rowbell.installation set environment = 'production'").await;
+    world.pass(LOOK);
+    destination.step().await.unwrap();
+    assert!(hooks(&world).await.disabled.is_empty());
+}
+
 #[tokio::test]
 async fn a_list_that_is_not_understood_is_left_alone() {
     let world = World::new().await;

@@ -178,3 +178,36 @@ async fn a_column_that_was_not_watched_when_the_customer_was_told_is_not_told_as
     let read = world.read(MARIA);
     assert!(read[1].contains("updated. address: second → third. If"), "{read:?}");
 }
+
+/// lessons 4.20: some columns, some rows and some transitions are meant (Hasura #1241, #5977).
+#[tokio::test]
+async fn a_watch_may_mean_certain_columns_rows_and_transitions_only() {
+    let rules = r#"
+[[watch.home_delivery.say]]
+when    = ["status"]
+was     = { status = ["planned", "packed"] }
+becomes = { status = "cancelled" }
+text.en = "It has been cancelled."
+[[watch.home_delivery.say]]
+when    = ["status"]
+silent  = true
+"#;
+    let only = "changed.customer_id and changed.address <> 'to be told later'\"\"\"";
+    let config = crate::harness::CONFIG.replace("changed.customer_id\"\"\"", only) + rules;
+    let mut world = World::over(crate::harness::SHOP, &config, "").await;
+    for set in ["note = 'x'", "status = 'packed'", "address = 'to be told later'"] {
+        world.sql(&format!("update delivery set {set} where id = 1")).await;
+        world.settle().await;
+    }
+    let silent = [
+        "1 skipped no_net_change 1 change(s) 0 attempt(s)",
+        "1 skipped no_recipient 1 change(s) 0 attempt(s)",
+    ];
+    assert_eq!(world.messages().await, silent);
+    world
+        .sql("update delivery set address = '1 Main Street', status = 'cancelled' where id = 1")
+        .await;
+    world.settle().await;
+    let read = world.read(MARIA);
+    assert!(read.len() == 1 && read[0].contains("updated. It has been cancelled. If"), "{read:?}");
+}

@@ -4,8 +4,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rowbell::domain::receipt::{Receipt, ReceiptStatus};
+use serde_json::json;
 
-use crate::harness::World;
+use crate::harness::{MARIA, World};
 
 /// Pieces of evidence about one message, as a provider may tell them.
 fn some_evidence(rng: &mut StdRng, now: jiff::Timestamp) -> Vec<Receipt> {
@@ -137,4 +138,37 @@ async fn a_failure_keeps_code_title_and_text_of_the_first_report() {
         world.value("select concat_ws(' ', state, reason, reason_text) from rowbell.message").await,
         "failed undeliverable 131026: Message undeliverable: details of 131026"
     );
+}
+
+/// botpress #15083: one status that was not understood blocked everything behind it.
+#[tokio::test]
+async fn what_is_not_understood_in_a_delivery_holds_up_nothing_else_in_it() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let id = world.sandbox.all_seen()[0].id.clone();
+    let body = json!({ "instanceId": "ODI371267300", "ack": [
+        null, { "id": 7, "status": "read" }, { "status": "failed" }, { "id": "wamid.stranger", "status": "failed" },
+        { "id": "wamid.odd", "status": "teleported" },
+        { "id": id, "chatId": format!("{MARIA}@c.us"), "status": "delivered" },
+        { "id": id, "status": { "code": 1 } },
+    ]});
+    world.posted(&body).await;
+    assert_eq!(world.messages().await, ["1 delivered 1 change(s) 1 attempt(s)"]);
+}
+
+/// Chatwoot #14529: a late "sent" took a message back from "delivered", or cleared its failure.
+#[tokio::test]
+async fn a_late_sent_clears_no_failure() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let id = world.sandbox.all_seen()[0].id.clone();
+    for status in [ReceiptStatus::Failed, ReceiptStatus::Sent] {
+        let (error_code, id) = (Some(131_026), id.clone());
+        let error_code = error_code.filter(|_| status == ReceiptStatus::Failed);
+        let said = Receipt { provider_message_id: id, status, error_code, ..Receipt::default() };
+        world.receipt(said).await;
+        assert_eq!(world.messages().await, ["1 failed undeliverable 1 change(s) 1 attempt(s)"]);
+    }
 }

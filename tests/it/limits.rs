@@ -12,7 +12,7 @@ use crate::harness::World;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Rows of three tables and whom they belong to. The first person has many rows of the first two.
-const SCHEMA: &str = "
+pub const SCHEMA: &str = "
     create table person (id bigint primary key, phone text);
     insert into person select i, '+1212200' || lpad(i::text, 4, '0') from generate_series(1, 500) as i;
     create table orders (id bigint primary key, person_id bigint, note text default 'new');
@@ -63,7 +63,7 @@ quiet_period = "0s"
 text.en = "{{ id }}: {{ note }}"
 "#;
 
-fn config(main: &str, second: &str, visits: &str) -> String {
+pub fn config(main: &str, second: &str, visits: &str) -> String {
     let watch = |name: &str, channel: &str, more: &str| {
         WATCH.replace("{watch}", name).replace("{channel}", channel).replace("{more}", more)
     };

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod apart;
 mod capture;
 mod channels;
 mod circuit;
@@ -24,12 +25,15 @@ mod harness;
 mod hostile;
 mod inbound;
 mod limits;
+mod listening;
+mod logs;
 mod metrics;
 mod owners;
 mod pause;
 mod poison;
 mod polling;
 mod post_office;
+mod preview;
 mod provider;
 mod quiet;
 mod replay;
@@ -43,4 +47,5 @@ mod templates;
 mod tls;
 mod truth;
 mod webhook;
+mod wire;
 mod zones;

@@ -195,6 +195,43 @@ async fn a_retry_that_comes_due_at_night_waits_too() {
     assert_eq!(world.messages().await, ["1 sent 1 change(s) 2 attempt(s)"]);
 }
 
+/// An attempt was in vain, and its wait ends in the night.
+#[tokio::test]
+async fn what_was_tried_in_vain_and_becomes_urgent_by_a_change_leaves_after_its_wait_and_not_later()
+{
+    let times = window(0.1, 3.0);
+    let watch = format!(
+        "quiet_hours = {{ times = \"{times}\", unless_within = \"12h\", of = \"window_start\" }}"
+    );
+    let urgent = async |world: &World| {
+        let soon = at(world, 6);
+        world.sql(&format!("update delivery set window_start = '{soon}' where id = 1")).await;
+    };
+    for is_put_off in [true, false] {
+        let mut world = World::with(&watch).await;
+        let later = Fault::TooManyRequests { retry_after: Some(900) };
+        world.sandbox.set_faults(vec![FaultRule::next(1, later)]);
+        let far = at(&world, 40);
+        world.sql(&format!("update delivery set window_start = '{far}' where id = 1")).await;
+        world.settle().await;
+        if is_put_off {
+            world.pass(HOUR / 3);
+            world.work().await;
+            assert!(why(&world).await.starts_with("quiet hours until "), "{}", why(&world).await);
+            urgent(&world).await;
+        } else {
+            urgent(&world).await;
+            world.settle().await;
+            world.pass(HOUR / 6);
+            world.work().await;
+            assert_eq!(world.sandbox.count(), 0, "the provider asked for a quarter of an hour");
+            world.pass(HOUR / 12);
+        }
+        world.settle().await;
+        assert_eq!(world.messages().await, ["1 sent 2 change(s) 2 attempt(s)"], "{is_put_off}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_person_lets_go_at_night_waits_too() {
     let watch = format!("{}\nstorm = {{ transaction = 1, minute = 0 }}", night());

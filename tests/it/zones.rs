@@ -1,6 +1,9 @@
 //! By whose clock a recipient reads times.
 
+use crate::channels;
+use crate::gateway::Gateway;
 use crate::harness::{CONFIG, MARIA, World};
+use crate::post_office::PostOffice;
 
 /// The shop with a zone of its own for each delivery.
 pub const SCHEMA: &str = "
@@ -81,4 +84,28 @@ async fn a_preview_says_whose_clock_it_is() {
     world.sql("update delivery set depot = '{\"zone\": \"Asia/Tokyo\"}'").await;
     let text = world.previewed().await;
     assert!(text.contains("to Maria (en-US, Asia/Tokyo by row)"), "{text}");
+}
+
+/// Cal-ID #421: mail knew the zone of its reader, the variables of the WhatsApp message did not.
+#[tokio::test]
+async fn whatsapp_text_and_mail_tell_the_same_moment_by_the_same_clock() {
+    let (gateway, office) = (Gateway::start().await, PostOffice::start(None).await);
+    let channels = channels::sms(&gateway) + &channels::mail(&office, "tls = \"none\"");
+    let schema = format!("{} alter table delivery add column at timestamptz;", channels::SHOP);
+    for channel in ["main", "sms", "mail"] {
+        let config = channels::CONFIG
+            .replace("{channel}", channel)
+            .replace("{channels}", &channels)
+            .replace("[\"address\"]", "[\"at\"]")
+            .replace("c.locale,", "c.locale, 'America/Lima' as time_zone,");
+        let mut world = World::over(&schema, &config, "").await;
+        world.sql("update delivery set at = 'YEAR-06-25 10:00Z' where id = 1").await;
+        world.work().await;
+        let read = match channel {
+            "main" => world.read(MARIA).remove(0),
+            "sms" => gateway.asked()[0].json()["text"].as_str().unwrap().to_owned(),
+            _ => office.letters()[0].body().replace("=\r\n", ""),
+        };
+        assert!(read.contains("at: June 25 at 5:00"), "{channel}: {read}");
+    }
 }

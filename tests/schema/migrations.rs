@@ -105,3 +105,25 @@ async fn what_migrate_prints_for_a_dba_does_the_same() {
         assert_eq!(printed, lines(&migrated, query).await);
     }
 }
+
+/// switch #457: a migration waited for its lock, and the live application behind it.
+#[tokio::test]
+async fn a_migration_gives_up_rather_than_let_others_wait_behind_it() {
+    let database = Database::empty().await;
+    let mut client = database.client().await;
+    for (_, sql) in sql_files("migrations").iter().take(5) {
+        client.batch_execute(sql).await.unwrap();
+    }
+    let version = "insert into rowbell.installation (schema_version) values (5)";
+    client.batch_execute(version).await.unwrap();
+    let analyst = database.client().await;
+    analyst.batch_execute("begin; select from rowbell.message").await.unwrap();
+    let began = std::time::Instant::now();
+    let refused = chain(&migrate::migrate(&mut client).await.unwrap_err());
+    let waited = began.elapsed();
+    assert!(waited < std::time::Duration::from_secs(15), "others waited for {waited:?}");
+    assert!(refused.contains("a lock was held for more than 3 seconds; try again"), "{refused}");
+    analyst.batch_execute("commit").await.unwrap();
+    migrate::migrate(&mut client).await.unwrap();
+    migrate::check_version(&client).await.unwrap();
+}

@@ -1,0 +1,61 @@
+//! What a person tries out reaches nobody, and tells the truth.
+
+use rowbell::app::preview::preview;
+use rowbell::clock::Clock;
+use rowbell::domain::row::Row;
+
+use crate::harness::{CONFIG, MARIA, SHOP, World};
+
+/// How many rows each table has.
+const ROWS: &str = "
+    select string_agg(c.oid::regclass::text || ' ' || xpath('/row/n/text()', query_to_xml(
+               format('select count(*) as n from %s', c.oid::regclass::text), false, true, ''))::text, ', ' order by c.oid)
+      from pg_class as c
+     where c.relkind = 'r' and c.relnamespace in ('rowbell'::regnamespace, 'public'::regnamespace)";
+
+/// 206Tours #2060: whoever looks at a message must not be able to send it to everybody.
+#[tokio::test]
+async fn a_preview_reaches_nobody_and_leaves_no_trace() {
+    let mut world = World::new().await;
+    let before = world.value(ROWS).await;
+    assert!(before.contains("rowbell.message {0}") && before.contains("delivery {2}"), "{before}");
+    let shown = world.previewed().await;
+    assert!(shown.contains("1 Main Street → 2 New Street"), "{shown}");
+    world.settle().await;
+    assert_eq!(world.value(ROWS).await, before);
+    let address = "select address from delivery where id = 1";
+    assert_eq!(world.value(address).await, "1 Main Street");
+    let counts = world.sandbox.counts();
+    assert_eq!((counts.accepted, counts.refused), (0, 0));
+}
+
+/// Even a recipient query that writes something cannot do so.
+#[tokio::test]
+async fn a_preview_may_only_read() {
+    let schema = format!(
+        "{SHOP} create table asked (customer_id bigint);
+         create function noted(id bigint) returns boolean language sql as
+            'insert into asked values (id) returning true';"
+    );
+    let config =
+        CONFIG.replace("changed.customer_id\"\"\"", "changed.customer_id and noted(c.id)\"\"\"");
+    let world = World::over(&schema, &config, "").await;
+    let mut client = world.stages.site.pool.get().await.unwrap();
+    let (clock, row) = (Clock::system(), Row::new());
+    let shown = preview(&mut client, &world.config, &clock, "home_delivery", "1", &row).await;
+    let refused = format!("{:?}", shown.unwrap_err());
+    assert!(refused.contains("read-only transaction"), "{refused}");
+    assert_eq!(world.value("select count(*) from asked").await, "0");
+}
+
+/// Easy!Appointments, Frappe #22680: what changed, and what will be said of it?
+#[tokio::test]
+async fn a_preview_shows_what_changes_and_the_very_words_that_then_leave() {
+    let mut world = World::new().await;
+    let shown = world.previewed().await;
+    world.sql("update delivery set address = '2 New Street' where id = 1").await;
+    world.settle().await;
+    let read = world.read(MARIA);
+    assert!(shown.starts_with("address  1 Main Street → 2 New Street\n"), "{shown}");
+    assert!(shown.contains(&format!("\n{}\n", read[0])), "{shown}: {read:?}");
+}
