@@ -1,8 +1,11 @@
--- table_columns: the columns of table $1: name, type, and what the type comes down to.
+-- table_columns: the columns of table $1: name, type, what the type comes down to, and whether "=" tells a change.
 --
 -- Called by postgres/table.rs. The last column is read by `Kind::of`: domains are replaced by their
 -- base, again and again; `list`, `range` and `multirange` stand before what they consist of; the
 -- labels of an enum are texts. The modifier (the 2 of numeric(10,2)) of a domain is that of its base.
+--
+-- "=" tells a change where a value is never null, and no two that are equal are written differently: not so
+-- with a collation to which two texts may be equal, with numbers that keep zeros, with intervals.
 with recursive step as (
     select a.attnum, ''::text as prefix, a.atttypid as type, a.atttypmod as modifier
       from pg_attribute as a
@@ -26,7 +29,13 @@ with recursive step as (
 )
 select a.attname::text,
        format_type(a.atttypid, a.atttypmod),
-       last.prefix || case when t.typtype = 'e' then 'enum' else format_type(last.type, last.modifier) end
+       last.prefix || case when t.typtype = 'e' then 'enum' else format_type(last.type, last.modifier) end,
+       a.attnotnull
+       and (t.typtype = 'e'
+            or a.atttypid in ('boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype,
+                              'date'::regtype, 'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype,
+                              'uuid'::regtype)
+            or (a.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic))
   from pg_attribute as a
  cross join lateral (
        select s.prefix, s.type, s.modifier
@@ -37,5 +46,6 @@ select a.attname::text,
           and not (d.typcategory = 'A' and d.typelem <> 0)
   ) as last
   join pg_type as t on t.oid = last.type
+  left join pg_collation as l on l.oid = a.attcollation
  where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped
  order by a.attnum;

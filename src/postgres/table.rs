@@ -37,6 +37,8 @@ pub struct TableColumn {
     pub type_name: String,
     /// What the type comes down to: `enum`, `list date`, `range integer`; domains are their base.
     pub base_type: String,
+    /// Whether `=` tells every change of a value.
+    pub is_plain: bool,
 }
 
 /// A table with what a watch wants of it.
@@ -73,6 +75,10 @@ impl WatchedTable {
             }
         }
         watched
+    }
+
+    pub fn column(&self, name: &str) -> Option<&TableColumn> {
+        self.columns.iter().find(|column| column.name == name)
     }
 
     /// The column that a watched name means: itself, or the JSON column that a path leads into.
@@ -177,7 +183,12 @@ async fn nearest_table(client: &Client, wanted: &str) -> Result<String, tokio_po
 async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_postgres::Error> {
     let query = include_str!("../../sql/queries/table_columns.sql");
     let rows = client.query(query, &[&oid]).await?;
-    let column = |r: &Row| TableColumn { name: r.get(0), type_name: r.get(1), base_type: r.get(2) };
+    let column = |r: &Row| TableColumn {
+        name: r.get(0),
+        type_name: r.get(1),
+        base_type: r.get(2),
+        is_plain: r.get(3),
+    };
     Ok(rows.iter().map(column).collect())
 }
 

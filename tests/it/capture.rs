@@ -258,6 +258,64 @@ async fn a_column_that_is_not_what_it_was_is_recorded_by_name() {
 }
 
 #[tokio::test]
+async fn what_looks_different_is_recorded_and_what_is_the_same_is_not() {
+    let mut world = World::over(
+        r#"create collation nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+           create table visit (id bigint primary key, nurse text collate nocase not null, price numeric not null,
+                               length interval not null, room integer not null, floor integer, note text);
+           insert into visit values (1, 'maria', 1.0, '24 hours', 1, null)"#,
+        r#"
+[database]
+url = "{database}"
+[channel.main]
+provider   = "1msg"
+channel_id = "ODI371267300"
+token_file = "{folder}/token"
+base_url   = "{provider}"
+[template.service_change]
+name = "service_change"
+namespace = "3f1c0000_sandbox"
+language = { default = "en" }
+body = ["you", "visit", "{{ summary }}"]
+[watch.visit]
+table = "visit"
+channel = "main"
+template = "service_change"
+columns = ["nurse", "price", "length", "room", "floor"]
+recipient = "select 'you' as name, '+1 212 200 0001' as phone"
+quiet_period = "0s"
+"#,
+        "",
+    )
+    .await;
+    world
+        .sql(
+            "update visit set note = 'x'; update visit set room = 1, floor = null, nurse = 'maria'",
+        )
+        .await;
+    assert_eq!(recorded(&world).await, "0");
+    for (n, change) in
+        ["nurse = 'Maria'", "price = 1.00", "length = '1 day'", "room = 2", "floor = 3"]
+            .iter()
+            .enumerate()
+    {
+        world.sql(&format!("update visit set {change}")).await;
+        assert_eq!(recorded(&world).await, (n + 1).to_string(), "{change}");
+    }
+    // A null where there could be none when the trigger was made: recorded, and found to say nothing.
+    world.settle().await;
+    let told = world.read(MARIA).len();
+    world
+        .sql("alter table visit alter column room drop not null; update visit set room = null")
+        .await;
+    world.settle().await;
+    world.sql("update visit set note = 'y'").await;
+    assert_eq!(recorded(&world).await, "1");
+    world.settle().await;
+    assert_eq!(world.read(MARIA).len(), told + 1, "{:?}", world.messages().await);
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_read_is_on_record_and_its_statement_goes_through() {
     let mut world = World::new().await;
     // A watched column of a type whose conversion to JSON fails: a cast that raises an error.
