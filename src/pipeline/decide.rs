@@ -6,11 +6,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::baseline::baseline_of;
 use super::doubts;
-use super::gates::{Candidate, Case, Decision, Passed};
+use super::gates::{Candidate, Case, Decision, Passed, skipped_as_opted_out};
 use super::lane::Outgoing;
 use super::limits;
 use super::site::{Site, Watching};
@@ -53,8 +54,18 @@ pub fn outgoing(
     }
 }
 
-/// What becomes of each candidate, in order. Asks the database three times at most, and once for each
-/// label query, whatever the number of candidates, except for entities that were muted.
+/// Candidates whose rows are read by one query. While words are found for some, the database reads the next.
+const PART: usize = 128;
+
+/// What becomes of a candidate, before it is known who opted out.
+struct Judged {
+    decision: Decision,
+    /// Of those past the gates whom a channel may write to only if they have not opted out.
+    phone: Option<String>,
+}
+
+/// What becomes of each candidate, in order. Asks the database once for each part of the candidates, once more
+/// for each label query, and once for all, except for entities that were muted.
 pub async fn decide(
     tx: &Transaction<'_>,
     site: &Site,
@@ -62,7 +73,43 @@ pub async fn decide(
     stops: &Stops,
     candidates: &[Candidate],
 ) -> Result<Vec<Decision>, StageError> {
-    let presents = read(tx, site, watching, candidates).await?;
+    let parts = candidates.chunks(PART).map(|part| judge(tx, site, watching, part));
+    let mut judged = Vec::with_capacity(candidates.len());
+    for part in in_order(join_all(parts).await)? {
+        judged.extend(part);
+    }
+    skip_opted_out(tx, &mut judged).await?;
+    let mut decisions: Vec<Decision> = judged.into_iter().map(|judged| judged.decision).collect();
+    doubts::wait_for(tx, site, candidates, &mut decisions).await?;
+    hold_back(tx, site, stops, candidates, &mut decisions).await?;
+    limits::hold_back(site, candidates, &mut decisions);
+    Ok(decisions)
+}
+
+/// All parts; or the error of the one that failed, not of those that came after it in the same transaction.
+fn in_order<T>(parts: Vec<Result<T, StageError>>) -> Result<Vec<T>, StageError> {
+    let mut done = Vec::with_capacity(parts.len());
+    let mut failed: Option<StageError> = None;
+    for part in parts {
+        match part {
+            Ok(part) => done.push(part),
+            Err(error) if failed.as_ref().is_none_or(StageError::came_after) => {
+                failed = Some(error)
+            }
+            Err(_) => {}
+        }
+    }
+    failed.map_or(Ok(done), Err)
+}
+
+/// Gates and words of some candidates.
+async fn judge(
+    tx: &Transaction<'_>,
+    site: &Site,
+    watching: &Watching,
+    candidates: &[Candidate],
+) -> Result<Vec<Judged>, StageError> {
+    let mut presents = read(tx, site, watching, candidates).await?;
     let baselines = baselines(tx, site, watching, candidates, &presents).await?;
     let now = site.clock.now();
     let cases: Vec<Case<'_>> = candidates
@@ -81,35 +128,40 @@ pub async fn decide(
         .collect();
     let passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
     let names = names(tx, watching, &cases, &passed).await?;
-    let phones: Vec<&str> =
-        passed.iter().flatten().filter_map(|passed| passed.recipient.phone()).collect();
-    let opted_out: HashSet<String> = if phones.is_empty() {
-        HashSet::new()
-    } else {
-        queries::compose_opt_out(tx, &phones).await?.into_iter().collect()
-    };
-    let decisions = cases.iter().zip(passed).map(|(case, passed)| match passed {
-        Ok(passed) => match case.last_gates(&passed, &opted_out) {
-            Ok(()) => case.words(passed, &names),
-            Err(decision) => decision,
+    let judged = cases.iter().zip(passed).map(|(case, passed)| match passed {
+        Ok(passed) => Judged {
+            phone: case.heeded_phone(&passed.recipient).map(str::to_owned),
+            decision: match case.not_quiet(&passed.recipient) {
+                Ok(()) => case.words(passed, &names),
+                Err(decision) => decision,
+            },
         },
-        Err(decision) => decision,
+        Err(decision) => Judged { decision, phone: None },
     });
-    let mut decisions: Vec<Decision> = decisions.collect();
-    keep_rows(&mut decisions, presents);
-    doubts::wait_for(tx, site, candidates, &mut decisions).await?;
-    hold_back(tx, site, stops, candidates, &mut decisions).await?;
-    limits::hold_back(site, candidates, &mut decisions);
-    Ok(decisions)
-}
-
-/// What leaves is kept as the row that was told.
-fn keep_rows(decisions: &mut [Decision], presents: Vec<Present>) {
-    for (decision, present) in decisions.iter_mut().zip(presents) {
-        if let Decision::Send(words) = decision {
-            words.told_row = present.row;
+    let mut judged: Vec<Judged> = judged.collect();
+    // What leaves is kept as the row that was told.
+    for (judged, present) in judged.iter_mut().zip(&mut presents) {
+        if let Decision::Send(words) = &mut judged.decision {
+            words.told_row = present.row.take();
         }
     }
+    Ok(judged)
+}
+
+/// Whoever opted out is not written to, whatever else was decided about the message.
+async fn skip_opted_out(tx: &Transaction<'_>, judged: &mut [Judged]) -> Result<(), StageError> {
+    let phones: Vec<&str> = judged.iter().filter_map(|judged| judged.phone.as_deref()).collect();
+    if phones.is_empty() {
+        return Ok(());
+    }
+    let opted_out: HashSet<String> =
+        queries::compose_opt_out(tx, &phones).await?.into_iter().collect();
+    for judged in judged {
+        if judged.phone.as_ref().is_some_and(|phone| opted_out.contains(phone)) {
+            judged.decision = skipped_as_opted_out();
+        }
+    }
+    Ok(())
 }
 
 /// The names of the rows that the foreign keys of those past the gates point to, now and as told.

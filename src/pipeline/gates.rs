@@ -234,12 +234,15 @@ impl Case<'_> {
 
     /// The gates that come after those that need no further look at the database.
     pub fn last_gates(&self, passed: &Passed, opted_out: &HashSet<String>) -> Result<(), Decision> {
-        let is_opted_out = passed.recipient.phone().is_some_and(|phone| opted_out.contains(phone));
-        if is_opted_out && !self.route.ignores_opt_out {
-            let text = "the phone stands in rowbell.opt_out".to_owned();
-            return Err(Decision::Skip(Skip::OptedOut, Some(text)));
+        match self.heeded_phone(&passed.recipient) {
+            Some(phone) if opted_out.contains(phone) => Err(skipped_as_opted_out()),
+            _ => self.not_quiet(&passed.recipient),
         }
-        self.not_quiet(&passed.recipient)
+    }
+
+    /// The phone that may have opted out of this way.
+    pub fn heeded_phone<'a>(&self, recipient: &'a Recipient) -> Option<&'a str> {
+        recipient.phone().filter(|_| !self.route.ignores_opt_out)
     }
 
     /// The words. `names` are those of the rows that foreign keys point to.
@@ -276,6 +279,11 @@ impl Case<'_> {
             Err(unwritable) => Decision::Fail(Failure::Unwritable, unwritable.to_string()),
         }
     }
+}
+
+/// What becomes of a message to a phone that opted out.
+pub fn skipped_as_opted_out() -> Decision {
+    Decision::Skip(Skip::OptedOut, Some("the phone stands in rowbell.opt_out".to_owned()))
 }
 
 fn phone_of(recipient: &Row, region: &str) -> Result<Phone, Decision> {

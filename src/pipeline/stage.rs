@@ -32,6 +32,16 @@ pub enum StageError {
     Read { watch: String, source: tokio_postgres::Error },
 }
 
+impl StageError {
+    /// Whether it only says that something failed before it in the same transaction.
+    pub fn came_after(&self) -> bool {
+        let (StageError::Query(source) | StageError::Read { source, .. }) = self else {
+            return false;
+        };
+        source.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+    }
+}
+
 /// What a log may hold of an error: where it is about the values of a row, its code, because its words quote
 /// them.
 pub fn loggable(error: &StageError) -> String {

@@ -71,6 +71,31 @@ async fn a_row_that_we_cannot_read_when_it_is_told_fails_alone() {
     }
 }
 
+/// The rows of a large batch are read in parts, one after the other in one transaction: what fails in the last
+/// of them is on record as its fault, and not as that of a part that could not be finished any more.
+#[tokio::test]
+async fn a_row_at_the_end_of_a_large_batch_fails_alone_too() {
+    let schema = format!(
+        "{SHOP} insert into customer (id, full_name, phone) select i, 'N', '+1212' || (2000100 + i) from generate_series(100, 399) as i;
+         insert into delivery (id, customer_id, window_start, window_end, address)
+         select i, i, '2030-06-24 10:00Z', '2030-06-24 12:00Z', 'a' from generate_series(100, 399) as i"
+    );
+    let of_customer = "where c.id = changed.customer_id";
+    let config =
+        CONFIG.replace(of_customer, &format!("{of_customer} and 1 / (changed.id - 399) < 2"));
+    assert_ne!(config, CONFIG);
+    // Names are asked for after the rows of a part, when those of the last part have failed already.
+    let names = r#"lookup.address.sql = "select upper(wanted.address) as label""#;
+    let mut world = World::over(&schema, &config, names).await;
+    world.sql("update delivery set address = 'moved' where id >= 100").await;
+    settled(&mut world).await;
+    let ended = "select string_agg(state || ' ' || n, ', ' order by state)
+                   from (select state::text, count(*) as n from rowbell.message group by state) as m";
+    assert_eq!(world.value(ended).await, "failed 1, sent 299");
+    let why = world.value("select reason_text from rowbell.message where entity_key = '399'").await;
+    assert!(why.contains("division by zero"), "{why}");
+}
+
 #[tokio::test]
 async fn a_deadline_beyond_all_years_is_one() {
     for (until, expected) in [
