@@ -54,6 +54,7 @@ const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
 
 /// The longest rest: another daemon may have sent messages.
 const LONGEST_REST: Duration = Duration::from_secs(15);
+const SHORTEST_REST: Duration = Duration::from_millis(50);
 
 /// How long groups wait when the provider could not be asked; doubles up to an hour.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(30);
@@ -134,13 +135,24 @@ impl Poll {
                 Ok(Progress::Worked) => patience.succeeded(),
                 Ok(Progress::Idle) => {
                     patience.succeeded();
-                    let time = match self.site.owns(&self.channel) {
-                        true => self.until_due().await.unwrap_or(LONGEST_REST),
-                        false => LONGEST_REST,
-                    };
-                    rest(&stop, time.clamp(Duration::from_millis(50), LONGEST_REST)).await;
+                    self.rest_until_due(&stop).await;
                 }
                 Err(error) => rest(&stop, patience.failed(&error)).await,
+            }
+        }
+    }
+
+    /// Rests until the next group is due. As long as none is, that question is all that is asked.
+    async fn rest_until_due(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let time = match self.site.owns(&self.channel) {
+                true => self.until_due().await,
+                false => Ok(LONGEST_REST),
+            };
+            let is_far = time.as_ref().is_ok_and(|time| *time >= LONGEST_REST);
+            rest(stop, time.unwrap_or(LONGEST_REST).clamp(SHORTEST_REST, LONGEST_REST)).await;
+            if !is_far {
+                return;
             }
         }
     }
