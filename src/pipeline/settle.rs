@@ -11,6 +11,7 @@
 //! has to decide. While the database is away answers wait in memory. Not promised: that a stop with
 //! the database away loses none of them; it says how many.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,18 +130,18 @@ impl Settle {
     }
 
     /// Stores plain acceptances at once; returns the messages that are settled by that.
-    async fn write_accepted(&self) -> Result<Vec<i64>, StageError> {
+    async fn write_accepted(&self) -> Result<HashSet<i64>, StageError> {
         let now = self.site.clock.now();
         let accepted: Vec<Acceptance<'_>> =
             self.unwritten.iter().filter_map(|settled| acceptance(settled, now)).collect();
         if accepted.is_empty() {
-            return Ok(Vec::new());
+            return Ok(HashSet::new());
         }
         let mut client = self.site.pool.get().await?;
         let ask = self.site.ask(now);
         let moved = queries::settle_accepted(&client, &accepted, now, ask).await?;
-        let is_moved = |s: &&Settled| moved.iter().any(|(id, _)| *id == s.message_id);
-        let taken = self.unwritten.iter().filter(is_moved);
+        let settled: HashSet<i64> = moved.iter().map(|(id, _)| *id).collect();
+        let taken = self.unwritten.iter().filter(|s| settled.contains(&s.message_id));
         taken.clone().for_each(|s| {
             self.site.counts.became(&s.watch, &s.lane.channel, State::Sent);
         });
@@ -159,7 +160,7 @@ impl Settle {
         drop(client);
         let taken = taken.map(|s| (s.message_id, s.lane.channel.as_str(), &s.template));
         circuit::accepted(&self.site, taken).await?;
-        Ok(moved.into_iter().map(|(id, _)| id).collect())
+        Ok(settled)
     }
 
     /// Counts and forgets what is written, and gives its slots back.
