@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, PoolBuilder, RecyclingMethod, Runtime,
+    Hook, HookError, Manager, ManagerConfig, PoolBuilder, QueueMode, RecyclingMethod, Runtime,
 };
 use tokio_postgres::config::SslMode;
 
@@ -88,6 +88,8 @@ fn builder(database: &Database) -> Result<PoolBuilder, DatabaseError> {
     );
     Ok(Pool::builder(manager)
         .max_size(database.pool_size)
+        // The connection used last knows the statements already.
+        .queue_mode(QueueMode::Lifo)
         .wait_timeout(Some(database.connect_timeout + Duration::from_secs(25)))
         .create_timeout(Some(database.connect_timeout))
         .runtime(Runtime::Tokio1))
