@@ -1,5 +1,6 @@
 //! The commands: what can be said to rowbell, and with which exit code it answers.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -167,22 +168,28 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let code = error.exit_code();
             if !matches!(error, CliError::Said) {
-                eprintln!("rowbell: {}", chain(anyhow::Error::from(error).as_ref()));
+                let text = chain(anyhow::Error::from(error).as_ref());
+                // Where nobody can be told, the exit code still tells.
+                let _ = writeln!(std::io::stderr(), "rowbell: {text}");
             }
             ExitCode::from(code)
         }
     }
 }
 
-/// `rowbell status | head` closes our output early: that is no failure of ours, and no panic.
+/// `rowbell status | head` closes our output early: that is no failure of ours, and no panic. A full disk
+/// is a failure, and no panic either.
 fn end_quietly_without_a_reader() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().unwrap_or_default();
-        if text.starts_with("failed printing to std") {
+        let Some(why) = text.strip_prefix("failed printing to std") else { return default(panic) };
+        if why.contains("Broken pipe") {
             std::process::exit(0);
         }
-        default(panic);
+        let why = why.split_once(": ").map_or(why, |(_, why)| why);
+        let _ = writeln!(std::io::stderr(), "rowbell: could not write the output: {why}");
+        std::process::exit(1);
     }));
 }
 
@@ -221,7 +228,10 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             Ok(())
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "rowbell", &mut std::io::stdout());
+            // Generators panic where they cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "rowbell", &mut script);
+            print!("{}", String::from_utf8_lossy(&script));
             Ok(())
         }
         Command::Man { commands } => man(&commands),
@@ -242,7 +252,9 @@ fn man(commands: &[String]) -> Result<(), CliError> {
     let name = std::iter::once("rowbell").chain(commands.iter().map(String::as_str));
     let name = name.collect::<Vec<_>>().join("-");
     let page = clap_mangen::Man::new(command.clone()).title(&name);
-    page.render(&mut std::io::stdout()).map_err(anyhow::Error::from)?;
+    let mut text = Vec::new();
+    page.render(&mut text).map_err(anyhow::Error::from)?;
+    print!("{}", String::from_utf8_lossy(&text));
     Ok(())
 }
 

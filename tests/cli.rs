@@ -154,3 +154,24 @@ fn the_examples_of_the_default_configuration_are_true() {
     let said = text(&["check", "--offline", "--config", file.to_str().unwrap()]);
     assert_eq!(said, "the configuration is good: 1 watch, 3 channels, 1 template\n");
 }
+
+/// A full disk is an error with its exit code; a reader that is gone is none. Neither is a panic.
+#[test]
+fn output_that_cannot_be_written_is_no_panic() {
+    for words in [&["config", "default"] as &[&str], &["completions", "bash"], &["man"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(ROWBELL).args(words).stdout(full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+        assert!(said.starts_with("rowbell: could not write the output: No space left"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(ROWBELL).args(words).stdout(writer).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {output:?}");
+    }
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let untold =
+        Command::new(ROWBELL).args(["status", "--config", "nowhere"]).stderr(full).status();
+    assert_eq!(untold.unwrap().code(), Some(78));
+}

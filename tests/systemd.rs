@@ -158,8 +158,12 @@ impl Service {
     }
 
     fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     fn exit_code(&mut self) -> Option<i32> {
@@ -249,7 +253,9 @@ async fn a_stop_finishes_what_is_in_flight() {
     db.batch_execute(change).await.unwrap();
     town.sandbox.wait_for(1, DEADLINE).await.unwrap();
 
-    // The provider has it, and its answer is on the way.
+    // The provider has it, and its answer is on the way. What is no request to stop stops nothing.
+    service.signal(Signal::HUP);
+    assert!(wait_until(DEADLINE, || service.logged().contains("SIGHUP does nothing")));
     service.terminate();
     service.wait_for("STATUS=Finishing what is in flight");
     assert_eq!(service.exit_code(), Some(0), "{}", service.logged());

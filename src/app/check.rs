@@ -2,7 +2,8 @@
 //! its table, with a sample row put into words.
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Address, Config};
+use crate::domain::cause::chain;
 use crate::domain::row::Row;
 use crate::domain::summary::Phrasing;
 use crate::pipeline::route;
@@ -33,15 +34,10 @@ pub fn offline(config: &Config) -> Vec<String> {
             continue;
         };
         let syntax = found.into_iter().filter(|problem| !problem.why.starts_with("there is no \""));
-        problems.extend(syntax.map(|problem| {
-            let place = &problem.place;
-            let owner = if place.starts_with("body") {
-                format!("template.{}", watch.template)
-            } else {
-                format!("watch.{name}")
-            };
-            format!("{owner}.{place}: {}", problem.why)
-        }));
+        let named = syntax.map(|problem| route::in_words(&problem, name, &watch.template));
+        // A mistake in a template is one mistake, however many watches use it.
+        let new = named.filter(|problem| !problems.contains(problem)).collect::<Vec<_>>();
+        problems.extend(new);
     }
     problems
 }
@@ -49,7 +45,7 @@ pub fn offline(config: &Config) -> Vec<String> {
 /// Every watch against its table: columns, query, words of a sample row, trigger.
 pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> Vec<String> {
     if let Err(error) = migrate::check_version(client).await {
-        return vec![error.to_string()];
+        return vec![chain(&error)];
     }
     let mut problems = Vec::new();
     for name in config.watch.keys() {
@@ -69,25 +65,57 @@ async fn watch_problems(
     let name = &watching.name;
     let mut problems = match capture::drift(client, &watching.table, &watching.config).await {
         Ok(drift) => drift.into_iter().map(|what| format!("watch.{name}: {what}")).collect(),
-        Err(error) => vec![format!("watch.{name}: {error}")],
+        Err(error) => vec![format!("watch.{name}: {}", chain(&error))],
     };
+    if let Some(problem) = recipient_problem(client, watching).await {
+        problems.push(format!("watch.{name}.recipient: {problem}"));
+        return problems;
+    }
     match sample_key(client, watching).await {
         Err(error) => {
-            problems.push(format!("watch.{name}: a sample row could not be read: {error}"))
+            problems
+                .push(format!("watch.{name}: a sample row could not be read: {}", chain(&error)));
         }
         Ok(None) => {}
         Ok(Some(key)) => {
             if let Err(error) =
                 preview(client, config, &Clock::system(), name, &key, &Row::new()).await
             {
-                let error = anyhow::Error::from(error);
-                problems.push(format!(
-                    "watch.{name}: a sample row could not be put into words: {error:#}"
-                ));
+                let why = chain(&error);
+                problems
+                    .push(format!("watch.{name}: a sample row could not be put into words: {why}"));
             }
         }
     }
     problems
+}
+
+/// What is wrong with the recipient query, whether there are rows or not.
+async fn recipient_problem(
+    client: &deadpool_postgres::Client,
+    watching: &Watching,
+) -> Option<String> {
+    let query = format!(
+        "select r.* from jsonb_populate_record(null::{}, '{{}}') as changed cross join lateral (\n{}\n) as r",
+        watching.table.table,
+        watching.config.recipient.trim().trim_end_matches(';')
+    );
+    let statement = match client.prepare(&query).await {
+        Ok(statement) => statement,
+        Err(error) => return Some(chain(&error)),
+    };
+    let given: Vec<&str> = statement.columns().iter().map(tokio_postgres::Column::name).collect();
+    let ways = std::iter::once(&watching.routes.own).chain(&watching.routes.fallbacks);
+    let needed = ways.filter_map(|way| match way.address {
+        Address::Phone => Some((&way.channel, "phone")),
+        Address::Email => Some((&way.channel, "email")),
+        Address::Any => None,
+    });
+    let (channel, column) = needed.into_iter().find(|(_, column)| !given.contains(column))?;
+    Some(format!(
+        "expected a column {column}, which channel {channel} writes to, found {}",
+        given.join(", ")
+    ))
 }
 
 /// The key of some row.

@@ -1,6 +1,8 @@
 //! What `rowbell check` asks the provider: whether the templates are there as the configuration says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::io;
 
 use crate::config::load::nearest;
 use crate::config::{Config, Template};
@@ -28,6 +30,11 @@ pub async fn compare(config: &Config) -> Compared {
             Ok(_) => continue,
             Err(error) => {
                 let why = chain(&error);
+                if !may_not_be_read(&error) {
+                    compared.problems.push(format!("channel.{channel}: {why}"));
+                    continue;
+                }
+                // Secrets are for the daemon; whoever checks may be somebody else.
                 compared
                     .warnings
                     .push(format!("the templates of channel {channel} were not compared: {why}"));
@@ -57,6 +64,12 @@ pub async fn compare(config: &Config) -> Compared {
         }
     }
     compared
+}
+
+fn may_not_be_read(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 /// The templates that watches send on each channel.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::load::nearest;
 use crate::domain::change::{self, Operation};
 use crate::domain::diff::FieldChange;
 use crate::domain::message::State;
@@ -27,6 +28,8 @@ pub enum PreviewError {
     Watch { watch: String, why: String },
     #[error("\"{key}\" has {found} parts, but the key of {table} has {expected}: {columns}")]
     KeyParts { key: String, found: usize, table: String, expected: usize, columns: String },
+    #[error("--set: {table} has no column \"{column}\"{hint}")]
+    Column { column: String, table: String, hint: String },
     #[error("there is no row {key} in {table}, and no message tells of it")]
     NoRow { key: String, table: String },
     #[error(transparent)]
@@ -72,6 +75,7 @@ pub async fn preview(
         .await
         .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
     let captured = key_row(&watching, key)?;
+    known_columns(&watching, invented)?;
     let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
     let telling = Telling {
         silent: &watching.silent_channels,
@@ -143,6 +147,20 @@ async fn decide(
     let names =
         names.map_err(|source| StageError::Read { watch: watching.name.clone(), source })?;
     Ok((changes, case.words(passed, &Arc::new(names)), waits))
+}
+
+/// What is invented of a column that is not there would be passed over in silence.
+fn known_columns(watching: &Watching, invented: &Row) -> Result<(), PreviewError> {
+    let table = &watching.table;
+    let known: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    match invented.keys().find(|column| !known.contains(&column.as_str())) {
+        None => Ok(()),
+        Some(column) => Err(PreviewError::Column {
+            column: column.clone(),
+            table: table.table.clone(),
+            hint: nearest(column, &known),
+        }),
+    }
 }
 
 fn no_row(watching: &Watching, key: &str) -> PreviewError {

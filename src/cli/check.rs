@@ -40,6 +40,8 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         problems.extend(compared.problems);
         check_hooks::warnings(&config).await.iter().for_each(|warning| println!("{warning}"));
     }
+    let mut said = std::collections::HashSet::new();
+    problems.retain(|problem| said.insert(problem.clone()));
     for problem in &problems {
         eprintln!("rowbell: {problem}");
     }

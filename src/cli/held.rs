@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::confirm::agreed;
 use super::text::{age, count, moment};
-use super::{CliError, connect};
+use super::{CliError, connect, explain};
 use crate::app::preview::preview;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -70,6 +70,7 @@ pub async fn held(args: &HeldArgs, config: &Config) -> Result<(), CliError> {
         return Ok(());
     }
     if found.is_empty() {
+        known(config, args.watch.as_deref())?;
         println!("no message waits for a person");
     }
     for hold in &found {
@@ -86,7 +87,7 @@ pub async fn held(args: &HeldArgs, config: &Config) -> Result<(), CliError> {
 pub async fn approve(args: &ApproveArgs, config: &Config) -> Result<(), CliError> {
     let mut client = connect(config).await?;
     let which = &args.which;
-    let hold = chosen(&client, which).await?;
+    let hold = chosen(&client, config, which).await?;
     let messages = which.limit.map_or(hold.messages, |limit| limit.min(hold.messages));
     if !which.json {
         print!("{}{}", headline(&hold), examples(&mut client, config, &hold).await);
@@ -108,7 +109,7 @@ pub async fn approve(args: &ApproveArgs, config: &Config) -> Result<(), CliError
 pub async fn discard(args: &DiscardArgs, config: &Config) -> Result<(), CliError> {
     let mut client = connect(config).await?;
     let which = &args.which;
-    let hold = chosen(&client, which).await?;
+    let hold = chosen(&client, config, which).await?;
     let messages = which.limit.map_or(hold.messages, |limit| limit.min(hold.messages));
     let reason = if args.as_told { "muted" } else { "discarded" };
     if !which.json {
@@ -159,11 +160,20 @@ fn said(which: &Which, hold: &Hold, word: &str, done: i64) {
 }
 
 /// The one hold that is meant.
-async fn chosen(client: &Client, which: &Which) -> Result<Hold, CliError> {
+/// That nothing waits is no answer about a watch whose name was misspelt. What waits may be of a watch that
+/// is not in the configuration any more, so this is asked last.
+fn known(config: &Config, watch: Option<&str>) -> Result<(), CliError> {
+    watch.map_or(Ok(()), |name| explain::find(config, name).map(|_| ()).map_err(CliError::from))
+}
+
+async fn chosen(client: &Client, config: &Config, which: &Which) -> Result<Hold, CliError> {
     let wanted = Wanted { hold_id: which.hold, watch: which.watch.clone() };
     let mut found = holds::list(client, &wanted).await.map_err(anyhow::Error::from)?;
     match found.len() {
-        0 => Err(anyhow::anyhow!("no message waits for a person; see rowbell status").into()),
+        0 => {
+            known(config, which.watch.as_deref())?;
+            Err(anyhow::anyhow!("no message waits for a person; see rowbell status").into())
+        }
         1 => Ok(found.remove(0)),
         _ => {
             let each = found.iter().map(headline).collect::<String>();

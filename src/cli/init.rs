@@ -241,7 +241,7 @@ mod tests {
     fn a_first_configuration_is_good_whatever_was_answered() {
         let odd = "it's \"quoted\" \\ ✓".to_owned();
         let answers = Answers {
-            database: "postgresql://rowbell@/crm".to_owned(),
+            database: "postgresql://rowbell@/crm?host=/run/postgresql".to_owned(),
             channel_id: odd.clone(),
             template: odd.clone(),
             namespace: odd,

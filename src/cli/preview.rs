@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CliError, connect};
+use super::{CliError, connect, explain};
 use crate::app::preview::{Preview, preview};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -31,6 +31,7 @@ fn column_value(text: &str) -> Result<(String, String), String> {
 }
 
 pub async fn run(args: &PreviewArgs, config: &Config) -> Result<(), CliError> {
+    let watch = explain::find(config, &args.watch)?;
     let mut client = connect(config).await?;
     let invented: Row = args
         .set
@@ -40,7 +41,7 @@ pub async fn run(args: &PreviewArgs, config: &Config) -> Result<(), CliError> {
             (column.clone(), value)
         })
         .collect();
-    let shown = preview(&mut client, config, &Clock::system(), &args.watch, &args.key, &invented)
+    let shown = preview(&mut client, config, &Clock::system(), watch, &args.key, &invented)
         .await
         .map_err(anyhow::Error::from)?;
     if args.json {

@@ -1,8 +1,10 @@
 //! `rowbell run`: the daemon, as systemd wants one.
 
+use std::io::IsTerminal as _;
+
 use clap::Args;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::CliError;
@@ -57,17 +59,32 @@ fn stop_on_signal() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let stopping = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = hung_up(&mut hangup) => {}
         }
         tracing::info!("stopping: finishing what is in flight");
         tell(&[NotifyState::Stopping, NotifyState::Status("Finishing what is in flight")]);
         stopping.cancel();
     });
     Ok(stop)
+}
+
+/// A terminal that is closed ends us like Ctrl-C. Elsewhere SIGHUP is sent by those who have changed the
+/// configuration: it would kill us in the middle of requests, and systemd would take that for a clean end.
+async fn hung_up(hangup: &mut Signal) {
+    while hangup.recv().await.is_some() {
+        if std::io::stderr().is_terminal() {
+            return;
+        }
+        tracing::warn!(
+            "SIGHUP does nothing: the configuration is read at the start, so restart rowbell"
+        );
+    }
 }
 
 /// Tells systemd, if there is one.

@@ -71,12 +71,8 @@ impl Found {
 fn general(config: &Config, found: &mut Found) {
     let database = &config.database;
     found.unless(database.pool_size >= 2, "database.pool_size", "expected at least 2 connections");
-    let url = tokio_postgres::Config::from_str(&database.url);
-    found.unless(
-        url.is_ok(),
-        "database.url",
-        "expected a PostgreSQL URL such as \"postgresql://rowbell@host/database\"",
-    );
+    let url = wrong_url(&database.url);
+    found.unless(url.is_none(), "database.url", url.unwrap_or_default());
     let delivery = &config.delivery;
     found.unless(
         (1..=5_000).contains(&delivery.batch),
@@ -124,6 +120,46 @@ fn general(config: &Config, found: &mut Found) {
     check_webhook(config, found);
     check_metrics(config, found);
     check_inbound(config, found);
+    found.unless(
+        config.log.level.split(',').all(is_log_filter),
+        "log.level",
+        format!("expected off, error, warn, info, debug or trace, found \"{}\"", config.log.level),
+    );
+}
+
+/// Any other word would be taken for the name of a part of the program, and all others say nothing.
+fn is_log_filter(directive: &str) -> bool {
+    let level = directive.rsplit('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(level.as_str(), "off" | "error" | "warn" | "info" | "debug" | "trace")
+        || (directive.contains('=') && matches!(level.as_str(), "0" | "1" | "2" | "3" | "4" | "5"))
+}
+
+/// What is wrong with the URL of a database. What it holds is not told: there may be a password in it.
+fn wrong_url(url: &str) -> Option<String> {
+    use std::error::Error as _;
+    let expected = "expected a PostgreSQL URL such as \"postgresql://rowbell@host/database\"";
+    let error = match tokio_postgres::Config::from_str(url) {
+        Ok(url) if url.get_hosts().is_empty() && url.get_hostaddrs().is_empty() => {
+            return Some(format!(
+                "{expected}; this one names no host, such as host.example or ?host=/run/postgresql"
+            ));
+        }
+        Ok(_) => return None,
+        Err(error) => error.source().map(ToString::to_string).unwrap_or_default(),
+    };
+    let option =
+        error.strip_prefix("invalid value for option `").and_then(|rest| rest.strip_suffix('`'));
+    Some(match option {
+        Some("sslmode") => {
+            "expected sslmode=disable, prefer or require; database.ca_file has certificates checked"
+                .to_owned()
+        }
+        Some(option) => format!("{expected}; its {option} does not fit"),
+        None if url.contains("sslrootcert") => {
+            "sslrootcert is not known here; database.ca_file does the same".to_owned()
+        }
+        None => expected.to_owned(),
+    })
 }
 
 fn check_retention(config: &Config, found: &mut Found) {
@@ -338,11 +374,16 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
 
 fn check_say(key: &str, watch: &Watch, known: &[&str], found: &mut Found) {
     for (i, rule) in watch.say.iter().enumerate() {
-        let covers = rule.covers.iter().filter(|column| *column != "*");
-        for column in rule.names().chain(covers) {
+        let lists = [("when", &rule.when), ("when_all", &rule.when_all), ("covers", &rule.covers)];
+        let listed =
+            lists.into_iter().flat_map(|(setting, list)| list.iter().map(move |c| (setting, c)));
+        let values = [("becomes", &rule.becomes), ("was", &rule.was)];
+        let valued =
+            values.into_iter().flat_map(|(setting, map)| map.keys().map(move |c| (setting, c)));
+        for (setting, column) in listed.chain(valued) {
             found.unless(
-                watch.columns.contains(column),
-                format!("{key}.say[{i}].when"),
+                watch.columns.contains(column) || (setting == "covers" && column == "*"),
+                format!("{key}.say[{i}].{setting}"),
                 format!("\"{column}\" is not among {key}.columns{}", nearest(column, known)),
             );
         }

@@ -41,6 +41,12 @@ pub(super) fn check_channel(key: &str, channel: &Channel, config: &Config, found
 
 fn check_one_msg(key: &str, settings: &OneMsg, limits: Limits, found: &mut Found) {
     found.unless(!settings.channel_id.is_empty(), format!("{key}.channel_id"), "is empty");
+    let is_url = ["https://", "http://"].iter().any(|scheme| settings.base_url.starts_with(scheme));
+    found.unless(
+        is_url,
+        format!("{key}.base_url"),
+        format!("expected a URL such as \"https://api.1msg.io\", found \"{}\"", settings.base_url),
+    );
     let second = Duration::from_secs(1);
     found.unless(
         (second..=second * 3_600).contains(&limits.pair_every),

@@ -48,6 +48,8 @@ pub enum LoadError {
         "there is no configuration file {0}; `rowbell init` writes a first one, --config names another"
     )]
     NoFile(String),
+    #[error("the configuration {0} is not a file; --config names another")]
+    NotAFile(String),
     #[error("the configuration cannot be read: {0}")]
     Unreadable(String),
     #[error("the configuration has {}:\n{}", counted(.0.len(), "mistake", "mistakes"), lines(.0))]
@@ -80,7 +82,8 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
 /// The same, together with what stands where.
 pub(super) fn tree(path: &Path) -> Result<(Value, Config), LoadError> {
     if !path.is_file() {
-        return Err(LoadError::NoFile(path.display().to_string()));
+        let shown = path.display().to_string();
+        return Err(if path.exists() { LoadError::NotAFile } else { LoadError::NoFile }(shown));
     }
     let files: Vec<PathBuf> = std::iter::once(path.to_owned()).chain(fragments(path)).collect();
     let broken: Vec<Mistake> = files.iter().filter_map(|file| not_toml(file)).collect();

@@ -177,9 +177,19 @@ fn layer(value: &Value) -> Option<&str> {
     }
 }
 
-/// A file that is no TOML at all, with the place where it ceases to be.
+/// A file that cannot be read, or is no TOML at all, with the place where it ceases to be.
 pub fn not_toml(path: &Path) -> Option<Mistake> {
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let what = match error.kind() {
+                std::io::ErrorKind::InvalidData => "this is not TOML: not UTF-8 text".to_owned(),
+                _ => format!("cannot be read: {error}"),
+            };
+            let origin = Some(path.display().to_string());
+            return Some(Mistake { origin, key: String::new(), what });
+        }
+    };
     let error = toml_edit::Document::parse(text.as_str()).err()?;
     let line = error.span().map_or(1, |span| line_at(&text, span.start));
     let what = format!("this is not TOML: {}", error.message().replace('\n', "; "));

@@ -75,19 +75,22 @@ pub fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Rate, D::Error> {
     })
 }
 
+/// Seconds: what is longer than a thousand years is as good as that, and no calendar reaches further back.
+const LONGEST: u64 = 365_000 * 86_400;
+
 fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let count: u64 = text[..split].parse().ok()?;
     let seconds = match text[split..].trim() {
-        "ms" => return Some(Duration::from_millis(count)),
+        "ms" => return Some(Duration::from_millis(count.min(LONGEST * 1_000))),
         "s" => 1,
         "m" | "min" => 60,
         "h" => 3_600,
         "d" => 86_400,
         _ => return None,
     };
-    Some(Duration::from_secs(count.checked_mul(seconds)?))
+    Some(Duration::from_secs(count.saturating_mul(seconds).min(LONGEST)))
 }
 
 fn parse_rate(text: &str) -> Option<Rate> {
@@ -113,6 +116,8 @@ mod tests {
         assert_eq!(parse_duration("20s"), Some(Duration::from_secs(20)));
         assert_eq!(parse_duration("0s"), Some(Duration::ZERO));
         assert_eq!(parse_duration("2h"), Some(Duration::from_secs(7_200)));
+        assert_eq!(parse_duration("99999999999d"), Some(Duration::from_secs(LONGEST)));
+        assert_eq!(parse_duration("18446744073709551615ms"), Some(Duration::from_secs(LONGEST)));
         assert_eq!(parse_duration("20"), None);
         assert_eq!(parse_duration("-1s"), None);
         assert_eq!(parse_duration("s"), None);

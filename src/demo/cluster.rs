@@ -296,12 +296,13 @@ fn make_folder(user: Option<(u32, u32)>) -> Result<PathBuf, ClusterError> {
     Ok(folder)
 }
 
-/// Removes folders whose maker is gone and whose server does not run any more.
+/// Removes folders whose maker is gone and whose server does not run any more; those of towns, too.
 fn remove_stale() {
     let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(rest) = name.strip_prefix("rowbell-pg-") else { continue };
+        let of_town = name.strip_prefix("rowbell-town-");
+        let Some(rest) = name.strip_prefix("rowbell-pg-").or(of_town) else { continue };
         let maker = rest.split('-').next().unwrap_or_default();
         let is_alive = Path::new("/proc").join(maker).exists();
         let server = fs::read_to_string(entry.path().join("data/postmaster.pid")).ok();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_postgres::Client;
 
 use super::office::Office;
@@ -38,6 +39,9 @@ pub struct Counts {
 
 /// Plays for some time, or until Ctrl-C, and says what happened.
 pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<Counts> {
+    // From here on: who stops us while things are set up wants nothing left behind, either.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     println!("Setting up a throwaway PostgreSQL, a simulated provider, and a back office …");
     let town = Town::raise(exe, TownOptions::default(), provider()).await?;
     let client = town.connect().await?;
@@ -52,12 +56,11 @@ pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<Counts>
     let mut looks = tokio::time::interval(Duration::from_millis(150));
     let end = tokio::time::sleep(length.unwrap_or(Duration::from_secs(365 * 24 * 3600)));
     tokio::pin!(end);
-    let interrupt = tokio::signal::ctrl_c();
-    tokio::pin!(interrupt);
     loop {
         tokio::select! {
             () = &mut end => break,
-            _ = &mut interrupt => break,
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
             _ = edits.tick() => {
                 let edit = office.edit().await?;
                 changes += edit.changes;
@@ -67,7 +70,12 @@ pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<Counts>
         }
     }
     println!("\nThe back office has gone home; waiting for the last messages …");
-    if let Err(error) = settle(&client, &town.sandbox, &mut show).await {
+    let settled = tokio::select! {
+        settled = settle(&client, &town.sandbox, &mut show) => settled,
+        _ = interrupt.recv() => anyhow::bail!("stopped before the last messages were through"),
+        _ = terminate.recv() => anyhow::bail!("stopped before the last messages were through"),
+    };
+    if let Err(error) = settled {
         println!("\nThe daemon's log:\n{}", town.log());
         return Err(error);
     }

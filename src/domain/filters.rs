@@ -54,6 +54,68 @@ fn of(value: &Jinja, show: impl FnOnce(&Reader, &str) -> Result<String, FormatEr
     }
 }
 
+/// What templates use most; MiniJinja has more of its own.
+const NAMES: [&str; 20] = [
+    "date",
+    "time",
+    "datetime",
+    "weekday",
+    "day",
+    "number",
+    "money",
+    "window",
+    "start",
+    "end",
+    "list",
+    "label",
+    "upper",
+    "lower",
+    "title",
+    "capitalize",
+    "default",
+    "replace",
+    "trim",
+    "join",
+];
+
+/// The filters that a template names. MiniJinja looks for them only when it renders, and a message that
+/// cannot be rendered is lost.
+pub fn named(template: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    // What is raw is text.
+    if template.contains("raw %}") {
+        return names;
+    }
+    let (mut rest, mut quote, mut is_code) = (template, None, false);
+    while let Some(c) = rest.chars().next() {
+        let two = rest.get(..2).unwrap_or_default();
+        match (c, quote) {
+            (_, Some(open)) => quote = (c != open).then_some(open),
+            ('{', None) if two == "{#" => rest = rest.find("#}").map_or("", |end| &rest[end..]),
+            ('{', None) if matches!(two, "{{" | "{%") => is_code = true,
+            ('}' | '%', None) if matches!(two, "}}" | "%}") => is_code = false,
+            ('"' | '\'', None) if is_code => quote = Some(c),
+            ('|', None) if is_code => {
+                let after = rest[1..].trim_start();
+                let is_name = |c: char| c.is_alphanumeric() || c == '_';
+                names.push(&after[..after.find(|c| !is_name(c)).unwrap_or(after.len())]);
+            }
+            _ => {}
+        }
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    names
+}
+
+/// What is said of a filter that there is not.
+pub fn unknown(name: &str) -> String {
+    let near = NAMES.iter().map(|known| (strsim::damerau_levenshtein(known, name), *known)).min();
+    match near.filter(|(distance, _)| *distance <= 2) {
+        Some((_, known)) => format!("there is no filter \"{name}\"; did you mean \"{known}\"?"),
+        None => format!("there is no filter \"{name}\"; there are {}", NAMES.join(", ")),
+    }
+}
+
 /// Puts the filters into an environment.
 pub fn add(environment: &mut Environment<'static>) {
     environment.add_filter("date", |value: Jinja, style: Option<String>| {
@@ -143,4 +205,30 @@ fn label(value: Jinja, column: Option<String>) -> Shown {
         };
         Ok(label.unwrap_or_else(plain))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_found_where_they_are_applied_and_nowhere_else() {
+        assert_eq!(
+            named("{{ a | date }} or {{ b|time(\"second\") | upper}}"),
+            ["date", "time", "upper"]
+        );
+        assert_eq!(named("{% if a | list %}x | y{% endif %}"), ["list"]);
+        assert_eq!(named("a | b {{ '|' ~ \"x | y\" }} {# | z #} {{ é | trim }}"), ["trim"]);
+        assert_eq!(named("{% raw %}{{ a | b }}{% endraw %}"), [""; 0]);
+        assert_eq!(named("{{ a |"), [""]);
+    }
+
+    #[test]
+    fn an_unknown_filter_names_the_nearest() {
+        assert_eq!(unknown("dat"), "there is no filter \"dat\"; did you mean \"date\"?");
+        assert!(
+            unknown("kilometres")
+                .starts_with("there is no filter \"kilometres\"; there are date, time")
+        );
+    }
 }

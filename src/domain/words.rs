@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value as Jinja};
+use minijinja::{Environment, UndefinedBehavior, Value as Jinja, context};
 use serde_json::Value;
 
 use super::filters;
@@ -80,7 +80,16 @@ impl Engine {
                 problems.push(WordsProblem { place: name.clone(), why });
             }
         }
+        for filter in filters::named(text).into_iter().filter(|filter| !self.has_filter(filter)) {
+            let why = filters::unknown(filter);
+            problems.push(WordsProblem { place: name.clone(), why });
+        }
         self.used.insert(name, used);
+    }
+
+    fn has_filter(&self, name: &str) -> bool {
+        let known = self.environment.render_str("{{ name is filter }}", context! { name });
+        known.is_ok_and(|known| known == "True")
     }
 
     /// Renders one template for a scene; `more` are variables beside the columns.

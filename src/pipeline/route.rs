@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::{Address, Channel, Config, Template, Watch};
 use crate::domain::summary::{Phrasing, PhrasingSource};
+use crate::domain::words::WordsProblem;
 
 /// One channel of a watch, with the words that go over it.
 pub struct Route {
@@ -68,7 +69,8 @@ fn route(
         .ok_or_else(|| format!("watch.{name}.template: there is no template \"{template}\""))?;
     let phrasing =
         Phrasing::compile(&source(config, watch, compiled, columns)).map_err(|problems| {
-            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+            let named = problems.iter().map(|problem| in_words(problem, name, template));
+            named.collect::<Vec<_>>().join("; ")
         })?;
     let mut compiled = compiled.clone();
     if compiled.name.is_empty() {
@@ -83,6 +85,14 @@ fn route(
         ignores_opt_out: false,
         undelivered_after: watch.undelivered_after(channel),
     })
+}
+
+/// A mistake with the whole name of its setting.
+pub fn in_words(problem: &WordsProblem, watch: &str, template: &str) -> String {
+    match problem.place.starts_with("body") {
+        true => format!("template.{template}.{problem}"),
+        false => format!("watch.{watch}.{problem}"),
+    }
 }
 
 /// What the words of a watch in a template are made of.

@@ -36,7 +36,11 @@ pub async fn install(
         }
         Err(error) => {
             drop(tx);
-            Err(explain(client, table, error).await)
+            let needed = format!(
+                "the role needs TRIGGER on {} and CREATE on schema rowbell; run it as their owner, or have a DBA run `rowbell watch --print`",
+                table.table
+            );
+            Err(explain(client, &table.watch, &[table.oid], needed, error).await)
         }
     }
 }
@@ -65,20 +69,31 @@ async fn write(
 /// Removes trigger and function of a watch, from whatever table it is on. Says whether there was
 /// one.
 pub async fn remove(client: &mut Client, watch: &str) -> Result<bool, CaptureError> {
-    let query = "select format('%I.%I', n.nspname, c.relname)
+    let query = "select format('%I.%I', n.nspname, c.relname), c.oid
                    from pg_trigger as t
                    join pg_class as c on c.oid = t.tgrelid
                    join pg_namespace as n on n.oid = c.relnamespace
                   where t.tgname = $1 and not t.tgisinternal and t.tgparentid = 0";
     let name = trigger_name(watch);
     let tables = client.query(query, &[&name]).await?;
+    let named: Vec<String> = tables.iter().map(|row| row.get(0)).collect();
+    let drops =
+        named.iter().map(|table| format!("drop trigger if exists {} on {table};", quote(&name)));
+    let drops = format!(
+        "set local lock_timeout = '3s'; {} drop function if exists {}()",
+        drops.collect::<String>(),
+        function_name(watch)
+    );
     let tx = client.transaction().await?;
-    tx.batch_execute("set local lock_timeout = '3s'").await?;
-    for row in &tables {
-        let table: String = row.get(0);
-        tx.batch_execute(&format!("drop trigger if exists {} on {table}", quote(&name))).await?;
+    if let Err(error) = tx.batch_execute(&drops).await {
+        tx.rollback().await?;
+        let oids: Vec<u32> = tables.iter().map(|row| row.get(1)).collect();
+        let needed = format!(
+            "only the owner of {} may remove its trigger; have them run `rowbell unwatch --print`",
+            named.join(", ")
+        );
+        return Err(explain(client, watch, &oids, needed, error).await);
     }
-    tx.batch_execute(&format!("drop function if exists {}()", function_name(watch))).await?;
     tx.commit().await?;
     Ok(!tables.is_empty())
 }
@@ -171,25 +186,22 @@ pub async fn drift(
 
 async fn explain(
     client: &Client,
-    table: &WatchedTable,
+    watch: &str,
+    tables: &[u32],
+    needed: String,
     error: tokio_postgres::Error,
 ) -> CaptureError {
-    let watch = table.watch.clone();
+    let watch = watch.to_owned();
     match error.code() {
         Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            let query = "select string_agg(distinct pid::text, ', ') from pg_locks where relation = $1 and granted";
-            let blockers = client.query_one(query, &[&table.oid]).await;
+            let query = "select string_agg(distinct pid::text, ', ') from pg_locks where relation = any ($1) and granted";
+            let blockers = client.query_one(query, &[&tables]).await;
             let blocker = blockers.ok().and_then(|row| row.get::<_, Option<String>>(0));
             CaptureError::Locked { watch, blocker: blocker.unwrap_or_else(|| "unknown".to_owned()) }
         }
-        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => CaptureError::Privilege {
-            watch,
-            needed: format!(
-                "the role needs TRIGGER on {} and CREATE on schema rowbell; run it as their owner, or have a DBA run `rowbell watch --print`",
-                table.table
-            ),
-            source: error,
-        },
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            CaptureError::Privilege { watch, needed, source: error }
+        }
         _ => CaptureError::Query(error),
     }
 }

@@ -47,6 +47,10 @@ pub enum MigrateError {
         "the schema is version {found}, newer than the {known} that this rowbell knows; update rowbell"
     )]
     Newer { found: i32, known: i32 },
+    #[error(
+        "the role may not use schema rowbell; have its owner run: grant rowbell_daemon to {}", role.as_deref().unwrap_or("…")
+    )]
+    NoRight { role: Option<String> },
     #[error("could not ask for the schema version")]
     Query(#[from] tokio_postgres::Error),
 }
@@ -135,7 +139,14 @@ fn hint(error: &tokio_postgres::Error) -> &'static str {
 
 /// Checks that the schema is the one that this program knows.
 pub async fn check_version(client: &Client) -> Result<(), MigrateError> {
-    match version(client).await? {
+    let found = match version(client).await {
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            let role = client.query_one("select quote_ident(current_user)", &[]).await;
+            return Err(MigrateError::NoRight { role: role.ok().map(|row| row.get(0)) });
+        }
+        found => found?,
+    };
+    match found {
         None => Err(MigrateError::Missing),
         Some(found) if found < known_version() => {
             Err(MigrateError::Older { found, needed: known_version() })

@@ -381,4 +381,7 @@ async fn who_installs_a_trigger_gives_up_before_the_shop_has_to_wait_for_long() 
     capture::install(&mut world.db, &table, &watch).await.unwrap();
     world.sql("update delivery set address = 'and back' where id = 1").await;
     assert_eq!(recorded(&world).await, "1");
+    slow.batch_execute("begin; update delivery set note = 'y' where id = 2").await.unwrap();
+    let refused = capture::remove(&mut world.db, "home_delivery").await.unwrap_err().to_string();
+    assert!(refused.contains("the table is locked by process"), "{refused}");
 }

@@ -1,5 +1,6 @@
 //! What a person tries out reaches nobody, and tells the truth.
 
+use rowbell::app::check;
 use rowbell::app::preview::preview;
 use rowbell::clock::Clock;
 use rowbell::domain::row::Row;
@@ -58,4 +59,41 @@ async fn a_preview_shows_what_changes_and_the_very_words_that_then_leave() {
     let read = world.read(MARIA);
     assert!(shown.starts_with("address  1 Main Street → 2 New Street\n"), "{shown}");
     assert!(shown.contains(&format!("\n{}\n", read[0])), "{shown}: {read:?}");
+}
+
+/// A misspelt column would change nothing, and look like a change that nobody is told of.
+#[tokio::test]
+async fn a_preview_refuses_columns_that_are_not_there() {
+    let world = World::new().await;
+    let mut client = world.stages.site.pool.get().await.unwrap();
+    let row = Row::from_iter([("adress".to_owned(), "2 New Street".into())]);
+    let clock = Clock::system();
+    let shown = preview(&mut client, &world.config, &clock, "home_delivery", "1", &row).await;
+    let refused = shown.unwrap_err().to_string();
+    assert!(refused.contains("has no column \"adress\"; did you mean \"address\"?"), "{refused}");
+}
+
+/// A recipient query that gives no phone would skip every message, and one that is no SQL would stop the
+/// watch at the first change.
+#[tokio::test]
+async fn the_check_says_what_is_wrong_with_a_recipient_query() {
+    for (right, wrong, expected) in [
+        (
+            "c.phone",
+            "c.phone as fone",
+            "watch.home_delivery.recipient: expected a column phone, which channel main",
+        ),
+        (
+            "from customer",
+            "frm customer",
+            "watch.home_delivery.recipient: db error: ERROR: syntax error",
+        ),
+    ] {
+        let config = CONFIG.replacen(right, wrong, 1);
+        assert_ne!(config, CONFIG);
+        let world = World::over(SHOP, &config, "").await;
+        let mut client = world.stages.site.pool.get().await.unwrap();
+        let problems = check::online(&mut client, &world.config).await;
+        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{problems:?}");
+    }
 }

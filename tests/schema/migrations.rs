@@ -63,6 +63,18 @@ async fn a_newer_schema_is_left_alone() {
 }
 
 #[tokio::test]
+async fn who_has_no_right_to_the_schema_is_told_which_one_is_missing() {
+    let (database, _client) = Database::migrated().await;
+    let user = database.user("stranger", None).await;
+    let stranger = database.client_as(&user).await;
+    let refused = migrate::check_version(&stranger).await.unwrap_err();
+    assert_eq!(
+        chain(&refused).replace(&user, "[user]"),
+        "the role may not use schema rowbell; have its owner run: grant rowbell_daemon to [user]"
+    );
+}
+
+#[tokio::test]
 async fn a_schema_that_is_not_ours_is_left_alone() {
     let database = Database::empty().await;
     let mut client = database.client().await;
