@@ -11,6 +11,7 @@ use crate::config::load::{self, LoadError};
 use crate::config::show;
 use crate::domain::cause::chain;
 use crate::postgres::pool::{self, Client, DatabaseError};
+use crate::telemetry::TelemetryError;
 
 pub mod bench;
 pub mod check;
@@ -131,6 +132,8 @@ pub enum CliError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     App(#[from] crate::app::AppError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// Settings that are wrong beyond what `config` sees.
     #[error("{}", .0.join("\nrowbell: "))]
     Settings(Vec<String>),
@@ -144,7 +147,7 @@ pub enum CliError {
 impl CliError {
     fn exit_code(&self) -> u8 {
         match self {
-            CliError::Config(_) | CliError::Settings(_) => 78,
+            CliError::Config(_) | CliError::Settings(_) | CliError::Telemetry(_) => 78,
             CliError::App(crate::app::AppError::Pool(_)) | CliError::Database(_) => 69,
             CliError::App(error) if error.is_configuration() => 78,
             CliError::Said | CliError::App(_) | CliError::Other(_) => 1,

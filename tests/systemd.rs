@@ -87,6 +87,31 @@ fn what_a_restart_cannot_mend_ends_with_a_code_that_prevents_one() {
     assert!(prevented.contains(&code("", &["run", "--no-such-option"]).as_str()));
     let nobody = "[database]\nurl = 'postgresql://rowbell@127.0.0.1:1/crm?sslmode=disable'";
     assert!(!prevented.contains(&code(nobody, &["run"]).as_str()), "a database may come back");
+    if !Path::new("/run/systemd/journal/socket").exists() {
+        assert!(prevented.contains(&code("[log]\nformat = 'journald'", &["run"]).as_str()));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_refuses_us_is_a_mistake_and_one_that_is_away_is_not() {
+    let town = town().await;
+    let written = fs::read_to_string(town.config_file()).unwrap();
+    let check = |url: String| {
+        let file = town.config_file().with_file_name("other.toml");
+        fs::write(&file, written.replace(&town.cluster.url("crm"), &url)).unwrap();
+        let run = Command::new(EXE).arg("--config").arg(file).arg("check").output().unwrap();
+        (
+            run.status.code(),
+            String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap(),
+        )
+    };
+    let (code, said) = check(town.cluster.url("crn"));
+    assert_eq!(code, Some(1), "{said}");
+    let why = "that database does not exist; check its name in database.url";
+    assert!(said.contains(why) && !said.contains("is good"), "{said}");
+    let (code, said) = check("postgresql://postgres@127.0.0.1:1/crm?sslmode=disable".to_owned());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the database was not asked") && said.contains("is good"), "{said}");
 }
 
 /// `rowbell run`, with the test in the place of systemd.

@@ -29,9 +29,8 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
             Ok(mut client) => {
                 problems = app_check::online(&mut client, &config).await;
             }
-            Err(error) => {
-                println!("the database was not asked: {}", chain(&error));
-            }
+            Err(error) if error.is_refusal() => problems.push(chain(&error)),
+            Err(error) => println!("the database was not asked: {}", chain(&error)),
         }
     }
     if !args.offline {

@@ -23,7 +23,7 @@ pub struct RunArgs {
 /// Runs until SIGTERM or SIGINT, then finishes what is in flight.
 pub async fn run(args: &RunArgs, mut config: Config) -> Result<(), CliError> {
     config.installation.dry_run |= args.dry_run;
-    telemetry::start(&config.log).map_err(anyhow::Error::from)?;
+    telemetry::start(&config.log)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         environment = config.installation.environment,

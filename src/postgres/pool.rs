@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, PoolBuilder, QueueMode, RecyclingMethod, Runtime,
+    Hook, HookError, Manager, ManagerConfig, PoolBuilder, PoolError, QueueMode, RecyclingMethod,
+    Runtime,
 };
 use tokio_postgres::config::SslMode;
 
@@ -25,7 +26,18 @@ pub enum DatabaseError {
     #[error("could not build the connection pool")]
     Build(#[from] deadpool_postgres::BuildError),
     #[error("could not connect to the database of database.url: {hint}")]
-    Connect { hint: &'static str, source: deadpool_postgres::PoolError },
+    Connect { hint: &'static str, source: PoolError },
+}
+
+impl DatabaseError {
+    /// Whether a server is there and does not want us: user, password or database are wrong, or a right is missing.
+    pub fn is_refusal(&self) -> bool {
+        let DatabaseError::Connect { source: PoolError::Backend(error), .. } = self else {
+            return false;
+        };
+        let code = error.code().map_or("", tokio_postgres::error::SqlState::code);
+        ["28", "3D", "42"].iter().any(|class| code.starts_with(class))
+    }
 }
 
 /// A running daemon, as leases and other daemons know it: new at every start, so that nobody inherits
@@ -100,8 +112,8 @@ pub async fn get(pool: &Pool) -> Result<Client, DatabaseError> {
     pool.get().await.map_err(|source| DatabaseError::Connect { hint: hint(&source), source })
 }
 
-fn hint(error: &deadpool_postgres::PoolError) -> &'static str {
-    let deadpool_postgres::PoolError::Backend(error) = error else {
+fn hint(error: &PoolError) -> &'static str {
+    let PoolError::Backend(error) = error else {
         return "no connection came in time; is the server up, and database.connect_timeout long enough?";
     };
     match error.code().map(tokio_postgres::error::SqlState::code) {
