@@ -8,8 +8,9 @@ use super::report::{Report, machine};
 use crate::demo::town::{Town, TownOptions, connect};
 use crate::sandbox::SandboxOptions;
 
-/// How long the daemon may take to come to rest, and the server to count what was done until then.
-const COME_TO_REST: Duration = Duration::from_secs(15);
+/// How long the daemon may take to come to rest, until each of its connections knows the statements that it
+/// asks, and the server to count what was done until then.
+const COME_TO_REST: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct IdleArgs {

@@ -18,6 +18,11 @@ use crate::sandbox::SandboxOptions;
 /// Rows of the table.
 const ROWS: u64 = 100_000;
 
+/// The least that a trigger can do.
+const EMPTY: &str = "
+    create or replace function nothing() returns trigger language plpgsql as 'begin return null; end';
+    create trigger empty after update on delivery for each row execute function nothing()";
+
 /// The watch of the town that is measured.
 const WATCH: &str = "home_delivery";
 
@@ -36,6 +41,8 @@ pub struct WriteArgs {
 enum Variant {
     /// No trigger.
     None,
+    /// A trigger that does nothing: what no trigger goes below.
+    Empty,
     /// Our trigger, the daemon awake.
     Ours,
     /// Our trigger without a bell.
@@ -47,12 +54,19 @@ enum Variant {
 }
 
 impl Variant {
-    const ALL: [Variant; 5] =
-        [Variant::None, Variant::Ours, Variant::Outbox, Variant::Notify, Variant::Unwatched];
+    const ALL: [Variant; 6] = [
+        Variant::None,
+        Variant::Empty,
+        Variant::Ours,
+        Variant::Outbox,
+        Variant::Notify,
+        Variant::Unwatched,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Variant::None => "none",
+            Variant::Empty => "empty",
             Variant::Ours => "ours",
             Variant::Outbox => "outbox",
             Variant::Notify => "notify",
@@ -126,12 +140,13 @@ async fn report(
     }
     let ratio = |a: &str, b: &str| report.figure(a) / report.figure(b);
     let ratios = format!(
-        "ratios: ours/none {:.2} at 8; ours/outbox {:.2} at 8, {:.2} at 32; unwatched/none {:.2} at 8; \
+        "ratios: ours/none {:.2} at 8; ours/outbox {:.2} at 8, {:.2} at 32; unwatched/none {:.2} at 8, empty/none {:.2}; \
          1 ms flush: ours/notify {:.1} at 32",
         ratio("ours_8", "none_8"),
         ratio("ours_8", "outbox_8"),
         ratio("ours_32", "outbox_32"),
         ratio("unwatched_8", "none_8"),
+        ratio("empty_8", "none_8"),
         ratio("slow_ours_32", "slow_notify_32"),
     );
     report.note(&ratios);
@@ -175,8 +190,13 @@ async fn set_up(town: &Town, client: &mut Client, variant: Variant) -> anyhow::R
     let template = template.ok_or_else(|| anyhow::anyhow!("the watch has no template"))?;
     let table = capture::describe(client, WATCH, &watch, &template).await?;
     capture::remove(client, WATCH).await?;
-    if variant != Variant::None {
-        capture::install(client, &table, &watch).await?;
+    client.batch_execute("drop trigger if exists empty on delivery").await?;
+    match variant {
+        Variant::None => {}
+        Variant::Empty => client.batch_execute(EMPTY).await?,
+        _ => {
+            capture::install(client, &table, &watch).await?;
+        }
     }
     let bell = if variant == Variant::Notify { 2 } else { 1 };
     // Every cell starts from the same table, the same WAL position, and an empty outbox.
