@@ -159,13 +159,13 @@ fn said(which: &Which, hold: &Hold, word: &str, done: i64) {
     }
 }
 
-/// The one hold that is meant.
 /// That nothing waits is no answer about a watch whose name was misspelt. What waits may be of a watch that
 /// is not in the configuration any more, so this is asked last.
 fn known(config: &Config, watch: Option<&str>) -> Result<(), CliError> {
     watch.map_or(Ok(()), |name| explain::find(config, name).map(|_| ()).map_err(CliError::from))
 }
 
+/// The one hold that is meant.
 async fn chosen(client: &Client, config: &Config, which: &Which) -> Result<Hold, CliError> {
     let wanted = Wanted { hold_id: which.hold, watch: which.watch.clone() };
     let mut found = holds::list(client, &wanted).await.map_err(anyhow::Error::from)?;
