@@ -4,6 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::status::stops::need;
 use super::text::{count, length, masked, moment};
 use super::{CliError, connect};
 use crate::clock::Clock;
@@ -11,6 +12,7 @@ use crate::config::load::nearest;
 use crate::config::{Config, Watch};
 use crate::domain::column::Columns;
 use crate::postgres::capture;
+use crate::postgres::standstill::{self, Kind, Standstill};
 use crate::postgres::story::{
     AttemptStory, CapturedChange, Field, InquiryStory, MessageStory, ReceiptStory, Story,
     StoryWords, Telling, story,
@@ -56,6 +58,8 @@ pub fn find<'a>(config: &'a Config, name: &str) -> Result<&'a str, anyhow::Error
 pub struct Told {
     pub story: Story,
     pub seen: Seen,
+    /// What stands still now, of this and of others.
+    stops: Vec<Standstill>,
 }
 
 /// Reads the story of an entity with its last messages.
@@ -72,7 +76,7 @@ pub async fn tell(
     for words in story.messages.iter_mut().filter_map(|message| message.words.as_mut()) {
         words.recipient_phone = words.recipient_phone.as_deref().map(masked);
     }
-    Ok(Told { story, seen })
+    Ok(Told { story, seen, stops: standstill::read(client, config).await? })
 }
 
 /// What is known of the watched table now. The story is told without it too, when it is gone.
@@ -120,7 +124,7 @@ async fn look(
 
 /// What to check when nothing is known of an entity.
 fn nothing(told: &Told, watch: &Watch) -> String {
-    let Told { story, seen } = told;
+    let Told { story, seen, .. } = told;
     let mut text = format!(
         "{} {} has no story: none of its changes was captured.\n\nCheck:\n",
         story.watch, story.entity_key
@@ -165,7 +169,11 @@ pub fn as_text(told: &Told, config: &Config, now: Timestamp) -> String {
         // Clocks of server, daemon and provider differ; what happened at one moment stays in order.
         events.sort_by_key(|event| event.0);
         events.iter().for_each(|(at, what)| text += &line(&moment(*at), what));
-        text += &still_to_come(message, now).map_or_else(String::new, |what| line("now", &what));
+        let kept = told.stops.iter().filter(|stop| keeps(stop, message, &story.watch, now));
+        let kept: Vec<String> = kept.map(|stop| line("now", &need(stop, now))).collect();
+        let to_come = still_to_come(message, now, kept.is_empty());
+        text += &to_come.map_or_else(String::new, |what| line("now", &what));
+        text += &kept.concat();
         text += &may_go_on(message, now).map_or_else(String::new, |what| line("now", &what));
     }
     if !story.changes.is_empty() {
@@ -325,15 +333,31 @@ fn may_go_on(message: &MessageStory, now: Timestamp) -> Option<String> {
     })
 }
 
+/// Whether a message that is due does not leave because of this.
+fn keeps(stop: &Standstill, message: &MessageStory, watch: &str, now: Timestamp) -> bool {
+    let is_due = message.due_at.is_some_and(|at| at <= now);
+    let is_open = matches!(message.state.as_str(), "waiting" | "scheduled");
+    let what = &stop.what;
+    is_open
+        && is_due
+        && match stop.kind {
+            Kind::Copy => true,
+            Kind::Paused | Kind::Circuit => {
+                *what == format!("channel {}", message.channel) || *what == format!("watch {watch}")
+            }
+            Kind::Hold | Kind::Fallback => false,
+        }
+}
+
 /// What the message waits for, if it waits.
-fn still_to_come(message: &MessageStory, now: Timestamp) -> Option<String> {
+fn still_to_come(message: &MessageStory, now: Timestamp, is_free: bool) -> Option<String> {
     let due = message.due_at.map(|at| match at > now {
         true => format!("{} (in {})", moment(at), length(at.duration_since(now))),
         false => format!("{} ({} ago)", moment(at), length(now.duration_since(at))),
     });
     let is_late = message.due_at.is_some_and(|at| at <= now);
     let why = match why(message) {
-        none if none.is_empty() && is_late => {
+        none if none.is_empty() && is_late && is_free => {
             format!(": waits for its turn on channel {}", message.channel)
         }
         why => why,

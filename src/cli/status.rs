@@ -5,7 +5,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp};
 
 mod channels;
-mod stops;
+pub mod stops;
 
 use super::text::{age, count};
 use super::{CliError, connect};

@@ -13,7 +13,7 @@ async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
     assert!(said.unwrap().contains("rowbell resume channel main"));
     let daemon = town.daemon().await.unwrap();
     db.batch_execute(MOVE).await.unwrap();
-    let waits = "select count(*) from rowbell.message where state = 'waiting'";
+    let waits = "select count(*) from rowbell.message where state = 'waiting' and due_at <= now()";
     let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     while db.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
         assert!(tokio::time::Instant::now() < end, "the change is folded all the same");
@@ -23,6 +23,13 @@ async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
     assert!(
         status.contains("channel main is paused") && status.contains("the token is renewed"),
         "{status}"
+    );
+    let story = town.command(&["explain", "home_delivery", "1"]).unwrap();
+    assert!(
+        story.contains("  now                  channel main is paused since ")
+            && story.contains("the token is renewed; to go on: rowbell resume channel main")
+            && !story.contains("waits for its turn"),
+        "{story}"
     );
     assert_eq!(town.sandbox.count(), 0);
     assert_eq!(town.command(&["resume", "channel", "main"]).unwrap(), "channel main goes on\n");

@@ -10,7 +10,8 @@ pub fn needs(stops: &[Standstill], now: Timestamp) -> Vec<String> {
     stops.iter().map(|stop| need(stop, now)).collect()
 }
 
-fn need(stop: &Standstill, now: Timestamp) -> String {
+/// What one of them is about, since when, why, and what to do.
+pub fn need(stop: &Standstill, now: Timestamp) -> String {
     let because = stop.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
     let since = format!("since {} UTC ({})", moment(stop.since), age(stop.since, now));
     let what = &stop.what;
