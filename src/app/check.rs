@@ -2,6 +2,7 @@
 //! its table, with a sample row put into words.
 
 use crate::clock::Clock;
+use crate::config::load::nearest;
 use crate::config::{Address, Config};
 use crate::domain::cause::chain;
 use crate::domain::row::Row;
@@ -67,6 +68,7 @@ async fn watch_problems(
         Ok(drift) => drift.into_iter().map(|what| format!("watch.{name}: {what}")).collect(),
         Err(error) => vec![format!("watch.{name}: {}", chain(&error))],
     };
+    problems.extend(unused_names(watching));
     if let Some(problem) = recipient_problem(client, watching).await {
         problems.push(format!("watch.{name}.recipient: {problem}"));
         return problems;
@@ -88,6 +90,22 @@ async fn watch_problems(
         }
     }
     problems
+}
+
+/// Names of columns and values that name nothing: they would be passed over in silence.
+fn unused_names(watching: &Watching) -> Vec<String> {
+    let (name, table, settings) = (&watching.name, &watching.table, &watching.config);
+    let known: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    let labels = settings.label.keys().map(|column| ("label", column));
+    let values = settings.value.keys().map(|column| ("value", column));
+    labels
+        .chain(values)
+        .filter(|(_, column)| !known.contains(&table.base_of(column)))
+        .map(|(setting, column)| {
+            let hint = nearest(column, &known);
+            format!("watch.{name}.{setting}.{column}: {} has no such column{hint}", table.table)
+        })
+        .collect()
 }
 
 /// What is wrong with the recipient query, whether there are rows or not.

@@ -97,3 +97,18 @@ async fn the_check_says_what_is_wrong_with_a_recipient_query() {
         assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{problems:?}");
     }
 }
+
+#[tokio::test]
+async fn the_check_finds_names_of_columns_that_are_not_there() {
+    let names = "label.adress.en = \"Address\"\nvalue.status.planned.en = \"planned\"\nvalue.state.planned.en = \"planned\"";
+    let world = World::with(names).await;
+    let mut client = world.stages.site.pool.get().await.unwrap();
+    let problems = check::online(&mut client, &world.config).await;
+    assert_eq!(
+        problems,
+        [
+            "watch.home_delivery.label.adress: public.delivery has no such column; did you mean \"address\"?",
+            "watch.home_delivery.value.state: public.delivery has no such column; did you mean \"status\"?",
+        ]
+    );
+}
