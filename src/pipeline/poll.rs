@@ -52,8 +52,9 @@ const LEASE: Duration = Duration::from_secs(20 * 60);
 /// How often the scan for due groups starts from the beginning, to prove its bound right.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
 
-/// The longest rest: another daemon may have sent messages.
-const LONGEST_REST: Duration = Duration::from_secs(15);
+/// The longest rest: another daemon may have sent messages. Not in step with other stages, so that one
+/// connection, which knows the statements, serves all while there is little to do.
+const LONGEST_REST: Duration = Duration::from_secs(19);
 const SHORTEST_REST: Duration = Duration::from_millis(50);
 
 /// How long groups wait when the provider could not be asked; doubles up to an hour.

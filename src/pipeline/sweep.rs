@@ -27,7 +27,7 @@ use crate::postgres::queries::{self, Step};
 const BATCH: i64 = 100;
 
 /// How often to look, at most.
-const LONGEST_REST: Duration = Duration::from_secs(15);
+const LONGEST_REST: Duration = Duration::from_secs(17);
 
 /// Finishes what was left behind.
 pub struct Sweep {

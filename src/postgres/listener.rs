@@ -28,6 +28,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 
 use super::session::{self, Hearing};
 use crate::config;
@@ -219,19 +220,21 @@ impl Bell {
 
 async fn set_parked(client: &Client, parked: bool) -> Result<(), tokio_postgres::Error> {
     let value: i64 = if parked { 2 } else { 1 };
-    client.execute("select setval('rowbell.doorbell', $1)", &[&value]).await?;
+    client.query_typed("select setval('rowbell.doorbell', $1)", &[(&value, Type::INT8)]).await?;
     Ok(())
 }
 
 /// A transaction id that is larger than that of every writer that can have read the bell before it
 /// was parked.
 async fn barrier(client: &Client) -> Result<i64, tokio_postgres::Error> {
-    let row = client.query_one("select pg_current_xact_id()::text::bigint", &[]).await?;
-    row.try_get(0)
+    let rows = client.query_typed("select pg_current_xact_id()::text::bigint", &[]).await?;
+    // There is one. Without it nothing would ever have passed.
+    rows.first().map_or(Ok(i64::MAX), |row| row.try_get(0))
 }
 
 /// Whether all transactions before the barrier have ended.
 async fn has_passed(client: &Client, barrier: i64) -> Result<bool, tokio_postgres::Error> {
     let query = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint > $1";
-    client.query_one(query, &[&barrier]).await?.try_get(0)
+    let rows = client.query_typed(query, &[(&barrier, Type::INT8)]).await?;
+    rows.first().map_or(Ok(false), |row| row.try_get(0))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::poll_fn;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, Connection};
 
 use super::pool::{self, DatabaseError};
@@ -159,7 +160,9 @@ async fn prove(
     let word = format!("{:016x}", rand::random::<u64>());
     let ring = async {
         let heard = "select pg_notify($1, $2), $1 in (select pg_listening_channels())";
-        client.query_one(heard, &[&CHANNEL, &word]).await?.try_get::<_, bool>(1)
+        let words = [(&CHANNEL as _, Type::TEXT), (&word as _, Type::TEXT)];
+        let rows = client.query_typed(heard, &words).await?;
+        rows.first().map_or(Ok(false), |row| row.try_get::<_, bool>(1))
     };
     match tokio::time::timeout(ECHO_TIMEOUT, ring).await {
         Err(_) => return Err(SessionError::Silent),
