@@ -64,10 +64,8 @@ pub enum AppError {
     WebhookSecret(#[source] load::SecretError),
     #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
     WebhookWithoutSecret,
-    #[error("could not listen on webhook.listen = \"{address}\"")]
-    WebhookListen { address: String, source: std::io::Error },
-    #[error("could not listen on metrics.listen = \"{address}\"")]
-    MetricsListen { address: String, source: std::io::Error },
+    #[error("could not listen on {setting} = \"{address}\"")]
+    Listen { setting: &'static str, address: String, source: std::io::Error },
     #[error("could not prepare channel.{channel}")]
     Channel { channel: String, source: ClientError },
     #[error("could not read of which environment the database is, or what was sent lately")]

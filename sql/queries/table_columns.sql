@@ -1,6 +1,6 @@
 -- table_columns: the columns of table $1: name, type, what the type comes down to, and whether "=" tells a change.
 --
--- Called by postgres/table.rs. The last column is read by `Kind::of`: domains are replaced by their
+-- Called by postgres/table.rs. The third column is read by `Kind::of`: domains are replaced by their
 -- base, again and again; `list`, `range` and `multirange` stand before what they consist of; the
 -- labels of an enum are texts. The modifier (the 2 of numeric(10,2)) of a domain is that of its base.
 --

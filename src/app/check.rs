@@ -9,6 +9,7 @@ use crate::domain::row::Row;
 use crate::domain::summary::Phrasing;
 use crate::pipeline::route;
 use crate::pipeline::site::Watching;
+use crate::postgres::fragments::subquery;
 use crate::postgres::{capture, migrate};
 use crate::provider::client::{Client, ClientError};
 
@@ -95,14 +96,13 @@ async fn watch_problems(
 /// Names of columns and values that name nothing: they would be passed over in silence.
 fn unused_names(watching: &Watching) -> Vec<String> {
     let (name, table, settings) = (&watching.name, &watching.table, &watching.config);
-    let known: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
     let labels = settings.label.keys().map(|column| ("label", column));
     let values = settings.value.keys().map(|column| ("value", column));
     labels
         .chain(values)
-        .filter(|(_, column)| !known.contains(&table.base_of(column)))
+        .filter(|(_, column)| table.column(table.base_of(column)).is_none())
         .map(|(setting, column)| {
-            let hint = nearest(column, &known);
+            let hint = nearest(column, &table.column_names());
             format!("watch.{name}.{setting}.{column}: {} has no such column{hint}", table.table)
         })
         .collect()
@@ -116,7 +116,7 @@ async fn recipient_problem(
     let query = format!(
         "select r.* from jsonb_populate_record(null::{}, '{{}}') as changed cross join lateral (\n{}\n) as r",
         watching.table.table,
-        watching.config.recipient.trim().trim_end_matches(';')
+        subquery(&watching.config.recipient)
     );
     let statement = match client.prepare(&query).await {
         Ok(statement) => statement,

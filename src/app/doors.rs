@@ -41,10 +41,13 @@ async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, App
     let Some(secret) = webhook_secret(&site.config)? else {
         return Ok(None);
     };
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| AppError::WebhookListen { address: address.clone(), source })?;
+    let listener = bind("webhook.listen", address).await?;
     Ok(Some((Receive::new(site.clone(), secret), listener)))
+}
+
+async fn bind(setting: &'static str, address: &str) -> Result<TcpListener, AppError> {
+    let error = |source| AppError::Listen { setting, address: address.to_owned(), source };
+    TcpListener::bind(address).await.map_err(error)
 }
 
 /// The secret of the webhook, if there is one.
@@ -63,9 +66,7 @@ async fn page(site: &Arc<Site>) -> Result<Option<(Page, TcpListener)>, AppError>
     if address.is_empty() {
         return Ok(None);
     }
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| AppError::MetricsListen { address: address.clone(), source })?;
+    let listener = bind("metrics.listen", address).await?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "metrics can be read at /metrics");
     }

@@ -14,7 +14,7 @@ use crate::domain::diff::FieldChange;
 use crate::domain::message::State;
 use crate::domain::row::Row;
 use crate::pipeline::baseline::baseline_of;
-use crate::pipeline::gates::{Candidate, Case, Decision};
+use crate::pipeline::gates::{Candidate, Case, Decision, skipped_as_opted_out};
 use crate::pipeline::site::Watching;
 use crate::pipeline::stage::StageError;
 use crate::postgres::lookups;
@@ -134,10 +134,12 @@ async fn decide(
         Err(decision) => return Ok((case.changes(), decision, None)),
         Ok(passed) => passed,
     };
-    let phone: Vec<&str> = passed.recipient.phone().into_iter().collect();
-    let opted_out = queries::compose_opt_out(tx, &phone).await?.into_iter().collect();
     let changes = passed.changes.clone();
-    let waits = match case.last_gates(&passed, &opted_out) {
+    let phone: Vec<&str> = case.heeded_phone(&passed.recipient).into_iter().collect();
+    if !queries::compose_opt_out(tx, &phone).await?.is_empty() {
+        return Ok((changes, skipped_as_opted_out(), None));
+    }
+    let waits = match case.not_quiet(&passed.recipient) {
         Ok(()) => None,
         Err(Decision::Defer { due_at, why }) => Some((due_at, why)),
         Err(decision) => return Ok((changes, decision, None)),
@@ -152,13 +154,12 @@ async fn decide(
 /// What is invented of a column that is not there would be passed over in silence.
 fn known_columns(watching: &Watching, invented: &Row) -> Result<(), PreviewError> {
     let table = &watching.table;
-    let known: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-    match invented.keys().find(|column| !known.contains(&column.as_str())) {
+    match invented.keys().find(|column| table.column(column).is_none()) {
         None => Ok(()),
         Some(column) => Err(PreviewError::Column {
             column: column.clone(),
             table: table.table.clone(),
-            hint: nearest(column, &known),
+            hint: nearest(column, &table.column_names()),
         }),
     }
 }

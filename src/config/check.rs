@@ -218,11 +218,7 @@ fn check_webhook(config: &Config, found: &mut Found) {
     if webhook.listen.is_empty() {
         return;
     }
-    found.unless(
-        webhook.listen.parse::<std::net::SocketAddr>().is_ok(),
-        "webhook.listen",
-        format!("expected an address such as \"127.0.0.1:8470\", found \"{}\"", webhook.listen),
-    );
+    check_listen("webhook.listen", &webhook.listen, "127.0.0.1:8470", found);
     match &webhook.secret_file {
         None => found.unless(
             false,
@@ -237,16 +233,20 @@ fn check_webhook(config: &Config, found: &mut Found) {
     }
 }
 
+fn check_listen(key: &str, listen: &str, example: &str, found: &mut Found) {
+    found.unless(
+        listen.parse::<std::net::SocketAddr>().is_ok(),
+        key,
+        format!("expected an address such as \"{example}\", found \"{listen}\""),
+    );
+}
+
 fn check_metrics(config: &Config, found: &mut Found) {
     let listen = &config.metrics.listen;
     if listen.is_empty() {
         return;
     }
-    found.unless(
-        listen.parse::<std::net::SocketAddr>().is_ok(),
-        "metrics.listen",
-        format!("expected an address such as \"127.0.0.1:9464\", found \"{listen}\""),
-    );
+    check_listen("metrics.listen", listen, "127.0.0.1:9464", found);
     found.unless(
         *listen != config.webhook.listen || listen.ends_with(":0"),
         "metrics.listen",

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_postgres::Client;
 
 use super::office::Office;
@@ -40,8 +40,7 @@ pub struct Counts {
 /// Plays for some time, or until Ctrl-C, and says what happened.
 pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<Counts> {
     // From here on: who stops us while things are set up wants nothing left behind, either.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
     println!("Setting up a throwaway PostgreSQL, a simulated provider, and a back office …");
     let town = Town::raise(exe, TownOptions::default(), provider()).await?;
     let client = town.connect().await?;
@@ -59,8 +58,7 @@ pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<Counts>
     loop {
         tokio::select! {
             () = &mut end => break,
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            () = told_to_stop(&mut signals) => break,
             _ = edits.tick() => {
                 let edit = office.edit().await?;
                 changes += edit.changes;
@@ -72,8 +70,7 @@ pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<Counts>
     println!("\nThe back office has gone home; waiting for the last messages …");
     let settled = tokio::select! {
         settled = settle(&client, &town.sandbox, &mut show) => settled,
-        _ = interrupt.recv() => anyhow::bail!("stopped before the last messages were through"),
-        _ = terminate.recv() => anyhow::bail!("stopped before the last messages were through"),
+        () = told_to_stop(&mut signals) => anyhow::bail!("stopped before the last messages were through"),
     };
     if let Err(error) = settled {
         println!("\nThe daemon's log:\n{}", town.log());
@@ -105,6 +102,13 @@ async fn people(sandbox: &Sandbox, client: &Client) -> anyhow::Result<()> {
     }
     client.execute("update customer set phone = 'call my wife' where id = 23", &[]).await?;
     Ok(())
+}
+
+async fn told_to_stop([interrupt, terminate]: &mut [Signal; 2]) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 async fn settle(client: &Client, sandbox: &Sandbox, show: &mut Show) -> anyhow::Result<()> {

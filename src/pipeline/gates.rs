@@ -5,7 +5,6 @@
 //! a preview asks exactly what the daemon asks.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,7 +105,7 @@ pub struct Case<'a> {
     pub now: Timestamp,
 }
 
-/// A candidate that is past every gate but the list of opted-out phones.
+/// A candidate that is past every gate but quiet hours and the list of opted-out phones.
 pub struct Passed {
     pub recipient: Recipient,
     pub operation: Operation,
@@ -230,14 +229,6 @@ impl Case<'_> {
     /// The row as it is told and as it was told before.
     pub fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
         self.present.row.iter().chain(self.baseline)
-    }
-
-    /// The gates that come after those that need no further look at the database.
-    pub fn last_gates(&self, passed: &Passed, opted_out: &HashSet<String>) -> Result<(), Decision> {
-        match self.heeded_phone(&passed.recipient) {
-            Some(phone) if opted_out.contains(phone) => Err(skipped_as_opted_out()),
-            _ => self.not_quiet(&passed.recipient),
-        }
     }
 
     /// The phone that may have opted out of this way.

@@ -1,5 +1,10 @@
 //! Pieces of SQL that triggers and queries share.
 
+/// A query of the configuration as it stands within another.
+pub fn subquery(sql: &str) -> &str {
+    sql.trim().trim_end_matches(';')
+}
+
 /// A function takes at most 100 arguments.
 pub const MAX_ARGUMENTS: usize = 100;
 

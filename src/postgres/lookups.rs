@@ -7,6 +7,7 @@ use deadpool_postgres::Transaction;
 use serde_json::Value;
 use tokio_postgres::types::Json;
 
+use super::fragments::subquery;
 use super::rows::quote;
 use super::table::WatchedTable;
 use crate::config::Watch;
@@ -26,7 +27,7 @@ pub fn queries(table: &WatchedTable, watch: &Watch) -> BTreeMap<String, String> 
 
 /// The site's query stands between ours: `wanted` has one value of the column as its own type.
 fn query(table: &WatchedTable, name: &str, sql: &str) -> String {
-    let type_name = table.columns.iter().find(|column| column.name == name);
+    let type_name = table.column(name);
     format!(
         "-- lookup: the names of the rows that values of one column point to.
 select asked.text, to_jsonb(named.*)
@@ -39,7 +40,7 @@ select asked.text, to_jsonb(named.*)
   ) as named",
         type_name.map_or("text", |column| column.type_name.as_str()),
         quote(name),
-        sql.trim().trim_end_matches(';'),
+        subquery(sql),
     )
 }
 

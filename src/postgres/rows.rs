@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_postgres::types::{Json, ToSql};
 
 use super::capture::{TableColumn, WatchedTable};
-use super::fragments::{MAX_ARGUMENTS, jsonb_array};
+use super::fragments::{MAX_ARGUMENTS, jsonb_array, subquery};
 use crate::config::{UnconfirmedPolicy, Watch};
 use crate::domain::row::Row;
 
@@ -90,7 +90,7 @@ fn sql_over(
     telling: Telling<'_>,
     join_present: &str,
 ) -> String {
-    let recipient = watch.recipient.trim().trim_end_matches(';');
+    let recipient = subquery(&watch.recipient);
     let asked = asked(watch);
     let first_key = quote(table.key.first().map_or("", String::as_str));
     format!(

@@ -38,7 +38,7 @@ pub struct TableColumn {
     /// What the type comes down to: `enum`, `list date`, `range integer`; domains are their base.
     pub base_type: String,
     /// Whether `=` tells every change of a value.
-    pub is_plain: bool,
+    pub is_comparable: bool,
 }
 
 /// A table with what a watch wants of it.
@@ -75,6 +75,10 @@ impl WatchedTable {
             }
         }
         watched
+    }
+
+    pub fn column_names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| column.name.as_str()).collect()
     }
 
     pub fn column(&self, name: &str) -> Option<&TableColumn> {
@@ -187,7 +191,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_po
         name: r.get(0),
         type_name: r.get(1),
         base_type: r.get(2),
-        is_plain: r.get(3),
+        is_comparable: r.get(3),
     };
     Ok(rows.iter().map(column).collect())
 }

@@ -218,22 +218,22 @@ fn read(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
 fn unless_changed(table: &WatchedTable, watch: &Watch) -> String {
     let watched = table.watched(watch);
     let watched = watched.iter().filter(|column| !table.key.contains(column));
-    let (plain, others): (Vec<&String>, Vec<&String>) = table
+    let (comparable, others): (Vec<&String>, Vec<&String>) = table
         .key
         .iter()
         .chain(watched)
-        .partition(|name| table.column(name).is_some_and(|column| column.is_plain));
-    let values = |from: &str| {
+        .partition(|name| table.column(name).is_some_and(|column| column.is_comparable));
+    let image = |from: &str| {
         let values: Vec<String> =
             others.iter().map(|column| watched_value(table, column, from)).collect();
         format!("row({})", values.join(", "))
     };
-    let mut same: Vec<String> = plain
+    let mut same: Vec<String> = comparable
         .iter()
         .map(|name| format!("{} operator(pg_catalog.=) {}", field("old", name), field("new", name)))
         .collect();
     if !others.is_empty() {
-        same.push(format!("pg_catalog.record_image_eq({}, {})", values("old"), values("new")));
+        same.push(format!("pg_catalog.record_image_eq({}, {})", image("old"), image("new")));
     }
     format!(
         "        if {} then\n            return null;\n        end if;\n",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rowbell::demo::town::connect;
 use rowbell::postgres::capture;
 
-use crate::harness::{MARIA, World};
+use crate::harness::{HEAD, MARIA, World};
 
 const WATCHED: &str = "update delivery set address = 'moved' where id = 1";
 
@@ -87,19 +87,7 @@ async fn exotic_names_and_types_are_captured() {
            insert into "Sales & Co"."Käufe'\x" values
                ('6f1c0000-0000-4000-8000-000000000001', 'a,b\c', 1.50, '[2030-01-01,2030-01-02)', '{a,b}', 'gut', 5,
                 '<a/>', '{"k":[1,2]}', '\xdead', '+1 212 200 0001', '10.0.0.1', B'101', '(1,2)', '3 days', 9.99)"#,
-        r#"
-[database]
-url = "{database}"
-[channel.main]
-provider   = "1msg"
-channel_id = "ODI371267300"
-token_file = "{folder}/token"
-base_url   = "{provider}"
-[template.service_change]
-name = "service_change"
-namespace = "3f1c0000_sandbox"
-language = { default = "en" }
-body = ["you", "purchase", "{{ summary }}"]
+        &(HEAD.to_owned() + r#"body = ["you", "purchase", "{{ summary }}"]
 [watch."k'ä\"ufe"]
 table = "\"Sales & Co\".\"Käufe'\\x\""
 channel = "main"
@@ -108,7 +96,7 @@ columns = ["Größe", "W", "Liste", "Stimmung", "Preis", "xml", "js", "bin", "ip
 context = ["wer"]
 recipient = "select 'you' as name, changed.wer as phone"
 quiet_period = "0s"
-"#,
+"#),
         "",
     )
     .await;
@@ -141,19 +129,7 @@ async fn partitions_are_captured_even_when_a_row_moves_between_them() {
          create table delivery_south partition of delivery for values in ('south');
          insert into customer values (1, 'Maria', '+1 212 200 0001');
          insert into delivery values (1, 'north', 'a', 1);",
-        r#"
-[database]
-url = "{database}"
-[channel.main]
-provider   = "1msg"
-channel_id = "ODI371267300"
-token_file = "{folder}/token"
-base_url   = "{provider}"
-[template.service_change]
-name = "service_change"
-namespace = "3f1c0000_sandbox"
-language = { default = "en" }
-body = ["{{ recipient.name }}", "delivery", "{{ summary }}"]
+        &(HEAD.to_owned() + r#"body = ["{{ recipient.name }}", "delivery", "{{ summary }}"]
 [watch.home_delivery]
 table = "public.delivery"
 key = ["id"]
@@ -164,7 +140,7 @@ context = ["customer_id"]
 on = ["insert", "update", "delete"]
 recipient = "select full_name as name, phone from customer where id = changed.customer_id"
 quiet_period = "0s"
-"#,
+"#),
         "",
     )
     .await;
@@ -264,19 +240,7 @@ async fn what_looks_different_is_recorded_and_what_is_the_same_is_not() {
            create table visit (id bigint primary key, nurse text collate nocase not null, price numeric not null,
                                length interval not null, room integer not null, floor integer, note text);
            insert into visit values (1, 'maria', 1.0, '24 hours', 1, null)"#,
-        r#"
-[database]
-url = "{database}"
-[channel.main]
-provider   = "1msg"
-channel_id = "ODI371267300"
-token_file = "{folder}/token"
-base_url   = "{provider}"
-[template.service_change]
-name = "service_change"
-namespace = "3f1c0000_sandbox"
-language = { default = "en" }
-body = ["you", "visit", "{{ summary }}"]
+        &(HEAD.to_owned() + r#"body = ["you", "visit", "{{ summary }}"]
 [watch.visit]
 table = "visit"
 channel = "main"
@@ -284,7 +248,7 @@ template = "service_change"
 columns = ["nurse", "price", "length", "room", "floor"]
 recipient = "select 'you' as name, '+1 212 200 0001' as phone"
 quiet_period = "0s"
-"#,
+"#),
         "",
     )
     .await;

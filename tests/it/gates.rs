@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rowbell::domain::receipt::{Receipt, ReceiptStatus};
 
-use crate::harness::{MARIA, World};
+use crate::harness::{HEAD, MARIA, World};
 
 const MOVE: &str = "update delivery set address = 'moved' where id = 1";
 
@@ -96,19 +96,7 @@ async fn one_bad_row_does_not_stop_the_others() {
          create table delivery (id bigint primary key, customer_id bigint, address text);
          insert into customer values (1, 'Maria', '+1 212 200 0001', '7'), (2, 'Juan', '+34 612 345 678', 'seven');
          insert into delivery values (1, 1, 'a'), (2, 2, 'b'), (3, 1, 'c');",
-        r#"
-[database]
-url = "{database}"
-[channel.main]
-provider   = "1msg"
-channel_id = "ODI371267300"
-token_file = "{folder}/token"
-base_url   = "{provider}"
-[template.service_change]
-name = "service_change"
-namespace = "3f1c0000_sandbox"
-language = { default = "en" }
-body = ["{{ recipient.name }}", "delivery", "{{ summary }}"]
+        &(HEAD.to_owned() + r#"body = ["{{ recipient.name }}", "delivery", "{{ summary }}"]
 [watch.home_delivery]
 table = "public.delivery"
 channel = "main"
@@ -117,7 +105,7 @@ columns = ["address"]
 context = ["customer_id"]
 recipient = "select full_name as name, phone, code::integer as code from customer where id = changed.customer_id"
 quiet_period = "0s"
-"#,
+"#),
         "",
     )
     .await;

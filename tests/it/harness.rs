@@ -45,6 +45,30 @@ pub const MARIA: &str = "12122000001";
 /// Juan's.
 pub const JUAN: &str = "34612345678";
 
+/// How other configurations begin: a database, a channel, and a template without its body.
+pub const HEAD: &str = r#"
+[database]
+url = "{database}"
+[channel.main]
+provider   = "1msg"
+channel_id = "ODI371267300"
+token_file = "{folder}/token"
+base_url   = "{provider}"
+[template.service_change]
+name = "service_change"
+namespace = "3f1c0000_sandbox"
+language = { default = "en" }
+"#;
+
+/// Another number of the same provider.
+pub const SECOND: &str = r#"
+[channel.second]
+provider   = "1msg"
+channel_id = "ODI371267301"
+token_file = "{folder}/token"
+base_url   = "{provider}"
+"#;
+
 /// The configuration of the shop. `{…}` is replaced.
 pub const CONFIG: &str = r#"
 [database]

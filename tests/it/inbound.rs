@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{CONFIG, MARIA, SHOP, World};
+use crate::harness::{CONFIG, MARIA, SECOND, SHOP, World};
 
 const MOVE: &str = "update delivery set address = address || '!' where id = 1";
 
@@ -104,14 +104,7 @@ async fn other_words_say_nothing_and_are_not_kept() {
 /// capo #182: all shared one number, and the STOP of a manager was ignored.
 #[tokio::test]
 async fn a_stop_on_one_number_holds_on_every_other_and_so_does_a_start() {
-    let second = r#"
-[channel.second]
-provider   = "1msg"
-channel_id = "ODI371267301"
-token_file = "{folder}/token"
-base_url   = "{provider}"
-"#;
-    let mut world = World::over(SHOP, &CONFIG.replace("{settings}", second), "").await;
+    let mut world = World::over(SHOP, &CONFIG.replace("{settings}", SECOND), "").await;
     world.posted(&wrote("stop", 0)).await;
     assert_eq!(told(&mut world).await, 0);
     let mut config = (*world.config).clone();

@@ -9,7 +9,7 @@ use rowbell::domain::receipt::{Receipt, ReceiptStatus};
 use rowbell::postgres::holds::{self, Wanted};
 use rowbell::sandbox::{Fault, FaultRule};
 
-use crate::harness::{CONFIG, JUAN, MARIA, SHOP, World};
+use crate::harness::{CONFIG, JUAN, MARIA, SECOND, SHOP, World};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -250,16 +250,9 @@ async fn what_a_person_lets_go_at_night_waits_too() {
 
 #[tokio::test]
 async fn a_fallback_waits_too() {
-    let second = r#"
-[channel.second]
-provider   = "1msg"
-channel_id = "ODI371267301"
-token_file = "{folder}/token"
-base_url   = "{provider}"
-"#;
     let watch =
         format!("{}\nfallback = [{{ channel = \"second\", after = \"2h\" }}]", quiet(1.0, 5.0));
-    let mut world = World::over(SHOP, &CONFIG.replace("{settings}", second), &watch).await;
+    let mut world = World::over(SHOP, &CONFIG.replace("{settings}", SECOND), &watch).await;
     world.sql("update delivery set address = 'moved' where id = 1").await;
     world.settle().await;
     let id = world.sandbox.all_seen().last().unwrap().id.clone();

@@ -27,15 +27,19 @@ async fn every_migration_is_applied_once() {
     migrate::check_version(&client).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_database_in_use_is_brought_up_to_date_with_its_rows() {
-    let database = Database::empty().await;
-    let mut client = database.client().await;
+async fn at_version_5(client: &tokio_postgres::Client) {
     for (_, sql) in sql_files("migrations").iter().take(5) {
         client.batch_execute(sql).await.unwrap();
     }
     let version = "insert into rowbell.installation (schema_version) values (5)";
     client.batch_execute(version).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_in_use_is_brought_up_to_date_with_its_rows() {
+    let database = Database::empty().await;
+    let mut client = database.client().await;
+    at_version_5(&client).await;
     client.batch_execute(HISTORY).await.unwrap();
     let older = migrate::check_version(&client).await.unwrap_err();
     assert!(chain(&older).starts_with("the schema is version 5, this rowbell needs "), "{older}");
@@ -123,11 +127,7 @@ async fn what_migrate_prints_for_a_dba_does_the_same() {
 async fn a_migration_gives_up_rather_than_let_others_wait_behind_it() {
     let database = Database::empty().await;
     let mut client = database.client().await;
-    for (_, sql) in sql_files("migrations").iter().take(5) {
-        client.batch_execute(sql).await.unwrap();
-    }
-    let version = "insert into rowbell.installation (schema_version) values (5)";
-    client.batch_execute(version).await.unwrap();
+    at_version_5(&client).await;
     let analyst = database.client().await;
     analyst.batch_execute("begin; select from rowbell.message").await.unwrap();
     let began = std::time::Instant::now();
