@@ -74,7 +74,7 @@ begin
         -- What happened, to which watch, and on which channel is written once; retention deletes it.
         grant select, insert, delete on rowbell.message to rowbell_daemon;
         grant update (
-            entity_key, state, reason, reason_text, operation, change_count, last_changed_at, old_row, new_row,
+            entity_key, state, reason, reason_text, operation, change_count, last_changed_at, old_row, new_row, doubted_row,
             template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
             time_zone_source, summary, parameters, due_at, attempt_count, provider_message_id,
             sent_at, delivered_at, read_at, finished_at, blanked_at, updated_at, updated_by

@@ -24,6 +24,7 @@ with awaited as (
 update rowbell.message as m
    set old_row             = null,
        new_row             = null,
+       doubted_row         = null,
        recipient_name      = null,
        recipient_phone     = null,
        recipient_locale    = null,

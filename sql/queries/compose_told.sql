@@ -2,21 +2,30 @@
 -- to the last message that really left, but not below one that was blanked. Asked only for entities whose
 -- latest is a muted change.
 --
+-- The latest is what was told last, not what was opened last: a message that waited while a change was muted
+-- tells the row as it was when it left, with that change in it.
 -- $3: whether unconfirmed messages count as told. $4: where it is not null, only what is known to have
 -- arrived counts: delivered, or accepted by one of these channels, of which no more is ever heard. $5: whether messages of a dry run count: for another one.
 with told as (
-    select m.message_id, m.reason::text = 'muted' as is_muted, m.blanked_at is not null as is_blanked, m.old_row, m.new_row
+    select m.message_id, m.reason::text = 'muted' as is_muted, m.blanked_at is not null as is_blanked, m.old_row, m.new_row,
+           -- The row is read at the start of an attempt; a muted change was made before it was folded.
+           coalesce((select max(a.started_at) from rowbell.attempt as a where a.message_id = m.message_id), m.created_at) as told_at
       from rowbell.message as m
      where m.watch = $1 and m.entity_key = $2
        and (m.state in ('delivered', 'read')
             or (m.state = 'sent' and ($4::text[] is null or m.channel = any ($4)))
             or (m.state = 'unconfirmed' and $3 and $4::text[] is null)
             or (m.state = 'skipped' and (m.reason = 'muted' or (m.reason = 'dry_run' and $5))))
+), last as (
+    select u.told_at, u.message_id
+      from told as u
+     where u.is_muted is not true or u.is_blanked
+     order by u.told_at desc, u.message_id desc
+     limit 1
 )
 select t.is_muted, t.old_row, t.new_row
   from told as t
- where t.message_id >= coalesce((
-           select max(u.message_id) from told as u where u.is_muted is not true or u.is_blanked
-       ), 0)
+  left join last as l on true
+ where (l.message_id is null or (t.told_at, t.message_id) >= (l.told_at, l.message_id))
    and not t.is_blanked
- order by t.message_id desc;
+ order by t.told_at desc, t.message_id desc;

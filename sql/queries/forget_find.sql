@@ -7,7 +7,7 @@ with looked as (
            coalesce(m.recipient_phone = any ($3), false)
            or exists (
                select
-                 from (values (m.old_row), (m.new_row)) as stored (row)
+                 from (values (m.old_row), (m.new_row), (m.doubted_row)) as stored (row)
                 cross join lateral jsonb_each_text(
                       case when jsonb_typeof(stored.row) = 'object' then stored.row end
                 ) as field

@@ -9,7 +9,7 @@ use super::site::Watching;
 use super::stage::StageError;
 use crate::config::Config;
 use crate::domain::row::Row;
-use crate::postgres::queries::{self, Counts};
+use crate::postgres::queries::{self, Counts, DoubtedRow, ToldRow};
 use crate::postgres::rows::{self, Told};
 
 /// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
@@ -63,17 +63,21 @@ async fn muted_baseline(
         _ => first_old.or_else(|| candidate.old_row.clone()),
     };
     for muted in told.iter().rev().filter(|told| told.is_muted) {
-        baseline = match (baseline, &muted.old_row, &muted.new_row) {
-            (Some(mut row), old, Some(new)) => {
-                overlay(&mut row, old.as_ref(), new);
-                Some(row)
-            }
-            // That the row is there at all was not told, and not muted either.
-            (None, Some(_), Some(_)) => None,
-            (_, _, new) => new.clone(),
-        };
+        baseline = with_muted(baseline, muted);
     }
     Ok(baseline)
+}
+
+fn with_muted(baseline: Option<Row>, muted: &ToldRow) -> Option<Row> {
+    match (baseline, &muted.old_row, &muted.new_row) {
+        (Some(mut row), old, Some(new)) => {
+            overlay(&mut row, old.as_ref(), new);
+            Some(row)
+        }
+        // That the row is there at all was not told, and not muted either.
+        (None, Some(_), Some(_)) => None,
+        (_, _, new) => new.clone(),
+    }
 }
 
 fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
@@ -82,4 +86,29 @@ fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
             row.insert(column.clone(), value.clone());
         }
     }
+}
+
+/// What the recipients of some candidates may have read although nobody knows, with their places: the rows
+/// of requests without an answer since something was told for certain, overlaid with what was muted since.
+pub async fn doubted(
+    tx: &Transaction<'_>,
+    watching: &Watching,
+    candidates: &[Candidate],
+    places: &[usize],
+) -> Result<Vec<(usize, Option<Row>)>, StageError> {
+    let keys: Vec<&str> = places.iter().map(|at| candidates[*at].entity_key.as_str()).collect();
+    let counts_unconfirmed = rows::counts_unconfirmed(&watching.config);
+    let found = queries::compose_doubted(tx, &watching.name, &keys, counts_unconfirmed).await?;
+    let mut doubted: Vec<(usize, Option<Row>)> = Vec::new();
+    for DoubtedRow { place, row } in found {
+        let Some(&place) = places.get(place) else { continue };
+        if !row.is_muted {
+            doubted.push((place, row.new_row));
+            continue;
+        }
+        for (_, doubt) in doubted.iter_mut().filter(|(of, _)| *of == place) {
+            *doubt = with_muted(doubt.take(), &row);
+        }
+    }
+    Ok(doubted)
 }

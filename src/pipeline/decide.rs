@@ -9,7 +9,7 @@ use deadpool_postgres::Transaction;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::baseline::baseline_of;
+use super::baseline::{baseline_of, doubted};
 use super::doubts;
 use super::gates::{Candidate, Case, Decision, Passed, skipped_as_opted_out};
 use super::lane::Outgoing;
@@ -19,6 +19,7 @@ use super::stage::StageError;
 use super::stops::{Stops, hold_back};
 use crate::domain::attempt::TemplateMessage;
 use crate::domain::labels::ByColumn;
+use crate::domain::message::Skip;
 use crate::domain::row::Row;
 use crate::postgres::lookups;
 use crate::postgres::queries::{self, Words};
@@ -65,7 +66,7 @@ struct Judged {
 }
 
 /// What becomes of each candidate, in order. Asks the database once for each part of the candidates, once more
-/// for each label query, and once for all, except for entities that were muted.
+/// for each label query, once where some have nothing to tell, and once for all, except for entities that were muted.
 pub async fn decide(
     tx: &Transaction<'_>,
     site: &Site,
@@ -112,7 +113,7 @@ async fn judge(
     let mut presents = read(tx, site, watching, candidates).await?;
     let baselines = baselines(tx, site, watching, candidates, &presents).await?;
     let now = site.clock.now();
-    let cases: Vec<Case<'_>> = candidates
+    let mut cases: Vec<Case<'_>> = candidates
         .iter()
         .zip(&presents)
         .zip(&baselines)
@@ -126,7 +127,19 @@ async fn judge(
             now,
         })
         .collect();
-    let passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
+    let mut passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
+    let silent = silent(&passed);
+    let doubted = if silent.is_empty() {
+        Vec::new()
+    } else {
+        doubted(tx, watching, candidates, &silent).await?
+    };
+    for (place, row) in &doubted {
+        if is_silent(&passed[*place]) {
+            cases[*place].baseline = row.as_ref();
+            passed[*place] = cases[*place].gates();
+        }
+    }
     let names = names(tx, watching, &cases, &passed).await?;
     let judged = cases.iter().zip(passed).map(|(case, passed)| match passed {
         Ok(passed) => Judged {
@@ -219,4 +232,14 @@ async fn baselines<'a>(
         baselines.push(baseline_of(tx, &site.config, watching, candidate, &present.told).await?);
     }
     Ok(baselines)
+}
+
+/// The places of those whose row is as it was told.
+fn silent(passed: &[Result<Passed, Decision>]) -> Vec<usize> {
+    let places = passed.iter().enumerate().filter(|(_, passed)| is_silent(passed));
+    places.map(|(place, _)| place).collect()
+}
+
+fn is_silent(passed: &Result<Passed, Decision>) -> bool {
+    matches!(passed, Err(Decision::Skip(Skip::NoNetChange, _)))
 }

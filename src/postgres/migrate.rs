@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("17_late", include_str!("../../sql/migrations/17_late.sql")),
     ("18_time", include_str!("../../sql/migrations/18_time.sql")),
     ("19_owner", include_str!("../../sql/migrations/19_owner.sql")),
+    ("20_doubted", include_str!("../../sql/migrations/20_doubted.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

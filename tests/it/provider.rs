@@ -180,3 +180,78 @@ async fn a_message_in_doubt_that_is_held_counts_as_told() {
     assert_eq!(read.len(), 2);
     assert!(!read[1].contains("moved"), "{read:?}");
 }
+
+#[tokio::test]
+async fn a_row_that_goes_back_while_a_message_is_in_doubt_is_told_to_whoever_may_have_read_it() {
+    for policy in ["resend", "give_up", "hold"] {
+        let mut world = World::with(&format!("unconfirmed = \"{policy}\"")).await;
+        world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Drop { accepted: true })]);
+        world.sql("update delivery set address = 'moved' where id = 1").await;
+        world.settle().await;
+        assert_eq!(world.read(MARIA).len(), 1, "{policy}: it arrived, and nobody knows");
+        world.sql("update delivery set address = '1 Main Street' where id = 1").await;
+        world.settle().await;
+        hours_later(&mut world).await;
+        let read = world.read(MARIA);
+        assert_eq!(read.len(), 2, "{policy}: {read:?}");
+        assert!(read[1].contains("moved → 1 Main Street"), "{policy}: {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_goes_back_after_a_message_was_given_up_in_doubt_is_told() {
+    for policy in ["resend", "give_up"] {
+        let mut world = World::with(&format!("unconfirmed = \"{policy}\"")).await;
+        let refused = FaultRule::always(Fault::Code { code: 131_026 });
+        let dropped = FaultRule::next(1, Fault::Drop { accepted: true });
+        world.sandbox.set_faults(vec![dropped, refused]);
+        world.sql("update delivery set address = 'moved' where id = 1").await;
+        world.settle().await;
+        hours_later(&mut world).await;
+        let ended = world.value("select state from rowbell.message").await;
+        assert_eq!(
+            ended, "failed",
+            "{policy}: the first attempt is in doubt, the second was refused"
+        );
+        world.sandbox.set_faults(Vec::new());
+        world.sql("update delivery set address = '1 Main Street' where id = 1").await;
+        world.settle().await;
+        let read = world.read(MARIA);
+        assert_eq!(read.len(), 2, "{policy}: {read:?}");
+        assert!(read[1].contains("moved → 1 Main Street"), "{policy}: {read:?}");
+        // From then on it is known what was told.
+        world.sql("update delivery set address = 'x' where id = 1; update delivery set address = '1 Main Street' where id = 1").await;
+        world.settle().await;
+        assert_eq!(world.read(MARIA).len(), 2, "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_messages_in_doubt_either_may_have_been_the_last_that_was_read() {
+    let mut world = World::with("unconfirmed = \"resend\"").await;
+    let arrived = FaultRule::next(1, Fault::Drop { accepted: true });
+    let lost = FaultRule::next(1, Fault::Drop { accepted: false });
+    world.sandbox.set_faults(vec![arrived, lost]);
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    world.sql("update delivery set address = '1 Main Street' where id = 1").await;
+    world.settle().await;
+    hours_later(&mut world).await;
+    let read = world.read(MARIA);
+    assert_eq!(read.len(), 2, "{read:?}");
+    assert!(read[1].contains("moved → 1 Main Street"), "{read:?}");
+}
+
+#[tokio::test]
+async fn what_was_muted_while_a_message_was_in_doubt_is_told_to_nobody() {
+    let mut world = World::with("unconfirmed = \"resend\"").await;
+    world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Drop { accepted: true })]);
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    world
+        .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'tidied' where id = 1; commit")
+        .await;
+    world.settle().await;
+    hours_later(&mut world).await;
+    assert_eq!(world.read(MARIA).len(), 1);
+}

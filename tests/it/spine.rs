@@ -186,6 +186,25 @@ async fn a_muted_change_does_not_swallow_what_was_changed_before_it() {
 }
 
 #[tokio::test]
+async fn a_change_muted_before_a_message_left_is_not_what_was_told_last() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'first' where id = 1").await;
+    world.work().await;
+    world
+        .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'tidied' where id = 1; commit")
+        .await;
+    world.work().await;
+    world.sql("update delivery set address = 'second' where id = 1").await;
+    world.settle().await;
+    world.sql("update delivery set address = 'tidied' where id = 1").await;
+    world.settle().await;
+    let read = world.read(MARIA);
+    assert_eq!(read.len(), 2, "{read:?}");
+    assert!(read[0].contains("tidied → second"), "{read:?}");
+    assert!(read[1].contains("second → tidied"), "{read:?}");
+}
+
+#[tokio::test]
 async fn an_insert_and_its_deletion_cancel_each_other() {
     let mut world = World::new().await;
     world

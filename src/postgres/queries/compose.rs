@@ -125,6 +125,35 @@ pub async fn compose_told(
         .collect()
 }
 
+/// What an entity may have read, although nobody knows, or what was muted since.
+#[derive(Clone, Debug)]
+pub struct DoubtedRow {
+    /// The place of the entity among those asked for.
+    pub place: usize,
+    pub row: ToldRow,
+}
+
+/// What entities may have read since something was told for certain, and what was muted since, oldest first.
+pub async fn compose_doubted(
+    tx: &Transaction<'_>,
+    watch: &str,
+    keys: &[&str],
+    counts_unconfirmed: bool,
+) -> Result<Vec<DoubtedRow>, Error> {
+    let rows = named!(tx, "compose_doubted", &[&watch, &keys, &counts_unconfirmed])?;
+    rows.iter()
+        .map(|row| {
+            let ordinal: i64 = row.try_get("ordinal")?;
+            let told = ToldRow {
+                is_muted: row.try_get("is_muted")?,
+                old_row: object(row, "old_row")?,
+                new_row: object(row, "row")?,
+            };
+            Ok(DoubtedRow { place: usize::try_from(ordinal - 1).unwrap_or(usize::MAX), row: told })
+        })
+        .collect()
+}
+
 /// The row before the first change of the entity that is known; None also when that was an insert.
 pub async fn compose_first_old(
     tx: &Transaction<'_>,
