@@ -335,6 +335,7 @@ mod tests {
             unconfirmed: 2,
             oldest_due_at: Some(at("11:50:00")),
             waits_for_rate: 2,
+            waits_for_stop: 4,
             waits_for_pair: 3,
             waits_for_recipients: 1,
             learned_rate: Some(22.504),
@@ -365,8 +366,8 @@ mod tests {
         delivery  public.delivery  installed       12          2 h 5 min
         old       –                not configured  1           1 h
 
-        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE    WAITS FOR                     RATE    SENT BY  WEBHOOK  POLLING
-        main     2     1     1       2            10 min ago  rate 2, pair 3, recipients 1  22.5/s  –        off      missing for 3 h
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE    WAITS FOR                             RATE    SENT BY  WEBHOOK  POLLING
+        main     2     1     1       2            10 min ago  rate 2, stop 4, pair 3, recipients 1  22.5/s  –        off      missing for 3 h
 
         LAST 24 H    MESSAGES  REASONS
         scheduled    5

@@ -88,10 +88,12 @@ pub struct ChannelStatus {
     pub held: i64,
     pub leased: i64,
     pub unconfirmed: i64,
-    /// When the first of the open messages may leave.
+    /// When the first of the open messages may leave that no stop holds back.
     pub oldest_due_at: Option<Timestamp>,
-    /// Of the open ones, those that are due and wait for the rate, and those that wait for another limit.
+    /// Of the open ones, those that are due and wait for the rate, those that are due and wait until channel or
+    /// watch goes on, and those that wait for another limit.
     pub waits_for_rate: i64,
+    pub waits_for_stop: i64,
     pub waits_for_pair: i64,
     pub waits_for_recipients: i64,
     /// Messages a second that it may send, and that it sends because the provider asked to slow down.
@@ -255,6 +257,7 @@ async fn channels(
             unconfirmed: row.try_get("unconfirmed")?,
             oldest_due_at: row.try_get("oldest_due_at")?,
             waits_for_rate: row.try_get("waits_for_rate")?,
+            waits_for_stop: row.try_get("waits_for_stop")?,
             waits_for_pair: row.try_get("waits_for_pair")?,
             waits_for_recipients: row.try_get("waits_for_recipients")?,
             ..idle(config, &name)

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use rowbell::cli::status;
 use rowbell::domain::receipt::{Receipt, ReceiptStatus};
+use rowbell::postgres::report;
 use rowbell::sandbox::{Fault, FaultRule, TemplateOptions};
 
 use crate::harness::{JUAN, MARIA, World};
@@ -83,6 +85,30 @@ async fn a_wrong_token_stops_the_channel_after_one_answer_and_a_right_one_starts
     assert_eq!(circuits(&world).await, "main closed pause 120 opened 1");
     assert_eq!(states(&world).await, "sent 30");
     assert_eq!(world.sandbox.duplicates().len(), 0);
+}
+
+#[tokio::test]
+async fn status_tells_what_waits_for_a_stop_from_what_waits_for_the_rate() {
+    let mut world = shop(30).await;
+    world.sandbox.set_token(CHANNEL, "another");
+    move_all(&mut world).await;
+    world.pass(Duration::from_secs(3_600));
+    let status = report::status(&world.db, &world.config, world.now()).await.unwrap();
+    let main = &status.channels[0];
+    assert_eq!((main.waits_for_rate, main.waits_for_stop), (0, 30));
+    let text = status::as_text(&status);
+    assert!(text.contains("stop 30") && text.contains("is stopped by errors since"), "{text}");
+    assert!(!text.contains("a message has been due for"), "{text}");
+
+    // A watch that a person has paused keeps its own back, and nothing else.
+    world.sql("delete from rowbell.circuit; insert into rowbell.pause values ('watch', 'home_delivery')").await;
+    let status = report::status(&world.db, &world.config, world.now()).await.unwrap();
+    assert_eq!((status.channels[0].waits_for_rate, status.channels[0].waits_for_stop), (0, 30));
+    world.sql("update rowbell.pause set name = 'another'").await;
+    let status = report::status(&world.db, &world.config, world.now()).await.unwrap();
+    assert_eq!((status.channels[0].waits_for_rate, status.channels[0].waits_for_stop), (30, 0));
+    let text = status::as_text(&status);
+    assert!(text.contains("a message has been due for"), "{text}");
 }
 
 #[tokio::test]

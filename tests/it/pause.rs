@@ -21,7 +21,9 @@ async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
     }
     let status = town.command(&["status"]).unwrap();
     assert!(
-        status.contains("channel main is paused") && status.contains("the token is renewed"),
+        status.contains("channel main is paused")
+            && status.contains("the token is renewed")
+            && status.contains("stop 1"),
         "{status}"
     );
     let story = town.command(&["explain", "home_delivery", "1"]).unwrap();

@@ -40,10 +40,11 @@ pub fn table_of(status: &Status) -> Table {
     table
 }
 
-/// How many wait for which limit.
+/// How many wait for which limit, or for what stands still to go on.
 fn waits(channel: &ChannelStatus) -> String {
     let limits = [
         ("rate", channel.waits_for_rate),
+        ("stop", channel.waits_for_stop),
         ("pair", channel.waits_for_pair),
         ("recipients", channel.waits_for_recipients),
     ];
