@@ -7,7 +7,15 @@ with stood as (
            m.reason is not distinct from 'muted' as is_muted,
            m.state in ('sent', 'delivered', 'read') or (m.state = 'unconfirmed' and $3) as is_told
       from unnest($2::text[]) with ordinality as e (entity_key, ordinal)
-      join rowbell.message as m on m.watch = $1 and m.entity_key = e.entity_key
+     -- What was told last takes the place of all that was opened before it.
+     cross join lateral (
+           select max(t.message_id) as message_id
+             from rowbell.message as t
+            where t.watch = $1 and t.entity_key = e.entity_key
+              and (t.state in ('sent', 'delivered', 'read') or (t.state = 'unconfirmed' and $3))
+           ) as last
+      join rowbell.message as m
+        on m.watch = $1 and m.entity_key = e.entity_key and m.message_id >= coalesce(last.message_id, 0)
      where m.blanked_at is null
        and (m.doubted_row is not null or m.reason = 'muted' or m.state in ('unconfirmed', 'sent', 'delivered', 'read'))
 ), known as (

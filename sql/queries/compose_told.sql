@@ -12,6 +12,12 @@ with told as (
            coalesce((select max(a.started_at) from rowbell.attempt as a where a.message_id = m.message_id), m.created_at) as told_at
       from rowbell.message as m
      where m.watch = $1 and m.entity_key = $2
+       -- What has arrived takes the place of all that was opened before it; entities live for years.
+       and m.message_id >= coalesce((
+               select max(d.message_id)
+                 from rowbell.message as d
+                where d.watch = $1 and d.entity_key = $2 and d.state in ('delivered', 'read')
+           ), 0)
        and (m.state in ('delivered', 'read')
             or (m.state = 'sent' and ($4::text[] is null or m.channel = any ($4)))
             or (m.state = 'unconfirmed' and $3 and $4::text[] is null)
