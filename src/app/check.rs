@@ -1,6 +1,10 @@
 //! What `rowbell check` looks at beyond the settings themselves: the words, and every watch against
 //! its table, with a sample row put into words.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use crate::clock::Clock;
 use crate::config::load::nearest;
 use crate::config::{Address, Config};
@@ -10,7 +14,7 @@ use crate::domain::summary::Phrasing;
 use crate::pipeline::route;
 use crate::pipeline::site::Watching;
 use crate::postgres::fragments::subquery;
-use crate::postgres::{capture, migrate};
+use crate::postgres::{capture, migrate, table};
 use crate::provider::client::{Client, ClientError};
 
 use super::preview::preview;
@@ -70,6 +74,10 @@ async fn watch_problems(
         Err(error) => vec![format!("watch.{name}: {}", chain(&error))],
     };
     problems.extend(unused_names(watching));
+    match table::codes(client, &watching.table).await {
+        Ok(codes) => problems.extend(unused_values(watching, &codes)),
+        Err(error) => problems.push(format!("watch.{name}: {}", chain(&error))),
+    }
     if let Some(problem) = recipient_problem(client, watching).await {
         problems.push(format!("watch.{name}.recipient: {problem}"));
         return problems;
@@ -106,6 +114,43 @@ fn unused_names(watching: &Watching) -> Vec<String> {
             format!("watch.{name}.{setting}.{column}: {} has no such column{hint}", table.table)
         })
         .collect()
+}
+
+/// Values that an enum column never has: their names and rules would be passed over in silence.
+fn unused_values(watching: &Watching, codes: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let (name, settings) = (&watching.name, &watching.config);
+    let named = settings.value.iter().flat_map(|(column, names)| {
+        names.keys().map(move |value| (format!("value.{column}"), column, value.as_str()))
+    });
+    let said = settings.say.iter().enumerate().flat_map(|(place, rule)| {
+        let sides = [("becomes", &rule.becomes), ("was", &rule.was)];
+        sides.into_iter().flat_map(move |(side, wanted)| {
+            wanted.iter().flat_map(move |(column, value)| {
+                let setting = format!("say[{place}].{side}.{column}");
+                texts_of(value).into_iter().map(move |value| (setting.clone(), column, value))
+            })
+        })
+    });
+    named
+        .chain(said)
+        .filter_map(|(setting, column, value)| {
+            let known: Vec<&str> = codes.get(column)?.iter().map(String::as_str).collect();
+            if known.contains(&value) {
+                return None;
+            }
+            let hint = nearest(value, &known);
+            Some(format!("watch.{name}.{setting}: the column is never \"{value}\"{hint}"))
+        })
+        .collect()
+}
+
+/// The texts that a condition names: one, or those of a list.
+fn texts_of(wanted: &Value) -> Vec<&str> {
+    match wanted {
+        Value::String(text) => vec![text],
+        Value::Array(any) => any.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What is wrong with the recipient query, whether there are rows or not.

@@ -1,6 +1,6 @@
 //! A watched table, as the catalog describes it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::{Client, Row};
 
@@ -194,6 +194,16 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_po
         is_comparable: r.get(3),
     };
     Ok(rows.iter().map(column).collect())
+}
+
+/// The labels of each column that is an enum.
+pub async fn codes(
+    client: &Client,
+    table: &WatchedTable,
+) -> Result<BTreeMap<String, Vec<String>>, tokio_postgres::Error> {
+    let query = include_str!("../../sql/queries/table_codes.sql");
+    let rows = client.query(query, &[&table.oid]).await?;
+    rows.iter().map(|row| Ok((row.try_get("column_name")?, row.try_get("labels")?))).collect()
 }
 
 async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {

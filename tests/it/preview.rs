@@ -112,3 +112,35 @@ async fn the_check_finds_names_of_columns_that_are_not_there() {
         ]
     );
 }
+
+#[tokio::test]
+async fn the_check_finds_values_that_an_enum_does_not_have() {
+    let schema = format!(
+        "{SHOP}
+         create type state as enum ('planned', 'packed');
+         create domain known_state as state;
+         alter table delivery alter status drop default, alter status type known_state using status::state;"
+    );
+    let rules = r#"
+value.status.planed.en = "planned"
+value.status.packed.en = "packed"
+value.address.anywhere.en = "anywhere"
+[[watch.home_delivery.say]]
+becomes = { status = ["packed", "pakced"] }
+was     = { status = "planned" }
+silent  = true
+[[watch.home_delivery.say]]
+was     = { status = "gone" }
+silent  = true
+"#;
+    let world = World::over(&schema, CONFIG, rules).await;
+    let mut client = world.stages.site.pool.get().await.unwrap();
+    assert_eq!(
+        check::online(&mut client, &world.config).await,
+        [
+            "watch.home_delivery.value.status: the column is never \"planed\"; did you mean \"planned\"?",
+            "watch.home_delivery.say[0].becomes.status: the column is never \"pakced\"; did you mean \"packed\"?",
+            "watch.home_delivery.say[1].was.status: the column is never \"gone\"; there are planned, packed",
+        ]
+    );
+}
