@@ -119,29 +119,25 @@ fn unused_names(watching: &Watching) -> Vec<String> {
 /// Values that an enum column never has: their names and rules would be passed over in silence.
 fn unused_values(watching: &Watching, codes: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let (name, settings) = (&watching.name, &watching.config);
-    let named = settings.value.iter().flat_map(|(column, names)| {
-        names.keys().map(move |value| (format!("value.{column}"), column, value.as_str()))
-    });
-    let said = settings.say.iter().enumerate().flat_map(|(place, rule)| {
-        let sides = [("becomes", &rule.becomes), ("was", &rule.was)];
-        sides.into_iter().flat_map(move |(side, wanted)| {
-            wanted.iter().flat_map(move |(column, value)| {
+    let mut problems = Vec::new();
+    for (column, labels) in codes {
+        let names = settings.value.get(column).into_iter().flat_map(BTreeMap::keys);
+        let mut named: Vec<(String, &str)> =
+            names.map(|value| (format!("value.{column}"), value.as_str())).collect();
+        for (place, rule) in settings.say.iter().enumerate() {
+            for (side, wanted) in [("becomes", &rule.becomes), ("was", &rule.was)] {
+                let texts = wanted.get(column).map(texts_of).unwrap_or_default();
                 let setting = format!("say[{place}].{side}.{column}");
-                texts_of(value).into_iter().map(move |value| (setting.clone(), column, value))
-            })
-        })
-    });
-    named
-        .chain(said)
-        .filter_map(|(setting, column, value)| {
-            let known: Vec<&str> = codes.get(column)?.iter().map(String::as_str).collect();
-            if known.contains(&value) {
-                return None;
+                named.extend(texts.into_iter().map(|value| (setting.clone(), value)));
             }
+        }
+        let known: Vec<&str> = labels.iter().map(String::as_str).collect();
+        for (setting, value) in named.into_iter().filter(|(_, value)| !known.contains(value)) {
             let hint = nearest(value, &known);
-            Some(format!("watch.{name}.{setting}: the column is never \"{value}\"{hint}"))
-        })
-        .collect()
+            problems.push(format!("watch.{name}.{setting}: the column is never \"{value}\"{hint}"));
+        }
+    }
+    problems
 }
 
 /// The texts that a condition names: one, or those of a list.

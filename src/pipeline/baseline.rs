@@ -96,6 +96,9 @@ pub async fn doubted(
     candidates: &[Candidate],
     places: &[usize],
 ) -> Result<Vec<(usize, Option<Row>)>, StageError> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
     let keys: Vec<&str> = places.iter().map(|at| candidates[*at].entity_key.as_str()).collect();
     let counts_unconfirmed = rows::counts_unconfirmed(&watching.config);
     let found = queries::compose_doubted(tx, &watching.name, &keys, counts_unconfirmed).await?;

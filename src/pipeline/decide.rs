@@ -128,12 +128,7 @@ async fn judge(
         })
         .collect();
     let mut passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
-    let silent = silent(&passed);
-    let doubted = if silent.is_empty() {
-        Vec::new()
-    } else {
-        doubted(tx, watching, candidates, &silent).await?
-    };
+    let doubted = doubted(tx, watching, candidates, &silent(&passed)).await?;
     for (place, row) in &doubted {
         if is_silent(&passed[*place]) {
             cases[*place].baseline = row.as_ref();

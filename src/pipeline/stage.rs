@@ -58,7 +58,7 @@ pub fn loggable(error: &StageError) -> String {
 
 /// How often the wait doubles, from 0.1 s: a database that was away is at work again within 6.4 s of its
 /// return, and a dozen stages that ask so often cost it nothing.
-const LONGEST_DOUBLED: u32 = 6;
+const MOST_DOUBLINGS: u32 = 6;
 
 /// Waits between failures: longer each time, never in step with other daemons, reset by success.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Patience {
         } else {
             tracing::debug!(stage = self.stage, error = loggable(error), "stage still cannot work");
         }
-        self.failures = (self.failures + 1).min(LONGEST_DOUBLED);
+        self.failures = (self.failures + 1).min(MOST_DOUBLINGS);
         let ceiling = Duration::from_millis(100 << self.failures);
         ceiling.mul_f64(0.5 + rand::random::<f64>() / 2.0)
     }
