@@ -1,6 +1,6 @@
 //! What counts as a change: stories about the types of PostgreSQL, and about what is silence.
 
-use crate::harness::{MARIA, World};
+use crate::harness::{HEAD, MARIA, World};
 
 /// A table with a column of every common type, and a customer.
 const TYPES: &str = "
@@ -26,19 +26,8 @@ const TYPES: &str = "
         '{\"window\": {\"at\": \"YEAR-06-25T10:00:00Z\"}, \"size\": 1, \"etag\": \"x\"}', 'x'
     );";
 
-const CONFIG: &str = r#"
-[database]
-url = "{database}"
-[channel.main]
-provider   = "1msg"
-channel_id = "ODI371267300"
-token_file = "{folder}/token"
-base_url   = "{provider}"
-[template.service_change]
-name      = "service_change"
-namespace = "3f1c0000_sandbox"
-language  = { default = "en" }
-body      = ["{{ recipient.name }}", "order", "{{ summary }}"]
+/// After the head: what is watched of it.
+const WATCH: &str = r#"body      = ["{{ recipient.name }}", "order", "{{ summary }}"]
 [watch.thing]
 table     = "public.thing"
 channel   = "main"
@@ -56,7 +45,7 @@ column."details.window.at".type = "timestamptz"
 "#;
 
 async fn world() -> World {
-    World::over(TYPES, CONFIG, "").await
+    World::over(TYPES, &(HEAD.to_owned() + WATCH), "").await
 }
 
 /// What Maria reads about an update; None: nothing.

@@ -108,7 +108,7 @@ async fn a_message_that_is_sent_is_compared_with_what_the_customer_really_knows(
     moved(&mut world, "D").await;
     switch(&mut world, true).await;
     moved(&mut world, "E").await;
-    world.sql("begin; set local rowbell.mute = 'known'; update delivery set status = 'packed' where id = 1; commit").await;
+    world.muted("known", "update delivery set status = 'packed' where id = 1").await;
     moved(&mut world, "F").await;
     switch(&mut world, false).await;
     moved(&mut world, "G").await;

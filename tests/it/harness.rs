@@ -217,6 +217,11 @@ impl World {
             .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
 
+    /// The business does something that nobody is to be told, and says why.
+    pub async fn muted(&self, reason: &str, sql: &str) {
+        self.sql(&format!("begin; set local rowbell.mute = '{reason}'; {sql}; commit")).await;
+    }
+
     /// One value.
     pub async fn value(&self, sql: &str) -> String {
         let sql = format!("select ({sql})::text");

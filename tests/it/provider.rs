@@ -248,9 +248,7 @@ async fn what_was_muted_while_a_message_was_in_doubt_is_told_to_nobody() {
     world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Drop { accepted: true })]);
     world.sql("update delivery set address = 'moved' where id = 1").await;
     world.settle().await;
-    world
-        .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'tidied' where id = 1; commit")
-        .await;
+    world.muted("tidy", "update delivery set address = 'tidied' where id = 1").await;
     world.settle().await;
     hours_later(&mut world).await;
     assert_eq!(world.read(MARIA).len(), 1);

@@ -66,7 +66,7 @@ async fn who_was_told_long_ago_is_told_the_new_difference_only() {
     world.pass(91 * DAY);
     retain(&mut world).await;
     moved(&mut world, "there").await;
-    world.sql("begin; set local rowbell.mute = 'typo'; update delivery set address = 'moved There' where id = 1; commit").await;
+    world.muted("typo", "update delivery set address = 'moved There' where id = 1").await;
     world.work().await;
     world.pass(91 * DAY);
     retain(&mut world).await;

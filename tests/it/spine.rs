@@ -133,9 +133,7 @@ async fn the_message_tells_the_row_as_it_is_when_it_leaves() {
 #[tokio::test]
 async fn a_muted_transaction_moves_the_baseline_and_tells_nobody() {
     let mut world = World::new().await;
-    world
-        .sql("begin; set local rowbell.mute = 'bulk import'; update delivery set address = 'imported'; commit")
-        .await;
+    world.muted("bulk import", "update delivery set address = 'imported'").await;
     world.settle().await;
     assert_eq!(world.sandbox.count(), 0);
     assert_eq!(
@@ -161,9 +159,7 @@ async fn a_muted_change_does_not_swallow_that_a_row_came_back() {
         .sql("insert into delivery (id, customer_id, address) values (1, 1, '2 Main Street')")
         .await;
     world.work().await;
-    world
-        .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'tidied' where id = 1; commit")
-        .await;
+    world.muted("tidy", "update delivery set address = 'tidied' where id = 1").await;
     world.settle().await;
     let told = world.read(MARIA);
     assert_eq!(told.len(), 2, "{told:?}");
@@ -175,9 +171,7 @@ async fn a_muted_change_does_not_swallow_what_was_changed_before_it() {
     let mut world = World::new().await;
     world.sql("update delivery set status = 'packed' where id = 1").await;
     world.work().await;
-    world
-        .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'tidied' where id = 1; commit")
-        .await;
+    world.muted("tidy", "update delivery set address = 'tidied' where id = 1").await;
     world.settle().await;
     let read = world.read(MARIA);
     assert_eq!(read.len(), 1);
@@ -190,9 +184,7 @@ async fn a_change_muted_before_a_message_left_is_not_what_was_told_last() {
     let mut world = World::new().await;
     world.sql("update delivery set address = 'first' where id = 1").await;
     world.work().await;
-    world
-        .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'tidied' where id = 1; commit")
-        .await;
+    world.muted("tidy", "update delivery set address = 'tidied' where id = 1").await;
     world.work().await;
     world.sql("update delivery set address = 'second' where id = 1").await;
     world.settle().await;

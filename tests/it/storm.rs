@@ -86,9 +86,7 @@ async fn as_many_rows_as_the_limit_says_leave() {
 #[tokio::test]
 async fn a_muted_bulk_edit_is_no_storm() {
     let mut world = shop(100, &at_once("{ transaction = 50, minute = 0 }")).await;
-    world
-        .sql("begin; set local rowbell.mute = 'tidy'; update delivery set address = 'bulk' where id > 100; commit")
-        .await;
+    world.muted("tidy", "update delivery set address = 'bulk' where id > 100").await;
     world.settle().await;
     assert_eq!(stand(&world).await, "skipped muted 100 | null");
 }
