@@ -31,7 +31,7 @@ need_postgresql() {
 
 # 1MSG's official SDK in a Python of its own under target/; made anew when its versions change.
 need_onemsg_sdk() {
-    local venv=$PWD/target/sdk-venv wanted=tests/sdk/requirements.txt
+    local venv=$PWD/target/sdk-venv wanted=lab/tests/sdk/requirements.txt
     export ROWBELL_SDK_PYTHON=$venv/bin/python
     cmp -s "$wanted" "$venv/installed" && "$ROWBELL_SDK_PYTHON" -c "import one_msg_sdk" 2>/dev/null && return
     if ! python3 -c "import ensurepip, venv" >/dev/null 2>&1; then

@@ -4,15 +4,6 @@
 //! sweep, fallback, poll, seek, destination, receive), then deliver, which finishes the requests in flight and gives back what was not
 //! posted, then settle, which writes their answers, then owner, which lets another daemon send.
 
-pub mod check;
-pub mod check_hooks;
-pub mod check_templates;
-mod doors;
-pub mod forget;
-mod page;
-pub mod preview;
-pub mod reach;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,26 +14,26 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::doors::{Doors, webhook_secret};
 use crate::clock::Clock;
-use crate::config::{Config, load};
-use crate::pipeline::claim::Claim;
-use crate::pipeline::clone;
-use crate::pipeline::compose::Compose;
-use crate::pipeline::deliver::Deliver;
-use crate::pipeline::destination::Destination;
-use crate::pipeline::fallback::Fallback;
-use crate::pipeline::lane::{Lane, Outgoing};
-use crate::pipeline::owner::Owner;
-use crate::pipeline::poll::Poll;
-use crate::pipeline::retention::Retention;
-use crate::pipeline::seek::Seek;
-use crate::pipeline::settle::{Settle, Settled};
-use crate::pipeline::site::Site;
-use crate::pipeline::sweep::Sweep;
-use crate::postgres::listener::Bell;
-use crate::postgres::migrate;
-use crate::postgres::pool::{self, Instance};
+use crate::config::Config;
+use crate::http::listeners::{self, Doors, ListenError, webhook_secret};
+use crate::pipeline::claim::claim::Claim;
+use crate::pipeline::compose::compose::Compose;
+use crate::pipeline::context::channel_sender::{Lane, Outgoing};
+use crate::pipeline::context::context::Site;
+use crate::pipeline::deliver::channel_lease::Owner;
+use crate::pipeline::deliver::deliver::Deliver;
+use crate::pipeline::follow_up::fallback::Fallback;
+use crate::pipeline::follow_up::retention::Retention;
+use crate::pipeline::follow_up::sweep::Sweep;
+use crate::pipeline::gate::copy_guard;
+use crate::pipeline::receive::poll::Poll;
+use crate::pipeline::receive::webhook_registration::Destination;
+use crate::pipeline::reconcile::reconcile::Seek;
+use crate::pipeline::settle::settle::{Settle, Settled};
+use crate::postgres::connection::listener::Bell;
+use crate::postgres::connection::pool::{self, Instance};
+use crate::postgres::schema::migrate;
 use crate::provider::client::{Client, ClientError};
 use crate::provider::limiter::Limiter;
 
@@ -60,16 +51,12 @@ pub enum AppError {
     Pool(#[from] pool::DatabaseError),
     #[error("the schema is not ready")]
     Schema(#[from] migrate::MigrateError),
-    #[error("could not read webhook.secret_file")]
-    WebhookSecret(#[source] load::SecretError),
-    #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
-    WebhookWithoutSecret,
-    #[error("could not listen on {setting} = \"{address}\"")]
-    Listen { setting: &'static str, address: String, source: std::io::Error },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("could not prepare channel.{channel}")]
     Channel { channel: String, source: ClientError },
     #[error("could not read of which environment the database is, or what was sent lately")]
-    Installation(#[from] crate::pipeline::stage::StageError),
+    Installation(#[from] crate::pipeline::context::stage::StageError),
     #[error("could not start the runtime that sends")]
     Runtime(#[source] std::io::Error),
     #[error("a stage ended unexpectedly")]
@@ -81,7 +68,8 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         matches!(
             self,
-            AppError::WebhookSecret(_) | AppError::WebhookWithoutSecret | AppError::Channel { .. }
+            AppError::Listen(ListenError::WebhookSecret(_) | ListenError::WebhookWithoutSecret)
+                | AppError::Channel { .. }
         )
     }
 }
@@ -126,7 +114,7 @@ impl Stages {
         let (lanes, inboxes) = lanes(&config, &clock);
         let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
         let site = Arc::new(Site::new(pool, clock, config, lanes, instance));
-        clone::begin(&site).await?;
+        copy_guard::begin(&site).await?;
         let mut owner = Owner::new(site.clone());
         owner.step().await?;
         let (polls, seeks) = (polls(&site, &delivers), seeks(&site, &delivers));
@@ -153,7 +141,7 @@ impl App {
     /// Connects, checks the schema, reads the secrets, binds the doors. Sends nothing yet.
     pub async fn build(config: Config, clock: Clock) -> Result<App, AppError> {
         let config = Arc::new(config);
-        doors::keep_counts(&config);
+        listeners::keep_counts(&config);
         let stages = Stages::build(config.clone(), clock).await?;
         let bell = Bell::connect(&config.database, &config.doorbell);
         let doors = Doors::bind(&stages.site).await?;

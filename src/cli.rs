@@ -9,31 +9,45 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::config::Config;
 use crate::config::load::{self, LoadError};
 use crate::config::show;
-use crate::domain::cause::chain;
-use crate::postgres::pool::{self, Client, DatabaseError};
+use crate::error_chain::chain;
+use crate::postgres::connection::pool::{self, Client, DatabaseError};
 use crate::telemetry::TelemetryError;
 
-pub mod bench;
-pub mod check;
-mod confirm;
-pub mod demo;
-pub mod explain;
-pub mod forget;
-pub mod held;
-pub mod init;
-pub mod migrate;
-pub mod opt_out;
-pub mod pause;
-pub mod preview;
-pub mod retry;
+pub mod confirm;
 pub mod run;
-pub mod sandbox;
-pub mod status;
-pub mod suggest;
 pub mod text;
-pub mod watch;
 pub mod webhook;
-mod wishes;
+mod webhook_test;
+
+/// From nothing to a running daemon.
+pub mod setup {
+    pub mod check;
+    pub mod init;
+    pub mod migrate;
+    pub mod suggest;
+    pub mod watch;
+}
+/// What happened and how it stands.
+pub mod inspect {
+    pub mod explain;
+    pub mod preview;
+    pub mod status;
+    pub(crate) mod status_blockers;
+    mod status_channels;
+}
+/// What a person decides.
+pub mod control {
+    pub mod forget;
+    pub mod hold;
+    pub mod opt_out;
+    mod opt_out_file;
+    pub mod pause;
+    pub mod retry;
+}
+
+use control::{forget, hold, opt_out, pause, retry};
+use inspect::{explain, preview, status};
+use setup::{check, init, migrate, suggest, watch};
 
 /// Customers hear of it when a row changes.
 ///
@@ -67,16 +81,14 @@ enum Command {
     Unwatch(watch::WatchArgs),
     /// Show what a row, or an invented change to it, would send; changes nothing.
     Preview(preview::PreviewArgs),
-    /// Run a simulator of the 1MSG API, to try things without sending anything.
-    Sandbox(sandbox::SandboxArgs),
     /// Show how the whole installation stands, and what needs a person; changes nothing.
     Status(status::StatusArgs),
     /// Show what waits for a person because too many rows changed at once; changes nothing.
-    Held(held::HeldArgs),
+    Held(hold::HeldArgs),
     /// Let held messages leave, after showing which.
-    Approve(held::ApproveArgs),
+    Approve(hold::ApproveArgs),
     /// End held messages without sending them, after showing which.
-    Discard(held::DiscardArgs),
+    Discard(hold::DiscardArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
     Explain(explain::ExplainArgs),
     /// Stop a channel or a watch until `resume`; changes are captured and wait.
@@ -95,11 +107,6 @@ enum Command {
     Forget(forget::ForgetArgs),
     /// Send messages again that failed, were skipped or are in doubt; shows first what it would do.
     Retry(retry::RetryArgs),
-    /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
-    Demo(demo::DemoArgs),
-    /// Measure, on a throwaway PostgreSQL.
-    #[command(arg_required_else_help = true)]
-    Bench(bench::BenchArgs),
     /// Show settings.
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
@@ -182,7 +189,7 @@ pub fn main() -> ExitCode {
 
 /// `rowbell status | head` closes our output early: that is no failure of ours, and no panic. A full disk
 /// is a failure, and no panic either.
-fn end_quietly_without_a_reader() {
+pub fn end_quietly_without_a_reader() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         let text = panic.payload_as_str().unwrap_or_default();
@@ -207,11 +214,10 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
-        Command::Sandbox(args) => sandbox::run(&args).await,
         Command::Status(args) => status::run(&args, &config()?).await,
-        Command::Held(args) => held::held(&args, &config()?).await,
-        Command::Approve(args) => held::approve(&args, &config()?).await,
-        Command::Discard(args) => held::discard(&args, &config()?).await,
+        Command::Held(args) => hold::held(&args, &config()?).await,
+        Command::Approve(args) => hold::approve(&args, &config()?).await,
+        Command::Discard(args) => hold::discard(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
         Command::Pause(args) => pause::pause(&args, &config()?).await,
         Command::Resume(args) => pause::resume(&args, &config()?).await,
@@ -220,8 +226,6 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::OptOut(args) => opt_out::run(&args, &config()?).await,
         Command::Forget(args) => forget::run(&args, &config()?).await,
         Command::Retry(args) => retry::run(&args, &config()?).await,
-        Command::Demo(args) => demo::run(&args).await,
-        Command::Bench(args) => bench::run(&args).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);
             Ok(())
@@ -265,7 +269,7 @@ fn man(commands: &[String]) -> Result<(), CliError> {
 async fn connect(config: &Config) -> Result<Client, CliError> {
     let pool = pool::connect(&config.database)?;
     let client = pool::get(&pool).await?;
-    crate::postgres::migrate::check_version(&client).await.map_err(anyhow::Error::from)?;
+    crate::postgres::schema::migrate::check_version(&client).await.map_err(anyhow::Error::from)?;
     Ok(client)
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::domain::phrases::PhraseSettings;
-use crate::domain::text::LocalText;
-use crate::domain::time_to_live::Category;
+use crate::domain::message::expiry::Category;
+use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::phrases::PhraseSettings;
 
 pub mod channel;
 pub mod check;

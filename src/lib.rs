@@ -6,201 +6,217 @@
 
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
-    pub mod attempt;
-    pub mod bidi;
-    pub mod carried;
-    pub mod cause;
-    pub mod change;
-    pub mod circuit;
-    pub mod column;
-    pub mod daily;
-    pub mod dates;
-    pub mod diff;
-    pub mod doubt;
-    pub mod evidence;
-    pub mod filters;
-    pub mod fit;
-    pub mod formats;
-    pub mod interval;
-    pub mod kind;
-    pub mod labels;
-    pub mod meaning;
-    pub mod message;
-    pub mod pace;
-    pub mod pair;
-    pub mod phone_forms;
-    pub mod phrases;
-    pub mod quiet_hours;
-    pub mod range;
-    pub mod reader;
-    pub mod receipt;
-    pub mod recipient;
-    pub mod retry;
-    pub mod row;
-    pub mod rules;
-    pub mod schedule;
-    pub mod shares;
-    pub mod show;
-    pub mod storm;
-    pub mod suggestion;
-    pub mod summary;
-    pub mod survey;
-    pub mod telling;
-    pub mod text;
-    pub mod time_of_day;
-    pub mod time_to_live;
-    pub mod verdict;
-    pub mod way;
-    pub mod wish;
-    pub mod words;
-    pub mod zone;
+    /// The life of a message: states, attempts, receipts, evidence, and what an answer means.
+    pub mod message {
+        pub mod attempt;
+        pub mod backoff;
+        pub mod disposition;
+        pub mod evidence;
+        pub mod expiry;
+        pub mod poll_schedule;
+        pub mod receipt;
+        pub mod state;
+        pub mod unconfirmed;
+    }
+    /// Who is told: phone, time zone, quiet hours, words that opt out.
+    pub mod recipient {
+        pub mod opt_out_keywords;
+        pub mod phone_forms;
+        pub mod quiet_hours;
+        pub mod recipient;
+        pub mod time_of_day;
+        pub mod time_zone;
+    }
+    /// Rows, columns, changes, and how two values compare.
+    pub mod value {
+        pub mod change;
+        pub mod column;
+        pub mod column_kind;
+        pub mod comparison;
+        pub mod diff;
+        pub mod interval;
+        pub mod moment;
+        pub mod range;
+        pub mod row;
+    }
+    /// From a change to words: rules, templates, formats of a locale, limits of WhatsApp.
+    pub mod text {
+        pub mod bidi;
+        pub mod built_in_phrases;
+        pub mod filters;
+        pub mod formats;
+        pub mod labels;
+        pub mod locale;
+        pub mod localized_text;
+        pub mod phrases;
+        pub mod plain_value;
+        pub mod rules;
+        pub mod summary;
+        pub mod template_engine;
+        pub mod whatsapp_limits;
+    }
+    /// Arithmetic of limits: bursts, circuits, shares, rates.
+    pub mod limit {
+        pub mod adaptive_rate;
+        pub mod burst;
+        pub mod circuit;
+        pub mod fair_share;
+        pub mod per_recipient;
+        pub mod unique_recipients;
+    }
 }
 pub mod clock;
 pub mod config;
-
+pub mod error_chain;
 /// Everything that speaks SQL.
 pub mod postgres {
-    pub mod capture;
-    pub mod fragments;
-    pub mod holds;
-    pub mod identity;
-    pub mod listener;
-    pub mod lookups;
-    pub mod migrate;
-    pub mod opt_outs;
-    pub mod pauses;
-    pub mod pool;
     pub mod queries;
-    pub mod reach;
-    pub mod report;
-    pub mod retry;
-    pub mod roles;
-    pub mod rows;
-    pub mod session;
-    pub mod standstill;
-    pub mod story;
-    pub mod survey;
-    pub mod table;
-    pub mod tls;
-    pub mod trigger;
+    /// Connections, the listening session, and which database this is.
+    pub mod connection {
+        pub mod identity;
+        pub mod listener;
+        pub mod pool;
+        pub mod session;
+        pub mod tls;
+    }
+    /// Triggers on the tables of the business, and the rows as they are now.
+    pub mod capture {
+        pub mod install;
+        pub mod label_query;
+        pub mod quoting;
+        pub mod row_query;
+        pub mod table;
+        pub mod trigger;
+    }
+    /// Our own schema: migrations and roles.
+    pub mod schema {
+        pub mod migrate;
+        pub mod roles;
+    }
+    /// What the commands ask and write.
+    pub mod operations {
+        pub mod blockers;
+        pub mod entity_history;
+        pub mod holds;
+        pub mod opt_outs;
+        pub mod pauses;
+        pub mod retry;
+        pub mod status_report;
+        pub mod webhook_probe;
+    }
 }
-
 /// Everything that knows a wire format.
 pub mod provider {
-    pub mod blank;
     pub mod client;
     pub mod error_table;
-    pub mod history;
-    pub mod hooks;
-    pub mod http;
-    pub mod knock;
-    pub mod letter;
+    pub mod http_gateway;
     pub mod limiter;
-    pub mod listed;
-    pub mod onemsg;
+    pub mod message_body;
+    pub mod redact;
     pub mod retry_after;
     pub mod smtp;
     pub mod transport;
-    pub mod webhook;
+    pub mod webhook_probe;
+    /// The 1MSG API.
+    pub mod onemsg {
+        pub mod client;
+        pub mod message_list;
+        pub mod template_list;
+        pub mod webhook_payload;
+        pub mod webhook_settings;
+    }
 }
-
 /// The stages, from a captured change to an outcome.
 pub mod pipeline {
-    pub mod baseline;
-    pub mod bound;
-    pub mod careful;
-    pub mod circuit;
-    pub mod claim;
-    pub mod claimed;
-    pub mod clone;
-    pub mod compose;
-    pub mod counts;
-    pub mod decide;
-    pub mod deliver;
-    pub mod destination;
-    pub mod door;
-    pub mod doubts;
-    pub mod draft;
-    pub mod evidence;
-    pub mod fallback;
-    pub mod gates;
-    pub mod hours;
-    pub mod lane;
-    pub mod limits;
-    pub mod onward;
-    pub mod owner;
-    pub mod poll;
-    pub mod receive;
-    pub mod retention;
-    pub mod route;
-    pub mod said;
-    pub mod seek;
-    pub mod settle;
-    pub mod site;
-    pub mod stage;
-    pub mod stops;
-    pub mod storm;
-    pub mod sweep;
-    pub mod turns;
-    pub mod wishes;
-    pub mod witness;
+    /// What the stages share.
+    pub mod context {
+        pub mod channel_sender;
+        pub mod context;
+        pub mod counters;
+        pub mod route;
+        pub mod stage;
+    }
+    /// Changes become messages.
+    pub mod claim {
+        pub mod burst_hold;
+        pub mod claim;
+        pub mod claimed_batch;
+        pub mod new_message;
+        pub mod scan_bound;
+    }
+    /// Whether a message may leave now, and with which words.
+    pub mod gate {
+        pub mod baseline;
+        pub mod blockers;
+        pub mod copy_guard;
+        pub mod decide;
+        pub mod gates;
+        pub mod hours;
+        pub mod limits;
+        pub mod row_errors;
+    }
+    /// Due messages get their words and their lease.
+    pub mod compose {
+        pub mod compose;
+        pub mod fair_queue;
+    }
+    /// Leased messages are sent.
+    pub mod deliver {
+        pub mod channel_lease;
+        pub mod deliver;
+    }
+    /// Receipts and replies come in.
+    pub mod receive {
+        pub mod opt_out_request;
+        pub mod poll;
+        pub mod receipt_source;
+        pub mod webhook;
+        pub mod webhook_registration;
+    }
+    /// Answers and evidence move messages: written in one place.
+    pub mod settle {
+        pub mod circuit;
+        pub mod evidence;
+        pub mod fallback_schedule;
+        pub mod log;
+        pub mod settle;
+        pub mod unconfirmed;
+    }
+    /// What became of requests without an answer.
+    pub mod reconcile {
+        pub mod reconcile;
+    }
+    /// What comes after: the next channel, lost leases, retention.
+    pub mod follow_up {
+        pub mod fallback;
+        pub mod retention;
+        pub mod sweep;
+    }
 }
-
+/// What others connect to: the webhook and the metrics endpoint.
+pub mod http {
+    pub mod listeners;
+    pub mod metrics;
+    pub mod server;
+}
+/// What commands do.
+pub mod operations {
+    pub mod check;
+    pub mod check_webhook;
+    pub mod forget;
+    pub mod preview;
+    pub mod templates;
+    pub mod webhook_delivery;
+    pub mod webhook_probe;
+}
+/// Looks at a table and writes a watch for it.
+pub mod suggest {
+    pub mod catalog;
+    pub mod column_selection;
+    pub mod recipient_path;
+    pub mod suggestion;
+    pub mod survey;
+}
 pub mod app;
-pub mod telemetry;
-
-/// A faithful simulator of the 1MSG API.
-pub mod sandbox {
-    pub mod options;
-    pub mod template;
-
-    pub(crate) mod agenda;
-    pub(crate) mod check;
-    pub(crate) mod control;
-    pub(crate) mod courier;
-    pub(crate) mod faults;
-    pub(crate) mod forms;
-    pub(crate) mod front;
-    pub(crate) mod ids;
-    pub(crate) mod ledger;
-    pub(crate) mod limits;
-    pub(crate) mod outcome;
-    pub(crate) mod reading;
-    pub(crate) mod refusal;
-    pub(crate) mod reply;
-    pub(crate) mod request;
-    pub(crate) mod send;
-    pub(crate) mod server;
-    pub(crate) mod settings;
-    pub(crate) mod world;
-
-    pub use faults::{Fault, FaultRule};
-    pub use ledger::{Arrival, Duplicate, SeenMessage, SeenStatus};
-    pub use options::{
-        ChannelOptions, Delay, Form, LimitOptions, ReceiptOptions, RefusalForm, SandboxOptions,
-        Settings, Words,
-    };
-    pub use outcome::Outcome;
-    pub use server::{NotYet, Sandbox};
-    pub use template::TemplateOptions;
-    pub use world::Counts;
-}
-/// A throwaway PostgreSQL, the sandbox, and a back office at work.
-pub mod demo {
-    pub mod cluster;
-    pub mod daemon;
-    pub mod office;
-    pub mod play;
-    pub mod show;
-    pub mod town;
-}
-/// Measurements of the whole job.
-pub mod bench {
-    pub mod bulk;
-    pub mod drain;
-    pub mod idle;
-    pub mod latency;
-    pub mod report;
-    pub mod write;
-}
 pub mod cli;
+pub mod telemetry;

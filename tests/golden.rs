@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use rowbell::config::{Config, load};
-use rowbell::domain::change::Operation;
-use rowbell::domain::column::{Columns, columns};
-use rowbell::domain::dates;
-use rowbell::domain::diff::{Kind, diff};
-use rowbell::domain::row::Row;
-use rowbell::domain::summary::{Occasion, Phrasing, PhrasingSource, Wording};
+use rowbell::domain::text::summary::{Occasion, Phrasing, PhrasingSource, Wording};
+use rowbell::domain::value::change::Operation;
+use rowbell::domain::value::column::{Columns, columns};
+use rowbell::domain::value::diff::{Kind, diff};
+use rowbell::domain::value::moment;
+use rowbell::domain::value::row::Row;
 use serde_json::{Value, json};
 
 const LANGUAGES: [&str; 14] =
@@ -198,7 +198,7 @@ fn dates_numbers_and_days_by_locale() {
     let mut table = String::new();
     let date = |text: &str| text.parse().unwrap();
     for locale in LANGUAGES.iter().chain(&["ar-EG", "es-MX", "en-GB", "pt-PT", "zh-TW", "sv"]) {
-        let formats = dates::formats(locale).unwrap();
+        let formats = moment::formats(locale).unwrap();
         let day = |away| formats.days_away(away).unwrap().unwrap_or_else(|| "-".to_owned());
         let cells = [
             formats.whole_date(date("2026-06-05"), 2026).unwrap(),

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How many requests there are.
 const REQUESTS: usize = 65;
@@ -93,18 +93,31 @@ fn every_answer_is_held_by_tests_that_are_there() {
 #[test]
 fn every_file_of_stories_is_part_of_its_binary() {
     let mut wrong = Vec::new();
-    for (folder, binary) in
-        [("it", "it/main.rs"), ("schema", "schema.rs"), ("sandbox", "sandbox.rs")]
-    {
-        let included = fs::read_to_string(root().join("tests").join(binary)).unwrap();
-        let stories = fs::read_dir(root().join("tests").join(folder)).unwrap();
-        for path in stories.map(|entry| entry.unwrap().path()) {
+    let binaries = [
+        ("tests/it", "tests/it/main.rs"),
+        ("tests/schema", "tests/schema.rs"),
+        ("lab/tests/sandbox", "lab/tests/sandbox.rs"),
+    ];
+    for (folder, binary) in binaries {
+        let included = fs::read_to_string(root().join(binary)).unwrap();
+        for path in stories(&root().join(folder)) {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            let is_story = path.extension().is_some_and(|ending| ending == "rs") && name != "main";
-            if is_story && !included.lines().any(|line| line.trim() == format!("mod {name};")) {
-                wrong.push(format!("tests/{binary} does not include {name}"));
+            let module = format!("mod {name};");
+            let is_included = included
+                .lines()
+                .any(|line| line.trim().strip_prefix("pub ").unwrap_or(line.trim()) == module);
+            if name != "main" && !is_included {
+                wrong.push(format!("{binary} does not include {}", path.display()));
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn stories(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|path| path.is_dir());
+    let mut found: Vec<PathBuf> = folders.iter().flat_map(|folder| stories(folder)).collect();
+    found.extend(files.into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs")));
+    found
 }

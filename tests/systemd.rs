@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rowbell::demo::cluster::{ClusterOptions, wait_until};
-use rowbell::demo::town::{Town, TownOptions};
-use rowbell::sandbox::{Fault, FaultRule, ReceiptOptions, SandboxOptions};
+use rowbell_lab::demo::cluster::{ClusterOptions, wait_until};
+use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::sandbox::{Fault, FaultRule, ReceiptOptions, SandboxOptions};
 use rustix::process::{Pid, Signal, kill_process};
 
 const EXE: &str = env!("CARGO_BIN_EXE_rowbell");

@@ -8,29 +8,33 @@ use libfuzzer_sys::fuzz_target;
 #[allow(dead_code)]
 #[path = "../../src/domain"]
 mod domain {
-    pub mod attempt;
-    pub mod receipt;
+    pub mod message {
+        pub mod attempt;
+        pub mod receipt;
+    }
 }
 
 #[allow(dead_code)]
 #[path = "../../src/provider"]
 mod provider {
     pub mod error_table;
-    pub mod webhook;
+    pub mod onemsg {
+        pub mod webhook_payload;
+    }
 }
 
-use domain::receipt::Receipt;
-use provider::webhook;
+use domain::message::receipt::Receipt;
+use provider::onemsg::webhook_payload;
 
 fuzz_target!(|body: &[u8]| {
-    if let Ok(delivered) = webhook::parse(body) {
+    if let Ok(delivered) = webhook_payload::parse(body) {
         delivered.receipts.iter().for_each(storable);
         assert!(delivered.receipts.len() <= 10_000 && delivered.messages.len() <= 10_000);
         let _ = delivered.is_test();
     }
     // The same items are the answer to a question about one message.
     if let Ok(answer) = serde_json::from_slice(body) {
-        webhook::receipts(&answer, "wamid.asked").iter().for_each(storable);
+        webhook_payload::receipts(&answer, "wamid.asked").iter().for_each(storable);
     }
 });
 

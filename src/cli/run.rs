@@ -7,8 +7,8 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::CliError;
 use crate::app::App;
+use crate::cli::CliError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::telemetry;

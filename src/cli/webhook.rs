@@ -3,14 +3,13 @@
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 
-mod test;
-
-use super::CliError;
-use super::confirm::agreed;
+use crate::cli::CliError;
+use crate::cli::confirm::agreed;
+use crate::cli::webhook_test;
 use crate::config::{Config, load};
 use crate::provider::client::Client;
-use crate::provider::hooks::{Hooks, MAX_URLS, is_ours, shown};
-use crate::provider::onemsg;
+use crate::provider::onemsg::client;
+use crate::provider::onemsg::webhook_settings::{Hooks, MAX_URLS, is_ours, shown};
 
 #[derive(Debug, Args)]
 pub struct WebhookArgs {
@@ -37,7 +36,7 @@ enum WebhookCommand {
     ///
     /// Says which step fails and what to do. Exit code 0: the provider itself got through, now with --to, or
     /// within the last hour without it.
-    Test(test::TestArgs),
+    Test(webhook_test::TestArgs),
 }
 
 pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
@@ -48,7 +47,7 @@ pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
         WebhookCommand::Register { url, yes } => {
             register(name, &client, &hooks().await?, url, *yes, &secret(config)?).await?;
         }
-        WebhookCommand::Test(args) => test::run(args, name, &client, config).await?,
+        WebhookCommand::Test(args) => webhook_test::run(args, name, &client, config).await?,
     }
     Ok(())
 }
@@ -57,7 +56,7 @@ pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
 fn client<'a>(
     wanted: Option<&'a str>,
     config: &'a Config,
-) -> Result<(&'a str, onemsg::Client), CliError> {
+) -> Result<(&'a str, client::Client), CliError> {
     let ours: Vec<&str> = config
         .channel
         .iter()
@@ -119,7 +118,7 @@ fn as_text(name: &str, hooks: &Hooks, secret: &Option<String>) -> String {
 /// The provider's call replaces its whole list, so what stands there is written back with ours.
 async fn register(
     name: &str,
-    client: &onemsg::Client,
+    client: &client::Client,
     hooks: &Hooks,
     url: &str,
     yes: bool,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use super::Config;
-pub use super::gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
-use super::raw_channel::RawChannel;
-use super::units::Rate;
+use crate::config::Config;
+pub use crate::config::gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
+use crate::config::raw_channel::RawChannel;
+use crate::config::units::Rate;
 
 /// One sending identity at a provider.
 #[derive(Clone, Debug)]

@@ -3,14 +3,14 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use super::check_channel::{check_channel, check_fallback, is_for_whatsapp};
-use super::load::{Mistake, nearest, secret_path};
-use super::{Config, Template, Watch};
-use crate::domain::dates;
-use crate::domain::quiet_hours::QuietHours;
-use crate::domain::text::LocalText;
-use crate::domain::time_of_day::Window;
-use crate::domain::wish::folded;
+use crate::config::check_channel::{check_channel, check_fallback, is_for_whatsapp};
+use crate::config::load::{Mistake, nearest, secret_path};
+use crate::config::{Config, Template, Watch};
+use crate::domain::recipient::opt_out_keywords::folded;
+use crate::domain::recipient::quiet_hours::QuietHours;
+use crate::domain::recipient::time_of_day::Window;
+use crate::domain::text::localized_text::LocalText;
+use crate::domain::value::moment;
 
 /// Every setting that does not fit, with what was expected.
 pub fn mistakes(config: &Config) -> Vec<Mistake> {
@@ -32,7 +32,7 @@ pub fn mistakes(config: &Config) -> Vec<Mistake> {
     found.0
 }
 
-pub(super) struct Found(Vec<Mistake>);
+pub(crate) struct Found(Vec<Mistake>);
 
 impl Found {
     pub fn unless(&mut self, fits: bool, key: impl Into<String>, what: impl Into<String>) {
@@ -42,7 +42,7 @@ impl Found {
     }
 
     fn locale(&mut self, key: &str, locale: &str) {
-        let known = dates::formats(locale).map(|_| ());
+        let known = moment::formats(locale).map(|_| ());
         self.unless(
             known.is_ok(),
             key,
@@ -51,7 +51,7 @@ impl Found {
     }
 
     fn zone(&mut self, key: &str, zone: &str) {
-        let fits = dates::zone(zone).is_ok();
+        let fits = moment::zone(zone).is_ok();
         self.unless(
             fits,
             key,
@@ -296,7 +296,7 @@ fn check_template(key: &str, template: &Template, is_approved: bool, found: &mut
     found.languages(&format!("{key}.language"), &template.language);
     let Some(text) = &template.text else { return };
     for (tag, text) in text.each() {
-        let count = crate::domain::fit::variable_count(text);
+        let count = crate::domain::text::whatsapp_limits::variable_count(text);
         found.unless(
             count == template.body.len(),
             format!("{key}.text.{tag}"),

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::check::Found;
-use super::load::{nearest, secret_path};
-use super::{Channel, ChannelKind, Config, Http, Limits, OneMsg, Smtp, SmtpTls, Watch};
+use crate::config::check::Found;
+use crate::config::load::{nearest, secret_path};
+use crate::config::{Channel, ChannelKind, Config, Http, Limits, OneMsg, Smtp, SmtpTls, Watch};
 
 /// Parts of header names whose values are secrets.
 const SECRET_HEADERS: [&str; 6] = ["auth", "key", "token", "secret", "password", "cookie"];
 
-pub(super) fn check_channel(key: &str, channel: &Channel, config: &Config, found: &mut Found) {
+pub(crate) fn check_channel(key: &str, channel: &Channel, config: &Config, found: &mut Found) {
     found.unless(channel.concurrency >= 1, format!("{key}.concurrency"), "expected at least 1");
     for (setting, file) in channel.secret_files() {
         found.unless(
@@ -131,7 +131,7 @@ fn check_smtp(key: &str, settings: &Smtp, found: &mut Found) {
     found.languages(&format!("{key}.body"), &settings.body);
 }
 
-pub(super) fn check_fallback(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
+pub(crate) fn check_fallback(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
     let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
     let templates: Vec<&str> = config.template.keys().map(String::as_str).collect();
     let mut before = vec![watch.channel.as_str()];
@@ -177,7 +177,7 @@ pub(super) fn check_fallback(key: &str, watch: &Watch, config: &Config, found: &
 }
 
 /// Whether WhatsApp must have approved a template: some watch sends it there, or none uses it.
-pub(super) fn is_for_whatsapp(config: &Config, template: &str) -> bool {
+pub(crate) fn is_for_whatsapp(config: &Config, template: &str) -> bool {
     let is_whatsapp = |name: &str| config.channel.get(name).is_some_and(Channel::is_whatsapp);
     let uses = config.watch.values().flat_map(|watch| {
         let own = (watch.template.as_str(), watch.channel.as_str());

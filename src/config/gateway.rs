@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
-use super::channel::Address;
-use crate::domain::text::LocalText;
+use crate::config::channel::Address;
+use crate::domain::text::localized_text::LocalText;
 
 /// An HTTP gateway, such as one for SMS.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Http {
     pub headers: BTreeMap<String, String>,
     /// Headers whose values stand in files.
     pub header_files: BTreeMap<String, PathBuf>,
-    /// The request's body as a MiniJinja template; see `provider/letter.rs` for its variables.
+    /// The request's body as a MiniJinja template; see `provider/message_body.rs` for its variables.
     pub body: LocalText,
     pub answers: Answers,
 }

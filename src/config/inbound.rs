@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use super::units;
+use crate::config::units;
 
 /// What customers may write to be left alone, by language tag.
 #[derive(Clone, Debug, Deserialize)]

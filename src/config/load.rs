@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use config::{Environment, File, FileFormat, Value};
 use secrecy::SecretString;
 
-use super::reading::{not_toml, origin, read_all, without_echoes};
-use super::{Config, check};
+use crate::config::reading::{not_toml, origin, read_all, without_echoes};
+use crate::config::{Config, check};
 
 /// The documented default, and the first layer.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -80,7 +80,7 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
 }
 
 /// The same, together with what stands where.
-pub(super) fn tree(path: &Path) -> Result<(Value, Config), LoadError> {
+pub(crate) fn tree(path: &Path) -> Result<(Value, Config), LoadError> {
     if !path.is_file() {
         let shown = path.display().to_string();
         return Err(if path.exists() { LoadError::NotAFile } else { LoadError::NoFile }(shown));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::units;
-use crate::domain::schedule::Asking;
+use crate::config::units;
+use crate::domain::message::poll_schedule::Asking;
 
 /// Asking for what no receipt told.
 #[derive(Clone, Debug, Deserialize)]

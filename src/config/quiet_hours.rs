@@ -7,9 +7,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, units};
-use crate::domain::quiet_hours::QuietHours;
-use crate::domain::time_of_day::Window;
+use crate::config::{Config, units};
+use crate::domain::recipient::quiet_hours::QuietHours;
+use crate::domain::recipient::time_of_day::Window;
 
 /// What holds for watches that do not say.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::channel::{AuthPlace, Channel, ChannelKind, Limits, OneMsg, ProviderKind};
-use super::gateway::{Answers, Code, Expected, Http, HttpMethod, Smtp, SmtpTls, Statuses};
-use super::units::{self, Rate};
-use crate::domain::text::LocalText;
+use crate::config::channel::{AuthPlace, Channel, ChannelKind, Limits, OneMsg, ProviderKind};
+use crate::config::gateway::{Answers, Code, Expected, Http, HttpMethod, Smtp, SmtpTls, Statuses};
+use crate::config::units::{self, Rate};
+use crate::domain::text::localized_text::LocalText;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use config::{ConfigError, Value, ValueKind};
 use serde::de::DeserializeOwned;
 
-use super::load::{Mistake, nearest};
+use crate::config::load::{Mistake, nearest};
 
 /// What is said of a setting that must be there.
 const MISSING: &str = "is missing, and there is no default for it";

@@ -7,12 +7,12 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table};
 
-use super::gateway::Code;
-use super::load::{self, LoadError};
-use super::reading::origin;
-use super::units::Rate;
-use super::{AuthPlace, Channel, ChannelKind, Config, Http, UnconfirmedPolicy, Watch};
-use crate::domain::change::Operation;
+use crate::config::gateway::Code;
+use crate::config::load::{self, LoadError};
+use crate::config::reading::origin;
+use crate::config::units::Rate;
+use crate::config::{AuthPlace, Channel, ChannelKind, Config, Http, UnconfirmedPolicy, Watch};
+use crate::domain::value::change::Operation;
 
 /// Deeper tables are written on one line.
 const MAX_SECTION_DEPTH: usize = 2;

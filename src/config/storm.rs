@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Config;
+use crate::config::Config;
 
 /// Rows of one watch whose messages leave without a question. 0: any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

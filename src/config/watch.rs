@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{WatchQuietHours, WatchStorm, units};
-use crate::domain::change::Operation;
-use crate::domain::column::ColumnRules;
-use crate::domain::message::{Failure, Skip, State};
-use crate::domain::summary::SayRule;
-use crate::domain::text::LocalText;
+use crate::config::{WatchQuietHours, WatchStorm, units};
+use crate::domain::message::state::{Failure, Skip, State};
+use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::summary::SayRule;
+use crate::domain::value::change::Operation;
+use crate::domain::value::column::ColumnRules;
 
 /// `[watch.X.lookup.COLUMN]`: how the row that a foreign key points to is called.
 #[derive(Clone, Debug, Deserialize)]

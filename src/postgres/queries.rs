@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::rows::object;
-use crate::domain::change::Operation;
-use crate::domain::message::State;
-use crate::domain::recipient::Recipient;
-use crate::domain::row::Row;
-use crate::domain::summary::Wording;
+use crate::domain::message::state::State;
+use crate::domain::recipient::recipient::Recipient;
+use crate::domain::text::summary::Wording;
+use crate::domain::value::change::Operation;
+use crate::domain::value::row::Row;
+use crate::postgres::capture::row_query::object;
 
-/// Runs a named query: `named!(transaction, "settle_lock", &[&id])`.
+/// Runs a named query: `named!(transaction, "settle/settle_lock", &[&id])`.
 macro_rules! named {
     ($tx:expr, $name:literal, $params:expr) => {{
         let statement = $tx
@@ -29,33 +29,33 @@ macro_rules! named {
     }};
 }
 
+mod blockers;
+mod burst_hold;
+mod channel_lease;
+mod claimed_batch;
 mod compose;
-mod doubt;
 mod fallback;
 mod forget;
-mod inbound;
 mod metrics;
-mod owner;
+mod opt_out_request;
 mod poll;
 mod retention;
 mod settle;
-mod stop;
-mod storm;
-mod take;
+mod unconfirmed;
 
+pub use blockers::*;
+pub use burst_hold::*;
+pub use channel_lease::*;
+pub use claimed_batch::*;
 pub use compose::*;
-pub use doubt::*;
 pub use fallback::*;
 pub use forget::*;
-pub use inbound::*;
 pub use metrics::*;
-pub use owner::*;
+pub use opt_out_request::*;
 pub use poll::*;
 pub use retention::*;
 pub use settle::*;
-pub use stop::*;
-pub use storm::*;
-pub use take::*;
+pub use unconfirmed::*;
 
 /// Taken for the time of one claim, so that two daemons never fold the same entity at once.
 pub const CLAIM_LOCK: i64 = 0x726f_7762_656c_6c01;
@@ -66,7 +66,8 @@ pub async fn claim_any(
     bound: i64,
     watches: &[&str],
 ) -> Result<bool, Error> {
-    let statement = client.prepare_cached(include_str!("../../sql/queries/claim_any.sql")).await?;
+    let statement =
+        client.prepare_cached(include_str!("../../sql/queries/claim/claim_any.sql")).await?;
     Ok(client.query_one(&statement, &[&bound, &watches]).await?.get(0))
 }
 
@@ -79,7 +80,7 @@ pub struct ClaimBound {
 }
 
 pub async fn claim_bound(tx: &Transaction<'_>) -> Result<ClaimBound, Error> {
-    let rows = named!(tx, "claim_bound", &[&CLAIM_LOCK])?;
+    let rows = named!(tx, "claim/claim_bound", &[&CLAIM_LOCK])?;
     let row = &rows[0];
     Ok(ClaimBound {
         is_mine: row.try_get("is_mine")?,
@@ -118,7 +119,7 @@ pub async fn claim_open(
     watches: &[&str],
     keys: &[&str],
 ) -> Result<Vec<OpenMessage>, Error> {
-    let rows = named!(tx, "claim_open", &[&watches, &keys])?;
+    let rows = named!(tx, "claim/claim_open", &[&watches, &keys])?;
     rows.iter()
         .map(|row| {
             Ok(OpenMessage {
@@ -160,7 +161,7 @@ pub async fn claim_fold(
     let counts: Vec<i32> = folded.iter().map(|f| f.change_count).collect();
     let changed: Vec<Timestamp> = folded.iter().map(|f| f.last_changed_at).collect();
     let due: Vec<Timestamp> = folded.iter().map(|f| f.due_at).collect();
-    named!(tx, "claim_fold", &[&ids, &operations, &rows, &counts, &changed, &due, &now])?;
+    named!(tx, "claim/claim_fold", &[&ids, &operations, &rows, &counts, &changed, &due, &now])?;
     Ok(())
 }
 
@@ -171,7 +172,7 @@ pub async fn claim_rename(
     to: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "claim_rename", &[&watch, &from, &to, &now])?;
+    named!(tx, "claim/claim_rename", &[&watch, &from, &to, &now])?;
     Ok(())
 }
 
@@ -306,6 +307,6 @@ pub async fn claim_write(
         &lease.expires_at,
         &w.time_zone_source,
     ];
-    let rows = named!(tx, "claim_write", params)?;
+    let rows = named!(tx, "claim/claim_write", params)?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }

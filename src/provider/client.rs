@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use reqwest::RequestBuilder;
 
-use super::letter::LetterError;
-use super::{http, onemsg, smtp};
 use crate::config::load::{self, SecretError};
 use crate::config::{Channel, ChannelKind, Config};
-use crate::domain::attempt::{Answer, AttemptId, TemplateMessage};
+use crate::domain::message::attempt::{Answer, AttemptId, TemplateMessage};
+use crate::provider::message_body::LetterError;
+use crate::provider::onemsg::client;
+use crate::provider::{http_gateway, smtp};
 
 /// Why a channel cannot be used at all. Never holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +17,7 @@ pub enum ClientError {
     #[error("{setting}")]
     Secret { setting: String, source: SecretError },
     #[error(transparent)]
-    OneMsg(#[from] onemsg::ClientError),
+    OneMsg(#[from] client::ClientError),
     #[error(transparent)]
     Letter(#[from] LetterError),
     #[error("{setting}: {why}")]
@@ -24,14 +25,14 @@ pub enum ClientError {
     #[error("{setting}: could not read \"{}\"", path.display())]
     File { setting: String, path: PathBuf, source: std::io::Error },
     #[error(transparent)]
-    Transport(#[from] super::transport::TransportError),
+    Transport(#[from] crate::provider::transport::TransportError),
 }
 
 /// A client of one channel. Cheap to clone.
 #[derive(Clone)]
 pub enum Client {
-    OneMsg(onemsg::Client),
-    Http(http::Client),
+    OneMsg(client::Client),
+    Http(http_gateway::Client),
     Smtp(smtp::Client),
 }
 
@@ -41,10 +42,10 @@ impl Client {
         Ok(match &channel.kind {
             ChannelKind::OneMsg(settings) => {
                 let token = secret("token_file", &settings.token_file)?;
-                Client::OneMsg(onemsg::Client::new(channel, settings, token)?)
+                Client::OneMsg(client::Client::new(channel, settings, token)?)
             }
             ChannelKind::Http(settings) => {
-                Client::Http(http::Client::new(channel, settings, config)?)
+                Client::Http(http_gateway::Client::new(channel, settings, config)?)
             }
             ChannelKind::Smtp(settings) => {
                 Client::Smtp(smtp::Client::new(channel, settings, config)?)
@@ -80,8 +81,8 @@ impl Client {
 
 /// A message as it goes out.
 enum Ready<'a> {
-    OneMsg(&'a onemsg::Client, RequestBuilder),
-    Http(&'a http::Client, http::Request),
+    OneMsg(&'a client::Client, RequestBuilder),
+    Http(&'a http_gateway::Client, http_gateway::Request),
     Smtp(&'a smtp::Client, smtp::Mail),
 }
 

@@ -1,7 +1,7 @@
 //! What each error code of WhatsApp means to a sender, as data. The codes and their meaning are
 //! Meta's (Cloud API error codes); what to do about them is ours.
 
-use crate::domain::attempt::ErrorClass;
+use crate::domain::message::attempt::ErrorClass;
 
 use ErrorClass::{Channel, Content, Later, Recipient, Retry, Slow, Template};
 

@@ -1,6 +1,6 @@
 //! How fast a channel may send: all limits of a channel, in one place. Limits defer, they never drop.
 //!
-//! **The rate** (`domain/pace.rs`). A bucket holds a tenth of a second's worth, at least one message, and is
+//! **The rate** (`domain/limit/adaptive_rate.rs`). A bucket holds a tenth of a second's worth, at least one message, and is
 //! refilled at the rate: that keeps it even. Besides, what left within the last second and what has a
 //! permit but has not left yet are together never more than the rate: so no second has more than that,
 //! even after requests have piled up behind a slow answer. `permits` takes what is there, compose and claim
@@ -12,20 +12,20 @@
 //! configured rate within ten minutes. Both are one number and its time in rowbell.channel, so that a
 //! restart changes nothing. `Retry-After` stops the lane besides.
 //!
-//! **Pairs** (`domain/pair.rs`). One phone gets `pair_burst` messages at once, then one each `pair_every`:
+//! **Pairs** (`domain/limit/per_recipient.rs`). One phone gets `pair_burst` messages at once, then one each `pair_every`:
 //! by the time at which what was sent is paid back, which must not lie further ahead than the burst. A
 //! message that has to wait gets a time of its own, after those that were told to wait before it; others
 //! pass. When the provider says 131056, somebody else writes to that phone, too: its burst is used up.
 //!
-//! **Recipients** (`domain/daily.rs`). At most `daily_recipients` different phones within any 24 hours: who
+//! **Recipients** (`domain/limit/unique_recipients.rs`). At most `daily_recipients` different phones within any 24 hours: who
 //! was written to within them may be written to again; somebody new waits until another one leaves the
 //! window, each for a place of its own.
 //!
-//! **Shares** (`domain/shares.rs`). Where messages of several watches wait for one channel, compose takes
+//! **Shares** (`domain/limit/fair_share.rs`). Where messages of several watches wait for one channel, compose takes
 //! them in turn, as their `share` says; what one does not need is the others'. Once something waits, claim
 //! sends nothing past it.
 //!
-//! **What is remembered.** One daemon owns a channel (see `pipeline/owner.rs`), so its memory is exact. When
+//! **What is remembered.** One daemon owns a channel (see `pipeline/deliver/channel_lease.rs`), so its memory is exact. When
 //! it becomes the owner it reads what was sent from rowbell.attempt, whoever sent it: an attempt counts
 //! from the latest moment at which it can have left. No message costs a question of its own.
 //!
@@ -40,10 +40,10 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::config::units::Rate;
-use crate::domain::daily::Daily;
-use crate::domain::pace::{Learned, Pace};
-use crate::domain::pair::Pairs;
-use crate::domain::storm::hashed;
+use crate::domain::limit::adaptive_rate::{Learned, Pace};
+use crate::domain::limit::burst::hashed;
+use crate::domain::limit::per_recipient::Pairs;
+use crate::domain::limit::unique_recipients::Daily;
 
 /// The limits of one channel.
 pub struct Limiter {

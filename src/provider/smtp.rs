@@ -17,15 +17,15 @@ use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::blank::{blank_emails, blank_phones};
-use super::client::{ClientError, attempt_name, secret};
-use super::letter::{Letters, Writing};
-use super::transport::use_ring;
-use super::webhook::{bounded, bounded_id};
 use crate::config::{Channel, Config, Smtp, SmtpTls};
-use crate::domain::attempt::{Answer, AttemptId, ErrorClass, TemplateMessage};
-use crate::domain::cause::chain;
-use crate::domain::fit;
+use crate::domain::message::attempt::{Answer, AttemptId, ErrorClass, TemplateMessage};
+use crate::domain::text::whatsapp_limits;
+use crate::error_chain::chain;
+use crate::provider::client::{ClientError, attempt_name, secret};
+use crate::provider::message_body::{Letters, Writing};
+use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
+use crate::provider::redact::{blank_emails, blank_phones};
+use crate::provider::transport::use_ring;
 
 /// Settings that hold templates.
 const SUBJECT: &str = "subject";
@@ -211,7 +211,7 @@ impl Inner {
         let render = |setting| {
             self.letters.render(setting, message, &name).map_err(|error| wrong(error.to_string()))
         };
-        let (subject, body) = (fit::clean(&render(SUBJECT)?), render(BODY)?);
+        let (subject, body) = (whatsapp_limits::clean(&render(SUBJECT)?), render(BODY)?);
         let to: lettre::Address = message.email.parse().map_err(|_| {
             Box::new(Answer::refused(
                 ErrorClass::Recipient,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 
-use super::retry_after::retry_after;
-use super::webhook::bounded;
 use crate::config::Channel;
-use crate::domain::attempt::Answer;
+use crate::domain::message::attempt::Answer;
+use crate::provider::onemsg::webhook_payload::bounded;
+use crate::provider::retry_after::retry_after;
 
 /// Bytes of an answer that are read.
 const MAX_ANSWER: usize = 64 * 1024;

@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rowbell::app::Stages;
-use rowbell::app::preview::preview;
 use rowbell::clock::Clock;
 use rowbell::config::{Config, load};
-use rowbell::demo::cluster::{Cluster, ClusterOptions};
-use rowbell::demo::town::{self, Town, TownOptions};
-use rowbell::domain::receipt::Receipt;
-use rowbell::domain::row::Row;
-use rowbell::pipeline::lane::Owned;
-use rowbell::pipeline::owner::LEASE;
-use rowbell::pipeline::receive::Receive;
-use rowbell::pipeline::stage::{Progress, StageError};
-use rowbell::postgres::{capture, migrate};
-use rowbell::provider::webhook::{self, Delivered};
-use rowbell::sandbox::{ChannelOptions, LimitOptions, ReceiptOptions, Sandbox, SandboxOptions};
+use rowbell::domain::message::receipt::Receipt;
+use rowbell::domain::value::row::Row;
+use rowbell::operations::preview::preview;
+use rowbell::pipeline::context::channel_sender::Owned;
+use rowbell::pipeline::context::stage::{Progress, StageError};
+use rowbell::pipeline::deliver::channel_lease::LEASE;
+use rowbell::pipeline::receive::webhook::Receive;
+use rowbell::postgres::capture::install;
+use rowbell::postgres::schema::migrate;
+use rowbell::provider::onemsg::webhook_payload::{self, Delivered};
+use rowbell_lab::demo::cluster::{Cluster, ClusterOptions};
+use rowbell_lab::demo::testbed::{self, Town, TownOptions};
+use rowbell_lab::sandbox::{ChannelOptions, LimitOptions, ReceiptOptions, Sandbox, SandboxOptions};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
@@ -192,7 +193,7 @@ impl World {
         let sandbox = Sandbox::start(options).unwrap();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), "sandbox-token\n").unwrap();
-        let mut db = town::connect(&cluster.url("postgres")).await.unwrap();
+        let mut db = testbed::connect(&cluster.url("postgres")).await.unwrap();
         db.batch_execute(&this_year(schema)).await.unwrap();
         let text = config(&cluster.url("postgres"), folder.path(), &sandbox.url());
         // Stories of many rows are about something else, unless they speak of storms.
@@ -311,7 +312,7 @@ impl World {
         let invented: Row = [("address".to_owned(), "2 New Street".into())].into_iter().collect();
         let clock = Clock::system();
         let shown = preview(&mut client, &self.config, &clock, "home_delivery", "1", &invented);
-        rowbell::cli::preview::as_text(&shown.await.unwrap())
+        rowbell::cli::inspect::preview::as_text(&shown.await.unwrap())
     }
 
     /// What a phone has received, as its owner reads it.
@@ -335,7 +336,7 @@ impl World {
     /// The provider posts this to our webhook.
     pub async fn posted(&self, body: &serde_json::Value) {
         let receive = Receive::new(self.stages.site.clone(), String::new());
-        let delivered = webhook::parse(body.to_string().as_bytes()).unwrap();
+        let delivered = webhook_payload::parse(body.to_string().as_bytes()).unwrap();
         receive.step(&delivered).await.unwrap();
     }
 
@@ -397,8 +398,8 @@ pub fn cluster() -> Cluster {
 pub async fn install(db: &mut Client, config: &Config) {
     for (name, watch) in &config.watch {
         let template = &config.template[&watch.template];
-        let table = capture::describe(db, name, watch, template).await.unwrap();
-        capture::install(db, &table, watch).await.unwrap();
+        let table = install::describe(db, name, watch, template).await.unwrap();
+        install::install(db, &table, watch).await.unwrap();
     }
 }
 

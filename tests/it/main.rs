@@ -1,51 +1,73 @@
 //! Stories in a small world: a real PostgreSQL, the simulated provider over real HTTP, a clock that
 //! can be moved ahead, and verbs.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::module_inception)]
 
-mod apart;
-mod capture;
-mod channels;
-mod circuit;
-mod clone;
-mod consent;
-mod crash;
-mod deadlines;
-mod destination;
-mod diffs;
-mod doorbell;
-mod doubts;
-mod dry_run;
-mod evidence;
-mod fallbacks;
-mod forget;
-mod gates;
-mod gateway;
 mod harness;
-mod hostile;
-mod inbound;
-mod limits;
-mod listening;
-mod logs;
-mod metrics;
-mod owners;
-mod pause;
-mod poison;
-mod polling;
-mod post_office;
-mod preview;
-mod provider;
-mod quiet;
-mod replay;
-mod retention;
-mod retries;
-mod retry;
-mod spine;
-mod storm;
-mod suggest;
-mod templates;
-mod tls;
-mod truth;
-mod webhook;
-mod wire;
-mod zones;
+
+/// Triggers, the doorbell, and whoever listens to it.
+mod capture {
+    pub mod capture;
+    pub mod doorbell;
+    pub mod hostile_values;
+    pub mod listening;
+    pub mod tls;
+}
+/// What is told, in which words, and when.
+mod content {
+    pub mod deadlines;
+    pub mod diffs;
+    pub mod gates;
+    pub mod preview;
+    pub mod quiet_hours;
+    pub mod zones;
+}
+/// From a change to the provider, by whatever channel.
+mod delivery {
+    pub mod channels;
+    pub mod dry_run;
+    pub mod fallbacks;
+    pub mod http_gateway;
+    pub mod mail_server;
+    pub mod main_flow;
+    pub mod provider;
+    pub mod retries;
+    pub mod wire;
+}
+/// What comes back: receipts, replies, evidence.
+mod receipts {
+    pub mod consent;
+    pub mod evidence;
+    pub mod opt_out_requests;
+    pub mod polling;
+    pub mod unconfirmed;
+    pub mod webhook;
+    pub mod webhook_registration;
+}
+/// Rates, bursts, circuits, and who may send.
+mod limits {
+    pub mod channel_leases;
+    pub mod circuit;
+    pub mod limits;
+    pub mod storm;
+}
+/// What people do with commands.
+mod operations {
+    pub mod copied_database;
+    pub mod forget;
+    pub mod logs;
+    pub mod metrics;
+    pub mod pause;
+    pub mod retention;
+    pub mod retry;
+    pub mod suggest;
+    pub mod templates;
+}
+/// Crashes, lost answers, rows at fault.
+mod resilience {
+    pub mod crash;
+    pub mod isolation;
+    pub mod receipt_truth;
+    pub mod replay;
+    pub mod row_errors;
+}

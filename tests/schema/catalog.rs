@@ -1,7 +1,7 @@
 //! What stands in the catalog: comments on everything, names on every rule, queries that fit.
 
 use super::ground::{Database, config, lines, sql_files};
-use rowbell::postgres::capture;
+use rowbell::postgres::capture::install;
 
 #[tokio::test]
 async fn everything_has_a_comment() {
@@ -9,8 +9,8 @@ async fn everything_has_a_comment() {
     client.batch_execute(super::ground::SHOP).await.unwrap();
     let config = config();
     let (watch, template) = (&config.watch["delivery"], &config.template["service_change"]);
-    let table = capture::describe(&client, "delivery", watch, template).await.unwrap();
-    capture::install(&mut client, &table, watch).await.unwrap();
+    let table = install::describe(&client, "delivery", watch, template).await.unwrap();
+    install::install(&mut client, &table, watch).await.unwrap();
 
     // Sequences of identity columns belong to their columns.
     let silent = "
@@ -83,7 +83,7 @@ fn no_query_is_an_orphan() {
     }
     source.retain(|character| !character.is_whitespace());
     for (name, _) in sql_files("queries") {
-        // `named!(tx, "claim_take", …)`, or `include_str!("…/sql/queries/claim_any.sql")`.
+        // `named!(tx, "claim/claim_take", …)`, or `include_str!("…/sql/queries/claim_any.sql")`.
         let uses = [
             format!("named!(tx,\"{name}\","),
             format!("named!(client,\"{name}\","),

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rowbell::config::{Config, load};
-use rowbell::demo::cluster::{Cluster, ClusterOptions};
-use rowbell::postgres::migrate;
+use rowbell::postgres::schema::migrate;
+use rowbell_lab::demo::cluster::{Cluster, ClusterOptions};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// Never dropped; its guard ends it with this process.

@@ -1,6 +1,6 @@
 //! Migrating: from nothing, from an earlier version with rows in it, twice, by two at once, and back.
 
-use rowbell::postgres::migrate::{self, MigrateError};
+use rowbell::postgres::schema::migrate::{self, MigrateError};
 
 use super::ground::{Database, HISTORY, lines, sql_files};
 

@@ -1,8 +1,8 @@
 //! What the reports say of rows that we know.
 
 use jiff::Timestamp;
-use rowbell::cli::{explain, status};
-use rowbell::postgres::report;
+use rowbell::cli::inspect::{explain, status};
+use rowbell::postgres::operations::status_report;
 use tokio_postgres::Client;
 
 use super::ground::{Database, HISTORY, SHOP, config, fields, lines};
@@ -166,9 +166,9 @@ async fn delivery_by_day_counts_by_the_day_of_the_reader() {
 #[tokio::test]
 async fn status_shows_the_whole_installation() {
     let (_database, client) = history().await;
-    let seen = report::status(&client, &config(), now()).await.unwrap();
+    let seen = status_report::status(&client, &config(), now()).await.unwrap();
     let text = status::as_text(&seen).replace(
-        &format!("version {}", rowbell::postgres::migrate::known_version()),
+        &format!("version {}", rowbell::postgres::schema::migrate::known_version()),
         "version [known]",
     );
     insta::assert_snapshot!(text, @r"
@@ -206,7 +206,7 @@ async fn status_counts_the_last_day_only() {
         let client = &client;
         async move {
             let at: Timestamp = at.parse().unwrap();
-            let outcomes = report::status(client, &config(), at).await.unwrap().outcomes;
+            let outcomes = status_report::status(client, &config(), at).await.unwrap().outcomes;
             outcomes.iter().map(|outcome| outcome.messages).sum::<i64>()
         }
     };
@@ -225,7 +225,7 @@ async fn status_sees_a_daemon_that_is_connected() {
     let name = "set application_name = 'rowbell'";
     client.batch_execute(name).await.unwrap();
     let sessions =
-        async || report::status(&client, &config(), now()).await.unwrap().daemon.sessions;
+        async || status_report::status(&client, &config(), now()).await.unwrap().daemon.sessions;
     assert_eq!(sessions().await, 0, "not itself");
     let daemon = database.client().await;
     daemon.batch_execute(name).await.unwrap();

@@ -1,8 +1,9 @@
 //! Who may do what.
 
-use rowbell::demo::cluster::{Cluster, ClusterOptions};
-use rowbell::pipeline::site::Watching;
-use rowbell::postgres::{capture, migrate, roles};
+use rowbell::pipeline::context::context::Watching;
+use rowbell::postgres::capture::install;
+use rowbell::postgres::schema::{migrate, roles};
+use rowbell_lab::demo::cluster::{Cluster, ClusterOptions};
 use tokio_postgres::Client;
 
 use super::ground::{Database, HISTORY, SHOP, config, connect, lines, refusal, sql_files};
@@ -27,8 +28,8 @@ async fn shop() -> (Database, Client, Client) {
     owner.batch_execute(SHOP).await.unwrap();
     let config = config();
     let (watch, template) = (&config.watch["delivery"], &config.template["service_change"]);
-    let table = capture::describe(&owner, "delivery", watch, template).await.unwrap();
-    capture::install(&mut owner, &table, watch).await.unwrap();
+    let table = install::describe(&owner, "delivery", watch, template).await.unwrap();
+    install::install(&mut owner, &table, watch).await.unwrap();
     let user = database.user("daemon", Some("rowbell_daemon")).await;
     let daemon = database.client_as(&user).await;
     (database, owner, daemon)
@@ -43,7 +44,7 @@ async fn the_daemon_may_do_all_that_it_has_to() {
         plan(&daemon, &sql).await.unwrap_or_else(|why| panic!("{name}: {why}"));
     }
     migrate::check_version(&daemon).await.unwrap();
-    // The doorbell: see postgres/listener.rs and postgres/session.rs.
+    // The doorbell: see postgres/connection/listener.rs and postgres/connection/session.rs.
     daemon
         .batch_execute(
             "listen rowbell; select setval('rowbell.doorbell', 2); select pg_notify('rowbell', 'x');

@@ -8,12 +8,12 @@ use serde_json::Value;
 use tokio_postgres::Error;
 use tokio_postgres::types::{Json, ToSql};
 
-use super::{Lease, WordColumns, Words, operation};
-use crate::domain::change::Operation;
-use crate::domain::message::State;
-use crate::domain::phone_forms;
-use crate::domain::row::Row;
-use crate::postgres::rows::object;
+use crate::domain::message::state::State;
+use crate::domain::recipient::phone_forms;
+use crate::domain::value::change::Operation;
+use crate::domain::value::row::Row;
+use crate::postgres::capture::row_query::object;
+use crate::postgres::queries::{Lease, WordColumns, Words, operation};
 
 /// A message that is due.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ pub async fn compose_due(
     let cost: Vec<f64> = turns.iter().map(|turn| turn.cost).collect();
     let params: &[&(dyn ToSql + Sync)] =
         &[&channel, &now, &watch, &above_due, &above_id, &start, &cost, &limit];
-    let rows = named!(tx, "compose_due", params)?;
+    let rows = named!(tx, "compose/compose_due", params)?;
     rows.iter()
         .map(|row| {
             Ok(DueMessage {
@@ -78,7 +78,7 @@ pub async fn compose_opt_out(tx: &Transaction<'_>, phones: &[&str]) -> Result<Ve
     let all: Vec<(&str, Vec<String>)> =
         phones.iter().map(|phone| (*phone, phone_forms::forms(phone))).collect();
     let asked: Vec<&str> = all.iter().flat_map(|(_, forms)| forms).map(String::as_str).collect();
-    let rows = named!(tx, "compose_opt_out", &[&asked])?;
+    let rows = named!(tx, "compose/compose_opt_out", &[&asked])?;
     let found: HashSet<String> =
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, Error>>()?;
     let is_out = |forms: &[String]| forms.iter().any(|form| found.contains(form));
@@ -113,7 +113,7 @@ pub async fn compose_told(
     counts: &Counts<'_>,
 ) -> Result<Vec<ToldRow>, Error> {
     let Counts { unconfirmed, arrived, dry_runs } = counts;
-    let rows = named!(tx, "compose_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
+    let rows = named!(tx, "compose/compose_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
     rows.iter()
         .map(|row| {
             Ok(ToldRow {
@@ -140,7 +140,7 @@ pub async fn compose_doubted(
     keys: &[&str],
     counts_unconfirmed: bool,
 ) -> Result<Vec<DoubtedRow>, Error> {
-    let rows = named!(tx, "compose_doubted", &[&watch, &keys, &counts_unconfirmed])?;
+    let rows = named!(tx, "compose/compose_doubted", &[&watch, &keys, &counts_unconfirmed])?;
     rows.iter()
         .map(|row| {
             let ordinal: i64 = row.try_get("ordinal")?;
@@ -160,13 +160,13 @@ pub async fn compose_first_old(
     watch: &str,
     key: &str,
 ) -> Result<Option<Row>, Error> {
-    let rows = named!(tx, "compose_first_old", &[&watch, &key])?;
+    let rows = named!(tx, "compose/compose_first_old", &[&watch, &key])?;
     rows.first().map_or(Ok(None), |row| object(row, "old_row"))
 }
 
 /// The watches that have open messages on the channel.
 pub async fn compose_watches(tx: &Transaction<'_>, channel: &str) -> Result<Vec<String>, Error> {
-    let rows = named!(tx, "compose_watches", &[&channel])?;
+    let rows = named!(tx, "compose/compose_watches", &[&channel])?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
@@ -176,7 +176,7 @@ pub async fn compose_next_due(
     channel: &str,
     watches: &[&str],
 ) -> Result<Option<Timestamp>, Error> {
-    let rows = named!(client, "compose_next_due", &[&channel, &watches])?;
+    let rows = named!(client, "compose/compose_next_due", &[&channel, &watches])?;
     rows.first().map_or(Ok(None), |row| row.try_get(0))
 }
 
@@ -226,7 +226,7 @@ pub async fn compose_write(
         &lease.expires_at,
         &w.time_zone_source,
     ];
-    let rows = named!(tx, "compose_write", params)?;
+    let rows = named!(tx, "compose/compose_write", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 

@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
-use crate::domain::message::State;
+use crate::domain::message::state::State;
 
 /// These messages may have to go to the next channel of their watch: `failed` and `skipped` now,
 /// `undelivered` if nothing else is heard by then.
@@ -15,7 +15,7 @@ pub async fn fallback_await(
     due_at: Timestamp,
 ) -> Result<(), Error> {
     if !message_ids.is_empty() {
-        named!(tx, "fallback_await", &[&message_ids, &cause, &due_at])?;
+        named!(tx, "follow_up/fallback_await", &[&message_ids, &cause, &due_at])?;
     }
     Ok(())
 }
@@ -52,7 +52,8 @@ pub async fn fallback_due(
     above: (Timestamp, i64),
     opt_out_code: i32,
 ) -> Result<Vec<DueFallback>, Error> {
-    let rows = named!(tx, "fallback_due", &[&now, &limit, &above.0, &above.1, &opt_out_code])?;
+    let rows =
+        named!(tx, "follow_up/fallback_due", &[&now, &limit, &above.0, &above.1, &opt_out_code])?;
     rows.iter().map(due).collect()
 }
 
@@ -91,12 +92,12 @@ pub async fn fallback_open(
     let ids: Vec<i64> = onward.iter().map(|(id, ..)| *id).collect();
     let channels: Vec<&str> = onward.iter().map(|(_, channel, _)| channel.as_str()).collect();
     let reasons: Vec<&str> = onward.iter().map(|(.., why)| why.as_str()).collect();
-    let rows = named!(tx, "fallback_open", &[&ids, &channels, &reasons, &now])?;
+    let rows = named!(tx, "follow_up/fallback_open", &[&ids, &channels, &reasons, &now])?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 pub async fn fallback_done(tx: &Transaction<'_>, message_ids: &[i64]) -> Result<(), Error> {
-    named!(tx, "fallback_done", &[&message_ids])?;
+    named!(tx, "follow_up/fallback_done", &[&message_ids])?;
     Ok(())
 }
 
@@ -106,7 +107,7 @@ pub async fn fallback_later(
     due_at: Timestamp,
 ) -> Result<(), Error> {
     let (ids, reasons): (Vec<i64>, Vec<&str>) = later.iter().copied().unzip();
-    named!(tx, "fallback_later", &[&ids, &due_at, &reasons])?;
+    named!(tx, "follow_up/fallback_later", &[&ids, &due_at, &reasons])?;
     Ok(())
 }
 
@@ -117,6 +118,6 @@ pub async fn fallback_withdraw(
     arrived: &[i64],
     now: Timestamp,
 ) -> Result<Vec<(String, String)>, Error> {
-    let rows = named!(tx, "fallback_withdraw", &[&arrived, &now])?;
+    let rows = named!(tx, "follow_up/fallback_withdraw", &[&arrived, &now])?;
     rows.iter().map(|row| Ok((row.try_get("watch")?, row.try_get("channel")?))).collect()
 }

@@ -4,9 +4,9 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use super::Batch;
-use crate::domain::row::Row;
-use crate::postgres::rows::object;
+use crate::domain::value::row::Row;
+use crate::postgres::capture::row_query::object;
+use crate::postgres::queries::Batch;
 
 /// A message, or a change that is not folded yet, that may concern somebody.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub async fn forget_range(
     above: i64,
     count: i64,
 ) -> Result<Option<i64>, Error> {
-    named!(tx, "forget_range", &[&above, &count])?[0].try_get(0)
+    named!(tx, "forget/forget_range", &[&above, &count])?[0].try_get(0)
 }
 
 pub async fn forget_find(
@@ -34,12 +34,12 @@ pub async fn forget_find(
     to: i64,
     forms: &[String],
 ) -> Result<Vec<Concerned>, Error> {
-    let rows = named!(tx, "forget_find", &[&above, &to, &forms])?;
+    let rows = named!(tx, "forget/forget_find", &[&above, &to, &forms])?;
     rows.iter().map(|row| concerned(row, row.try_get("is_theirs")?)).collect()
 }
 
 pub async fn forget_changes(tx: &Transaction<'_>) -> Result<Vec<Concerned>, Error> {
-    named!(tx, "forget_changes", &[])?.iter().map(|row| concerned(row, false)).collect()
+    named!(tx, "forget/forget_changes", &[])?.iter().map(|row| concerned(row, false)).collect()
 }
 
 fn concerned(row: &SqlRow, is_theirs: bool) -> Result<Concerned, Error> {
@@ -58,13 +58,13 @@ pub async fn forget_entities(
     watches: &[&str],
     keys: &[&str],
 ) -> Result<Vec<i64>, Error> {
-    let rows = named!(tx, "forget_entities", &[&watches, &keys])?;
+    let rows = named!(tx, "forget/forget_entities", &[&watches, &keys])?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 /// How many messages still have to leave, and how many are leaving right now.
 pub async fn forget_open(tx: &Transaction<'_>, messages: &[i64]) -> Result<(i64, i64), Error> {
-    let rows = named!(tx, "forget_open", &[&messages])?;
+    let rows = named!(tx, "forget/forget_open", &[&messages])?;
     Ok((rows[0].try_get(0)?, rows[0].try_get(1)?))
 }
 
@@ -74,29 +74,29 @@ pub async fn forget_end(
     messages: &[i64],
     now: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "forget_end", &[&messages, &now])?;
+    named!(tx, "forget/forget_end", &[&messages, &now])?;
     Ok(())
 }
 
 pub async fn forget_drop_changes(tx: &Transaction<'_>, changes: &[i64]) -> Result<(), Error> {
-    named!(tx, "forget_drop_changes", &[&changes])?;
+    named!(tx, "forget/forget_drop_changes", &[&changes])?;
     Ok(())
 }
 
 /// Ids that no attempt knew; `phone_key` is the phone in the form for comparing.
 pub async fn forget_strays(tx: &Transaction<'_>, phone_key: &str) -> Result<(), Error> {
-    named!(tx, "forget_strays", &[&phone_key])?;
+    named!(tx, "forget/forget_strays", &[&phone_key])?;
     Ok(())
 }
 
 /// What the phone wrote about further messages, in whatever form it did.
 pub async fn forget_wishes(tx: &Transaction<'_>, forms: &[String]) -> Result<(), Error> {
-    named!(tx, "forget_wishes", &[&forms])?;
+    named!(tx, "forget/forget_wishes", &[&forms])?;
     Ok(())
 }
 
 pub async fn forget_count_receipts(tx: &Transaction<'_>, forms: &[String]) -> Result<i64, Error> {
-    named!(tx, "forget_count_receipts", &[&forms])?[0].try_get(0)
+    named!(tx, "forget/forget_count_receipts", &[&forms])?[0].try_get(0)
 }
 
 pub async fn forget_receipts(
@@ -105,6 +105,6 @@ pub async fn forget_receipts(
     forms: &[String],
     count: i64,
 ) -> Result<Batch, Error> {
-    let rows = named!(tx, "forget_receipts", &[&above, &forms, &count])?;
+    let rows = named!(tx, "forget/forget_receipts", &[&above, &forms, &count])?;
     Ok(Batch { last_id: rows[0].try_get(0)?, done: rows[0].try_get(1)? })
 }

@@ -44,7 +44,8 @@ pub async fn metrics(client: &mut Client, scope: Scope<'_>) -> Result<Vec<Figure
 
 async fn metrics_read(tx: &Transaction<'_>, scope: Scope<'_>) -> Result<Vec<Figure>, Error> {
     let Scope { now, channels, watches, lease } = scope;
-    let rows = named!(tx, "metrics_read", &[&now, &channels, &watches, &lease.as_secs_f64()])?;
+    let rows =
+        named!(tx, "status/metrics_read", &[&now, &channels, &watches, &lease.as_secs_f64()])?;
     rows.iter()
         .map(|row| {
             Ok(Figure {

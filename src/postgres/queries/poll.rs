@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
-use super::settle::Ask;
-use crate::domain::message::State;
-use crate::domain::schedule::{Group, Looked};
+use crate::domain::message::poll_schedule::{Group, Looked};
+use crate::domain::message::state::State;
+use crate::postgres::queries::settle::Ask;
 
 /// Messages that were accepted together and whose end is asked for.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub async fn poll_take(
 ) -> Result<Vec<PollGroup>, Error> {
     let params: &[&(dyn ToSql + Sync)] =
         &[&channel, &now, &above.0, &above.1, &limit, &lease_until];
-    let rows = named!(client, "poll_take", params)?;
+    let rows = named!(client, "poll/poll_take", params)?;
     let mut groups = Vec::with_capacity(rows.len());
     for row in rows {
         groups.push(PollGroup {
@@ -54,7 +54,7 @@ pub async fn poll_look(
     message_ids: &[i64],
 ) -> Result<Vec<(i64, String, Looked)>, Error> {
     let mut looked = Vec::new();
-    for row in named!(client, "poll_look", &[&message_ids])? {
+    for row in named!(client, "poll/poll_look", &[&message_ids])? {
         // Whatever it failed for, it is asked for alike.
         let state = State::parse(row.try_get("state")?, Some("undeliverable"));
         let Some(state) = state else { continue };
@@ -73,7 +73,7 @@ pub async fn poll_write(
 ) -> Result<(), Error> {
     let (groups, messages): (Vec<i64>, Vec<i64>) = kept.iter().copied().unzip();
     let (taken, at): (Vec<i64>, Vec<Timestamp>) = due.iter().copied().unzip();
-    named!(tx, "poll_write", &[&groups, &messages, &taken, &at, &asked_at])?;
+    named!(tx, "poll/poll_write", &[&groups, &messages, &taken, &at, &asked_at])?;
     Ok(())
 }
 
@@ -83,7 +83,7 @@ pub async fn poll_lost(
     why: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "poll_lost", &[&message_ids, &why, &now])?;
+    named!(tx, "poll/poll_lost", &[&message_ids, &why, &now])?;
     Ok(())
 }
 
@@ -95,13 +95,13 @@ pub async fn poll_enroll(
     now: Timestamp,
     ask: Ask<'_>,
 ) -> Result<(), Error> {
-    named!(tx, "poll_enroll", &[&message_id, &channel, &now, &ask.at, &ask.of])?;
+    named!(tx, "poll/poll_enroll", &[&message_id, &channel, &now, &ask.at, &ask.of])?;
     Ok(())
 }
 
 /// When the next group of a channel is due.
 pub async fn poll_next(client: &Client, channel: &str) -> Result<Option<Timestamp>, Error> {
-    let rows = named!(client, "poll_next", &[&channel])?;
+    let rows = named!(client, "poll/poll_next", &[&channel])?;
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
@@ -114,7 +114,7 @@ pub async fn witness_write(
     now: Timestamp,
 ) -> Result<(), Error> {
     let params: &[&(dyn ToSql + Sync)] = &[&channel, &witness, &state, &detail, &now];
-    named!(client, "witness_write", params)?;
+    named!(client, "receive/witness_write", params)?;
     Ok(())
 }
 
@@ -123,7 +123,7 @@ pub async fn polling_missing_since(
     client: &Client,
     channel: &str,
 ) -> Result<Option<Timestamp>, Error> {
-    for row in named!(client, "witness_read", &[])? {
+    for row in named!(client, "receive/witness_read", &[])? {
         let is_it: (String, String, String) =
             (row.try_get("channel")?, row.try_get("witness")?, row.try_get("state")?);
         if (is_it.0.as_str(), is_it.1.as_str(), is_it.2.as_str()) == (channel, "polling", "missing")

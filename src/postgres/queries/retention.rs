@@ -37,7 +37,7 @@ pub async fn retention_read(
     tx: &Transaction<'_>,
     task: Task,
 ) -> Result<Option<(i64, Timestamp)>, Error> {
-    let rows = named!(tx, "retention_read", &[&task.as_str()])?;
+    let rows = named!(tx, "retention/retention_read", &[&task.as_str()])?;
     rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
@@ -48,7 +48,7 @@ pub async fn retention_write(
     began_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "retention_write", &[&task.as_str(), &done_to, &began_at, &now])?;
+    named!(tx, "retention/retention_write", &[&task.as_str(), &done_to, &began_at, &now])?;
     Ok(())
 }
 
@@ -60,10 +60,10 @@ pub async fn retention_limit(
 ) -> Result<i64, Error> {
     let rows = match task {
         Task::BlankMessages | Task::RemoveMessages => {
-            named!(tx, "retention_message_limit", &[&time])?
+            named!(tx, "retention/retention_message_limit", &[&time])?
         }
         Task::BlankReceipts | Task::RemoveReceipts => {
-            named!(tx, "retention_receipt_limit", &[&time])?
+            named!(tx, "retention/retention_receipt_limit", &[&time])?
         }
     };
     rows[0].try_get(0)
@@ -80,7 +80,7 @@ pub async fn retention_batch(
 ) -> Result<Batch, Error> {
     let rows = match task {
         Task::BlankMessages => {
-            let rows = named!(tx, "retention_pick", &[&above, &below, &count])?;
+            let rows = named!(tx, "retention/retention_pick", &[&above, &below, &count])?;
             let last_id = rows.first().map(|row| row.try_get(0)).transpose()?;
             let picked: Vec<Option<i64>> =
                 rows.iter().map(|row| row.try_get(1)).collect::<Result<_, Error>>()?;
@@ -88,9 +88,15 @@ pub async fn retention_batch(
             let done = blank_messages(tx, &picked, now).await? as i64;
             return Ok(Batch { last_id, done });
         }
-        Task::BlankReceipts => named!(tx, "retention_blank_receipts", &[&above, &below, &count])?,
-        Task::RemoveMessages => named!(tx, "retention_remove_messages", &[&above, &below, &count])?,
-        Task::RemoveReceipts => named!(tx, "retention_remove_receipts", &[&above, &below, &count])?,
+        Task::BlankReceipts => {
+            named!(tx, "retention/retention_blank_receipts", &[&above, &below, &count])?
+        }
+        Task::RemoveMessages => {
+            named!(tx, "retention/retention_remove_messages", &[&above, &below, &count])?
+        }
+        Task::RemoveReceipts => {
+            named!(tx, "retention/retention_remove_receipts", &[&above, &below, &count])?
+        }
     };
     Ok(Batch { last_id: rows[0].try_get(0)?, done: rows[0].try_get(1)? })
 }
@@ -104,7 +110,7 @@ pub async fn blank_messages(
     if messages.is_empty() {
         return Ok(0);
     }
-    Ok(named!(tx, "blank_messages", &[&messages, &now])?.len())
+    Ok(named!(tx, "retention/blank_messages", &[&messages, &now])?.len())
 }
 
 /// Removes wishes about further messages that are older than `before`.
@@ -113,7 +119,7 @@ pub async fn retention_wishes(
     before: Timestamp,
     count: i64,
 ) -> Result<usize, Error> {
-    Ok(named!(tx, "retention_wishes", &[&before, &count])?.len())
+    Ok(named!(tx, "retention/retention_wishes", &[&before, &count])?.len())
 }
 
 /// Removes changes that no watch will ever take.
@@ -123,5 +129,5 @@ pub async fn retention_changes(
     watches: &[&str],
     count: i64,
 ) -> Result<usize, Error> {
-    Ok(named!(tx, "retention_changes", &[&before, &watches, &count])?.len())
+    Ok(named!(tx, "retention/retention_changes", &[&before, &watches, &count])?.len())
 }

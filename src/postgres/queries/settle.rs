@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use crate::domain::attempt::{Answer, AttemptResult};
-use crate::domain::evidence::Evidence;
-use crate::domain::message::State;
-use crate::domain::receipt::{Receipt, ReceiptStatus, Source};
+use crate::domain::message::attempt::{Answer, AttemptResult};
+use crate::domain::message::evidence::Evidence;
+use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
+use crate::domain::message::state::State;
 
 /// An acceptance to store.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub async fn settle_accepted(
     let undelivered: Vec<Option<Timestamp>> = accepted.iter().map(|a| a.undelivered_at).collect();
     let params: &[&(dyn ToSql + Sync)] =
         &[&ids, &numbers, &provider_ids, &statuses, &now, &undelivered, &ask.at, &ask.of];
-    let rows = named!(client, "settle_accepted", params)?;
+    let rows = named!(client, "settle/settle_accepted", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
@@ -64,7 +64,7 @@ pub struct Standing {
 
 /// Locks a message. None when there is no such message, or its state is of a newer release.
 pub async fn settle_lock(tx: &Transaction<'_>, message_id: i64) -> Result<Option<Standing>, Error> {
-    let rows = named!(tx, "settle_lock", &[&message_id])?;
+    let rows = named!(tx, "settle/settle_lock", &[&message_id])?;
     rows.first().map_or(Ok(None), standing)
 }
 
@@ -111,7 +111,7 @@ pub async fn settle_attempt(
         &answer.response,
         &now,
     ];
-    named!(tx, "settle_attempt", params)?;
+    named!(tx, "settle/settle_attempt", params)?;
     Ok(())
 }
 
@@ -139,7 +139,7 @@ pub async fn settle_move(tx: &Transaction<'_>, to: &Move<'_>) -> Result<(), Erro
         &to.happened_at,
         &to.now,
     ];
-    named!(tx, "settle_move", params)?;
+    named!(tx, "settle/settle_move", params)?;
     Ok(())
 }
 
@@ -149,12 +149,12 @@ pub async fn settle_queue(
     state: &str,
     due_at: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "settle_queue", &[&message_id, &state, &due_at])?;
+    named!(tx, "settle/settle_queue", &[&message_id, &state, &due_at])?;
     Ok(())
 }
 
 pub async fn settle_leave_queue(tx: &Transaction<'_>, message_id: i64) -> Result<(), Error> {
-    named!(tx, "settle_leave_queue", &[&message_id])?;
+    named!(tx, "settle/settle_leave_queue", &[&message_id])?;
     Ok(())
 }
 
@@ -164,7 +164,8 @@ pub async fn settle_sibling(
     standing: &Standing,
     message_id: i64,
 ) -> Result<Option<i64>, Error> {
-    let rows = named!(tx, "settle_sibling", &[&standing.watch, &standing.entity_key, &message_id])?;
+    let rows =
+        named!(tx, "settle/settle_sibling", &[&standing.watch, &standing.entity_key, &message_id])?;
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
@@ -187,7 +188,7 @@ pub async fn settle_known(
     provider_ids: &[&str],
 ) -> Result<Vec<KnownMessage>, Error> {
     let mut known = Vec::new();
-    for row in named!(tx, "settle_known", &[&provider_ids])? {
+    for row in named!(tx, "settle/settle_known", &[&provider_ids])? {
         let Some(standing) = standing(&row)? else {
             continue;
         };
@@ -209,7 +210,7 @@ pub async fn settle_receipts(
     tx: &Transaction<'_>,
     provider_ids: &[&str],
 ) -> Result<Vec<Evidence>, Error> {
-    let rows = named!(tx, "settle_receipts", &[&provider_ids])?;
+    let rows = named!(tx, "settle/settle_receipts", &[&provider_ids])?;
     rows.iter()
         .map(|row| {
             Ok(Evidence {
@@ -267,7 +268,7 @@ pub async fn settle_evidence(
         &ask.at,
         &ask.of,
     ];
-    named!(tx, "settle_evidence", params)?;
+    named!(tx, "settle/settle_evidence", params)?;
     Ok(())
 }
 
@@ -299,7 +300,7 @@ pub async fn receive_store(
         &channels, &ids, &statuses, &codes, &titles, &texts, &occurred, &phones, &raw, &now,
         &source,
     ];
-    named!(tx, "receive_store", params)?;
+    named!(tx, "receive/receive_store", params)?;
     Ok(())
 }
 
@@ -318,7 +319,7 @@ pub async fn sweep_leases(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<LostLease>, Error> {
-    let rows = named!(tx, "sweep_leases", &[&now, &limit])?;
+    let rows = named!(tx, "follow_up/sweep_leases", &[&now, &limit])?;
     rows.iter()
         .map(|row| {
             Ok(LostLease {
@@ -336,6 +337,6 @@ pub async fn sweep_unconfirmed(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<(i64, String)>, Error> {
-    let rows = named!(tx, "sweep_unconfirmed", &[&now, &limit])?;
+    let rows = named!(tx, "follow_up/sweep_unconfirmed", &[&now, &limit])?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

@@ -1,0 +1,143 @@
+//! `bench drain`: how fast a full backlog leaves, through the whole job: fold, recipient, words,
+//! attempt, request, answer, outcome.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::bench::report::{Report, machine};
+use crate::demo::daemon::cpu_time_of_tree;
+use crate::demo::testbed::{Town, TownOptions};
+use crate::sandbox::{Arrival, ReceiptOptions, SandboxOptions};
+
+/// How long one message may take before the benchmark gives up, on top of a minute.
+const PATIENCE_PER_MESSAGE: Duration = Duration::from_millis(5);
+
+/// Moves every window by an hour: one change for each delivery.
+const CHANGE_ALL: &str = "update delivery set window_start = window_start + interval '1 hour',
+                                 window_end = window_end + interval '1 hour'";
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct DrainArgs {
+    /// Messages in the backlog.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub messages: u64,
+    /// Another session holds an old snapshot throughout.
+    #[arg(long)]
+    pub hold_snapshot: bool,
+}
+
+/// Builds the backlog without a daemon, starts the daemon, and waits until nothing is left.
+pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
+    let options = TownOptions {
+        // One delivery each: the same words twice to one phone would count as a duplicate.
+        customers: args.messages,
+        deliveries: args.messages,
+        rate: "1000000/s".to_owned(),
+        quiet_period: "0s".to_owned(),
+        webhook: false,
+        ..TownOptions::default()
+    };
+    let provider =
+        SandboxOptions { receipts: ReceiptOptions::none(), keep: 100, ..SandboxOptions::default() };
+    let town = Town::raise(exe, options, provider).await?;
+    let client = town.connect().await?;
+    client.batch_execute(CHANGE_ALL).await?;
+    // Some customers did not opt in: their messages are skipped, not sent.
+    let sendable: i64 = client
+        .query_one(
+            "select count(*) from delivery d join customer c on c.id = d.customer_id where c.whatsapp_opt_in",
+            &[],
+        )
+        .await?
+        .get(0);
+    let sendable = u64::try_from(sendable)?;
+    let snapshot = if args.hold_snapshot { Some(old_snapshot(&town).await?) } else { None };
+
+    let postmaster = town.cluster.postmaster().unwrap_or_default();
+    let postgres_before = cpu_time_of_tree(postmaster);
+    let patience = Duration::from_secs(60) + PATIENCE_PER_MESSAGE * u32::try_from(args.messages)?;
+    let deadline = Instant::now() + patience;
+    let daemon = town.daemon().await?;
+    town.sandbox.wait_for(sendable, patience).await?;
+    let empty =
+        "select not exists (select from rowbell.change) and not exists (select from rowbell.queue)";
+    while !client.query_one(empty, &[]).await?.get::<_, bool>(0) {
+        anyhow::ensure!(Instant::now() < deadline, "the backlog did not drain within {patience:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let arrivals = town.sandbox.arrivals();
+    let ended_ns = i64::try_from(rowbell::clock::Clock::system().now().as_nanosecond())?;
+    let usage = daemon.usage()?;
+    let postgres = cpu_time_of_tree(postmaster).saturating_sub(postgres_before);
+    drop(snapshot);
+    daemon.stop().await?;
+
+    let duplicates = town.sandbox.duplicates().len();
+    anyhow::ensure!(duplicates == 0, "{duplicates} customers got a message twice");
+    anyhow::ensure!(arrivals.len() as u64 == sendable, "not every message arrived exactly once");
+    let run = Run { arrivals, ended_ns, cpu: usage.cpu, postgres, peak_kib: usage.peak_rss_kib };
+    Ok(run.report(machine(&client).await?, args))
+}
+
+/// Another session whose snapshot stays as old as now.
+async fn old_snapshot(town: &Town) -> anyhow::Result<tokio_postgres::Client> {
+    let session = town.connect().await?;
+    session
+        .batch_execute("begin isolation level repeatable read; select count(*) from pg_class")
+        .await?;
+    Ok(session)
+}
+
+/// What was seen of one drain.
+struct Run {
+    arrivals: Vec<Arrival>,
+    ended_ns: i64,
+    cpu: Duration,
+    postgres: Duration,
+    peak_kib: u64,
+}
+
+impl Run {
+    fn report(&self, machine: String, args: DrainArgs) -> Report {
+        let first_ns = self.arrivals.first().map_or(self.ended_ns, |arrival| arrival.at_ns);
+        let seconds = (self.ended_ns - first_ns) as f64 / 1e9;
+        let count = self.arrivals.len() as f64;
+        let tenth = self.arrivals.len() / 10;
+        let first = rate(&self.arrivals[..tenth]);
+        let last = rate(&self.arrivals[self.arrivals.len() - tenth..]);
+        let mut report = Report::new("bench drain", machine);
+        report.row("messages", self.arrivals.len());
+        report.row("seconds", round(seconds, 3));
+        report.row("messages_per_second", (count / seconds).round());
+        report.row("first_tenth_per_second", first.round());
+        report.row("last_tenth_per_second", last.round());
+        report.row("cpu_us_per_message", round(self.cpu.as_secs_f64() * 1e6 / count, 1));
+        report.row(
+            "postgres_cpu_us_per_message",
+            round(self.postgres.as_secs_f64() * 1e6 / count, 1),
+        );
+        report.row("peak_rss_mib", round(self.peak_kib as f64 / 1024.0, 1));
+        report.note("rate of the channel raised to 1,000,000/s, quiet period 0 s; every other setting is the default");
+        if args.hold_snapshot {
+            report.note("another session held an old snapshot throughout");
+        }
+        report
+    }
+}
+
+fn rate(arrivals: &[Arrival]) -> f64 {
+    match (arrivals.first(), arrivals.last()) {
+        (Some(first), Some(last)) if last.at_ns > first.at_ns => {
+            (arrivals.len() - 1) as f64 * 1e9 / (last.at_ns - first.at_ns) as f64
+        }
+        _ => 0.0,
+    }
+}
+
+/// A number with so many decimals, for people and for JSON alike.
+pub fn round(value: f64, decimals: i32) -> serde_json::Value {
+    let factor = 10_f64.powi(decimals);
+    json!((value * factor).round() / factor)
+}

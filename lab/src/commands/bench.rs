@@ -1,0 +1,48 @@
+//! `rowbell-lab bench`: measurements that anybody can repeat, each on a throwaway cluster with default
+//! durability.
+
+use std::path::Path;
+
+use clap::Subcommand;
+
+use crate::bench::bulk;
+use crate::bench::drain::{self, DrainArgs};
+use crate::bench::idle::{self, IdleArgs};
+use crate::bench::latency::{self, LatencyArgs};
+use crate::bench::write::{self, WriteArgs};
+
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    what: What,
+    /// One JSON object on the last line instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Transactions a second of the business's own writers, with and without the trigger.
+    Write(WriteArgs),
+    /// Messages a second from a full backlog, through the whole job.
+    Drain(DrainArgs),
+    /// From the commit of a change to the arrival of its message.
+    Latency(LatencyArgs),
+    /// Memory, CPU and queries while nothing happens.
+    Idle(IdleArgs),
+    /// One statement that changes 100,000 rows.
+    Bulk,
+}
+
+/// Runs one benchmark and prints its report.
+pub async fn run(args: &BenchArgs, exe: &Path) -> anyhow::Result<()> {
+    let report = match &args.what {
+        What::Write(args) => write::run(exe, *args).await?,
+        What::Latency(args) => latency::run(exe, *args).await?,
+        What::Idle(args) => idle::run(exe, *args).await?,
+        What::Bulk => bulk::run(exe).await?,
+        What::Drain(args) => drain::run(exe, *args).await?,
+    };
+    report.print(args.json);
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! `rowbell pause`, `resume` and `adopt`: a person's word on what may leave.
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::confirm::agreed;
+use crate::cli::{CliError, connect};
+use crate::config::{Config, load};
+use crate::postgres::connection::identity;
+use crate::postgres::operations::pauses;
+
+/// What can be paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    Channel,
+    Watch,
+}
+
+impl What {
+    fn as_str(self) -> &'static str {
+        match self {
+            What::Channel => "channel",
+            What::Watch => "watch",
+        }
+    }
+
+    /// The name, if the configuration knows it.
+    fn known(self, name: &str, config: &Config) -> Result<(), CliError> {
+        let names: Vec<&str> = match self {
+            What::Channel => config.channel.keys().map(String::as_str).collect(),
+            What::Watch => config.watch.keys().map(String::as_str).collect(),
+        };
+        if names.contains(&name) {
+            return Ok(());
+        }
+        let near = load::nearest(name, &names);
+        Err(anyhow::anyhow!("there is no {} \"{name}\"{near}", self.as_str()).into())
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    what: What,
+    /// Its name, as in the configuration.
+    name: String,
+    /// Why, in words; `status` shows it.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    what: What,
+    /// Its name, as in the configuration.
+    name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub async fn pause(args: &PauseArgs, config: &Config) -> Result<(), CliError> {
+    args.what.known(&args.name, config)?;
+    let client = connect(config).await?;
+    let what = args.what.as_str();
+    pauses::begin(&client, what, &args.name, args.reason.as_deref())
+        .await
+        .map_err(anyhow::Error::from)?;
+    println!(
+        "{what} {} is paused: changes are captured and wait; to go on: rowbell resume {what} {}",
+        args.name, args.name
+    );
+    Ok(())
+}
+
+pub async fn resume(args: &ResumeArgs, config: &Config) -> Result<(), CliError> {
+    let client = connect(config).await?;
+    let (what, name) = (args.what.as_str(), &args.name);
+    let (was_paused, tried) =
+        pauses::end(&client, what, name).await.map_err(anyhow::Error::from)?;
+    match (was_paused, tried) {
+        (true, 0) => println!("{what} {name} goes on"),
+        (false, 0) => {
+            args.what.known(name, config)?;
+            println!("{what} {name} was not stopped");
+        }
+        _ => println!("{what} {name}: one message is tried now; if it is taken, all may leave"),
+    }
+    Ok(())
+}
+
+/// The copy of a database sends only after this.
+pub async fn adopt(args: &AdoptArgs, config: &Config) -> Result<(), CliError> {
+    let client = connect(config).await?;
+    let environment = &config.installation.environment;
+    let question = format!(
+        "Let this database send to customers, as environment {environment}? If the original sends too, \
+         customers are told twice."
+    );
+    if !agreed(args.yes, &question)? {
+        return Err(CliError::Said);
+    }
+    let server = identity::system_identifier(&client).await.map_err(anyhow::Error::from)?;
+    identity::adopt(&client, environment, server.as_deref()).await.map_err(anyhow::Error::from)?;
+    println!("this database sends from now on, as environment {environment}");
+    Ok(())
+}

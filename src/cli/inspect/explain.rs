@@ -1,0 +1,378 @@
+//! `rowbell explain <watch> <key>`: what happened to an entity, and why.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::cli::inspect::status_blockers::need;
+use crate::cli::text::{count, length, masked, moment};
+use crate::cli::{CliError, connect};
+use crate::clock::Clock;
+use crate::config::load::nearest;
+use crate::config::{Config, Watch};
+use crate::domain::value::column::Columns;
+use crate::postgres::capture::install;
+use crate::postgres::operations::blockers::{self, Kind, Standstill};
+use crate::postgres::operations::entity_history::{
+    AttemptStory, CapturedChange, Field, InquiryStory, MessageStory, ReceiptStory, Story,
+    StoryWords, Telling, story,
+};
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The watch.
+    watch: String,
+    /// Primary key of the row; parts of a composite key with commas between them.
+    key: String,
+    /// How many of its latest messages to tell of.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    last: u16,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &ExplainArgs, config: &Config) -> Result<(), CliError> {
+    let name = find(config, &args.watch)?;
+    let client = connect(config).await?;
+    let told =
+        tell(&client, config, name, &args.key, args.last).await.map_err(anyhow::Error::from)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&told.story).map_err(anyhow::Error::from)?);
+    } else {
+        print!("{}", as_text(&told, config, Clock::system().now()));
+    }
+    Ok(())
+}
+
+/// The watch of that name; the error names the nearest one.
+pub fn find<'a>(config: &'a Config, name: &str) -> Result<&'a str, anyhow::Error> {
+    let known: Vec<&str> = config.watch.keys().map(String::as_str).collect();
+    let found = config.watch.get_key_value(name);
+    found
+        .map(|(name, _)| name.as_str())
+        .ok_or_else(|| anyhow::anyhow!("there is no watch \"{name}\"{}", nearest(name, &known)))
+}
+
+/// A story with its phones masked, and the table that it is about.
+pub struct Told {
+    pub story: Story,
+    pub seen: Seen,
+    /// What stands still now, of this and of others.
+    stops: Vec<Standstill>,
+}
+
+/// Reads the story of an entity with its last messages.
+pub async fn tell(
+    client: &tokio_postgres::Client,
+    config: &Config,
+    watch: &str,
+    key: &str,
+    last: u16,
+) -> Result<Told, tokio_postgres::Error> {
+    let seen = look(client, config, watch).await?;
+    let telling = Telling { names: &seen.columns, columns: &seen.meanings };
+    let mut story = story(client, watch, key, &telling, last).await?;
+    for words in story.messages.iter_mut().filter_map(|message| message.words.as_mut()) {
+        words.recipient_phone = words.recipient_phone.as_deref().map(masked);
+    }
+    Ok(Told { story, seen, stops: blockers::read(client, config).await? })
+}
+
+/// What is known of the watched table now. The story is told without it too, when it is gone.
+#[derive(Default)]
+pub struct Seen {
+    table: String,
+    key: Vec<String>,
+    columns: Vec<String>,
+    /// How they are compared.
+    meanings: Columns,
+    /// What is wrong with table or trigger, as sentences.
+    problems: Vec<String>,
+}
+
+async fn look(
+    client: &tokio_postgres::Client,
+    config: &Config,
+    name: &str,
+) -> Result<Seen, tokio_postgres::Error> {
+    let Some(watch) = config.watch.get(name) else {
+        return Ok(Seen::default());
+    };
+    let gone = |problem: String| Seen {
+        table: watch.table.clone(),
+        key: watch.key.clone(),
+        columns: watch.columns.clone(),
+        meanings: Columns::new(),
+        problems: vec![problem],
+    };
+    let Some(template) = config.template.get(&watch.template) else {
+        return Ok(gone(format!("there is no template \"{}\"", watch.template)));
+    };
+    let table = match install::describe(client, name, watch, template).await {
+        Ok(table) => table,
+        Err(install::CaptureError::Query(error)) => return Err(error),
+        Err(error) => return Ok(gone(error.to_string())),
+    };
+    let problems = install::drift(client, &table, watch).await?;
+    // A row may get another key; that is told like any other field.
+    let keys = table.key.iter().filter(|column| !watch.columns.contains(column));
+    let columns = keys.chain(&watch.columns).cloned().collect();
+    let meanings = table.columns_of(watch);
+    Ok(Seen { meanings, columns, problems, table: table.table, key: table.key })
+}
+
+/// What to check when nothing is known of an entity.
+fn nothing(told: &Told, watch: &Watch) -> String {
+    let Told { story, seen, .. } = told;
+    let mut text = format!(
+        "{} {} has no story: none of its changes was captured.\n\nCheck:\n",
+        story.watch, story.entity_key
+    );
+    text += &format!(
+        "- the key: {} is known by {}{}; does the row exist? `rowbell preview {} {}`\n",
+        seen.table,
+        seen.key.join(","),
+        if seen.key.len() > 1 { ", parts joined by commas" } else { "" },
+        story.watch,
+        story.entity_key
+    );
+    let trigger = match seen.problems.is_empty() {
+        true => "is as configured; it records what was changed since it was installed".to_owned(),
+        false => seen.problems.join("; "),
+    };
+    text += &format!("- the trigger: {trigger}\n");
+    let on: Vec<&str> = watch.on.iter().map(|operation| operation.as_str()).collect();
+    text += &format!(
+        "- the change: this watch records {}, and updates only where one of these columns differs: {}\n",
+        on.join(", "),
+        watch.columns.join(", ")
+    );
+    text
+}
+
+/// The story in time order, message by message; or, where there is none, what to check.
+pub fn as_text(told: &Told, config: &Config, now: Timestamp) -> String {
+    let story = &told.story;
+    if let ([], [], Some(watch)) =
+        (&story.messages[..], &story.changes[..], config.watch.get(&story.watch))
+    {
+        return nothing(told, watch);
+    }
+    let mut text = format!("{} {}, times in UTC\n", story.watch, story.entity_key);
+    if story.has_earlier {
+        text += "\nEarlier messages are left out; --last shows more.\n";
+    }
+    for message in &story.messages {
+        text += &format!("\nMessage {}: {}\n", message.message_id, message.state);
+        let mut events = events_of(message);
+        // Clocks of server, daemon and provider differ; what happened at one moment stays in order.
+        events.sort_by_key(|event| event.0);
+        events.iter().for_each(|(at, what)| text += &line(&moment(*at), what));
+        let kept = told.stops.iter().filter(|stop| keeps(stop, message, &story.watch, now));
+        let kept: Vec<String> = kept.map(|stop| line("now", &need(stop, now))).collect();
+        let to_come = still_to_come(message, now, kept.is_empty());
+        text += &to_come.map_or_else(String::new, |what| line("now", &what));
+        text += &kept.concat();
+        text += &may_go_on(message, now).map_or_else(String::new, |what| line("now", &what));
+    }
+    if !story.changes.is_empty() {
+        text += "\nNot folded into a message yet\n";
+        for change in &story.changes {
+            text += &line(&moment(change.changed_at), &captured(change));
+        }
+    }
+    text
+}
+
+/// A time and what happened then; further lines of it stand below, indented.
+fn line(at: &str, what: &str) -> String {
+    let mut lines = what.lines();
+    let mut text = format!("  {at:<19}  {}\n", lines.next().unwrap_or_default());
+    lines.for_each(|more| text += &format!("  {:<19}    {more}\n", ""));
+    text
+}
+
+type Event = (Timestamp, String);
+
+fn events_of(message: &MessageStory) -> Vec<Event> {
+    let mut events = match message.fallback_of {
+        None => vec![(message.first_changed_at, opened(message))],
+        Some(first) => vec![(
+            message.created_at,
+            format!("fallback on channel {}: stands in for message {first}", message.channel),
+        )],
+    };
+    let last = message.attempts.last();
+    if let Some(words) = &message.words {
+        // Put into words anew for each attempt; the latest words are kept.
+        let at = last.map_or(message.created_at, |attempt| attempt.started_at);
+        events.push((at, wording(words)));
+    }
+    for attempt in &message.attempts {
+        events.push((attempt.started_at, begun(attempt, &message.channel)));
+        events.extend(attempt.finished_at.map(|at| (at, ended(attempt))));
+    }
+    events.extend(message.receipts.iter().map(|receipt| (receipt.happened_at, evidence(receipt))));
+    events.extend(message.inquiries.iter().map(|inquiry| (inquiry.asked_at, sought(inquiry))));
+    if let Some(at) = message.finished_at {
+        events.push((at, format!("{}{}", message.state, why(message))));
+    }
+    events
+}
+
+fn opened(message: &MessageStory) -> String {
+    let changes = i64::from(message.change_count);
+    let folded = match changes {
+        1 => message.operation.clone(),
+        _ => format!(
+            "{}: {} folded into one, the last {} after the first",
+            message.operation,
+            count(changes, "change"),
+            length(message.last_changed_at.duration_since(message.first_changed_at))
+        ),
+    };
+    folded + &listed(&message.fields)
+}
+
+fn captured(change: &CapturedChange) -> String {
+    let mut text = format!("{} by {}", change.operation, change.changed_by);
+    if let Some(reason) = &change.mute_reason {
+        text += &format!(", muted: {reason}");
+    }
+    if let Some(error) = &change.capture_error {
+        text += &format!(", the row could not be read: {error}");
+    }
+    text + &listed(&change.fields)
+}
+
+/// One line for each field, or a word that none differs.
+fn listed(fields: &[Field]) -> String {
+    let width = fields.iter().map(|field| field.column.chars().count()).max().unwrap_or(0);
+    let lines = fields.iter().map(|field| {
+        format!("\n{:width$}  {} → {}", field.column, plain(&field.old), plain(&field.new))
+    });
+    if fields.is_empty() {
+        "\nno watched column differs in the end".to_owned()
+    } else {
+        lines.collect()
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "—".to_owned(),
+        // One value, one line.
+        Value::String(text) => text.replace(['\n', '\r'], " "),
+        other => other.to_string(),
+    }
+}
+
+fn wording(words: &StoryWords) -> String {
+    let known = |part: &Option<String>| part.clone().unwrap_or_else(|| "—".to_owned());
+    let source = words.time_zone_source.as_ref().map(|source| format!(" by {source}"));
+    format!(
+        "put into words for {}, {} ({}, {}{}), template {} in {}\n{}",
+        known(&words.recipient_name),
+        known(&words.recipient_phone),
+        known(&words.recipient_locale),
+        known(&words.recipient_time_zone),
+        source.unwrap_or_default(),
+        known(&words.template),
+        known(&words.language),
+        known(&words.summary),
+    )
+}
+
+fn begun(attempt: &AttemptStory, channel: &str) -> String {
+    format!("attempt {} on channel {channel} begun", attempt.number)
+}
+
+fn ended(attempt: &AttemptStory) -> String {
+    let result = attempt.result.clone().unwrap_or_default();
+    let mut parts = vec![if result == "dry_run" { "DRY RUN".to_owned() } else { result }];
+    parts.extend(attempt.http_status.map(|status| format!("HTTP {status}")));
+    parts.extend(attempt.error_code.map(|code| format!("error {code}")));
+    parts.extend(attempt.error_class.as_ref().map(|class| format!("class {class}")));
+    parts.extend(attempt.provider_message_id.as_ref().map(|id| format!("id {id}")));
+    let text = attempt.error_text.as_ref().map_or(String::new(), |text| format!("\n{text}"));
+    format!("attempt {}: {}{text}", attempt.number, parts.join(", "))
+}
+
+fn evidence(receipt: &ReceiptStory) -> String {
+    let mut parts = vec![format!("{} (by {})", receipt.status, receipt.source)];
+    parts.extend(receipt.error_code.map(|code| format!("error {code}")));
+    parts.extend(receipt.error_text.clone());
+    format!("receipt: {}", parts.join(", "))
+}
+
+fn sought(inquiry: &InquiryStory) -> String {
+    let id = inquiry.provider_message_id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
+    format!("attempt {} in doubt: {}{id}", inquiry.attempt, inquiry.found)
+}
+
+fn why(message: &MessageStory) -> String {
+    let parts: Vec<&str> = [&message.reason, &message.reason_text]
+        .into_iter()
+        .filter_map(|part| part.as_deref())
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+}
+
+/// When it is decided whether the message goes on to the next channel.
+fn may_go_on(message: &MessageStory, now: Timestamp) -> Option<String> {
+    let at = message.fallback_due_at?;
+    let why = message.fallback_reason_text.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    Some(match at > now {
+        true => format!(
+            "goes on to the next channel unless it arrives by {} (in {}){why}",
+            moment(at),
+            length(at.duration_since(now))
+        ),
+        false => format!("about to go on to the next channel{why}"),
+    })
+}
+
+/// Whether a message that is due does not leave because of this.
+fn keeps(stop: &Standstill, message: &MessageStory, watch: &str, now: Timestamp) -> bool {
+    let is_due = message.due_at.is_some_and(|at| at <= now);
+    let is_open = matches!(message.state.as_str(), "waiting" | "scheduled");
+    let what = &stop.what;
+    is_open
+        && is_due
+        && match stop.kind {
+            Kind::Copy => true,
+            Kind::Paused | Kind::Circuit => {
+                *what == format!("channel {}", message.channel) || *what == format!("watch {watch}")
+            }
+            Kind::Hold | Kind::Fallback => false,
+        }
+}
+
+/// What the message waits for, if it waits.
+fn still_to_come(message: &MessageStory, now: Timestamp, is_free: bool) -> Option<String> {
+    let due = message.due_at.map(|at| match at > now {
+        true => format!("{} (in {})", moment(at), length(at.duration_since(now))),
+        false => format!("{} ({} ago)", moment(at), length(now.duration_since(at))),
+    });
+    let is_late = message.due_at.is_some_and(|at| at <= now);
+    let why = match why(message) {
+        none if none.is_empty() && is_late && is_free => {
+            format!(": waits for its turn on channel {}", message.channel)
+        }
+        why => why,
+    };
+    match (message.state.as_str(), due) {
+        ("waiting", Some(due)) => Some(format!("due {due}; later changes fold into it{why}")),
+        ("scheduled", Some(due)) => Some(format!("due {due}{why}")),
+        ("held", _) => Some(format!("waits for a person{why}")),
+        ("sending", _) => Some("an attempt is under way".to_owned()),
+        ("unconfirmed", Some(due)) => Some(format!(
+            "the provider may have it; without evidence its watch's policy decides, {due}"
+        )),
+        ("unconfirmed", None) => Some(
+            "the provider may have it; no evidence came in time, a person has to look".to_owned(),
+        ),
+        _ => None,
+    }
+}

@@ -1,0 +1,125 @@
+//! `rowbell preview <watch> <key> [--set column=value …]`.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::inspect::explain;
+use crate::cli::{CliError, connect};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::message::state::State;
+use crate::domain::value::row::Row;
+use crate::operations::preview::{Preview, preview};
+
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// The watch.
+    watch: String,
+    /// Primary key of the row; parts of a composite key with commas between them.
+    key: String,
+    /// As if the column had this value; `null` is null.
+    #[arg(long = "set", value_name = "COLUMN=VALUE", value_parser = column_value)]
+    set: Vec<(String, String)>,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+fn column_value(text: &str) -> Result<(String, String), String> {
+    let (column, value) =
+        text.split_once('=').ok_or("expected COLUMN=VALUE, such as status=shipped")?;
+    Ok((column.trim().to_owned(), value.to_owned()))
+}
+
+pub async fn run(args: &PreviewArgs, config: &Config) -> Result<(), CliError> {
+    let watch = explain::find(config, &args.watch)?;
+    let mut client = connect(config).await?;
+    let invented: Row = args
+        .set
+        .iter()
+        .map(|(column, value)| {
+            let value = if value == "null" { Value::Null } else { Value::String(value.clone()) };
+            (column.clone(), value)
+        })
+        .collect();
+    let shown = preview(&mut client, config, &Clock::system(), watch, &args.key, &invented)
+        .await
+        .map_err(anyhow::Error::from)?;
+    if args.json {
+        println!("{}", as_json(&shown));
+    } else {
+        print!("{}", as_text(&shown));
+    }
+    Ok(())
+}
+
+fn as_json(preview: &Preview) -> Value {
+    let changes: Vec<Value> = preview
+        .changes
+        .iter()
+        .map(|change| json!({"column": change.column, "old": change.old, "new": change.new}))
+        .collect();
+    let wording = preview.words.as_ref().map(|words| &words.wording);
+    let recipient = preview.words.as_ref().map(|words| &words.recipient);
+    json!({
+        "old": preview.old, "new": preview.new, "changes": changes,
+        "state": preview.state.as_str(), "reason": preview.state.reason(),
+        "reason_text": preview.reason_text,
+        "language": wording.map(|w| &w.language), "parameters": wording.map(|w| &w.parameters),
+        "summary": wording.map(|w| &w.summary), "message": wording.and_then(|w| w.bubble.as_ref()),
+        "was_cut": wording.map(|w| w.was_cut),
+        "time_zone": recipient.map(|r| &r.time_zone),
+        "time_zone_source": recipient.map(|r| r.time_zone_source.as_ref()),
+        "leaves_at": preview.waits.as_ref().map(|(at, _)| at.to_string()),
+        "waits_for": preview.waits.as_ref().map(|(_, why)| why),
+    })
+}
+
+/// What changed, then the message on a line of its own.
+pub fn as_text(preview: &Preview) -> String {
+    let mut text = String::new();
+    let width =
+        preview.changes.iter().map(|change| change.column.chars().count()).max().unwrap_or(0);
+    for change in &preview.changes {
+        text +=
+            &format!("{:width$}  {} → {}\n", change.column, plain(&change.old), plain(&change.new));
+    }
+    if let Some(words) = &preview.words {
+        let recipient = &words.recipient;
+        text += &format!(
+            "\nto {} ({}, {} by {}), template {} in {}:\n\n",
+            recipient.name,
+            recipient.locale,
+            recipient.time_zone,
+            recipient.time_zone_source,
+            words.template,
+            words.wording.language
+        );
+        match &words.wording.bubble {
+            Some(bubble) => text += &format!("{bubble}\n"),
+            None => {
+                for (i, parameter) in words.wording.parameters.iter().enumerate() {
+                    text += &format!("{{{{{}}}}} {parameter}\n", i + 1);
+                }
+            }
+        }
+        if words.wording.was_cut {
+            text += "\nThe summary was cut: the body of a message may have 1024 characters.\n";
+        }
+        if let Some((_, why)) = &preview.waits {
+            text += &format!("\nwould wait: {why}\n");
+        }
+        return text;
+    }
+    let waits = matches!(preview.state, State::Scheduled);
+    let verb = if waits { "would wait" } else { "would not be sent" };
+    text + &format!("\n{verb}: {}\n", preview.why())
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "—".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

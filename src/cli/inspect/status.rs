@@ -1,0 +1,395 @@
+//! `rowbell status`: how the whole installation stands, and what needs a person.
+
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::cli::inspect::{status_blockers, status_channels};
+use crate::cli::text::{age, count};
+use crate::cli::{CliError, connect};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::postgres::operations::status_report::{
+    self, OUTCOME_HOURS, Status, Trigger, WatchStatus,
+};
+
+/// The queue of notifications is emptied within moments; so much in it means that somebody keeps it from that.
+const QUEUE_IS_FILLING: f64 = 0.05;
+
+/// Work that waits longer than this needs a look.
+pub(crate) const LATE: SignedDuration = SignedDuration::from_mins(2);
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// One JSON object instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &StatusArgs, config: &Config) -> Result<(), CliError> {
+    let client = connect(config).await?;
+    let now = Clock::system().now();
+    let status = status_report::status(&client, config, now).await.map_err(anyhow::Error::from)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&status).map_err(anyhow::Error::from)?);
+    } else {
+        print!("{}", as_text(&status));
+    }
+    Ok(())
+}
+
+/// Tables, then what needs attention.
+pub fn as_text(status: &Status) -> String {
+    let mut text = format!(
+        "schema     version {}\ndaemon     {}\ndoorbell   {}\n\n",
+        status.schema_version.map_or_else(|| "unknown".to_owned(), |version| version.to_string()),
+        daemon(status),
+        match status.doorbell {
+            "parked" => "parked: writers ring",
+            _ => "awake: writers need not ring",
+        },
+    );
+    for table in [watches(status), status_channels::table_of(status), outcomes(status)] {
+        text += &table.trim_fmt();
+        text += "\n\n";
+    }
+    let needs = attention(status);
+    if needs.is_empty() {
+        return text + "Nothing needs attention.\n";
+    }
+    text += "Needs attention:\n";
+    needs.iter().for_each(|need| text += &format!("- {need}\n"));
+    text
+}
+
+fn daemon(status: &Status) -> String {
+    let seen = &status.daemon;
+    match (seen.sessions, seen.connected_since) {
+        (0, _) => "not connected".to_owned(),
+        (sessions, None) => format!("connected, {}", count(sessions, "session")),
+        (sessions, Some(since)) => {
+            format!("connected for {}, {}", age(since, status.taken_at), count(sessions, "session"))
+        }
+    }
+}
+
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    // Flush with the margin.
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn watches(status: &Status) -> Table {
+    let mut table = table(&["WATCH", "TABLE", "TRIGGER", "NOT FOLDED", "OLDEST"]);
+    for watch in &status.watches {
+        table.add_row([
+            watch.watch.clone(),
+            watch.table.clone().unwrap_or_else(|| "–".to_owned()),
+            watch.trigger.as_str().to_owned(),
+            watch.changes.to_string(),
+            watch.oldest_changed_at.map_or("–".to_owned(), |at| age(at, status.taken_at)),
+        ]);
+    }
+    table
+}
+
+/// One row for each state, in the order of a message's life; reasons beside it, most frequent first.
+fn outcomes(status: &Status) -> Table {
+    let title = format!("LAST {OUTCOME_HOURS} H");
+    let mut table = table(&[&title, "MESSAGES", "REASONS"]);
+    let mut seen: Vec<&str> = Vec::new();
+    for outcome in &status.outcomes {
+        if seen.contains(&outcome.state.as_str()) {
+            continue;
+        }
+        seen.push(&outcome.state);
+        let same: Vec<_> = status.outcomes.iter().filter(|o| o.state == outcome.state).collect();
+        let mut reasons: Vec<(i64, &str)> =
+            same.iter().filter_map(|o| Some((o.messages, o.reason.as_deref()?))).collect();
+        reasons.sort_by_key(|(messages, reason)| (-messages, *reason));
+        let reasons: Vec<String> =
+            reasons.iter().map(|(messages, reason)| format!("{reason} {messages}")).collect();
+        table.add_row([
+            outcome.state.clone(),
+            same.iter().map(|o| o.messages).sum::<i64>().to_string(),
+            reasons.join(", "),
+        ]);
+    }
+    if status.outcomes.is_empty() {
+        table.add_row(["none", "0", ""]);
+    }
+    table
+}
+
+/// What a person should look at, as sentences that say what to do.
+fn attention(status: &Status) -> Vec<String> {
+    let mut needs = Vec::new();
+    if status.daemon.sessions == 0 {
+        needs.push(
+            "no daemon is connected to this database: start it (systemctl start rowbell), or see why it \
+             ended (journalctl -u rowbell)"
+                .to_owned(),
+        );
+    }
+    needs.extend(filling_queue(status.notification_queue_usage));
+    needs.extend(status_blockers::needs(&status.stops, status.taken_at));
+    status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
+    status
+        .channels
+        .iter()
+        .for_each(|channel| status_channels::needs(channel, status.taken_at, &mut needs));
+    let retrying: i64 = status.outcomes.iter().map(|outcome| outcome.retrying).sum();
+    if retrying > 0 {
+        needs.push(format!(
+            "{} tried in vain and will be tried again; why: select message_id, last_error_text \
+             from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0",
+            were(retrying)
+        ));
+    }
+    let in_doubt = undecided(status);
+    if in_doubt > 0 {
+        needs.push(format!(
+            "{} unconfirmed, and no evidence came in time; a person has to look: \
+             select * from rowbell_report.message_status where state = 'unconfirmed'",
+            are(in_doubt)
+        ));
+    }
+    if let Some(recorded) = status.outcomes.iter().find(|o| o.reason.as_deref() == Some("dry_run"))
+    {
+        needs.push(format!(
+            "{} of the last {OUTCOME_HOURS} h {} recorded by a dry run and not sent: select * from \
+             rowbell_report.dry_runs; to send them after all: rowbell retry --since {OUTCOME_HOURS}h --reason dry_run",
+            count(recorded.messages, "message"),
+            if recorded.messages == 1 { "was" } else { "were" }
+        ));
+    }
+    if status.outcomes.iter().any(|outcome| outcome.state == "failed") {
+        needs.push(format!(
+            "messages failed in the last {OUTCOME_HOURS} h: select * from rowbell_report.failures order by failed_at desc"
+        ));
+    }
+    needs
+}
+
+/// The server keeps a notification until every session that listens has taken it, which it does not do within a
+/// transaction.
+fn filling_queue(usage: f64) -> Option<String> {
+    (usage > QUEUE_IS_FILLING).then(|| {
+        format!(
+            "PostgreSQL's queue of notifications is {:.0} % full; once it is full, every transaction that rings fails, those of \
+             the business too. Somebody listens and does not end a transaction: select pid, usename, application_name, \
+             xact_start, query from pg_stat_activity where xact_start is not null order by xact_start",
+            usage * 100.0
+        )
+    })
+}
+
+/// Unconfirmed messages for which no evidence is awaited any more: they have left the queue.
+fn undecided(status: &Status) -> i64 {
+    let all = status.outcomes.iter().filter(|outcome| outcome.state == "unconfirmed");
+    let awaited = status.channels.iter().map(|channel| channel.unconfirmed);
+    all.map(|outcome| outcome.messages).sum::<i64>() - awaited.sum::<i64>()
+}
+
+fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let name = &watch.watch;
+    if let Some(problem) = &watch.problem {
+        // Some of them begin with the name of the setting.
+        let about = format!("watch.{name}");
+        let text = if problem.starts_with(&about) {
+            problem.clone()
+        } else {
+            format!("watch {name}: {problem}")
+        };
+        needs.push(text);
+    }
+    if watch.trigger == Trigger::NotConfigured {
+        needs.push(format!(
+            "watch {name} is not in the configuration, but {} for it; bring the watch back, or remove \
+             its trigger (rowbell unwatch {name})",
+            if watch.changes == 1 { "1 change waits".to_owned() } else { format!("{} changes wait", watch.changes) }
+        ));
+    } else if watch.oldest_changed_at.is_some_and(|at| now.duration_since(at) > LATE) {
+        needs.push(format!(
+            "watch {name}: changes have waited for {} to be folded; is the daemon running, and what does its log say of this watch?",
+            watch.oldest_changed_at.map_or(String::new(), |at| age(at, now))
+        ));
+    }
+    if watch.unreadable > 0 {
+        needs.push(format!(
+            "watch {name}: the trigger could not read {}; see capture_error in rowbell.change",
+            count(watch.unreadable, "row")
+        ));
+    }
+}
+
+fn were(messages: i64) -> String {
+    format!("{} {}", count(messages, "message"), if messages == 1 { "was" } else { "were" })
+}
+
+pub(crate) fn are(messages: i64) -> String {
+    format!("{} {}", count(messages, "message"), if messages == 1 { "is" } else { "are" })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::postgres::operations::status_report::{ChannelStatus, Daemon, Outcome, Witness};
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-06-24T{text}Z").parse().unwrap()
+    }
+
+    fn outcome(state: &str, reason: Option<&str>, messages: i64) -> Outcome {
+        Outcome {
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+            messages,
+            retrying: 0,
+        }
+    }
+
+    fn watch(name: &str, trigger: Trigger, changes: i64, oldest: Option<&str>) -> WatchStatus {
+        WatchStatus {
+            watch: name.to_owned(),
+            table: (trigger != Trigger::NotConfigured).then(|| format!("public.{name}")),
+            trigger,
+            problem: None,
+            changes,
+            unreadable: 0,
+            oldest_changed_at: oldest.map(at),
+        }
+    }
+
+    fn heard(state: &str, since: Timestamp, heard_at: Option<Timestamp>) -> Witness {
+        let state = Some(state.to_owned());
+        Witness { is_on: true, state, since: Some(since), heard_at, detail: None }
+    }
+
+    fn calm() -> Status {
+        Status {
+            taken_at: at("12:00:00"),
+            schema_version: Some(6),
+            doorbell: "parked",
+            notification_queue_usage: 0.0,
+            daemon: Daemon { sessions: 3, connected_since: Some(at("08:30:00")) },
+            watches: vec![watch("delivery", Trigger::Installed, 1, Some("11:59:58"))],
+            channels: vec![ChannelStatus {
+                channel: "main".to_owned(),
+                is_configured: true,
+                has_receipts: true,
+                open: 2,
+                leased: 1,
+                oldest_due_at: Some(at("12:00:18")),
+                rate: Some(80.0),
+                owned_by: Some("5f3a91c2d4e6b708".to_owned()),
+                polling: heard("works", at("11:00:00"), Some(at("11:59:40"))),
+                ..ChannelStatus::default()
+            }],
+            outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
+            stops: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn all_is_well() {
+        insta::assert_snapshot!(as_text(&calm()), @r"
+        schema     version 6
+        daemon     connected for 3 h 30 min, 3 sessions
+        doorbell   parked: writers ring
+
+        WATCH     TABLE            TRIGGER    NOT FOLDED  OLDEST
+        delivery  public.delivery  installed  1           2 s
+
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE  WAITS FOR  RATE  SENT BY   WEBHOOK  POLLING
+        main     2     0     1       0            in 18 s   –          80/s  5f3a91c2  off      heard 20 s ago
+
+        LAST 24 H  MESSAGES  REASONS
+        sent       4
+        delivered  120
+
+        Nothing needs attention.
+        ");
+    }
+
+    /// An installation in which all that can be wrong is.
+    fn troubled() -> Status {
+        let mut status = calm();
+        status.daemon = Daemon { sessions: 0, connected_since: None };
+        status.doorbell = "awake";
+        status.notification_queue_usage = 0.624;
+        let problem = "public.clinic has no trigger for it; run `rowbell watch`".to_owned();
+        status.watches = vec![
+            WatchStatus { problem: Some(problem), ..watch("clinic", Trigger::Missing, 0, None) },
+            watch("delivery", Trigger::Installed, 12, Some("09:55:00")),
+            watch("old", Trigger::NotConfigured, 1, Some("11:00:00")),
+        ];
+        status.channels[0] = ChannelStatus {
+            held: 1,
+            unconfirmed: 2,
+            oldest_due_at: Some(at("11:50:00")),
+            waits_for_rate: 2,
+            waits_for_stop: 4,
+            waits_for_pair: 3,
+            waits_for_recipients: 1,
+            learned_rate: Some(22.504),
+            owned_by: None,
+            polling: heard("missing", at("09:00:00"), None),
+            ..status.channels[0].clone()
+        };
+        status.outcomes = vec![
+            Outcome { retrying: 2, ..outcome("scheduled", None, 5) },
+            outcome("unconfirmed", None, 3),
+            outcome("failed", Some("rejected"), 1),
+            outcome("failed", Some("undeliverable"), 7),
+            outcome("skipped", Some("no_net_change"), 3),
+        ];
+        status
+    }
+
+    #[test]
+    fn what_is_wrong_comes_last_with_what_to_do() {
+        let status = troubled();
+        insta::assert_snapshot!(as_text(&status), @r"
+        schema     version 6
+        daemon     not connected
+        doorbell   awake: writers need not ring
+
+        WATCH     TABLE            TRIGGER         NOT FOLDED  OLDEST
+        clinic    public.clinic    missing         0           –
+        delivery  public.delivery  installed       12          2 h 5 min
+        old       –                not configured  1           1 h
+
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE    WAITS FOR                             RATE    SENT BY  WEBHOOK  POLLING
+        main     2     1     1       2            10 min ago  rate 2, stop 4, pair 3, recipients 1  22.5/s  –        off      missing for 3 h
+
+        LAST 24 H    MESSAGES  REASONS
+        scheduled    5
+        unconfirmed  3
+        failed       8         undeliverable 7, rejected 1
+        skipped      3         no_net_change 3
+
+        Needs attention:
+        - no daemon is connected to this database: start it (systemctl start rowbell), or see why it ended (journalctl -u rowbell)
+        - PostgreSQL's queue of notifications is 62 % full; once it is full, every transaction that rings fails, those of the business too. Somebody listens and does not end a transaction: select pid, usename, application_name, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start
+        - watch clinic: public.clinic has no trigger for it; run `rowbell watch`
+        - watch delivery: changes have waited for 2 h 5 min to be folded; is the daemon running, and what does its log say of this watch?
+        - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger (rowbell unwatch old)
+        - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?
+        - channel main: the provider asked to slow down: it sends 22.5/s instead of 80/s, which grows back within minutes; if this comes again and again, lower channel.main.rate
+        - channel main: 1 message is put off to the next day by channel.main.daily_recipients
+        - channel main: nothing tells what becomes of its messages: there is no webhook, and the provider cannot be asked (hookInfo: 404); set webhook.listen
+        - channel main: 1 message is held until a person decides
+        - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited
+        - 2 messages were tried in vain and will be tried again; why: select message_id, last_error_text from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0
+        - 1 message is unconfirmed, and no evidence came in time; a person has to look: select * from rowbell_report.message_status where state = 'unconfirmed'
+        - messages failed in the last 24 h: select * from rowbell_report.failures order by failed_at desc
+        ");
+    }
+}

@@ -1,0 +1,109 @@
+//! What stands still, as sentences that say since when, why, and what to do.
+
+use jiff::Timestamp;
+
+use crate::cli::text::{age, count, length, moment};
+use crate::postgres::operations::blockers::{Kind, Standstill};
+
+/// One sentence for each, for the part of the status that needs attention.
+pub fn needs(stops: &[Standstill], now: Timestamp) -> Vec<String> {
+    stops.iter().map(|stop| need(stop, now)).collect()
+}
+
+/// What one of them is about, since when, why, and what to do.
+pub fn need(stop: &Standstill, now: Timestamp) -> String {
+    let because = stop.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+    let since = format!("since {} UTC ({})", moment(stop.since), age(stop.since, now));
+    let what = &stop.what;
+    match stop.kind {
+        Kind::Copy => format!(
+            "this database is a copy and sends nothing; it was installed for another one{because}; \
+             if it is meant to send, rowbell adopt"
+        ),
+        Kind::Paused => {
+            format!("{what} is paused {since}{because}; to go on: rowbell resume {what}")
+        }
+        Kind::Circuit => format!(
+            "{what} is stopped by errors {since}{because}; {}; to try at once: rowbell resume {}",
+            next_try(stop, now),
+            channel_of(what)
+        ),
+        Kind::Hold => format!(
+            "{what}, {since}: {} wait for a person{because}; see rowbell held, then rowbell approve or discard",
+            count(stop.messages.unwrap_or(0), "message")
+        ),
+        Kind::Fallback => format!(
+            "{} of {what} did not reach their recipients and cannot go on to the next channel yet, the oldest {since}{because}",
+            count(stop.messages.unwrap_or(0), "message")
+        ),
+    }
+}
+
+/// A template starts again with its channel.
+fn channel_of(what: &str) -> &str {
+    what.find("channel ").map_or(what, |at| &what[at..])
+}
+
+fn next_try(stop: &Standstill, now: Timestamp) -> String {
+    match stop.next_try_at {
+        _ if stop.state == "probing" => "one message is being tried".to_owned(),
+        Some(at) if at > now => {
+            format!("one message is tried in {}", length(at.duration_since(now)))
+        }
+        _ => "one message is tried as soon as one is due".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-06-24T{text}Z").parse().unwrap()
+    }
+
+    #[test]
+    fn each_says_since_when_and_why_and_what_to_do() {
+        let stop = |kind, what: &str, state: &str, reason: Option<&str>| Standstill {
+            kind,
+            what: what.to_owned(),
+            state: state.to_owned(),
+            reason: reason.map(str::to_owned),
+            since: at("10:00:00"),
+            next_try_at: (kind == Kind::Circuit).then(|| at("11:04:00")),
+            messages: (kind == Kind::Hold).then_some(99_990),
+        };
+        let stops = [
+            stop(
+                Kind::Copy,
+                "this database",
+                "copy",
+                Some("environment production, database 16385"),
+            ),
+            stop(Kind::Paused, "channel main", "paused", Some("the token is renewed")),
+            stop(Kind::Paused, "watch orders", "paused", None),
+            stop(Kind::Circuit, "channel main", "open", Some("190: Access token has expired")),
+            stop(
+                Kind::Circuit,
+                "template news (es) on channel main",
+                "probing",
+                Some("132015: paused"),
+            ),
+            stop(
+                Kind::Hold,
+                "hold 7 of watch orders",
+                "held",
+                Some("one transaction changed 100000 rows"),
+            ),
+        ];
+        insta::assert_snapshot!(needs(&stops, at("11:00:00")).join("\n"), @r"
+        this database is a copy and sends nothing; it was installed for another one: environment production, database 16385; if it is meant to send, rowbell adopt
+        channel main is paused since 2026-06-24 10:00:00 UTC (1 h): the token is renewed; to go on: rowbell resume channel main
+        watch orders is paused since 2026-06-24 10:00:00 UTC (1 h); to go on: rowbell resume watch orders
+        channel main is stopped by errors since 2026-06-24 10:00:00 UTC (1 h): 190: Access token has expired; one message is tried in 4 min; to try at once: rowbell resume channel main
+        template news (es) on channel main is stopped by errors since 2026-06-24 10:00:00 UTC (1 h): 132015: paused; one message is being tried; to try at once: rowbell resume channel main
+        hold 7 of watch orders, since 2026-06-24 10:00:00 UTC (1 h): 99990 messages wait for a person: one transaction changed 100000 rows; see rowbell held, then rowbell approve or discard
+        ");
+    }
+}

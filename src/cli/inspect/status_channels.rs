@@ -1,0 +1,186 @@
+//! How the channels stand: what waits on them, and which witnesses tell what became of their messages.
+
+use comfy_table::Table;
+use jiff::Timestamp;
+
+use crate::cli::inspect::status::{LATE, are, table};
+use crate::cli::text::{age, length};
+use crate::postgres::operations::status_report::{ChannelStatus, Status, Witness};
+
+/// What waits on each channel, and who tells of its receipts.
+pub fn table_of(status: &Status) -> Table {
+    let mut table = table(&[
+        "CHANNEL",
+        "OPEN",
+        "HELD",
+        "LEASED",
+        "UNCONFIRMED",
+        "NEXT DUE",
+        "WAITS FOR",
+        "RATE",
+        "SENT BY",
+        "WEBHOOK",
+        "POLLING",
+    ]);
+    for channel in &status.channels {
+        table.add_row([
+            channel.channel.clone(),
+            channel.open.to_string(),
+            channel.held.to_string(),
+            channel.leased.to_string(),
+            channel.unconfirmed.to_string(),
+            channel.oldest_due_at.map_or("–".to_owned(), |at| due(at, status.taken_at)),
+            waits(channel),
+            rate(channel),
+            channel.owned_by.as_ref().map_or("–".to_owned(), |by| by.chars().take(8).collect()),
+            webhook(channel, status.taken_at),
+            told(&channel.polling, status.taken_at),
+        ]);
+    }
+    table
+}
+
+/// How many wait for which limit, or for what stands still to go on.
+fn waits(channel: &ChannelStatus) -> String {
+    let limits = [
+        ("rate", channel.waits_for_rate),
+        ("stop", channel.waits_for_stop),
+        ("pair", channel.waits_for_pair),
+        ("recipients", channel.waits_for_recipients),
+    ];
+    let waiting: Vec<String> = limits
+        .into_iter()
+        .filter(|(_, messages)| *messages > 0)
+        .map(|(limit, messages)| format!("{limit} {messages}"))
+        .collect();
+    if waiting.is_empty() { "–".to_owned() } else { waiting.join(", ") }
+}
+
+/// Messages a second, as the provider bears them now.
+fn rate(channel: &ChannelStatus) -> String {
+    channel
+        .learned_rate
+        .or(channel.rate)
+        .map_or("–".to_owned(), |rate| format!("{}/s", short(rate)))
+}
+
+fn short(rate: f64) -> f64 {
+    (rate * 100.0).round() / 100.0
+}
+
+fn due(at: Timestamp, now: Timestamp) -> String {
+    if at > now {
+        format!("in {}", length(at.duration_since(now)))
+    } else {
+        format!("{} ago", age(at, now))
+    }
+}
+
+/// The state of one witness in a few words.
+fn told(witness: &Witness, now: Timestamp) -> String {
+    let since = witness.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    match (witness.is_on, witness.state.as_deref()) {
+        (false, _) => "off".to_owned(),
+        (true, None) => "not heard yet".to_owned(),
+        (true, Some("missing")) => format!("missing{since}"),
+        (true, Some("failing")) => format!("failing{since}"),
+        (true, Some(_)) => {
+            witness.heard_at.map_or("works".to_owned(), |at| format!("heard {} ago", age(at, now)))
+        }
+    }
+}
+
+/// The state of the webhook: what the provider says of it, where that is bad, before what it told.
+fn webhook(channel: &ChannelStatus, now: Timestamp) -> String {
+    let ChannelStatus { webhook, destination, .. } = channel;
+    let since = destination.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    // What came in later than it was found to be bad proves it good.
+    let is_outdated = webhook.heard_at > destination.since;
+    match (destination.is_on, destination.state.as_deref()) {
+        (true, Some("missing")) if !is_outdated => format!("not registered{since}"),
+        (true, Some("failing")) if !is_outdated => format!("failing{since}"),
+        _ => told(webhook, now),
+    }
+}
+
+/// What a person should do about what the provider says of our webhook.
+fn destination_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let ChannelStatus { channel: name, destination, .. } = channel;
+    let since = destination.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    match (destination.is_on, destination.state.as_deref()) {
+        (true, Some("missing")) => needs.push(format!(
+            "channel {name}: the provider posts nothing to our webhook{since}: rowbell webhook register <url>"
+        )),
+        (true, Some("failing")) => needs.push(format!(
+            "channel {name}: {}{since}; see rowbell webhook test",
+            destination.detail.as_deref().unwrap_or("the webhook fails")
+        )),
+        _ => {}
+    }
+}
+
+/// What a person should do about the witnesses of a channel.
+fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let ChannelStatus { channel: name, webhook, polling, .. } = channel;
+    if !channel.has_receipts {
+        return;
+    }
+    destination_needs(channel, now, needs);
+    let can_be_asked = polling.is_on && polling.state.as_deref() != Some("missing");
+    if !webhook.is_on && !can_be_asked {
+        needs.push(format!(
+            "channel {name}: nothing tells what becomes of its messages: there is no webhook, and the provider \
+             {}; set webhook.listen",
+            if polling.is_on { "cannot be asked (hookInfo: 404)" } else { "is not asked (polling.enabled)" }
+        ));
+    }
+    if polling.state.as_deref() == Some("failing") && polling.is_on {
+        needs.push(format!(
+            "channel {name}: the provider could not be asked for receipts{}: {}",
+            polling.since.map_or_else(String::new, |at| format!(" for {}", age(at, now))),
+            polling.detail.as_deref().unwrap_or("no reason known")
+        ));
+    }
+}
+
+/// What a person should do about a channel, as sentences.
+pub fn needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
+    let name = &channel.channel;
+    if !channel.is_configured && channel.open + channel.held > 0 {
+        needs.push(format!("channel {name} is not in the configuration, but messages wait for it"));
+    } else if let Some(at) = channel.oldest_due_at.filter(|at| now.duration_since(*at) > LATE) {
+        needs.push(format!(
+            "channel {name}: a message has been due for {}; is the daemon running, or is the channel's rate too low?",
+            age(at, now)
+        ));
+    }
+    if channel.is_dry_run {
+        needs.push(format!(
+            "channel {name}: DRY RUN: its messages are recorded and not sent (installation.dry_run, or dry_run of the channel)"
+        ));
+    }
+    if let (Some(learned), Some(rate)) = (channel.learned_rate, channel.rate) {
+        needs.push(format!(
+            "channel {name}: the provider asked to slow down: it sends {}/s instead of {}/s, which grows back \
+             within minutes; if this comes again and again, lower channel.{name}.rate",
+            short(learned),
+            short(rate)
+        ));
+    }
+    if channel.waits_for_recipients > 0 {
+        needs.push(format!(
+            "channel {name}: {} put off to the next day by channel.{name}.daily_recipients",
+            are(channel.waits_for_recipients)
+        ));
+    }
+    witness_needs(channel, now, needs);
+    if channel.held > 0 {
+        needs.push(format!("channel {name}: {} held until a person decides", are(channel.held)));
+    }
+    if channel.unconfirmed > 0 {
+        needs.push(format!(
+            "channel {name}: {} unconfirmed: whether the provider took it is not known, evidence is awaited",
+            are(channel.unconfirmed)
+        ));
+    }
+}

@@ -1,0 +1,109 @@
+//! `rowbell watch` and `rowbell unwatch`: the triggers come and go.
+
+use clap::Args;
+
+use crate::cli::{CliError, connect};
+use crate::config::load::nearest;
+use crate::config::{Config, Watch};
+use crate::postgres::capture::install::{self, Installed, WatchedTable};
+use crate::postgres::schema::roles;
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Watches of the configuration; all of them when none is named.
+    names: Vec<String>,
+    /// Print the SQL for a DBA to run, and change nothing.
+    #[arg(long)]
+    print: bool,
+}
+
+/// Installs triggers.
+pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
+    let mut client = connect(config).await?;
+    for (name, watch) in chosen(args, config)? {
+        let table = look_up(&client, config, name, watch).await?;
+        let grants =
+            roles::missing_grants(&client, table.oid).await.map_err(anyhow::Error::from)?;
+        if args.print {
+            println!("-- watch {name}\n{}\n", install::statements(&table, watch).join("\n\n"));
+            print!("{}", grants.iter().map(|grant| format!("{grant};\n")).collect::<String>());
+            continue;
+        }
+        let done =
+            install::install(&mut client, &table, watch).await.map_err(anyhow::Error::from)?;
+        let said = match done {
+            Installed::New => "now records changes of",
+            Installed::Replaced => "was renewed and records changes of",
+            Installed::Unchanged => "records changes of",
+        };
+        println!("watch {name} {said} {}", table.table);
+        say_grants(&table, &grants);
+    }
+    Ok(())
+}
+
+/// Reading the business's tables is for their owner to grant, not for us.
+fn say_grants(table: &WatchedTable, grants: &[String]) {
+    if grants.is_empty() {
+        return;
+    }
+    println!(
+        "  a daemon in role rowbell_daemon cannot read {} yet; have its owner run",
+        table.table
+    );
+    grants.iter().for_each(|grant| println!("    {grant};"));
+    println!("  and grant the same on the other tables that its recipient query reads");
+}
+
+/// Removes triggers. Works for watches that are no longer in the configuration too.
+pub async fn unwatch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
+    let mut client = connect(config).await?;
+    if args.print {
+        for (name, watch) in chosen(args, config)? {
+            let table = look_up(&client, config, name, watch).await?;
+            println!("-- unwatch {name}\n{}\n", install::removal(&table));
+        }
+        return Ok(());
+    }
+    let all = config.watch.keys().cloned().collect();
+    let names: &Vec<String> = if args.names.is_empty() { &all } else { &args.names };
+    for name in names {
+        if install::remove(&mut client, name).await.map_err(anyhow::Error::from)? {
+            println!("watch {name} records nothing any more; what it recorded stays");
+        } else {
+            println!("watch {name} had no trigger");
+        }
+    }
+    Ok(())
+}
+
+async fn look_up(
+    client: &tokio_postgres::Client,
+    config: &Config,
+    name: &str,
+    watch: &Watch,
+) -> Result<WatchedTable, CliError> {
+    let template = config.template.get(&watch.template).ok_or_else(|| {
+        anyhow::anyhow!("watch.{name}.template: there is no template \"{}\"", watch.template)
+    })?;
+    Ok(install::describe(client, name, watch, template).await.map_err(anyhow::Error::from)?)
+}
+
+fn chosen<'a>(
+    args: &'a WatchArgs,
+    config: &'a Config,
+) -> Result<Vec<(&'a str, &'a Watch)>, CliError> {
+    if args.names.is_empty() {
+        return Ok(config.watch.iter().map(|(name, watch)| (name.as_str(), watch)).collect());
+    }
+    let known: Vec<&str> = config.watch.keys().map(String::as_str).collect();
+    args.names
+        .iter()
+        .map(|name| match config.watch.get_key_value(name) {
+            Some((name, watch)) => Ok((name.as_str(), watch)),
+            None => {
+                Err(anyhow::anyhow!("there is no watch \"{name}\"{}", nearest(name, &known)).into())
+            }
+        })
+        .collect()
+}

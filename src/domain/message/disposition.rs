@@ -1,0 +1,145 @@
+//! What an answer, or a receipt that says failed, means for its message: the decision, told apart
+//! from the fact.
+
+use std::time::Duration;
+
+use crate::domain::message::attempt::{Answer, AttemptResult, ErrorClass};
+use crate::domain::message::backoff;
+use crate::domain::message::state::{Event, Failure, Skip};
+
+/// How often and how far apart attempts are made.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryRules {
+    /// Attempts in all, at least 1.
+    pub max_attempts: u16,
+    pub base: Duration,
+    pub cap: Duration,
+}
+
+/// How long to wait after WhatsApp chose not to deliver for now (class later): not before a day, and
+/// each time longer.
+const LATER: Duration = Duration::from_secs(24 * 3_600);
+
+/// Attempts after which a recipient whom WhatsApp keeps from us for now counts as unreachable.
+const LATER_ATTEMPTS: u16 = 3;
+
+/// How long a message waits whose template or channel was refused; the circuit decides when they
+/// are tried again, with another message if there is one.
+const BEHIND_OTHERS: Duration = Duration::from_secs(60);
+
+/// WhatsApp's limit of messages to one recipient: 1 s, 4 s, 16 s … are asked for.
+pub const PAIR_LIMIT: i32 = 131_056;
+
+/// The event for the message, and the wait before its next attempt if there is one.
+///
+/// `random` in 0..1 spreads the waits. Refusals of a template or a channel never exhaust a message, and
+/// neither do limits: nothing about it is wrong, and only its `expires_at` ends the wait.
+pub fn verdict(answer: &Answer, attempt: u16, rules: RetryRules, random: f64) -> (Event, Duration) {
+    let (class, retry_after) = match &answer.result {
+        AttemptResult::Accepted { .. } => return (Event::Accepted, Duration::ZERO),
+        AttemptResult::Unknown => return (Event::Unknown, Duration::ZERO),
+        AttemptResult::DryRun => return (Event::Skip(Skip::DryRun), Duration::ZERO),
+        AttemptResult::NotSent => (ErrorClass::Retry, None),
+        AttemptResult::Refused { class, retry_after } => (*class, *retry_after),
+    };
+    let backoff = backoff::backoff(attempt, rules.base, rules.cap, random, retry_after);
+    let wait = match class {
+        ErrorClass::Slow if answer.error_code == Some(PAIR_LIMIT) => {
+            return (Event::TryAgain, backoff.max(pair_wait(attempt).min(rules.cap)));
+        }
+        ErrorClass::Slow => return (Event::TryAgain, backoff),
+        ErrorClass::Retry => backoff,
+        ErrorClass::Template | ErrorClass::Channel => {
+            return (Event::TryAgain, backoff.max(BEHIND_OTHERS.mul_f64(1.0 + random)));
+        }
+        ErrorClass::Later if attempt >= LATER_ATTEMPTS => {
+            return (Event::Fail(Failure::Undeliverable), Duration::ZERO);
+        }
+        ErrorClass::Later => later(attempt, random),
+        ErrorClass::Recipient => return (Event::Fail(Failure::Undeliverable), Duration::ZERO),
+        ErrorClass::Content => return (Event::Fail(Failure::Rejected), Duration::ZERO),
+    };
+    if attempt >= rules.max_attempts {
+        return (Event::Fail(Failure::Exhausted), Duration::ZERO);
+    }
+    (Event::TryAgain, wait)
+}
+
+/// The same for a receipt that says failed: the provider had accepted the message, so only what
+/// WhatsApp chose not to deliver for now is tried again. Without a known error nobody can say more
+/// than that it did not arrive.
+pub fn failed_receipt(
+    class: Option<ErrorClass>,
+    attempt: u16,
+    rules: RetryRules,
+    random: f64,
+) -> (Event, Duration) {
+    let why = match class {
+        Some(ErrorClass::Later) if attempt < LATER_ATTEMPTS.min(rules.max_attempts) => {
+            return (Event::Reopened, later(attempt, random));
+        }
+        None | Some(ErrorClass::Recipient | ErrorClass::Later) => Failure::Undeliverable,
+        Some(ErrorClass::Content | ErrorClass::Template | ErrorClass::Channel) => Failure::Rejected,
+        Some(ErrorClass::Retry | ErrorClass::Slow) => Failure::Exhausted,
+    };
+    (Event::FailedReceipt(why), Duration::ZERO)
+}
+
+fn later(attempt: u16, random: f64) -> Duration {
+    (LATER * u32::from(attempt)).mul_f64(1.0 + random / 10.0)
+}
+
+fn pair_wait(attempt: u16) -> Duration {
+    Duration::from_secs(4_u64.saturating_pow(u32::from(attempt.saturating_sub(1))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: RetryRules =
+        RetryRules { max_attempts: 5, base: Duration::from_secs(2), cap: Duration::from_secs(600) };
+
+    fn refused(class: ErrorClass, code: Option<i32>) -> Answer {
+        Answer {
+            result: AttemptResult::Refused { class, retry_after: None },
+            http_status: Some(400),
+            error_code: code,
+            error_text: None,
+            response: None,
+        }
+    }
+
+    #[test]
+    fn passing_faults_end_a_message_and_stopped_lanes_and_limits_do_not() {
+        let ends = verdict(&refused(ErrorClass::Retry, Some(131_000)), 5, RULES, 0.5).0;
+        assert_eq!(ends, Event::Fail(Failure::Exhausted));
+        for code in [130_429, PAIR_LIMIT] {
+            let waits = verdict(&refused(ErrorClass::Slow, Some(code)), 500, RULES, 0.5).0;
+            assert_eq!(waits, Event::TryAgain, "limits defer, they never drop: {code}");
+        }
+        for class in [ErrorClass::Template, ErrorClass::Channel] {
+            let (event, wait) = verdict(&refused(class, None), 500, RULES, 0.0);
+            assert_eq!((event, wait >= BEHIND_OTHERS), (Event::TryAgain, true), "{class:?}");
+        }
+    }
+
+    #[test]
+    fn the_pair_limit_is_waited_for_as_whatsapp_asks() {
+        let pair = refused(ErrorClass::Slow, Some(PAIR_LIMIT));
+        let waits: Vec<u64> =
+            [1, 2, 3, 4].map(|attempt| verdict(&pair, attempt, RULES, 0.0).1.as_secs()).into();
+        assert_eq!(waits, [1, 4, 16, 64]);
+    }
+
+    #[test]
+    fn what_whatsapp_does_not_deliver_for_now_waits_a_day_and_then_longer() {
+        let later = refused(ErrorClass::Later, Some(131_049));
+        let hours = |attempt| verdict(&later, attempt, RULES, 0.0).1.as_secs() / 3_600;
+        assert_eq!((hours(1), hours(2)), (24, 48));
+        assert_eq!(verdict(&later, 3, RULES, 0.0).0, Event::Fail(Failure::Undeliverable));
+        let receipt = |attempt| failed_receipt(Some(ErrorClass::Later), attempt, RULES, 0.0).0;
+        assert_eq!(receipt(2), Event::Reopened);
+        assert_eq!(receipt(3), Event::FailedReceipt(Failure::Undeliverable));
+    }
+}

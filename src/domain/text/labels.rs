@@ -1,0 +1,64 @@
+//! Names of values: those that the configuration gives to codes, and those that a label query found
+//! for the rows that foreign keys point to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::domain::text::localized_text::LocalText;
+use crate::domain::value::column;
+use crate::domain::value::row::Row;
+
+/// Names by column and value.
+pub type ByColumn = BTreeMap<String, BTreeMap<String, LocalText>>;
+
+/// All names of values that a message may need.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    /// From the configuration.
+    pub given: Arc<ByColumn>,
+    /// Found by the label queries of the watch. A column stands here even when nothing was found.
+    pub found: Arc<ByColumn>,
+}
+
+impl Labels {
+    pub fn is_empty(&self) -> bool {
+        self.given.is_empty() && self.found.is_empty()
+    }
+
+    /// The name of a value of a column.
+    pub fn of(&self, name: &str, value: &str, locale: &str, default: &str) -> Option<&str> {
+        let given = self.given.get(name).and_then(|values| values.get(value));
+        let found = || self.found.get(name).and_then(|values| values.get(value));
+        given.or_else(found)?.for_locale(locale, default)
+    }
+
+    /// Whether values of the column are keys, which mean nothing to people.
+    pub fn are_keys(&self, name: &str) -> bool {
+        self.found.contains_key(name)
+    }
+
+    /// The column that a value in a template comes from, as far as that can be told: one with names
+    /// that holds this value now, or held it before.
+    pub fn column_of(&self, value: &str, rows: &[Option<Row>; 2]) -> Option<&str> {
+        let holds = |name: &str| {
+            rows.iter()
+                .any(|row| text_of(column::value(row.as_ref(), name)).as_deref() == Some(value))
+        };
+        let names = || self.given.iter().chain(self.found.iter());
+        let knows =
+            |(_, values): &(&String, &BTreeMap<String, LocalText>)| values.contains_key(value);
+        let found = names().find(|named| knows(named) && holds(named.0));
+        found.or_else(|| self.given.iter().find(knows)).map(|(name, _)| name.as_str())
+    }
+}
+
+/// A value as names, rules and templates write it; None for null.
+pub fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}

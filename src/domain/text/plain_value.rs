@@ -1,0 +1,148 @@
+//! How a sentence without a rule shows a value: by the kind of its column.
+
+use serde_json::Value;
+
+use crate::domain::text::labels::text_of;
+use crate::domain::text::locale::{NOTHING, Reader};
+use crate::domain::text::phrases::Phrase;
+use crate::domain::value::column::{Column, Precision, TimeUnit, normal};
+use crate::domain::value::column_kind::Kind;
+use crate::domain::value::moment::FormatError;
+use crate::domain::value::range;
+use crate::domain::value::row::Row;
+
+impl Reader {
+    /// A value of a column. Values that their kind does not explain are shown as they are; `row`
+    /// has the currency of an amount.
+    pub fn show(
+        &self,
+        name: &str,
+        column: &Column,
+        value: &Value,
+        row: Option<&Row>,
+    ) -> Result<String, FormatError> {
+        let Some(text) = text_of(value) else {
+            return Ok(NOTHING.to_owned());
+        };
+        let is_empty = value.is_string() && normal(&text, column).is_none();
+        if is_empty || text.is_empty() || text.ends_with("infinity") {
+            return Ok(NOTHING.to_owned());
+        }
+        if let Some(label) = self.label(Some(name), &text) {
+            return Ok(label);
+        }
+        if self.labels.are_keys(name) {
+            return Ok(NOTHING.to_owned());
+        }
+        match self.typed(name, column, value, &text, row) {
+            Err(
+                FormatError::NotAMoment(_) | FormatError::NotANumber(_) | FormatError::Currency(_),
+            ) => Ok(self.isolated(&text)),
+            shown => shown,
+        }
+    }
+
+    fn typed(
+        &self,
+        name: &str,
+        column: &Column,
+        value: &Value,
+        text: &str,
+        row: Option<&Row>,
+    ) -> Result<String, FormatError> {
+        match (&column.kind, value) {
+            (kind, Value::Array(items)) => self.items(name, column, kind, items, row),
+            (_, Value::Object(fields)) => {
+                let shown: Result<Vec<String>, FormatError> = fields
+                    .iter()
+                    .map(|(key, value)| {
+                        Ok(format!("{key}: {}", self.show(name, column, value, row)?))
+                    })
+                    .collect();
+                self.formats.list(&shown?)
+            }
+            (_, Value::Bool(yes)) => {
+                Ok(self.phrase(if *yes { Phrase::Yes } else { Phrase::No }, &[]))
+            }
+            (Kind::TimestampTz | Kind::Timestamp, _) => match column.time_unit() {
+                TimeUnit::Day => self.date(text),
+                TimeUnit::Second => Ok(format!("{}, {}", self.date(text)?, self.time(text, true)?)),
+                TimeUnit::Minute | TimeUnit::Hour => self.moment(text),
+            },
+            (Kind::Date, _) => self.date(text),
+            (Kind::Time, _) => self.time(text, column.time_unit() == TimeUnit::Second),
+            (Kind::Number { .. } | Kind::Money | Kind::Json, Value::Number(_))
+            | (Kind::Number { .. } | Kind::Money, _) => self.quantity(column, text, row),
+            (Kind::Range(inner), _) => self.span(inner, column, text),
+            (Kind::MultiRange(inner), _) => {
+                let ranges = range::split(text).unwrap_or_default().into_iter();
+                let shown: Result<Vec<String>, FormatError> =
+                    ranges.map(|range| self.span(inner, column, range)).collect();
+                self.formats.list(&shown?)
+            }
+            _ => Ok(self.isolated(text.trim())),
+        }
+    }
+
+    fn items(
+        &self,
+        name: &str,
+        column: &Column,
+        kind: &Kind,
+        items: &[Value],
+        row: Option<&Row>,
+    ) -> Result<String, FormatError> {
+        if items.is_empty() {
+            return Ok(NOTHING.to_owned());
+        }
+        let kind = match kind {
+            Kind::List(element) => (**element).clone(),
+            other => other.clone(),
+        };
+        let element = Column { kind, rules: column.rules.clone() };
+        let shown: Result<Vec<String>, FormatError> =
+            items.iter().map(|item| self.show(name, &element, item, row)).collect();
+        self.formats.list(&shown?)
+    }
+
+    fn quantity(
+        &self,
+        column: &Column,
+        text: &str,
+        row: Option<&Row>,
+    ) -> Result<String, FormatError> {
+        if let Some(currency) = column.currency(row) {
+            return self.amount(text, currency);
+        }
+        let digits = match (column.rules.precision, &column.kind) {
+            (Some(Precision::Digits(digits)), _) => Some(digits),
+            (_, Kind::Number { scale }) => *scale,
+            // Only PostgreSQL knows the sign that it wrote.
+            (_, Kind::Money) => return Ok(self.isolated(text)),
+            _ => None,
+        };
+        self.number(text, digits)
+    }
+
+    fn span(&self, inner: &Kind, column: &Column, text: &str) -> Result<String, FormatError> {
+        if inner.has_time() || *inner == Kind::Date {
+            return self.range(text);
+        }
+        let Some(Some(bounds)) = range::parse(text) else {
+            return Ok(NOTHING.to_owned());
+        };
+        let whole = *inner == Kind::Number { scale: Some(0) };
+        let number = |text: &str| self.number(text, column.digits());
+        // The last whole number of [1,4) is 3.
+        let last = |text: &str| match text.parse::<i64>() {
+            Ok(end) if whole && !bounds.has_to => number(&(end - 1).to_string()),
+            _ => number(text),
+        };
+        Ok(match (&bounds.from, &bounds.to) {
+            (Some(from), Some(to)) => format!("{}–{}", number(from)?, last(to)?),
+            (Some(from), None) => format!("≥ {}", number(from)?),
+            (None, Some(to)) => format!("≤ {}", last(to)?),
+            (None, None) => NOTHING.to_owned(),
+        })
+    }
+}

@@ -1,0 +1,387 @@
+//! The difference in words, and the words in the template: what the rules say, in which language,
+//! within the limits that WhatsApp sets.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use minijinja::Value as Jinja;
+
+use crate::domain::text::labels::{ByColumn, Labels};
+use crate::domain::text::locale::{Reader, Reading, Shown};
+use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::phrases::{Phrase, PhraseBook, PhraseSettings};
+pub use crate::domain::text::rules::SayRule;
+use crate::domain::text::rules::{in_order, speakers};
+use crate::domain::text::template_engine::{self, Engine, Scene, WordsProblem};
+use crate::domain::text::whatsapp_limits;
+use crate::domain::value::change::Operation;
+use crate::domain::value::column::{Column, Columns};
+use crate::domain::value::diff::{FieldChange, Kind};
+use crate::domain::value::moment::FormatError;
+use crate::domain::value::row::Row;
+
+/// Characters that the body of a template message may have (WhatsApp).
+pub const BODY_LIMIT: usize = 1_024;
+
+/// Characters kept free for the fixed text of a template whose text is not configured.
+const UNKNOWN_FIXED_TEXT: usize = 300;
+
+/// What a phrasing is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct PhrasingSource<'a> {
+    pub service: Option<&'a LocalText>,
+    pub say: &'a [SayRule],
+    pub label: &'a BTreeMap<String, LocalText>,
+    pub value: &'a ByColumn,
+    pub phrase: &'a BTreeMap<String, PhraseSettings>,
+    pub body: &'a [String],
+    /// The approved text of the template, with `{{1}}` ….
+    pub text: Option<&'a LocalText>,
+    /// Language codes of the template at the provider.
+    pub language: &'a LocalText,
+    pub default_locale: &'a str,
+    /// Columns that templates may name.
+    pub columns: &'a [String],
+}
+
+/// The words of one watch, compiled.
+pub struct Phrasing {
+    engine: Engine,
+    service: Option<LocalText>,
+    say: Vec<SayRule>,
+    order: Vec<usize>,
+    label: BTreeMap<String, LocalText>,
+    given: Arc<ByColumn>,
+    book: Arc<PhraseBook>,
+    body_count: usize,
+    text: Option<LocalText>,
+    language: LocalText,
+    default_locale: String,
+}
+
+/// What is to be said, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion<'a> {
+    pub operation: Operation,
+    pub changes: &'a [FieldChange],
+    /// What the recipient was last told.
+    pub old: Option<&'a Row>,
+    /// The row now; for a delete, as it was last told.
+    pub row: &'a Row,
+    pub columns: &'a Columns,
+    /// Names of the rows that foreign keys point to.
+    pub names: &'a Arc<ByColumn>,
+    pub name: &'a str,
+    pub locale: &'a str,
+    pub time_zone: &'a str,
+    /// The zone that the service lives in, where the watch names one: a reader elsewhere is told
+    /// whose clock is meant.
+    pub service_zone: Option<&'a str>,
+    pub now: Timestamp,
+}
+
+/// A message in its words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wording {
+    /// Body variables in order.
+    pub parameters: Vec<String>,
+    pub summary: String,
+    /// Language code of the template at the provider.
+    pub language: String,
+    /// The whole text as the customer reads it, where the template's text is configured.
+    pub bubble: Option<String>,
+    /// Whether something had to be cut.
+    pub was_cut: bool,
+    /// The summary before it was cut.
+    pub uncut: Option<String>,
+}
+
+/// Why a message cannot be put into words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unwritable {
+    #[error("{place}: {why}")]
+    Template { place: String, why: String },
+    #[error("{0} is empty, and WhatsApp refuses empty variables")]
+    Empty(String),
+    #[error("the template has no language for locale \"{0}\" and no default")]
+    Language(String),
+    #[error("the body would have {0} characters without the summary; {BODY_LIMIT} are allowed")]
+    TooLong(usize),
+    /// No fault: the rules leave nothing to say.
+    #[error("the say rules keep silent about this change")]
+    Silent,
+}
+
+/// One sentence, and whose clock it shows.
+struct Said {
+    text: String,
+    shown: Shown,
+}
+
+impl Phrasing {
+    /// Compiles all templates. Reports every problem at once.
+    pub fn compile(source: &PhrasingSource<'_>) -> Result<Phrasing, Vec<WordsProblem>> {
+        let engine = Engine::compile(source)?;
+        Ok(Phrasing {
+            engine,
+            service: source.service.cloned(),
+            order: in_order(source.say),
+            say: source.say.to_vec(),
+            label: source.label.clone(),
+            given: Arc::new(source.value.clone()),
+            book: Arc::new(PhraseBook(source.phrase.clone())),
+            body_count: source.body.len(),
+            text: source.text.cloned(),
+            language: source.language.clone(),
+            default_locale: source.default_locale.to_owned(),
+        })
+    }
+
+    /// Puts an occasion into words.
+    pub fn word(&self, occasion: &Occasion<'_>) -> Result<Wording, Unwritable> {
+        let (language, locale) = self.language_for(occasion.locale)?;
+        let reader = self.reader(occasion, &locale).map_err(|error| Unwritable::Template {
+            place: "recipient".to_owned(),
+            why: error.to_string(),
+        })?;
+        let scene = Scene { occasion, reader: Rc::new(reader) };
+        let full = whatsapp_limits::clean(&self.summary(&scene)?);
+        let (parameters, summary) = self.fitted(&scene, &full, &locale)?;
+        let bubble = self.bubble(&parameters, &locale);
+        let uncut = (summary != full).then_some(full);
+        let was_cut = uncut.is_some() || parameters.iter().any(|p| p.ends_with('…'));
+        Ok(Wording { bubble, was_cut, uncut, parameters, summary, language })
+    }
+
+    /// Renders every rule in every language for an occasion, whether it would speak or not.
+    pub fn rehearse(&self, occasion: &Occasion<'_>) -> Vec<WordsProblem> {
+        let mut problems = Vec::new();
+        for (place, rule) in self.say.iter().enumerate() {
+            for (tag, _) in rule.text.iter().flat_map(LocalText::each) {
+                let locale = if tag == "default" { &self.default_locale } else { tag };
+                let name = template_engine::say_name(place, tag);
+                let rendered = self
+                    .reader(occasion, locale)
+                    .map_err(|error| error.to_string())
+                    .and_then(|reader| {
+                        let scene = Scene { occasion, reader: Rc::new(reader) };
+                        self.engine.render(&name, &scene, &[]).map_err(|error| match error {
+                            Unwritable::Template { why, .. } => why,
+                            other => other.to_string(),
+                        })
+                    });
+                problems.extend(rendered.err().map(|why| WordsProblem { place: name, why }));
+            }
+        }
+        problems
+    }
+
+    fn reader(&self, occasion: &Occasion<'_>, locale: &str) -> Result<Reader, FormatError> {
+        Reader::new(Reading {
+            locale,
+            default_locale: &self.default_locale,
+            zone: occasion.time_zone,
+            service_zone: occasion.service_zone,
+            now: occasion.now,
+            labels: Labels { given: self.given.clone(), found: occasion.names.clone() },
+            rows: [Some(occasion.row), occasion.old],
+            book: self.book.clone(),
+        })
+    }
+
+    /// The template's language code, and the locale that words, dates and numbers are written in:
+    /// the recipient's own where the template speaks its language, the template's otherwise.
+    fn language_for(&self, locale: &str) -> Result<(String, String), Unwritable> {
+        let code = self
+            .language
+            .for_locale(locale, &self.default_locale)
+            .ok_or_else(|| Unwritable::Language(locale.to_owned()))?;
+        let speaks = primary(code).eq_ignore_ascii_case(primary(locale));
+        let known = speaks && crate::domain::value::moment::formats(locale).is_ok();
+        Ok((code.to_owned(), if known { locale } else { code }.to_owned()))
+    }
+
+    /// What the rules say, then what no rule speaks of, in one line.
+    fn summary(&self, scene: &Scene<'_>) -> Result<String, Unwritable> {
+        let locale = &scene.reader.locale;
+        let tag = |place: usize| {
+            let text = self.say[place].text.as_ref()?;
+            template_engine::tag_for(text, locale, &self.default_locale)
+        };
+        let can_say = |place| tag(place).is_some();
+        let (places, uncovered) = speakers(&self.say, &self.order, scene.occasion, can_say);
+        let mut said = Vec::with_capacity(places.len() + uncovered.len());
+        for place in &places {
+            if let (Some(tag), false) = (tag(*place), self.say[*place].silent) {
+                said.push(self.say_rule(&template_engine::say_name(*place, &tag), scene)?);
+            }
+        }
+        for change in uncovered {
+            said.push(self.plain(change, scene)?);
+        }
+        said.retain(|said| !said.text.is_empty());
+        if said.is_empty() {
+            if !places.is_empty() {
+                return Err(Unwritable::Silent);
+            }
+            said.push(plain_sentence(scene));
+        }
+        self.joined(said, scene)
+    }
+
+    fn say_rule(&self, name: &str, scene: &Scene<'_>) -> Result<Said, Unwritable> {
+        scene.reader.take_shown();
+        let text = whatsapp_limits::tidy(&self.engine.render(name, scene, &[])?);
+        let shown = scene.reader.take_shown();
+        // A rule that names the zone by itself needs no help.
+        let names_it = self.engine.uses(name, "zone");
+        Ok(Said { text, shown: if names_it { Shown::Nothing } else { shown } })
+    }
+
+    /// One text; the last sentence with a clock tells whose clock it is, where they differ.
+    fn joined(&self, mut said: Vec<Said>, scene: &Scene<'_>) -> Result<String, Unwritable> {
+        if let Some(last) = said.iter_mut().rev().find(|said| said.shown != Shown::Nothing) {
+            last.text = with_zone(&last.text, last.shown, &scene.reader)?;
+        }
+        let space = scene.reader.phrase(Phrase::Space, &[]);
+        Ok(said.into_iter().map(|said| said.text).collect::<Vec<_>>().join(&space))
+    }
+
+    /// "Label: old → new.", or "Label: new." where there was nothing before.
+    fn plain(&self, change: &FieldChange, scene: &Scene<'_>) -> Result<Said, Unwritable> {
+        let reader = &scene.reader;
+        let label = self
+            .label
+            .get(&change.column)
+            .and_then(|label| label.for_locale(&reader.locale, &self.default_locale))
+            .map_or_else(|| spoken_name(&change.column), str::to_owned);
+        let label = reader.isolated(&label);
+        let other = Column::from(Kind::Other);
+        let column = scene.occasion.columns.get(&change.column).unwrap_or(&other);
+        let show = |value, row| {
+            reader.show(&change.column, column, value, row).map_err(|error| Unwritable::Template {
+                place: change.column.clone(),
+                why: error.to_string(),
+            })
+        };
+        reader.take_shown();
+        let new = show(&change.new, Some(scene.occasion.row))?;
+        let was_nothing = scene.occasion.operation == Operation::Insert || change.old.is_null();
+        let text = if was_nothing {
+            reader.phrase(Phrase::Set, &[("label", &label), ("new", &new)])
+        } else {
+            let old = show(&change.old, scene.occasion.old)?;
+            reader.phrase(Phrase::Changed, &[("label", &label), ("old", &old), ("new", &new)])
+        };
+        Ok(Said { text: whatsapp_limits::tidy(&text), shown: reader.take_shown() })
+    }
+
+    /// The variables of the body, cut where the body would be too long: the summary first, and what
+    /// is longest after that.
+    fn fitted(
+        &self,
+        scene: &Scene<'_>,
+        full: &str,
+        locale: &str,
+    ) -> Result<(Vec<String>, String), Unwritable> {
+        let parameters = self.parameters(scene, full)?;
+        let total = self.length(&parameters, locale);
+        if total <= BODY_LIMIT {
+            return Ok((parameters, full.to_owned()));
+        }
+        let length = full.chars().count();
+        let shorter = whatsapp_limits::cut(full, length.saturating_sub(total - BODY_LIMIT));
+        let summary = shorter.ok_or(Unwritable::TooLong(total - length))?;
+        let mut parameters = self.parameters(scene, &summary)?;
+        for _ in 0..parameters.len() {
+            let excess = self.length(&parameters, locale).saturating_sub(BODY_LIMIT);
+            let longest = parameters.iter_mut().max_by_key(|p| p.chars().count());
+            let (Some(longest), true) = (longest, excess > 0) else {
+                break;
+            };
+            let room = longest.chars().count().saturating_sub(excess);
+            *longest =
+                whatsapp_limits::cut(longest, room).ok_or(Unwritable::TooLong(total - length))?;
+        }
+        Ok((parameters, summary))
+    }
+
+    fn parameters(&self, scene: &Scene<'_>, summary: &str) -> Result<Vec<String>, Unwritable> {
+        let service = self
+            .service
+            .as_ref()
+            .and_then(|service| service.for_locale(&scene.reader.locale, &self.default_locale))
+            .unwrap_or_default();
+        // The summary is ready to be read; the service may be named in another language.
+        let summary = Jinja::from_safe_string(summary.to_owned());
+        let more = [("service", Jinja::from(service)), ("summary", summary)];
+        let mut parameters = Vec::with_capacity(self.body_count);
+        for i in 0..self.body_count {
+            let name = template_engine::body_name(i);
+            scene.reader.take_shown();
+            let mut text = whatsapp_limits::clean(&self.engine.render(&name, scene, &more)?);
+            let shown = scene.reader.take_shown();
+            if shown != Shown::Nothing && !self.engine.uses(&name, "zone") {
+                text = format!(
+                    "{text} {}",
+                    whatsapp_limits::in_brackets(&zone(&scene.reader, shown)?)
+                );
+            }
+            if text.is_empty() {
+                return Err(Unwritable::Empty(format!("variable {{{{{}}}}}", i + 1)));
+            }
+            parameters.push(text);
+        }
+        Ok(parameters)
+    }
+
+    /// Characters of the whole body.
+    fn length(&self, parameters: &[String], locale: &str) -> usize {
+        match self.bubble(parameters, locale) {
+            Some(bubble) => bubble.chars().count(),
+            None => {
+                parameters.iter().map(|p| p.chars().count()).sum::<usize>() + UNKNOWN_FIXED_TEXT
+            }
+        }
+    }
+
+    fn bubble(&self, parameters: &[String], locale: &str) -> Option<String> {
+        let text = self.text.as_ref()?.for_locale(locale, &self.default_locale)?;
+        Some(whatsapp_limits::fill(text, parameters))
+    }
+}
+
+/// What is said when neither a rule nor a field says anything.
+fn plain_sentence(scene: &Scene<'_>) -> Said {
+    let phrase = match scene.occasion.operation {
+        Operation::Insert => Phrase::Created,
+        Operation::Update | Operation::Delete => Phrase::Cancelled,
+    };
+    Said { text: scene.reader.phrase(phrase, &[]), shown: Shown::Nothing }
+}
+
+fn with_zone(sentence: &str, shown: Shown, reader: &Reader) -> Result<String, Unwritable> {
+    Ok(whatsapp_limits::before_the_end(
+        sentence,
+        &whatsapp_limits::in_brackets(&zone(reader, shown)?),
+    ))
+}
+
+fn zone(reader: &Reader, shown: Shown) -> Result<String, Unwritable> {
+    reader.zone_of(shown).map_err(|error| Unwritable::Template {
+        place: "time_zone".to_owned(),
+        why: error.to_string(),
+    })
+}
+
+/// What a column is called where it has no label: its name, or the end of its path.
+fn spoken_name(column: &str) -> String {
+    column.rsplit('.').next().unwrap_or(column).replace('_', " ")
+}
+
+/// The language of a tag: `pt` of `pt-BR`.
+fn primary(tag: &str) -> &str {
+    tag.split(['-', '_']).next().unwrap_or(tag)
+}

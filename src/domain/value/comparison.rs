@@ -1,0 +1,202 @@
+//! What a value means, so that two of them can be compared: an instant whatever the offset it is
+//! written with, a number whatever its zeros, a range by its bounds. What is told to the minute is
+//! compared to the minute.
+
+use std::str::FromStr as _;
+
+use icu::decimal::input::Decimal;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, ToSpan as _};
+use serde_json::Value;
+
+use crate::domain::value::column::{Column, TimeUnit, normal};
+use crate::domain::value::column_kind::Kind;
+use crate::domain::value::range::{self, Bounds};
+
+/// A value as people understand it. Equal means: nothing to tell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Meaning {
+    Nothing,
+    Instant(Timestamp),
+    /// An instant that is told to the hour: the hour and its offset, because one hour comes twice
+    /// when clocks are set back.
+    Hour(DateTime, Offset),
+    Wall(DateTime),
+    Day(Date),
+    TimeOfDay(Time, Option<String>),
+    /// Months, days and microseconds, as PostgreSQL compares them: in microseconds.
+    Interval(i128),
+    Number(Decimal),
+    Bool(bool),
+    Text(String),
+    List(Vec<Meaning>),
+    Object(Vec<(String, Meaning)>),
+    Range(Box<Meaning>, Box<Meaning>),
+    /// An amount with its currency.
+    Amount(Box<Meaning>, String),
+}
+
+/// What a value of a column means to somebody in `zone`.
+pub fn meaning(column: &Column, value: &Value, zone: &TimeZone) -> Meaning {
+    let kind = &column.kind;
+    match value {
+        Value::Null => Meaning::Nothing,
+        Value::String(text) => match normal(text, column) {
+            Some(text) => {
+                typed(kind, &text, column, zone).unwrap_or_else(|| Meaning::Text(text.into_owned()))
+            }
+            None => Meaning::Nothing,
+        },
+        Value::Number(number) => number_of(&number.to_string(), column)
+            .map_or_else(|| Meaning::Text(number.to_string()), Meaning::Number),
+        Value::Bool(yes) => Meaning::Bool(*yes),
+        Value::Array(items) => {
+            let element = element(kind, column);
+            Meaning::List(items.iter().map(|item| meaning(&element, item, zone)).collect())
+        }
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), meaning(column, value, zone)))
+                .collect();
+            fields.sort_by(|a, b| a.0.cmp(&b.0));
+            Meaning::Object(fields)
+        }
+    }
+}
+
+/// A column of the elements of a list; the elements of JSON are JSON.
+fn element(kind: &Kind, column: &Column) -> Column {
+    let kind = match kind {
+        Kind::List(element) => (**element).clone(),
+        other => other.clone(),
+    };
+    Column { kind, rules: column.rules.clone() }
+}
+
+/// None: the text is not what the kind says, and is compared as it is written.
+fn typed(kind: &Kind, text: &str, column: &Column, zone: &TimeZone) -> Option<Meaning> {
+    let unit = column.time_unit();
+    match kind {
+        Kind::TimestampTz => Some(instant_to(unit, instant(text)?, zone)),
+        Kind::Timestamp => Some(wall_to(unit, wall(text)?)),
+        Kind::Date => text.parse().ok().map(Meaning::Day),
+        Kind::Time => time_of_day(unit, text),
+        Kind::Interval => crate::domain::value::interval::microseconds(text).map(Meaning::Interval),
+        Kind::Number { .. } => number_of(text, column).map(Meaning::Number),
+        Kind::Money => number_of(&range::plain_amount(text)?, column).map(Meaning::Number),
+        Kind::Range(inner) => ranged(inner, text, column, zone),
+        Kind::MultiRange(inner) => {
+            let ranges = range::split(text)?.into_iter();
+            ranges
+                .map(|text| ranged(inner, text, column, zone))
+                .collect::<Option<_>>()
+                .map(Meaning::List)
+        }
+        _ => None,
+    }
+}
+
+/// The instant that PostgreSQL wrote: with a T (`to_jsonb`) or a space (bounds of ranges), with an
+/// offset of hours or more.
+pub fn instant(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+/// The wall time that PostgreSQL wrote.
+pub fn wall(text: &str) -> Option<DateTime> {
+    text.parse().ok()
+}
+
+fn instant_to(unit: TimeUnit, instant: Timestamp, zone: &TimeZone) -> Meaning {
+    let step = match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Minute => 60,
+        TimeUnit::Hour | TimeUnit::Day => {
+            let there = zone.to_datetime(instant);
+            return match unit {
+                TimeUnit::Day => Meaning::Day(there.date()),
+                _ => Meaning::Hour(cut(unit, there), zone.to_offset(instant)),
+            };
+        }
+    };
+    let seconds = instant.as_second().div_euclid(step) * step;
+    Meaning::Instant(Timestamp::from_second(seconds).unwrap_or(instant))
+}
+
+fn wall_to(unit: TimeUnit, wall: DateTime) -> Meaning {
+    match unit {
+        TimeUnit::Day => Meaning::Day(wall.date()),
+        _ => Meaning::Wall(cut(unit, wall)),
+    }
+}
+
+fn cut(unit: TimeUnit, wall: DateTime) -> DateTime {
+    wall.date().to_datetime(cut_time(unit, wall.time()))
+}
+
+fn cut_time(unit: TimeUnit, time: Time) -> Time {
+    let (minute, second) = match unit {
+        TimeUnit::Second => (time.minute(), time.second()),
+        TimeUnit::Minute => (time.minute(), 0),
+        TimeUnit::Hour | TimeUnit::Day => (0, 0),
+    };
+    Time::new(time.hour(), minute, second, 0).unwrap_or(time)
+}
+
+/// A time with an offset (`10:00:00+02`) keeps it.
+fn time_of_day(unit: TimeUnit, text: &str) -> Option<Meaning> {
+    let (time, offset) = match text.find(['+', '-']) {
+        Some(at) => (&text[..at], Some(text[at..].to_owned())),
+        None => (text, None),
+    };
+    Some(Meaning::TimeOfDay(cut_time(unit, time.parse().ok()?), offset))
+}
+
+/// A number as JSON and PostgreSQL write it, `1e+20` included.
+pub fn decimal(text: &str) -> Option<Decimal> {
+    Decimal::from_str(&text.trim().replace("e+", "e")).ok()
+}
+
+/// A number without the zeros that mean nothing, rounded as it is shown.
+fn number_of(text: &str, column: &Column) -> Option<Decimal> {
+    let mut number = decimal(text)?;
+    if let Some(digits) = column.digits() {
+        number.round(-i16::from(digits));
+    }
+    number.absolute.trim_start();
+    number.absolute.trim_end();
+    if number.absolute.is_zero() {
+        number = Decimal::from(0);
+    }
+    Some(number)
+}
+
+/// Dates and whole numbers have one way to write a range: with the first value and without the last.
+/// For others it does not matter to people whether the last moment belongs to it.
+fn ranged(inner: &Kind, text: &str, column: &Column, zone: &TimeZone) -> Option<Meaning> {
+    let Bounds { from, to, has_from, has_to } = match range::parse(text)? {
+        None => return Some(Meaning::Text("empty".to_owned())),
+        Some(bounds) => bounds,
+    };
+    let bound = |text: Option<String>| match text {
+        None => Some(Meaning::Nothing),
+        Some(text) if text.ends_with("infinity") => Some(Meaning::Nothing),
+        Some(text) => typed(inner, &text, column, zone),
+    };
+    let (mut from, mut to) = (bound(from)?, bound(to)?);
+    if let Meaning::Day(day) = from
+        && *inner == Kind::Date
+        && !has_from
+    {
+        from = Meaning::Day(day.checked_add(1.day()).ok()?);
+    }
+    if let Meaning::Day(day) = to
+        && *inner == Kind::Date
+        && has_to
+    {
+        to = Meaning::Day(day.checked_add(1.day()).ok()?);
+    }
+    Some(Meaning::Range(Box::new(from), Box::new(to)))
+}

@@ -1,0 +1,93 @@
+//! What others reach us by: the webhook, and the page for monitoring systems. Both are bound before the
+//! daemon says that it is ready, so that an address in use is an error at the start.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, load};
+use crate::http::metrics::Page;
+use crate::pipeline::context::context::Site;
+use crate::pipeline::receive::webhook::Receive;
+use crate::telemetry::metrics;
+
+/// Why the daemon cannot be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("could not read webhook.secret_file")]
+    WebhookSecret(#[source] load::SecretError),
+    #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
+    WebhookWithoutSecret,
+    #[error("could not listen on {setting} = \"{address}\"")]
+    Listen { setting: &'static str, address: String, source: std::io::Error },
+}
+
+/// The doors of one daemon, bound and not served yet.
+pub struct Doors {
+    webhook: Option<(Receive, TcpListener)>,
+    metrics: Option<(Page, TcpListener)>,
+}
+
+impl Doors {
+    pub async fn bind(site: &Arc<Site>) -> Result<Doors, ListenError> {
+        Ok(Doors { webhook: webhook(site).await?, metrics: page(site).await? })
+    }
+
+    /// Serves until told to stop.
+    pub fn open(self, takers: &mut JoinSet<()>, stop: &CancellationToken) {
+        if let Some((receive, listener)) = self.webhook {
+            takers.spawn(receive.run(listener, stop.clone()));
+        }
+        if let Some((page, listener)) = self.metrics {
+            takers.spawn(page.run(listener, stop.clone()));
+        }
+    }
+}
+
+async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, ListenError> {
+    let address = &site.config.webhook.listen;
+    let Some(secret) = webhook_secret(&site.config)? else {
+        return Ok(None);
+    };
+    let listener = bind("webhook.listen", address).await?;
+    Ok(Some((Receive::new(site.clone(), secret), listener)))
+}
+
+async fn bind(setting: &'static str, address: &str) -> Result<TcpListener, ListenError> {
+    let error = |source| ListenError::Listen { setting, address: address.to_owned(), source };
+    TcpListener::bind(address).await.map_err(error)
+}
+
+/// The secret of the webhook, if there is one.
+pub fn webhook_secret(config: &Config) -> Result<Option<String>, ListenError> {
+    use secrecy::ExposeSecret as _;
+    if config.webhook.listen.is_empty() {
+        return Ok(None);
+    }
+    let file = config.webhook.secret_file.as_ref().ok_or(ListenError::WebhookWithoutSecret)?;
+    let secret = load::secret(file).map_err(ListenError::WebhookSecret)?;
+    Ok(Some(secret.expose_secret().to_owned()))
+}
+
+async fn page(site: &Arc<Site>) -> Result<Option<(Page, TcpListener)>, ListenError> {
+    let address = &site.config.metrics.listen;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let listener = bind("metrics.listen", address).await?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "metrics can be read at /metrics");
+    }
+    let page = Page::new(site.clone(), metrics::keep());
+    Ok(Some((page, listener)))
+}
+
+/// What is counted is kept from here on, if somebody may look at it. Before the stages are built, as they look up
+/// their counters once.
+pub fn keep_counts(config: &Config) {
+    if !config.metrics.listen.is_empty() {
+        metrics::keep();
+    }
+}

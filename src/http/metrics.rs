@@ -1,0 +1,178 @@
+//! GET /metrics: what this process has counted, and what the database knows at that moment.
+//!
+//! The database is asked only when somebody looks, by one query at a time that it gives up after two
+//! seconds. While it is away, what was counted is told all the same, and `rowbell_database_up` is 0.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use deadpool_postgres::{Client, Timeouts};
+use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::formatting::{
+    sanitize_label_value, write_help_line, write_type_line,
+};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::server::Door;
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::{StageError, chain};
+use crate::postgres::queries::{self, Figure, Scope};
+use crate::telemetry::metrics::{Metric, OF_THE_DATABASE};
+
+/// Connections at once: monitoring systems come in ones and twos.
+const MAX_CONNECTIONS: usize = 16;
+
+/// How long to finish an answer when the daemon stops.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
+
+/// How long a connection may be waited for, and the answer. Monitoring systems wait for ten seconds.
+const CONNECT: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// How often what was measured is put into its classes, if nobody looks.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What `text/plain` of Prometheus is called.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The page for monitoring systems.
+pub struct Page {
+    site: Arc<Site>,
+    counted: PrometheusHandle,
+    turn: Mutex<()>,
+}
+
+impl Page {
+    pub fn new(site: Arc<Site>, counted: PrometheusHandle) -> Page {
+        Page { site, counted, turn: Mutex::new(()) }
+    }
+
+    /// Serves until told to stop.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+        let door =
+            Door { networks: Vec::new(), max_connections: MAX_CONNECTIONS, timeout: LAST_ANSWER };
+        let counted = self.counted.clone();
+        let router = Router::new().route("/metrics", get(shown)).with_state(Arc::new(self));
+        let upkeep = async {
+            loop {
+                tokio::time::sleep(UPKEEP).await;
+                counted.run_upkeep();
+            }
+        };
+        tokio::select! {
+            () = door.serve(listener, router, stop) => {}
+            () = upkeep => {}
+        }
+    }
+
+    async fn text(&self) -> String {
+        let figures = self.look().await;
+        self.counted.render() + &as_text(figures.as_deref())
+    }
+
+    /// What the database knows; None: it did not answer in time.
+    async fn look(&self) -> Option<Vec<Figure>> {
+        let _turn = self.turn.lock().await;
+        match self.ask().await {
+            Ok(figures) => figures,
+            Err(error) => {
+                // The stages say loudly that the database is away.
+                tracing::debug!(error = %chain(&error), "the figures of /metrics could not be read");
+                None
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<Option<Vec<Figure>>, StageError> {
+        let config = &self.site.config;
+        let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
+        let scope = Scope {
+            now: self.site.clock.now(),
+            channels: &channels,
+            watches: &self.site.watch_names(),
+            lease: config.delivery.lease,
+        };
+        let patience =
+            Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
+        let mut client = self.site.pool.timeout_get(&patience).await?;
+        match tokio::time::timeout(ANSWER, queries::metrics(&mut client, scope)).await {
+            Ok(figures) => Ok(Some(figures?)),
+            Err(_) => {
+                // Whoever got this connection next would wait for our answer first.
+                drop(Client::take(client));
+                Ok(None)
+            }
+        }
+    }
+}
+
+async fn shown(State(page): State<Arc<Page>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, TEXT)], page.text().await)
+}
+
+/// The figures of the database in the form of Prometheus.
+fn as_text(figures: Option<&[Figure]>) -> String {
+    let up = Figure {
+        metric: "rowbell_database_up".to_owned(),
+        channel: None,
+        word: None,
+        value: f64::from(u8::from(figures.is_some())),
+    };
+    let mut text = String::new();
+    for metric in &OF_THE_DATABASE {
+        let figures = figures.unwrap_or_default().iter().chain([&up]);
+        let mut of_it = figures.filter(|figure| figure.metric == metric.name).peekable();
+        if of_it.peek().is_none() {
+            continue;
+        }
+        write_help_line(&mut text, metric.name, None, None, metric.meaning);
+        write_type_line(&mut text, metric.name, None, None, metric.kind.as_str());
+        of_it.for_each(|figure| line(&mut text, metric, figure));
+        text.push('\n');
+    }
+    text
+}
+
+fn line(text: &mut String, metric: &Metric, figure: &Figure) {
+    let values = [&figure.channel, &figure.word].map(|value| value.as_deref().unwrap_or_default());
+    let labels: Vec<String> = metric
+        .labels
+        .iter()
+        .zip(values)
+        .map(|(label, value)| format!("{label}=\"{}\"", sanitize_label_value(value)))
+        .collect();
+    let labels =
+        if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+    // Writing to a text does not fail. What a clock that lags makes of an age is no age.
+    let _ = writeln!(text, "{}{labels} {}", metric.name, figure.value.max(0.0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(metric: &str, channel: Option<&str>, word: Option<&str>, value: f64) -> Figure {
+        let [channel, word] = [channel, word].map(|value| value.map(str::to_owned));
+        Figure { metric: metric.to_owned(), channel, word, value }
+    }
+
+    #[test]
+    fn figures_of_the_database_are_written_as_prometheus_reads_them() {
+        let figures = [
+            figure("rowbell_queue_messages", Some("main"), Some("due"), 3.0),
+            figure("rowbell_queue_messages", Some("ma\"in"), Some("held"), 0.0),
+            figure("rowbell_oldest_due_age_seconds", Some("main"), None, 1.25),
+            figure("rowbell_oldest_change_age_seconds", None, None, -0.004),
+        ];
+        insta::assert_snapshot!(as_text(Some(&figures)));
+        insta::assert_snapshot!(as_text(None));
+    }
+}

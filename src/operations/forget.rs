@@ -1,0 +1,193 @@
+//! Forgetting a person: what names a phone loses its personal data and keeps its facts.
+//!
+//! A message that names nobody (it was skipped, or is not put into words yet) may concern the person
+//! all the same: it does if another message of its entity names the phone, or if the recipient query
+//! gives the phone now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deadpool_postgres::Transaction;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::config::Config;
+
+use crate::domain::recipient::phone_forms::{forms, key as phone_key};
+use crate::domain::recipient::recipient::Phone;
+use crate::domain::value::row::Row;
+use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::stage::StageError;
+use crate::postgres::capture::row_query::{self, Wanted};
+use crate::postgres::connection::pool::Client;
+use crate::postgres::queries::{self, Concerned};
+
+/// Messages looked at by one statement, and rows read by one recipient query.
+const SCAN: i64 = 5_000;
+const READ: usize = 300;
+/// Messages changed by one transaction.
+const CHUNK: usize = 500;
+
+type Entity = (String, String);
+
+/// What concerns a phone.
+#[derive(Debug, Default, Serialize)]
+pub struct Found {
+    /// Messages that are blanked.
+    pub messages: usize,
+    /// Of them, those that still had to leave.
+    pub open: i64,
+    /// Messages that are leaving right now; they can only be blanked once they have left.
+    pub sending: i64,
+    /// Changes that no message tells of yet; they are removed.
+    pub changes: usize,
+    /// Receipts with the phone in their texts.
+    pub receipts: i64,
+    pub is_opted_out: bool,
+    /// Watches whose recipient query could not be asked, and why.
+    pub not_asked: Vec<String>,
+    #[serde(skip)]
+    ids: Vec<i64>,
+    #[serde(skip)]
+    change_ids: Vec<i64>,
+}
+
+/// Looks for everything that concerns a phone; changes nothing.
+pub async fn find(client: &mut Client, config: &Config, phone: &str) -> Result<Found, StageError> {
+    let forms = forms(phone);
+    let tx = client.build_transaction().read_only(true).start().await?;
+    let mut theirs: BTreeSet<i64> = BTreeSet::new();
+    let mut entities: BTreeSet<Entity> = BTreeSet::new();
+    let mut nameless: BTreeMap<Entity, Row> = BTreeMap::new();
+    let mut above = 0;
+    while let Some(to) = queries::forget_range(&tx, above, SCAN).await? {
+        for found in queries::forget_find(&tx, above, to, &forms).await? {
+            note(found, &mut theirs, &mut entities, &mut nameless);
+        }
+        above = to;
+    }
+    let changes = queries::forget_changes(&tx).await?;
+    for change in &changes {
+        if let Some(captured) = &change.captured {
+            nameless.insert((change.watch.clone(), change.entity_key.clone()), captured.clone());
+        }
+    }
+    let mut found = Found::default();
+    let asked = ask(&tx, config, &nameless, &entities, &forms, &mut found.not_asked).await?;
+    entities.extend(asked);
+    let (watches, keys): (Vec<&str>, Vec<&str>) =
+        entities.iter().map(|(watch, key)| (watch.as_str(), key.as_str())).unzip();
+    theirs.extend(queries::forget_entities(&tx, &watches, &keys).await?);
+    found.ids = theirs.into_iter().collect();
+    (found.open, found.sending) = queries::forget_open(&tx, &found.ids).await?;
+    found.messages = found.ids.len() - usize::try_from(found.sending).unwrap_or(0);
+    let is_theirs =
+        |change: &&Concerned| entities.contains(&(change.watch.clone(), change.entity_key.clone()));
+    found.change_ids = changes.iter().filter(is_theirs).map(|change| change.id).collect();
+    found.changes = found.change_ids.len();
+    found.receipts = queries::forget_count_receipts(&tx, &forms).await?;
+    found.is_opted_out = !queries::compose_opt_out(&tx, &[phone]).await?.is_empty();
+    Ok(found)
+}
+
+fn note(
+    found: Concerned,
+    theirs: &mut BTreeSet<i64>,
+    entities: &mut BTreeSet<Entity>,
+    nameless: &mut BTreeMap<Entity, Row>,
+) {
+    let entity = (found.watch, found.entity_key);
+    if found.is_theirs {
+        theirs.insert(found.id);
+        entities.insert(entity);
+    } else if let Some(captured) = found.captured {
+        nameless.insert(entity, captured);
+    }
+}
+
+/// Of the entities that name nobody, those whose recipient has the phone now.
+async fn ask(
+    tx: &Transaction<'_>,
+    config: &Config,
+    nameless: &BTreeMap<Entity, Row>,
+    known: &BTreeSet<Entity>,
+    forms: &[String],
+    not_asked: &mut Vec<String>,
+) -> Result<Vec<Entity>, StageError> {
+    let mut by_watch: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
+    for (entity, captured) in nameless.iter().filter(|(entity, _)| !known.contains(*entity)) {
+        let wanted =
+            Wanted { message_id: None, entity_key: &entity.1, fallback_of: None, captured };
+        by_watch.entry(&entity.0).or_default().push(wanted);
+    }
+    let mut theirs = Vec::new();
+    for (watch, wanted) in by_watch {
+        let watching = match Watching::look_up(tx.client(), config, watch).await {
+            Ok(watching) => watching,
+            Err(why) => {
+                not_asked.push(format!("{watch}: {why}"));
+                continue;
+            }
+        };
+        for chunk in wanted.chunks(READ) {
+            tx.batch_execute("savepoint ask").await?;
+            let read = row_query::read(tx, &watching.read_sql, &watching.table, chunk).await;
+            let Ok(presents) = read else {
+                tx.batch_execute("rollback to savepoint ask").await?;
+                not_asked.push(format!("{watch}: its recipient query failed"));
+                break;
+            };
+            for (wanted, present) in chunk.iter().zip(presents) {
+                if present.recipient.is_some_and(|found| has_phone(&found, config, forms)) {
+                    theirs.push((watch.to_owned(), wanted.entity_key.to_owned()));
+                }
+            }
+        }
+    }
+    Ok(theirs)
+}
+
+fn has_phone(recipient: &Row, config: &Config, forms: &[String]) -> bool {
+    let raw = match recipient.get("phone") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => return false,
+    };
+    let region = &config.recipient.region;
+    let region = (!region.is_empty()).then_some(region.as_str());
+    Phone::parse(&raw, region).is_ok_and(|phone| forms.iter().any(|form| form == phone.as_str()))
+}
+
+/// Ends what is open, then removes the personal data, in small transactions.
+pub async fn forget(
+    client: &mut Client,
+    clock: &Clock,
+    phone: &str,
+    found: &Found,
+) -> Result<(), StageError> {
+    let now = clock.now();
+    for chunk in found.change_ids.chunks(CHUNK) {
+        let tx = client.transaction().await?;
+        queries::forget_drop_changes(&tx, chunk).await?;
+        tx.commit().await?;
+    }
+    for chunk in found.ids.chunks(CHUNK) {
+        let tx = client.transaction().await?;
+        queries::forget_end(&tx, chunk, now).await?;
+        queries::blank_messages(&tx, chunk, now).await?;
+        tx.commit().await?;
+    }
+    let tx = client.transaction().await?;
+    let forms = forms(phone);
+    queries::forget_strays(&tx, &phone_key(phone)).await?;
+    queries::forget_wishes(&tx, &forms).await?;
+    tx.commit().await?;
+    let mut above = 0;
+    loop {
+        let tx = client.transaction().await?;
+        let batch = queries::forget_receipts(&tx, above, &forms, SCAN).await?;
+        tx.commit().await?;
+        let Some(last) = batch.last_id else { return Ok(()) };
+        above = last;
+    }
+}

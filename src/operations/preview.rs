@@ -1,0 +1,181 @@
+//! What a row, or an invented change to it, would send: the same gates and words as the daemon's,
+//! in a transaction that may only read.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::load::nearest;
+use crate::domain::message::state::State;
+use crate::domain::value::change::{self, Operation};
+use crate::domain::value::diff::FieldChange;
+use crate::domain::value::row::Row;
+use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::stage::StageError;
+use crate::pipeline::gate::baseline::baseline_of;
+use crate::pipeline::gate::gates::{Candidate, Case, Decision, skipped_as_opted_out};
+use crate::postgres::capture::label_query;
+use crate::postgres::capture::row_query::{self, Telling, Wanted};
+use crate::postgres::queries::{self, Words};
+
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    #[error("watch {watch} cannot be used: {why}")]
+    Watch { watch: String, why: String },
+    #[error("\"{key}\" has {found} parts, but the key of {table} has {expected}: {columns}")]
+    KeyParts { key: String, found: usize, table: String, expected: usize, columns: String },
+    #[error("--set: {table} has no column \"{column}\"{hint}")]
+    Column { column: String, table: String, hint: String },
+    #[error("there is no row {key} in {table}, and no message tells of it")]
+    NoRow { key: String, table: String },
+    #[error(transparent)]
+    Stage(#[from] StageError),
+}
+
+/// What would be sent.
+#[derive(Debug)]
+pub struct Preview {
+    /// What the recipient was last told; the row itself when nothing was told yet.
+    pub old: Option<Row>,
+    pub new: Option<Row>,
+    pub changes: Vec<FieldChange>,
+    pub state: State,
+    /// Why it would not leave.
+    pub reason_text: Option<String>,
+    pub words: Option<Box<Words>>,
+    /// Quiet hours: when it would leave, and why not now.
+    pub waits: Option<(Timestamp, String)>,
+}
+
+impl Preview {
+    /// Why it would not leave now: the reason, and the particulars.
+    pub fn why(&self) -> String {
+        let reason = self.state.reason().unwrap_or(self.state.as_str());
+        match &self.reason_text {
+            Some(text) => format!("{reason} ({text})"),
+            None => reason.to_owned(),
+        }
+    }
+}
+
+/// Previews the entity `key` of a watch as if `invented` columns had other values.
+pub async fn preview(
+    client: &mut deadpool_postgres::Client,
+    config: &Config,
+    clock: &Clock,
+    watch: &str,
+    key: &str,
+    invented: &Row,
+) -> Result<Preview, PreviewError> {
+    let watching = Watching::look_up(client, config, watch)
+        .await
+        .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
+    let captured = key_row(&watching, key)?;
+    known_columns(&watching, invented)?;
+    let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
+    let telling = Telling {
+        silent: &watching.silent_channels,
+        dry_runs: config.is_dry_run(&watching.config.channel),
+    };
+    let sql = row_query::preview_sql(&watching.table, &watching.config, telling);
+    let wanted =
+        Wanted { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
+    let read = |source| StageError::Read { watch: watch.to_owned(), source };
+    let stored =
+        row_query::preview(&tx, &sql, &watching.table, wanted, &Row::new()).await.map_err(read)?;
+    let present =
+        row_query::preview(&tx, &sql, &watching.table, wanted, invented).await.map_err(read)?;
+    let (Some(stored), Some(present)) = (stored, present) else {
+        return Err(no_row(&watching, key));
+    };
+    let candidate = Candidate {
+        message_id: None,
+        channel: watching.config.channel.clone(),
+        fallback_of: None,
+        attempt_count: 0,
+        entity_key: key.to_owned(),
+        operation: Operation::Update,
+        old_row: stored.row,
+        new_row: Some(captured),
+    };
+    let old = baseline_of(&tx, config, &watching, &candidate, &present.told).await?;
+    if present.row.is_none() && old.is_none() {
+        return Err(no_row(&watching, key));
+    }
+    let case = Case {
+        watching: &watching,
+        route: &watching.routes.own,
+        defaults: &config.recipient,
+        candidate: &candidate,
+        present: &present,
+        baseline: old.as_deref(),
+        now: clock.now(),
+    };
+    let (changes, decision, waits) = decide(&tx, &case).await?;
+    let state = decision.state();
+    let (reason_text, _, words) = decision.into_parts();
+    let old = old.map(Cow::into_owned);
+    Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words, waits })
+}
+
+/// What changed, what becomes of it, and how long it would wait all the same: its words are shown as they
+/// would be now.
+type Decided = (Vec<FieldChange>, Decision, Option<(Timestamp, String)>);
+
+async fn decide(
+    tx: &deadpool_postgres::Transaction<'_>,
+    case: &Case<'_>,
+) -> Result<Decided, StageError> {
+    let passed = match case.gates() {
+        Err(decision) => return Ok((case.changes(), decision, None)),
+        Ok(passed) => passed,
+    };
+    let changes = passed.changes.clone();
+    let phone: Vec<&str> = case.heeded_phone(&passed.recipient).into_iter().collect();
+    if !queries::compose_opt_out(tx, &phone).await?.is_empty() {
+        return Ok((changes, skipped_as_opted_out(), None));
+    }
+    let waits = match case.not_quiet(&passed.recipient) {
+        Ok(()) => None,
+        Err(Decision::Defer { due_at, why }) => Some((due_at, why)),
+        Err(decision) => return Ok((changes, decision, None)),
+    };
+    let watching = case.watching;
+    let names = label_query::find(tx, &watching.lookups, case.rows()).await;
+    let names =
+        names.map_err(|source| StageError::Read { watch: watching.name.clone(), source })?;
+    Ok((changes, case.words(passed, &Arc::new(names)), waits))
+}
+
+/// What is invented of a column that is not there would be passed over in silence.
+fn known_columns(watching: &Watching, invented: &Row) -> Result<(), PreviewError> {
+    let table = &watching.table;
+    match invented.keys().find(|column| table.column(column).is_none()) {
+        None => Ok(()),
+        Some(column) => Err(PreviewError::Column {
+            column: column.clone(),
+            table: table.table.clone(),
+            hint: nearest(column, &table.column_names()),
+        }),
+    }
+}
+
+fn no_row(watching: &Watching, key: &str) -> PreviewError {
+    PreviewError::NoRow { key: key.to_owned(), table: watching.table.table.clone() }
+}
+
+/// The key columns with the values that the text names; see `rowbell.change.entity_key`.
+fn key_row(watching: &Watching, key: &str) -> Result<Row, PreviewError> {
+    let columns = &watching.table.key;
+    change::key_row(key, columns).map_err(|found| PreviewError::KeyParts {
+        key: key.to_owned(),
+        found,
+        table: watching.table.table.clone(),
+        expected: columns.len(),
+        columns: columns.join(", "),
+    })
+}

@@ -1,0 +1,187 @@
+//! What `rowbell check` asks the provider: whether the templates are there as the configuration says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::io;
+
+use crate::config::load::nearest;
+use crate::config::{Config, Template};
+use crate::domain::text::localized_text::LocalText;
+use crate::error_chain::chain;
+use crate::provider::client::Client;
+use crate::provider::onemsg::client::AskError;
+use crate::provider::onemsg::template_list::{self, Listed};
+
+/// What came of the comparison.
+#[derive(Debug, Default)]
+pub struct Compared {
+    pub problems: Vec<String>,
+    /// Why something was not compared.
+    pub warnings: Vec<String>,
+}
+
+/// Compares the templates of every WhatsApp channel with what its provider lists.
+pub async fn compare(config: &Config) -> Compared {
+    let mut compared = Compared::default();
+    for (channel, templates) in used(config) {
+        let Some(settings) = config.channel.get(channel) else { continue };
+        let client = match Client::new(settings, config) {
+            Ok(Client::OneMsg(client)) => client,
+            Ok(_) => continue,
+            Err(error) => {
+                let why = chain(&error);
+                if !may_not_be_read(&error) {
+                    compared.problems.push(format!("channel.{channel}: {why}"));
+                    continue;
+                }
+                // Secrets are for the daemon; whoever checks may be somebody else.
+                compared
+                    .warnings
+                    .push(format!("the templates of channel {channel} were not compared: {why}"));
+                continue;
+            }
+        };
+        match client.all_templates().await {
+            Ok(answer) => match template_list::read(&answer) {
+                Some(listed) => {
+                    for (name, template) in templates {
+                        compared.problems.extend(problems(name, template, &listed, channel));
+                    }
+                }
+                None => compared.warnings.push(format!(
+                    "the templates of channel {channel} were not compared: the answer lists none"
+                )),
+            },
+            Err(AskError::Refused { status, text }) if matches!(status, 401 | 403 | 404) => {
+                let key = if status == 404 { "channel_id" } else { "token_file" };
+                compared.problems.push(format!(
+                    "channel.{channel}.{key}: the provider refuses it ({status}): {text}"
+                ));
+            }
+            Err(error) => compared
+                .warnings
+                .push(format!("the templates of channel {channel} were not compared: {error}")),
+        }
+    }
+    compared
+}
+
+fn may_not_be_read(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// The templates that watches send on each channel.
+fn used(config: &Config) -> BTreeMap<&str, BTreeMap<&str, &Template>> {
+    let mut used: BTreeMap<&str, BTreeMap<&str, &Template>> = BTreeMap::new();
+    for watch in config.watch.values() {
+        let own = (watch.channel.as_str(), watch.template.as_str());
+        let further = watch.fallback.iter().map(|step| {
+            (step.channel.as_str(), step.template.as_deref().unwrap_or(&watch.template))
+        });
+        for (channel, name) in std::iter::once(own).chain(further) {
+            if let Some(template) = config.template.get(name) {
+                used.entry(channel).or_default().insert(name, template);
+            }
+        }
+    }
+    used
+}
+
+/// Sentences that name the setting, what is wrong with it, and what to do.
+fn problems(key: &str, template: &Template, listed: &[Listed], channel: &str) -> Vec<String> {
+    let name = &template.name;
+    let same: Vec<&Listed> = listed.iter().filter(|listed| &listed.name == name).collect();
+    if same.is_empty() {
+        let names: BTreeSet<&str> = listed.iter().map(|listed| listed.name.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let hint = nearest(name, &names);
+        return vec![format!(
+            "template.{key}.name: channel {channel} has no template \"{name}\"{hint}"
+        )];
+    }
+    let mut found = Vec::new();
+    let codes: BTreeMap<&str, &str> =
+        template.language.each().into_iter().map(|(tag, code)| (code, tag)).collect();
+    for (code, tag) in codes {
+        match same.iter().find(|listed| listed.language == code) {
+            Some(listed) => found.extend(differences(key, template, tag, listed)),
+            None => {
+                let there: Vec<&str> = same.iter().map(|listed| listed.language.as_str()).collect();
+                found.push(format!(
+                    "template.{key}.language: \"{name}\" is not there in \"{code}\"; it is there in {}",
+                    there.join(", ")
+                ));
+            }
+        }
+    }
+    // What is the same in every language is said once.
+    found.dedup();
+    found
+}
+
+fn differences(key: &str, template: &Template, tag: &str, listed: &Listed) -> Vec<String> {
+    let mut found = Vec::new();
+    let (name, code) = (&listed.name, &listed.language);
+    if listed.status != "approved" {
+        let why =
+            listed.rejected_reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        let status = if listed.status.is_empty() { "of unknown status" } else { &listed.status };
+        found.push(format!(
+            "template.{key}: \"{name}\" in \"{code}\" is {status}{why}; WhatsApp sends approved ones only"
+        ));
+    }
+    if let Some(namespace) = listed.namespace.as_ref().filter(|n| **n != template.namespace) {
+        found.push(format!(
+            "template.{key}.namespace: expected \"{namespace}\", which the provider lists, found \"{}\"",
+            template.namespace
+        ));
+    }
+    if let Some(category) = listed.category.as_ref().filter(|c| *c != template.category.as_str()) {
+        found.push(format!(
+            "template.{key}.category: expected \"{category}\", which the provider lists, found \"{}\"",
+            template.category.as_str()
+        ));
+    }
+    if listed.body.is_some() && listed.variables() != template.body.len() {
+        found.push(format!(
+            "template.{key}.body: expected {} variables, as \"{name}\" has in \"{code}\", found {}",
+            listed.variables(),
+            template.body.len()
+        ));
+    }
+    for part in &listed.other_variables {
+        found.push(format!(
+            "template.{key}: the {part} of \"{name}\" in \"{code}\" has a variable, and rowbell fills those of the \
+             body only; have a template approved whose {part} is fixed"
+        ));
+    }
+    if let (Some(body), Some(text)) = (&listed.body, text_in(template, tag))
+        && squeezed(body) != squeezed(text)
+    {
+        let tag = if tag == "default" { code } else { tag };
+        found.push(format!(
+            "template.{key}.text.{tag}: is not the approved text, which is: {}",
+            squeezed(body)
+        ));
+    }
+    found
+}
+
+/// The text of the configuration for a language, if it has one for exactly that.
+fn text_in<'a>(template: &'a Template, tag: &str) -> Option<&'a str> {
+    let code =
+        template.language.each().into_iter().find(|(t, _)| *t == tag).map(|(_, code)| code)?;
+    match template.text.as_ref()? {
+        LocalText::Same(text) => Some(text),
+        LocalText::ByLanguage(texts) => {
+            texts.get(tag).or_else(|| texts.get(code)).map(String::as_str)
+        }
+    }
+}
+
+/// Without the white space that nobody sees.
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,360 @@
+//! claim: committed changes become messages, one per entity.
+//!
+//! Takes changes in order of capture and deletes them; folds those of one entity into its open
+//! message, or opens one. A message whose quiet period is over already, and for which there is a
+//! permit, gets its words and its lease in the same transaction and leaves at once; the others wait
+//! in the queue. One transaction, a few statements whatever the number of changes.
+//!
+//! If the process dies before the commit, nothing has happened and the changes are claimed again.
+//! If it dies after it, see compose. Not promised: that changes of different transactions are claimed
+//! in the order of their commits; for one row they are, because its row lock put them in order.
+//!
+//! The scan carries a lower bound; see bound.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+use crate::domain::value::change::{Change, NetChange, Rename, fold};
+use crate::pipeline::claim::burst_hold::{Beyond, Storms};
+use crate::pipeline::claim::claimed_batch::{Claimed, ring_others};
+use crate::pipeline::claim::new_message::{
+    candidate, decided, folded_in, held, leaves_at, muted, unreadable, waiting,
+};
+use crate::pipeline::claim::scan_bound::Bound;
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::{Patience, Progress, StageError, chain, rest};
+use crate::pipeline::gate::blockers::Stops;
+use crate::pipeline::gate::decide::decide;
+use crate::pipeline::gate::gates::Candidate;
+use crate::pipeline::gate::row_errors::{Fault, fault_of};
+use crate::pipeline::settle::fallback_schedule;
+use crate::postgres::connection::listener::{Bell, Woken};
+use crate::postgres::queries::{self, Haul, OpenMessage, Taken};
+
+/// How long words are left to compose after a row of a watch could not be read here.
+const CAREFUL_FOR: Duration = Duration::from_secs(60);
+
+/// How often a claim looks again for a free slot before it goes on without, and how long it waits in
+/// between.
+const SLOT_LOOKS: u32 = 20;
+const SLOT_WAIT: Duration = Duration::from_millis(1);
+
+/// How often a daemon that owns no channel looks whether it does now.
+const LOOK_FOR_CHANNELS: Duration = Duration::from_millis(250);
+
+/// Claims changes.
+pub struct Claim {
+    site: Arc<Site>,
+    bound: Bound,
+    /// Somebody rang, or the last claim took as many as it could: there is something to take, and no
+    /// need to look first.
+    expects_more: bool,
+    /// Watches whose rows compose reads one by one, and until when.
+    careful: HashMap<String, Timestamp>,
+    storms: Storms,
+}
+
+impl Claim {
+    pub fn new(site: Arc<Site>) -> Claim {
+        Claim {
+            site,
+            bound: Bound::default(),
+            expects_more: false,
+            careful: HashMap::new(),
+            storms: Storms::default(),
+        }
+    }
+
+    /// Claims until told to stop, resting as the doorbell says.
+    pub async fn run(mut self, mut bell: Bell, stop: CancellationToken) {
+        let mut patience = Patience::new("claim");
+        while !stop.is_cancelled() {
+            if !self.site.sends() {
+                // Another daemon sends, and claims what it sends; its bell is not ours to park.
+                rest(&stop, LOOK_FOR_CHANNELS).await;
+                bell.look_anew();
+                continue;
+            }
+            match self.step().await {
+                Ok(Progress::Worked) => {
+                    patience.succeeded();
+                    bell.worked();
+                }
+                Ok(Progress::Idle) => {
+                    patience.succeeded();
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        woken = bell.idle() => self.expects_more = woken == Woken::Ring,
+                    }
+                }
+                Err(error) => rest(&stop, patience.failed(&error)).await,
+            }
+        }
+        if self.site.sends() {
+            bell.awake().await;
+        }
+    }
+
+    /// Claims one batch of changes.
+    pub async fn step(&mut self) -> Result<Progress, StageError> {
+        if !self.site.sends() {
+            return Ok(Progress::Idle);
+        }
+        let now = self.site.clock.now();
+        self.bound.begin(now);
+        let mut client = self.site.pool.get().await?;
+        let is_expected = std::mem::take(&mut self.expects_more);
+        let watches = self.site.watch_names();
+        if !is_expected && !queries::claim_any(&client, self.bound.above, &watches).await? {
+            return Ok(Progress::Idle);
+        }
+        let limit = self.room().await;
+        let tx = client.transaction().await?;
+        let mut claimed = Claimed::default();
+        let done = self.batch(tx, now, limit, &mut claimed).await;
+        claimed.give_back(&self.site);
+        match done {
+            Err(StageError::Read { watch, source }) => {
+                self.read_failed(watch, source, now)?;
+                Ok(Progress::Worked)
+            }
+            Ok(Progress::Idle) if is_expected => {
+                // There is no change: perhaps a person rang who has let something else go.
+                self.site.lanes.values().for_each(|lane| lane.ring());
+                Ok(Progress::Idle)
+            }
+            done => done,
+        }
+    }
+
+    /// How many changes to take. While requests fill every slot, changes are better left where they
+    /// are for a moment: taken now, they would be written as waiting messages first and leased in a
+    /// second step.
+    async fn room(&self) -> usize {
+        let batch = self.site.config.delivery.batch;
+        for _ in 0..SLOT_LOOKS {
+            let free = self.site.lanes.values().map(|lane| lane.free_slots()).max().unwrap_or(0);
+            if free * 2 >= batch {
+                return batch.min(free);
+            }
+            tokio::time::sleep(SLOT_WAIT).await;
+        }
+        batch
+    }
+
+    async fn batch(
+        &mut self,
+        tx: Transaction<'_>,
+        now: Timestamp,
+        limit: usize,
+        claimed: &mut Claimed,
+    ) -> Result<Progress, StageError> {
+        let watches = self.site.watch_names();
+        // Sent together and run in this order. What is taken without the right to it is given back
+        // by the rollback.
+        let channels: Vec<&str> = self.site.lanes.keys().map(String::as_str).collect();
+        let (bound, mut haul, stops) = tokio::try_join!(
+            async { Ok(queries::claim_bound(&tx).await?) },
+            async { Ok(queries::claim_take(&tx, self.bound.above, &watches, limit).await?) },
+            Stops::read(&tx, &self.site, &channels)
+        )?;
+        if !bound.is_mine || haul.count == 0 {
+            return Ok(Progress::Idle);
+        }
+        claimed.stops = stops;
+        self.expects_more = haul.count == limit;
+        self.plan(&tx, &mut haul, now, limit, claimed).await?;
+        if !claimed.folded.is_empty() {
+            queries::claim_fold(&tx, &claimed.folded, now).await?;
+        }
+        let lease = self.site.lease(now, false);
+        let ids = queries::claim_write(&tx, &claimed.messages, lease).await?;
+        fallback_schedule::opened(&tx, &self.site, &claimed.messages, &ids).await?;
+        claimed.hold(&tx, &ids, now).await?;
+        tx.commit().await?;
+        self.site.counts.changes.increment(haul.count as u64);
+        self.bound.scanned(bound, &haul, limit);
+        if claimed.send_off(&self.site, &ids, lease.expires_at) {
+            ring_others(&self.site).await?;
+        }
+        Ok(Progress::Worked)
+    }
+
+    /// Decides what becomes of the changes: folded into open messages, or new ones.
+    async fn plan(
+        &mut self,
+        tx: &Transaction<'_>,
+        haul: &mut Haul,
+        now: Timestamp,
+        limit: usize,
+        claimed: &mut Claimed,
+    ) -> Result<(), StageError> {
+        let mut changes = Vec::with_capacity(haul.count);
+        for taken in haul.changes.drain(..) {
+            match taken {
+                Taken::Whole(change) => changes.push(change),
+                other => claimed.messages.extend(unreadable(&self.site.config, other)),
+            }
+        }
+        let beyond = Beyond {
+            last_change_id: haul.last_change_id,
+            is_full: haul.count >= limit,
+            next_transactions: &haul.next_transactions,
+        };
+        claimed.holds =
+            self.storms.mark(tx, &self.site, &claimed.stops, &mut changes, beyond).await?;
+        let keys = self.key_columns(&changes).await?;
+        let folded = fold(changes, &|watch| keys.get(watch).map(Vec::as_slice));
+        for Rename { watch, from, to } in &folded.renames {
+            queries::claim_rename(tx, watch, from, to, now).await?;
+        }
+        for (net, reason) in folded.muted {
+            claimed.messages.extend(muted(&self.site.config, net, reason));
+        }
+        let fresh = self.fold_into_open(tx, folded.nets, claimed).await?;
+        self.open(tx, fresh, now, claimed).await
+    }
+
+    /// The key columns of each watch in the batch: they tell when a row was given another key. A
+    /// watch that cannot be used has none, and its renames show up as a delete and an insert.
+    async fn key_columns(
+        &self,
+        changes: &[Change],
+    ) -> Result<HashMap<String, Vec<String>>, StageError> {
+        let names: HashSet<&str> = changes.iter().map(|change| change.watch.as_str()).collect();
+        let mut keys = HashMap::new();
+        for name in names {
+            if let Ok(watching) = self.site.watching(name).await? {
+                keys.insert(name.to_owned(), watching.table.key.clone());
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Folds what belongs to open messages; returns the rest.
+    async fn fold_into_open(
+        &self,
+        tx: &Transaction<'_>,
+        nets: Vec<NetChange>,
+        claimed: &mut Claimed,
+    ) -> Result<Vec<NetChange>, StageError> {
+        let watches: Vec<&str> = nets.iter().map(|net| net.watch.as_str()).collect();
+        let keys: Vec<&str> = nets.iter().map(|net| net.entity_key.as_str()).collect();
+        let open = queries::claim_open(tx, &watches, &keys).await?;
+        let mut open: HashMap<(String, String), OpenMessage> =
+            open.into_iter().map(|m| ((m.watch.clone(), m.entity_key.clone()), m)).collect();
+        let mut fresh = Vec::with_capacity(nets.len());
+        for net in nets {
+            match open.remove(&(net.watch.clone(), net.entity_key.clone())) {
+                Some(message) => claimed.folded.extend(folded_in(&self.site.config, message, net)),
+                None => fresh.push(net),
+            }
+        }
+        Ok(fresh)
+    }
+
+    /// Opens messages for entities that have none: those that may leave now with their words.
+    async fn open(
+        &mut self,
+        tx: &Transaction<'_>,
+        nets: Vec<NetChange>,
+        now: Timestamp,
+        claimed: &mut Claimed,
+    ) -> Result<(), StageError> {
+        let mut by_watch: BTreeMap<String, Vec<NetChange>> = BTreeMap::new();
+        for net in nets {
+            by_watch.entry(net.watch.clone()).or_default().push(net);
+        }
+        for (name, mut nets) in by_watch {
+            let Some(watch) = self.site.config.watch.get(&name).cloned() else {
+                continue;
+            };
+            let crowd = &mut self.storms;
+            let crowded = crowd.crowd(tx, &self.site, &claimed.stops, &name, &mut nets).await?;
+            if let Some(crowded) = crowded {
+                claimed.joining.extend(crowded.gathered.iter().map(|id| (*id, crowded.hold_id)));
+                claimed.holds.extend(crowded.opened);
+            }
+            let (in_storm, nets): (Vec<_>, Vec<_>) =
+                nets.into_iter().partition(|net| net.hold_id.is_some());
+            claimed.messages.extend(in_storm.into_iter().map(|net| held(&watch, net)));
+            let (mut due, mut later): (Vec<_>, Vec<_>) = nets.into_iter().partition(|net| {
+                leaves_at(&watch, net.first_changed_at, net.last_changed_at) <= now
+            });
+            later.extend(due.split_off(self.admit(&name, &watch, due.len(), now, claimed)));
+            if !due.is_empty() {
+                self.compose(tx, &name, &watch, due, claimed).await?;
+            }
+            claimed.messages.extend(later.into_iter().map(|net| waiting(&watch, net)));
+        }
+        Ok(())
+    }
+
+    /// How many messages of the watch may leave at once.
+    fn admit(
+        &mut self,
+        name: &str,
+        watch: &config::Watch,
+        want: usize,
+        now: Timestamp,
+        claimed: &mut Claimed,
+    ) -> usize {
+        let is_careful = self.careful.get(name).is_some_and(|until| now < *until);
+        // What is recorded instead of posted is leased by compose, under a name that says so.
+        let is_dry_run = self.site.config.is_dry_run(&watch.channel);
+        if is_careful || is_dry_run || !claimed.stops.is_free(&watch.channel, name, now) {
+            return 0;
+        }
+        let Some(lane) = self.site.lane_of(watch) else {
+            return 0;
+        };
+        let admitted = lane.admit_new(want);
+        *claimed.admitted.entry(watch.channel.clone()).or_default() += admitted;
+        admitted
+    }
+
+    async fn compose(
+        &self,
+        tx: &Transaction<'_>,
+        name: &str,
+        watch: &config::Watch,
+        mut nets: Vec<NetChange>,
+        claimed: &mut Claimed,
+    ) -> Result<(), StageError> {
+        let watching = match self.site.watching(name).await? {
+            Ok(watching) => watching,
+            Err(_) => {
+                claimed.messages.extend(nets.into_iter().map(|net| waiting(watch, net)));
+                return Ok(());
+            }
+        };
+        let candidates: Vec<Candidate> = nets.iter_mut().map(|net| candidate(watch, net)).collect();
+        let decisions = decide(tx, &self.site, &watching, &claimed.stops, &candidates).await?;
+        let all = nets.into_iter().zip(candidates).zip(decisions);
+        claimed.messages.extend(all.map(|((net, c), d)| decided(watch, net, c, d)));
+        Ok(())
+    }
+
+    /// The claim is rolled back. Next time the changes of this watch only become messages; compose
+    /// finds the row at fault.
+    fn read_failed(
+        &mut self,
+        watch: String,
+        source: tokio_postgres::Error,
+        now: Timestamp,
+    ) -> Result<(), StageError> {
+        match fault_of(&source) {
+            Fault::Server => return Err(StageError::Read { watch, source }),
+            Fault::Watch => self.site.broke(&watch, chain(&source)),
+            Fault::Row | Fault::Slow => {}
+        }
+        self.careful.insert(watch, now + CAREFUL_FOR);
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! How a net change becomes the row of a message.
+
+use jiff::Timestamp;
+
+use crate::config::{self, Config};
+use crate::domain::message::state::{Failure, Skip, State};
+use crate::domain::value::change::{NetChange, Operation};
+use crate::pipeline::gate::gates::{Candidate, Decision};
+use crate::postgres::queries::{FoldedIn, NewMessage, OpenMessage, Taken};
+
+/// When a message leaves: a quiet period after its last change, but at most `max_wait` after its
+/// first.
+pub fn leaves_at(watch: &config::Watch, first: Timestamp, last: Timestamp) -> Timestamp {
+    (last + watch.quiet_period).min(first + watch.max_wait.max(watch.quiet_period))
+}
+
+/// A message that waits for its quiet period, or for a permit.
+pub fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
+    NewMessage {
+        due_at: leaves_at(watch, net.first_changed_at, net.last_changed_at),
+        state: State::Waiting,
+        hold_id: None,
+        reason_text: None,
+        channel: watch.channel.clone(),
+        words: None,
+        watch: net.watch,
+        entity_key: net.entity_key,
+        operation: net.operation,
+        change_count: net.change_count,
+        first_changed_at: net.first_changed_at,
+        last_changed_at: net.last_changed_at,
+        old_row: net.old_row,
+        new_row: net.new_row,
+    }
+}
+
+/// Later changes of an open message.
+pub fn folded_in(config: &Config, message: OpenMessage, net: NetChange) -> Option<FoldedIn> {
+    let watch = config.watch.get(&net.watch)?;
+    let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at);
+    // A wait after an attempt in vain goes on. What a gate had put off, tried before or not, is decided anew:
+    // the change may be urgent, where what was to be told before was not.
+    let is_waited_for = message.attempt_count > 0 && !message.is_put_off;
+    let due_at = if is_waited_for { due_at.max(message.due_at) } else { due_at };
+    let operation = match (&message.old_row, &net.new_row) {
+        (None, _) => Operation::Insert,
+        (Some(_), None) => Operation::Delete,
+        (Some(_), Some(_)) => Operation::Update,
+    };
+    Some(FoldedIn {
+        message_id: message.message_id,
+        operation,
+        new_row: net.new_row,
+        change_count: net.change_count,
+        last_changed_at: net.last_changed_at,
+        due_at,
+        hold_id: net.hold_id,
+    })
+}
+
+/// A message that waits for a person.
+pub fn held(watch: &config::Watch, net: NetChange) -> NewMessage {
+    let hold_id = net.hold_id;
+    NewMessage { state: State::Held, hold_id, ..waiting(watch, net) }
+}
+
+/// A muted change counts as told from now on.
+pub fn muted(config: &Config, net: NetChange, reason: String) -> Option<NewMessage> {
+    let watch = config.watch.get(&net.watch)?;
+    let state = State::Skipped(Skip::Muted);
+    Some(NewMessage { state, reason_text: Some(reason), ..waiting(watch, net) })
+}
+
+/// A row that the trigger could not read: on record as failed, for a person to look at.
+pub fn unreadable(config: &Config, taken: Taken) -> Option<NewMessage> {
+    let Taken::Unreadable { watch, entity_key, operation, changed_at, error } = taken else {
+        return None;
+    };
+    // The error may quote the row.
+    tracing::error!(watch, "a changed row could not be captured; rowbell_report.failures says why");
+    Some(NewMessage {
+        channel: config.watch.get(&watch)?.channel.clone(),
+        watch,
+        entity_key,
+        state: State::Failed(Failure::Unwritable),
+        reason_text: Some(format!("the row could not be captured: {error}")),
+        operation,
+        change_count: 1,
+        first_changed_at: changed_at,
+        last_changed_at: changed_at,
+        old_row: None,
+        new_row: None,
+        words: None,
+        due_at: changed_at,
+        hold_id: None,
+    })
+}
+
+/// The net change as the gates want it. Borrows its rows: `decided` gives them back.
+pub fn candidate(watch: &config::Watch, net: &mut NetChange) -> Candidate {
+    Candidate {
+        message_id: None,
+        channel: watch.channel.clone(),
+        fallback_of: None,
+        attempt_count: 0,
+        entity_key: net.entity_key.clone(),
+        operation: net.operation,
+        old_row: net.old_row.take(),
+        new_row: net.new_row.take(),
+    }
+}
+
+/// A message for which the gates have decided.
+pub fn decided(
+    watch: &config::Watch,
+    mut net: NetChange,
+    candidate: Candidate,
+    decision: Decision,
+) -> NewMessage {
+    (net.old_row, net.new_row) = (candidate.old_row, candidate.new_row);
+    let state = decision.state();
+    let (reason_text, due_at, words) = decision.into_parts();
+    let message = waiting(watch, net);
+    NewMessage { state, reason_text, words, due_at: due_at.unwrap_or(message.due_at), ..message }
+}

@@ -1,0 +1,257 @@
+//! A lane: everything of this process that belongs to one channel. Whether this process may send on it,
+//! how many messages may leave it now, and the way from those that lease messages to those that send them.
+//!
+//! Nothing here is remembered: what is in a lane when the process dies stands in the database as
+//! leased messages with an open attempt.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc};
+
+use crate::clock::Clock;
+use crate::domain::limit::circuit::CircuitKey;
+use crate::domain::message::attempt::TemplateMessage;
+use crate::pipeline::context::counters::ChannelCounts;
+use crate::provider::limiter::Limiter;
+
+/// A leased message in its words, on its way to the provider.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub message_id: i64,
+    pub watch: String,
+    pub attempt: i16,
+    pub lease_expires_at: Timestamp,
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
+    pub message: TemplateMessage,
+}
+
+/// How long to wait for a ring that is sure to come.
+const RING_COMES: Duration = Duration::from_secs(1);
+
+/// One channel's way out of this process.
+pub struct Lane {
+    pub channel: String,
+    pub limiter: Limiter,
+    pub counts: ChannelCounts,
+    clock: Clock,
+    /// How many messages may be leased by this process at once.
+    slots: usize,
+    taken: AtomicUsize,
+    outbox: mpsc::UnboundedSender<Outgoing>,
+    /// Rings when messages may be due earlier than compose thinks.
+    changed: Notify,
+    /// Rings when slots became free.
+    freed: Notify,
+    stopped_until: Mutex<Option<Timestamp>>,
+    owned: Mutex<Option<Owned>>,
+    /// The rate did not let through all that wanted to leave.
+    is_short: AtomicBool,
+    /// Messages wait for the rate, so that new ones must not pass them.
+    is_crowded: AtomicBool,
+    /// Circuits that are stopped: leased messages that depend on them are given back.
+    halts: Mutex<Vec<CircuitKey>>,
+}
+
+/// The right to send on a channel: which time that it was given to somebody, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owned {
+    pub epoch: i64,
+    pub until: Timestamp,
+}
+
+impl Lane {
+    /// A lane and the end of it that deliver reads. The outbox needs no bound of its own: only
+    /// admitted messages enter it.
+    pub fn new(
+        channel: &str,
+        limiter: Limiter,
+        slots: usize,
+        clock: Clock,
+    ) -> (Lane, mpsc::UnboundedReceiver<Outgoing>) {
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let lane = Lane {
+            channel: channel.to_owned(),
+            counts: ChannelCounts::new(channel),
+            clock,
+            limiter,
+            slots,
+            taken: AtomicUsize::new(0),
+            outbox,
+            changed: Notify::new(),
+            freed: Notify::new(),
+            stopped_until: Mutex::new(None),
+            owned: Mutex::new(None),
+            is_short: AtomicBool::new(false),
+            is_crowded: AtomicBool::new(false),
+            halts: Mutex::default(),
+        };
+        (lane, inbox)
+    }
+
+    /// Takes the right to send up to `want` messages now; `give_back` returns what was not used.
+    pub fn admit(&self, want: usize) -> usize {
+        let want = want.min(self.free_slots());
+        if want == 0 || self.is_shut() {
+            return 0;
+        }
+        let admitted = self.limiter.permits(want);
+        self.is_short.store(admitted < want, Ordering::Relaxed);
+        self.taken.fetch_add(admitted, Ordering::Relaxed);
+        admitted
+    }
+
+    /// The same for messages that are new. They do not pass those that wait for the rate, and where the
+    /// rate does not let all of them through, they wait as well, for compose to take all watches in turn.
+    pub fn admit_new(&self, want: usize) -> usize {
+        let want = want.min(self.free_slots());
+        if want == 0 || self.is_shut() || self.is_crowded.load(Ordering::Relaxed) {
+            return 0;
+        }
+        if !self.limiter.all_or_none(want) {
+            self.is_crowded.store(true, Ordering::Relaxed);
+            return 0;
+        }
+        self.taken.fetch_add(want, Ordering::Relaxed);
+        want
+    }
+
+    /// Whether the last batch of due messages was as large as was admitted.
+    pub fn was_full(&self, is_full: bool) {
+        let is_short = self.is_short.load(Ordering::Relaxed);
+        self.is_crowded.store(is_full && is_short, Ordering::Relaxed);
+    }
+
+    fn is_shut(&self) -> bool {
+        !self.is_owned() || self.stopped_for().is_some()
+    }
+
+    /// This process may send on the channel until then.
+    pub fn own(&self, owned: Owned) {
+        *lock(&self.owned) = Some(owned);
+    }
+
+    /// Somebody else may. Returns whether this process could before.
+    pub fn disown(&self) -> bool {
+        lock(&self.owned).take().is_some()
+    }
+
+    /// The right to send as it was given last, whether or not it has run out.
+    pub fn owned(&self) -> Option<Owned> {
+        *lock(&self.owned)
+    }
+
+    /// Whether this process may send on the channel now.
+    pub fn is_owned(&self) -> bool {
+        self.owned().is_some_and(|owned| self.clock.now() < owned.until)
+    }
+
+    /// How many more messages this process may lease at once.
+    pub fn free_slots(&self) -> usize {
+        self.slots.saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+
+    /// Gives back what was admitted and not used: slots and permits.
+    pub fn give_back(&self, count: usize) {
+        if count > 0 {
+            self.limiter.give_back(count);
+            self.release(count);
+        }
+    }
+
+    /// Gives back the slots of messages that are settled.
+    pub fn release(&self, count: usize) {
+        if count > 0 {
+            self.taken.fetch_sub(count, Ordering::Relaxed);
+            self.freed.notify_one();
+        }
+    }
+
+    /// How long until a permit may be there. When only slots are missing, their release rings.
+    pub fn next_in(&self) -> Duration {
+        let slots_free = self.free_slots() > 0;
+        self.stopped_for().unwrap_or_else(|| match slots_free {
+            true => self.limiter.next_in(),
+            false => RING_COMES,
+        })
+    }
+
+    /// Sends leased messages on their way.
+    pub fn push(&self, outgoing: Outgoing) {
+        // The receiver lives as long as deliver; after it only the lease tells of the message.
+        let _ = self.outbox.send(outgoing);
+    }
+
+    /// Messages may be due earlier than it seemed.
+    pub fn ring(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Waits for `ring`.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Waits for `release`.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
+    /// Nothing leaves for a while: the provider refused the channel as a whole, or asked to slow down.
+    pub fn stop_for(&self, time: Duration) {
+        let until = self.clock.now() + time;
+        *lock(&self.stopped_until) = Some(until);
+    }
+
+    /// A circuit was stopped.
+    pub fn halt(&self, key: CircuitKey) {
+        let mut halts = lock(&self.halts);
+        if !halts.contains(&key) {
+            halts.push(key);
+        }
+    }
+
+    /// A circuit sends again, or one message of it.
+    pub fn go_on(&self, key: &CircuitKey) {
+        lock(&self.halts).retain(|halted| halted != key);
+    }
+
+    /// The circuits that are stopped now.
+    pub fn set_halts(&self, halts: Vec<CircuitKey>) {
+        *lock(&self.halts) = halts;
+    }
+
+    /// Whether a leased message must not leave any more.
+    pub fn is_halted(&self, template: &str, language: &str) -> bool {
+        lock(&self.halts).iter().any(|key| {
+            key.template
+                .as_ref()
+                .is_none_or(|(t, l)| (t.as_str(), l.as_str()) == (template, language))
+        })
+    }
+
+    fn stopped_for(&self) -> Option<Duration> {
+        let mut until = lock(&self.stopped_until);
+        let left = Duration::try_from(self.clock.now().duration_until((*until)?)).ok();
+        match left {
+            Some(left) if !left.is_zero() => Some(left),
+            _ => {
+                *until = None;
+                None
+            }
+        }
+    }
+
+    /// Messages leased by this process and not settled yet.
+    pub fn in_flight(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere must not stop the lane; the value is valid at every line.
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,274 @@
+//! What the stages share of one installation: connections, clock, settings, watches, lanes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::domain::recipient::quiet_hours::QuietHours;
+use crate::domain::value::column::Columns;
+use crate::pipeline::context::channel_sender::Lane;
+use crate::pipeline::context::counters::Counts;
+use crate::pipeline::context::route::Routes;
+use crate::pipeline::context::stage::{StageError, chain};
+use crate::pipeline::receive::receipt_source::Witnesses;
+use crate::pipeline::settle::circuit::Circuits;
+use crate::pipeline::settle::unconfirmed::Doubts;
+use crate::postgres::capture::install::{self, WatchedTable};
+use crate::postgres::capture::label_query;
+use crate::postgres::capture::row_query;
+use crate::postgres::connection::pool::{Instance, Pool};
+use crate::postgres::queries::{Ask, Lease};
+
+/// How long a watch that cannot be used is left alone before it is looked at again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// One installation, as the stages see it.
+pub struct Site {
+    pub pool: Pool,
+    pub clock: Clock,
+    pub config: Arc<Config>,
+    /// Name of this process in leases: new at every start, so that nobody inherits a lease.
+    pub instance: String,
+    /// The same in leases of messages that are recorded instead of posted.
+    pub rehearsing_instance: String,
+    pub lanes: BTreeMap<String, Arc<Lane>>,
+    pub circuits: Circuits,
+    pub witnesses: Witnesses,
+    asked_channels: Vec<String>,
+    pub doubts: Doubts,
+    pub counts: Counts,
+    /// Identifier of the server, if it may be read.
+    system_identifier: OnceLock<Option<String>>,
+    /// Whether it was said that the database is a copy.
+    is_clone: AtomicBool,
+    watchings: RwLock<HashMap<String, Looked>>,
+}
+
+/// A watch that is ready for use: its table looked up, its words compiled.
+pub struct Watching {
+    pub name: String,
+    pub config: config::Watch,
+    pub table: WatchedTable,
+    pub columns: Columns,
+    pub routes: Routes,
+    pub quiet_hours: Option<QuietHours>,
+    /// Channels of which nothing is heard after they accepted a message.
+    pub silent_channels: Vec<String>,
+    /// The label queries, by column; see `postgres/capture/label_query.rs`.
+    pub lookups: BTreeMap<String, String>,
+    /// The query that reads rows, recipients and what was told; see `postgres/capture/row_query.rs`.
+    pub read_sql: String,
+    /// The same for messages that are recorded instead of posted; None: it has no such channel.
+    rehearsal_sql: Option<String>,
+}
+
+#[derive(Clone)]
+enum Looked {
+    Ready(Arc<Watching>),
+    /// Why it cannot be used, and when to look again.
+    Broken(String, Timestamp),
+}
+
+impl Site {
+    pub fn new(
+        pool: Pool,
+        clock: Clock,
+        config: Arc<Config>,
+        lanes: BTreeMap<String, Arc<Lane>>,
+        instance: Instance,
+    ) -> Site {
+        Site {
+            circuits: Circuits::new(config.circuit.clone()),
+            witnesses: Witnesses::default(),
+            doubts: Doubts::default(),
+            counts: Counts::new(&config),
+            pool,
+            asked_channels: asked_channels(&config),
+            clock,
+            config,
+            rehearsing_instance: format!("dry run {instance}"),
+            instance: instance.to_string(),
+            lanes,
+            system_identifier: OnceLock::new(),
+            is_clone: AtomicBool::new(false),
+            watchings: RwLock::default(),
+        }
+    }
+
+    /// When to ask for the end of what is sent now.
+    pub fn ask(&self, now: Timestamp) -> Ask<'_> {
+        Ask { at: now + self.config.polling.first_after, of: &self.asked_channels }
+    }
+
+    /// The lease that messages get which leave now. Its holder's name tells a dry run: if that dies, nothing left.
+    pub fn lease(&self, now: Timestamp, is_dry_run: bool) -> Lease<'_> {
+        let instance = if is_dry_run { &self.rehearsing_instance } else { &self.instance };
+        Lease { now, instance, expires_at: now + self.config.delivery.lease }
+    }
+
+    /// Whether the provider of a channel shows the messages that it has.
+    pub fn shows_messages(&self, channel: &str) -> bool {
+        self.config.channel.get(channel).is_some_and(is_onemsg)
+    }
+
+    /// Identifier of the server, once `clone::begin` has asked for it.
+    pub fn system_identifier(&self) -> Option<&str> {
+        self.system_identifier.get()?.as_deref()
+    }
+
+    pub fn set_system_identifier(&self, identifier: Option<String>) {
+        // Set once: a running server keeps its identifier.
+        let _ = self.system_identifier.set(identifier);
+    }
+
+    /// Notes whether the database is a copy; tells what was known before.
+    pub fn knew_clone(&self, is_clone: bool) -> bool {
+        self.is_clone.swap(is_clone, Ordering::Relaxed)
+    }
+
+    /// Names of the configured watches.
+    pub fn watch_names(&self) -> Vec<&str> {
+        self.config.watch.keys().map(String::as_str).collect()
+    }
+
+    /// Whether this process sends on any channel.
+    pub fn sends(&self) -> bool {
+        self.lanes.values().any(|lane| lane.is_owned())
+    }
+
+    /// Whether this process sends on the channel now.
+    pub fn owns(&self, channel: &str) -> bool {
+        self.lanes.get(channel).is_some_and(|lane| lane.is_owned())
+    }
+
+    /// Whether the right to send on a channel is still the one that this process has.
+    pub fn knows_epoch(&self, channel: &str, epoch: i64) -> bool {
+        let owned = self.lanes.get(channel).and_then(|lane| lane.owned());
+        owned.is_some_and(|owned| owned.epoch == epoch)
+    }
+
+    pub fn lane_of(&self, watch: &config::Watch) -> Option<&Arc<Lane>> {
+        self.lanes.get(&watch.channel)
+    }
+
+    /// The watch, ready for use; or why it cannot be used now.
+    ///
+    /// A watch that cannot be used (its table is missing, a column was dropped) keeps its changes:
+    /// it is looked at again now and then.
+    pub async fn watching(&self, name: &str) -> Result<Result<Arc<Watching>, String>, StageError> {
+        match self.known(name) {
+            Some(Looked::Ready(watching)) => return Ok(Ok(watching)),
+            Some(Looked::Broken(why, until)) if self.clock.now() < until => return Ok(Err(why)),
+            _ => {}
+        }
+        let client = self.pool.get().await?;
+        let looked = match Watching::look_up(&client, &self.config, name).await {
+            Ok(watching) => Ok(Arc::new(watching)),
+            Err(why) => Err(why),
+        };
+        self.remember(name, looked.clone());
+        Ok(looked)
+    }
+
+    /// A query over the watch's table failed: look the table up again before the next use.
+    pub fn broke(&self, name: &str, why: String) {
+        self.remember(name, Err(why));
+    }
+
+    fn known(&self, name: &str) -> Option<Looked> {
+        let watchings = self.watchings.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        watchings.get(name).cloned()
+    }
+
+    fn remember(&self, name: &str, looked: Result<Arc<Watching>, String>) {
+        let was_broken = matches!(self.known(name), Some(Looked::Broken(..)));
+        let entry = match looked {
+            Ok(watching) => {
+                if was_broken {
+                    tracing::info!(watch = name, "watch works again");
+                }
+                Looked::Ready(watching)
+            }
+            Err(why) => {
+                if !was_broken {
+                    tracing::error!(watch = name, error = %why, "watch cannot be used; its changes are kept");
+                }
+                Looked::Broken(why, self.clock.now() + LOOK_AGAIN_AFTER)
+            }
+        };
+        self.watchings
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(name.to_owned(), entry);
+    }
+}
+
+/// Channels whose provider can be asked what became of a message.
+fn asked_channels(config: &Config) -> Vec<String> {
+    let asked =
+        config.channel.iter().filter(|(_, channel)| config.polling.enabled && is_onemsg(channel));
+    asked.map(|(name, _)| name.clone()).collect()
+}
+
+fn is_onemsg(channel: &config::Channel) -> bool {
+    matches!(channel.kind, config::ChannelKind::OneMsg(_))
+}
+
+impl Watching {
+    /// Looks the table up and compiles the words. Errors are sentences for people.
+    pub async fn look_up(
+        client: &tokio_postgres::Client,
+        config: &Config,
+        name: &str,
+    ) -> Result<Watching, String> {
+        let watch = config.watch.get(name).ok_or("it is not in the configuration")?;
+        let template = config.template.get(&watch.template).ok_or_else(|| {
+            format!("watch.{name}.template: there is no template \"{}\"", watch.template)
+        })?;
+        let table = install::describe(client, name, watch, template)
+            .await
+            .map_err(|error| chain(&error))?;
+        let routes = Routes::compile(config, name, watch, &table.captured)?;
+        let silent_channels = silent_channels(config);
+        let sql = |dry_runs: bool| {
+            row_query::read_sql(
+                &table,
+                watch,
+                row_query::Telling { silent: &silent_channels, dry_runs },
+            )
+        };
+        let rehearses = routes.channels().any(|channel| config.is_dry_run(channel));
+        let (read_sql, rehearsal_sql) = (sql(false), rehearses.then(|| sql(true)));
+        Ok(Watching {
+            name: name.to_owned(),
+            columns: table.columns_of(watch),
+            lookups: label_query::queries(&table, watch),
+            quiet_hours: config.quiet_hours_of(name),
+            config: watch.clone(),
+            table,
+            routes,
+            silent_channels,
+            read_sql,
+            rehearsal_sql,
+        })
+    }
+
+    /// The query that reads what is composed for a channel.
+    pub fn sql_for(&self, config: &Config, channel: &str) -> &str {
+        match &self.rehearsal_sql {
+            Some(sql) if config.is_dry_run(channel) => sql,
+            _ => &self.read_sql,
+        }
+    }
+}
+
+/// Channels of which nothing is heard after they accepted a message.
+pub fn silent_channels(config: &Config) -> Vec<String> {
+    let silent = config.channel.iter().filter(|(_, channel)| !channel.tells_delivery());
+    silent.map(|(name, _)| name.clone()).collect()
+}

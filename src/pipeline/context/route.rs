@@ -1,0 +1,117 @@
+//! The ways of a watch to its recipients: its own channel, then its fallbacks, each with its template.
+
+use std::time::Duration;
+
+use crate::config::{Address, Channel, Config, Template, Watch};
+use crate::domain::text::summary::{Phrasing, PhrasingSource};
+use crate::domain::text::template_engine::WordsProblem;
+
+/// One channel of a watch, with the words that go over it.
+pub struct Route {
+    pub channel: String,
+    pub address: Address,
+    pub template: Template,
+    pub phrasing: Phrasing,
+    /// It is meant for those who do not want messages on WhatsApp, too.
+    pub ignores_opt_out: bool,
+    /// How long a message may go without `delivered` before it goes on to the next.
+    pub undelivered_after: Option<Duration>,
+}
+
+/// All ways of a watch, in the order in which they are gone.
+pub struct Routes {
+    pub own: Route,
+    pub fallbacks: Vec<Route>,
+}
+
+impl Routes {
+    /// Compiles the ways of a watch. Errors are sentences for people.
+    pub fn compile(
+        config: &Config,
+        name: &str,
+        watch: &Watch,
+        columns: &[String],
+    ) -> Result<Routes, String> {
+        let fallbacks = watch.fallback.iter().map(|step| {
+            let template = step.template.as_ref().unwrap_or(&watch.template);
+            let way = route(config, name, watch, columns, (&step.channel, template))?;
+            Ok(Route { ignores_opt_out: step.on_opt_out, ..way })
+        });
+        Ok(Routes {
+            own: route(config, name, watch, columns, (&watch.channel, &watch.template))?,
+            fallbacks: fallbacks.collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// Its channels.
+    pub fn channels(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.own).chain(&self.fallbacks).map(|route| route.channel.as_str())
+    }
+
+    /// The way over a channel. What was opened for a channel that the watch does not use any more goes
+    /// out in the watch's own words.
+    pub fn over(&self, channel: &str) -> &Route {
+        let mut all = std::iter::once(&self.own).chain(&self.fallbacks);
+        all.find(|route| route.channel == channel).unwrap_or(&self.own)
+    }
+}
+
+fn route(
+    config: &Config,
+    name: &str,
+    watch: &Watch,
+    columns: &[String],
+    (channel, template): (&str, &str),
+) -> Result<Route, String> {
+    let compiled = config
+        .template
+        .get(template)
+        .ok_or_else(|| format!("watch.{name}.template: there is no template \"{template}\""))?;
+    let phrasing =
+        Phrasing::compile(&source(config, watch, compiled, columns)).map_err(|problems| {
+            let named = problems.iter().map(|problem| in_words(problem, name, template));
+            named.collect::<Vec<_>>().join("; ")
+        })?;
+    let mut compiled = compiled.clone();
+    if compiled.name.is_empty() {
+        // Only WhatsApp knows templates by a name of its own; records and circuits need one everywhere.
+        compiled.name = template.to_owned();
+    }
+    Ok(Route {
+        channel: channel.to_owned(),
+        address: config.channel.get(channel).map_or(Address::Phone, Channel::address),
+        template: compiled,
+        phrasing,
+        ignores_opt_out: false,
+        undelivered_after: watch.undelivered_after(channel),
+    })
+}
+
+/// A mistake with the whole name of its setting.
+pub fn in_words(problem: &WordsProblem, watch: &str, template: &str) -> String {
+    match problem.place.starts_with("body") {
+        true => format!("template.{template}.{problem}"),
+        false => format!("watch.{watch}.{problem}"),
+    }
+}
+
+/// What the words of a watch in a template are made of.
+pub fn source<'a>(
+    config: &'a Config,
+    watch: &'a Watch,
+    template: &'a Template,
+    columns: &'a [String],
+) -> PhrasingSource<'a> {
+    PhrasingSource {
+        service: watch.service.as_ref(),
+        say: &watch.say,
+        label: &watch.label,
+        value: &watch.value,
+        phrase: &config.phrase,
+        body: &template.body,
+        text: template.text.as_ref(),
+        language: &template.language,
+        default_locale: &config.recipient.locale,
+        columns,
+    }
+}

@@ -1,0 +1,145 @@
+//! deliver: leased messages go out.
+//!
+//! Takes messages that compose leased and recorded an attempt for; posts each once, with bounded
+//! concurrency over one pooled client; leaves the answers to settle. Looks at the lease once more
+//! before the request: a message whose lease could run out while it is being sent is given back, and so is
+//! one whose channel belongs to another daemon by now.
+//!
+//! If the process dies before, during or after a request, the lease runs out and the message is
+//! unconfirmed. Not promised: that a message is posted in the order of leasing.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::message::attempt::{Answer, AttemptId, TemplateMessage};
+use crate::pipeline::context::channel_sender::{Lane, Outgoing};
+use crate::pipeline::context::stage::Progress;
+use crate::pipeline::settle::settle::Settled;
+use crate::provider::client::Client;
+
+/// Sends what enters one lane.
+pub struct Deliver {
+    pub lane: Arc<Lane>,
+    pub inbox: mpsc::UnboundedReceiver<Outgoing>,
+    pub client: Client,
+    pub clock: Clock,
+    /// Nothing is posted: what would be is recorded.
+    pub is_dry_run: bool,
+    /// Requests in flight at once.
+    pub concurrency: usize,
+    /// The longest that one request can take.
+    pub timeout: Duration,
+    pub settle: mpsc::UnboundedSender<Settled>,
+}
+
+impl Deliver {
+    /// Sends until told to stop; then gives back what was not posted and waits for what was.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut flying = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(settled) = flying.next(), if !flying.is_empty() => self.pass_on(settled),
+                next = self.inbox.recv(), if flying.len() < self.concurrency => {
+                    let Some(outgoing) = next else { break };
+                    flying.push(self.send(outgoing));
+                }
+            }
+        }
+        while let Ok(outgoing) = self.inbox.try_recv() {
+            self.pass_on(withdrawn(
+                &self.lane,
+                outgoing,
+                "the daemon was stopped before the request",
+            ));
+        }
+        while let Some(settled) = flying.next().await {
+            self.pass_on(settled);
+        }
+    }
+
+    /// Sends what is in the lane now, all at once, and waits for the answers.
+    pub async fn step(&mut self) -> Progress {
+        let mut flying = FuturesUnordered::new();
+        while let Ok(outgoing) = self.inbox.try_recv() {
+            flying.push(self.send(outgoing));
+        }
+        let mut progress = Progress::Idle;
+        while let Some(settled) = flying.next().await {
+            progress = Progress::Worked;
+            self.pass_on(settled);
+        }
+        progress
+    }
+
+    /// A lease must last beyond this moment for a request to begin now.
+    fn deadline(&self) -> jiff::Timestamp {
+        self.clock.now() + self.timeout
+    }
+
+    /// The answer to one message, whatever it is. Does not borrow the stage: many fly at once.
+    fn send(&self, outgoing: Outgoing) -> impl Future<Output = Settled> + use<> {
+        let (client, lane) = (self.client.clone(), self.lane.clone());
+        let (deadline, is_dry_run) = (self.deadline(), self.is_dry_run);
+        async move {
+            if let Some(why) = kept_back(&lane, &outgoing, deadline) {
+                return withdrawn(&lane, outgoing, why);
+            }
+            let Outgoing { message_id, watch, attempt, message, undelivered_after, .. } = outgoing;
+            let id = AttemptId { message_id, number: attempt };
+            lane.limiter.leaves();
+            let answer = match is_dry_run {
+                true => client.rehearse(id, &message),
+                false => {
+                    let began = Instant::now();
+                    let answer = client.send(id, &message).await;
+                    lane.counts.request_seconds.record(began.elapsed());
+                    answer
+                }
+            };
+            let template = (message.template, message.language);
+            let phone = message.phone;
+            Settled { lane, message_id, watch, attempt, phone, template, undelivered_after, answer }
+        }
+    }
+
+    fn pass_on(&self, settled: Settled) {
+        // Settle outlives deliver; if it is gone all the same, the lease tells of the message.
+        let _ = self.settle.send(settled);
+    }
+}
+
+/// Why a leased message must not leave any more.
+fn kept_back(lane: &Lane, outgoing: &Outgoing, deadline: jiff::Timestamp) -> Option<&'static str> {
+    if !lane.is_owned() {
+        return Some("another daemon sends on the channel now");
+    }
+    if outgoing.lease_expires_at < deadline {
+        return Some("the lease would have run out during the request");
+    }
+    let TemplateMessage { template, language, .. } = &outgoing.message;
+    lane.is_halted(template, language)
+        .then_some("its channel or template was stopped before the request")
+}
+
+/// It certainly did not leave.
+fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
+    let answer = Answer::nothing_sent(why.to_owned());
+    lane.limiter.give_back(1);
+    Settled {
+        lane: lane.clone(),
+        message_id: outgoing.message_id,
+        watch: outgoing.watch,
+        attempt: outgoing.attempt,
+        phone: outgoing.message.phone,
+        template: (outgoing.message.template, outgoing.message.language),
+        undelivered_after: outgoing.undelivered_after,
+        answer,
+    }
+}

@@ -1,0 +1,223 @@
+//! fallback: a message that did not reach its recipient goes to the next channel of its watch.
+//!
+//! Takes messages that failed because of their recipient or of passing faults, those that their recipient
+//! cannot or does not want to get there, and those that were accepted and not delivered in time; opens a new
+//! message on the next channel, which points to the first. It passes all gates and is put into words like any
+//! other, but tells everything since the last message that is known to have arrived. It opens none where a
+//! newer message tells it, or where another one of the chain arrived after all.
+//!
+//! A thousand customers are not sent paid messages for one fault of ours. Refusals of content, template or
+//! channel lead to no fallback: a person has to look, and the message can be retried. While errors have
+//! stopped the channel or the template, failures wait for what comes of it. And where nothing at all is heard
+//! of a channel, the witnesses are silent and not the phones: what is not known to be delivered waits, too;
+//! and for a while after a start, when receipts of the time before may still come in.
+//! What is left is bounded by the `rate` of the next channel.
+//!
+//! If the process dies before the commit, nothing has happened and the next step does the same again.
+//! Not promised: that a fallback is opened the moment it is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Fallback as Step, Watch};
+use crate::domain::message::state::{Event, Failure, Skip, State};
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
+use crate::pipeline::settle::circuit::OPTED_OUT;
+use crate::pipeline::settle::settle::{Details, move_message};
+use crate::postgres::queries::{self, DueFallback, Onward, Unreached};
+
+/// Messages looked at by one transaction.
+const BATCH: i64 = 200;
+
+/// How often to look.
+const REST: Duration = Duration::from_secs(5);
+
+/// How often the scan starts from the beginning, to prove its bound right.
+const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
+
+/// How long something waits that cannot be decided yet.
+const NOT_YET: Duration = Duration::from_secs(60);
+
+/// How long after its start a daemon believes that receipts of the time before may still come in.
+const CATCHING_UP: Duration = Duration::from_secs(600);
+
+/// Why something is put off.
+const EARLY: &str = "the daemon has just started: receipts of the time before may still come in";
+const STOPPED: &str = "errors have stopped its channel or template";
+const SILENT: &str = "nothing at all was heard of its channel since: the receipts are missing";
+
+/// Opens fallbacks.
+pub struct Fallback {
+    site: Arc<Site>,
+    above: (Timestamp, i64),
+    full_scan_at: Timestamp,
+    started_at: Timestamp,
+    /// Whether it was said that receipts are missing.
+    is_silent: bool,
+}
+
+/// What becomes of one message.
+enum Fate {
+    /// It is told, it is on its way, or there is no further channel.
+    Done,
+    /// It cannot be decided yet.
+    NotYet(&'static str),
+    /// It waits for a later attempt on its own channel: that ends.
+    GiveUp,
+    Onward(String, String),
+}
+
+impl Fallback {
+    pub fn new(site: Arc<Site>) -> Fallback {
+        let now = site.clock.now();
+        let above = (Timestamp::UNIX_EPOCH, 0);
+        Fallback { site, above, full_scan_at: now, started_at: now, is_silent: false }
+    }
+
+    /// Opens fallbacks until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        if self.site.config.watch.values().all(|watch| watch.fallback.is_empty()) {
+            return stop.cancelled().await;
+        }
+        let mut patience = Patience::new("fallback");
+        while !stop.is_cancelled() {
+            match self.step().await {
+                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Idle) => {
+                    patience.succeeded();
+                    rest(&stop, REST).await;
+                }
+                Err(error) => rest(&stop, patience.failed(&error)).await,
+            }
+        }
+    }
+
+    /// Decides about one batch.
+    pub async fn step(&mut self) -> Result<Progress, StageError> {
+        let now = self.site.clock.now();
+        if now >= self.full_scan_at {
+            self.above = (Timestamp::UNIX_EPOCH, 0);
+            self.full_scan_at = now + FULL_SCAN_EVERY;
+        }
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        let due = queries::fallback_due(&tx, now, BATCH, self.above, OPTED_OUT).await?;
+        let Some(last) = due.last() else {
+            return Ok(Progress::Idle);
+        };
+        let above = (last.due_at, last.message_id);
+        let is_heard = due.iter().any(|due| due.message.as_ref().is_some_and(|m| m.is_heard));
+        let (mut done, mut later, mut onward) = (Vec::new(), Vec::new(), Vec::<Onward>::new());
+        for DueFallback { message_id, is_failure, message, .. } in due {
+            match message.map_or(Fate::Done, |message| self.fate(&message, message_id, is_failure))
+            {
+                Fate::Done => done.push(message_id),
+                Fate::NotYet(why) => later.push((message_id, why)),
+                Fate::GiveUp => self.give_up(&tx, message_id).await?,
+                Fate::Onward(channel, why) => {
+                    done.push(message_id);
+                    onward.push((message_id, channel, why));
+                }
+            }
+        }
+        let opened = queries::fallback_open(&tx, &onward, now).await?;
+        queries::fallback_done(&tx, &done).await?;
+        queries::fallback_later(&tx, &later, now + NOT_YET).await?;
+        tx.commit().await?;
+        self.above = above;
+        self.say_silence(later.iter().filter(|(_, why)| *why == SILENT).count(), is_heard);
+        if !opened.is_empty() {
+            tracing::info!(messages = opened.len(), "messages go on to their next channel");
+            self.site.lanes.values().for_each(|lane| lane.ring());
+        }
+        Ok(Progress::Worked)
+    }
+
+    /// Says once that receipts are missing, and once that they came again.
+    fn say_silence(&mut self, messages: usize, is_heard: bool) {
+        if messages > 0 && !self.is_silent {
+            tracing::warn!(
+                messages,
+                "nothing at all is heard of these messages or their channels since they were sent, so they do \
+                 not go on to their next channel; is the webhook registered?"
+            );
+            self.is_silent = true;
+        } else if is_heard && self.is_silent {
+            tracing::info!("receipts come in again");
+            self.is_silent = false;
+        }
+    }
+
+    fn fate(&self, message: &Unreached, message_id: i64, is_failure: bool) -> Fate {
+        let Some(watch) = self.site.config.watch.get(&message.watch) else {
+            return Fate::Done;
+        };
+        let next = next_step(watch, message);
+        let (false, Some(next)) = (message.is_told, next) else {
+            return Fate::Done;
+        };
+        let why = match (is_failure, message.state) {
+            // Ours, not the recipient's.
+            (true, State::Failed(Failure::Undeliverable | Failure::Exhausted))
+            | (false, State::Sent | State::Unconfirmed)
+                if message.is_stopped =>
+            {
+                return Fate::NotYet(STOPPED);
+            }
+            (
+                true,
+                State::Failed(Failure::Undeliverable | Failure::Exhausted)
+                | State::Skipped(Skip::OptedOut | Skip::BadPhone | Skip::BadEmail),
+            ) => message.state.reason().unwrap_or_default(),
+            // Taken up again in the meantime.
+            (true, _) => return Fate::Done,
+            (false, State::Sent | State::Unconfirmed)
+                if self.site.clock.now() < self.started_at + CATCHING_UP =>
+            {
+                return Fate::NotYet(EARLY);
+            }
+            (false, State::Sent | State::Unconfirmed) if !message.is_heard => {
+                return Fate::NotYet(SILENT);
+            }
+            (false, State::Sent | State::Unconfirmed) => "not delivered in time",
+            (false, State::Scheduled | State::Waiting) => return Fate::GiveUp,
+            (false, State::Sending) => return Fate::NotYet("an attempt is under way"),
+            (false, State::Held) => return Fate::NotYet("it waits for a person"),
+            (false, _) => return Fate::Done,
+        };
+        let why =
+            format!("stands in for message {message_id} on channel {}: {why}", message.channel);
+        Fate::Onward(next.channel.clone(), why)
+    }
+
+    /// It waits for hours until its own channel may try again: others need not. Failing leads it on.
+    async fn give_up(
+        &self,
+        tx: &deadpool_postgres::Transaction<'_>,
+        message_id: i64,
+    ) -> Result<(), StageError> {
+        let now = self.site.clock.now();
+        let Some(standing) = queries::settle_lock(tx, message_id).await? else {
+            return Ok(());
+        };
+        let details = Details {
+            reason_text: Some("not delivered in time; told on another channel".to_owned()),
+            due_at: now,
+            provider_message_id: None,
+            happened_at: now,
+        };
+        let event = Event::Fail(Failure::Undeliverable);
+        move_message(tx, &self.site, message_id, &standing, event, details).await?;
+        Ok(())
+    }
+}
+
+/// The channel that comes next; for those who opted out, here or at WhatsApp, one that is meant for them.
+fn next_step<'a>(watch: &'a Watch, message: &Unreached) -> Option<&'a Step> {
+    let is_opt_out = message.is_opt_out || message.state == State::Skipped(Skip::OptedOut);
+    watch.fallbacks_after(&message.channel).iter().find(|step| step.on_opt_out || !is_opt_out)
+}

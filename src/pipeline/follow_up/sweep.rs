@@ -1,0 +1,145 @@
+//! sweep: what nobody else will finish.
+//!
+//! Takes leases that ran out: the daemon that held one died or hangs, and the provider may have the
+//! message, so it becomes unconfirmed; unless it was a dry run, which posts nothing. Takes messages that were unconfirmed for longer than
+//! `delivery.unconfirmed_after`: the policy of their watch decides.
+//!
+//! If the process dies here, the next sweep of any daemon does the same again. Not promised: that a
+//! lease is noticed the moment it runs out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::UnconfirmedPolicy;
+use crate::domain::message::attempt::{Answer, AttemptResult};
+use crate::domain::message::state::{Event, Failure};
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
+use crate::pipeline::settle::circuit;
+use crate::pipeline::settle::settle::{Details, move_message, settle_answer};
+use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
+use crate::postgres::queries::{self, Step};
+
+/// Messages swept by one transaction.
+const BATCH: i64 = 100;
+
+/// How often to look, at most.
+const LONGEST_REST: Duration = Duration::from_secs(17);
+
+/// Finishes what was left behind.
+pub struct Sweep {
+    site: Arc<Site>,
+}
+
+impl Sweep {
+    pub fn new(site: Arc<Site>) -> Sweep {
+        Sweep { site }
+    }
+
+    /// Sweeps until told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut patience = Patience::new("sweep");
+        let pause = (self.site.config.delivery.lease / 2).min(LONGEST_REST);
+        while !stop.is_cancelled() {
+            match self.step().await {
+                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Idle) => {
+                    patience.succeeded();
+                    rest(&stop, pause).await;
+                }
+                Err(error) => rest(&stop, patience.failed(&error)).await,
+            }
+        }
+    }
+
+    /// Sweeps one batch.
+    pub async fn step(&self) -> Result<Progress, StageError> {
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        let swept = self.leases(&tx).await? + self.unconfirmed(&tx).await?;
+        circuit::write_opt_outs(&tx, &self.site).await?;
+        tx.commit().await?;
+        if swept == 0 {
+            return Ok(Progress::Idle);
+        }
+        self.site.lanes.values().for_each(|lane| lane.ring());
+        Ok(Progress::Worked)
+    }
+
+    async fn leases(&self, tx: &Transaction<'_>) -> Result<usize, StageError> {
+        let lost = queries::sweep_leases(tx, self.site.clock.now(), BATCH).await?;
+        let answer = Answer {
+            result: AttemptResult::Unknown,
+            http_status: None,
+            error_code: None,
+            error_text: Some("the lease ran out before an answer was stored".to_owned()),
+            response: None,
+        };
+        let rehearsed = Answer::nothing_sent("the daemon ended during a dry run".to_owned());
+        for lease in &lost {
+            let answer = if lease.is_dry_run { &rehearsed } else { &answer };
+            settle_answer(tx, &self.site, lease.message_id, lease.attempt, answer).await?;
+        }
+        let in_doubt = lost.iter().filter(|lease| !lease.is_dry_run).count();
+        if in_doubt > 0 {
+            tracing::warn!(
+                messages = in_doubt,
+                "leases ran out; whether the messages left is unconfirmed"
+            );
+        }
+        Ok(lost.len())
+    }
+
+    async fn unconfirmed(&self, tx: &Transaction<'_>) -> Result<usize, StageError> {
+        let now = self.site.clock.now();
+        let due = queries::sweep_unconfirmed(tx, now, BATCH).await?;
+        for (message_id, watch) in &due {
+            let policy =
+                self.site.config.watch.get(watch).map(|w| w.unconfirmed).unwrap_or_default();
+            let Some(standing) = queries::settle_lock(tx, *message_id).await? else {
+                continue;
+            };
+            let attempt = standing.attempt_count;
+            let step = Step { way: "policy", found: decided(policy), provider_message_id: None };
+            queries::doubt_note(tx, *message_id, attempt, step, now).await?;
+            if policy == UnconfirmedPolicy::Hold {
+                let next = now + LATE_LOOK_EVERY;
+                queries::doubt_rest(tx, *message_id, attempt, next).await?;
+            } else {
+                queries::doubt_close(tx, *message_id, attempt).await?;
+            }
+            let (event, text) = match policy {
+                UnconfirmedPolicy::Hold => {
+                    queries::settle_leave_queue(tx, *message_id).await?;
+                    continue;
+                }
+                UnconfirmedPolicy::Resend => (Event::TryAgain, "no evidence came; policy resend"),
+                UnconfirmedPolicy::GiveUp => {
+                    (Event::Fail(Failure::Exhausted), "no evidence came; policy give_up")
+                }
+            };
+            let details = Details {
+                reason_text: Some(text.to_owned()),
+                due_at: now,
+                provider_message_id: None,
+                happened_at: now,
+            };
+            move_message(tx, &self.site, *message_id, &standing, event, details).await?;
+        }
+        Ok(due.len())
+    }
+}
+
+/// What the policy of a watch does, as `explain` tells it.
+fn decided(policy: UnconfirmedPolicy) -> &'static str {
+    match policy {
+        UnconfirmedPolicy::Hold => {
+            "no evidence came in time: it is not sent again, a person has to look"
+        }
+        UnconfirmedPolicy::Resend => "no evidence came in time: it is sent again",
+        UnconfirmedPolicy::GiveUp => "no evidence came in time: it is given up",
+    }
+}

@@ -1,0 +1,117 @@
+//! What a recipient was last told: the baseline of the difference.
+
+use std::borrow::Cow;
+
+use deadpool_postgres::Transaction;
+
+use crate::config::Config;
+use crate::domain::value::row::Row;
+use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::stage::StageError;
+use crate::pipeline::gate::gates::Candidate;
+use crate::postgres::capture::row_query::{self, Told};
+use crate::postgres::queries::{self, Counts, DoubtedRow, ToldRow};
+
+/// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
+/// the watch, see `row_query::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
+pub async fn baseline_of<'a>(
+    tx: &Transaction<'_>,
+    config: &Config,
+    watching: &Watching,
+    candidate: &'a Candidate,
+    told: &'a Told,
+) -> Result<Option<Cow<'a, Row>>, StageError> {
+    let mut baseline = match told {
+        Told::Last(row) => row.as_ref().map(Cow::Borrowed),
+        Told::Never { first_old_row: Some(row) } => row.as_ref().map(Cow::Borrowed),
+        Told::Never { first_old_row: None } => candidate.old_row.as_ref().map(Cow::Borrowed),
+        Told::Muted => muted_baseline(tx, config, watching, candidate).await?.map(Cow::Owned),
+    };
+    if let (Some(row), Some(captured)) = (&mut baseline, &candidate.old_row) {
+        complete(row, captured);
+    }
+    Ok(baseline)
+}
+
+/// A column that was not watched yet when the recipient was last told was not null then: its first
+/// known value is the one before this change.
+fn complete(row: &mut Cow<'_, Row>, captured: &Row) {
+    for (column, value) in captured {
+        if !row.contains_key(column) {
+            row.to_mut().insert(column.clone(), value.clone());
+        }
+    }
+}
+
+/// A muted change counts as told, but only in the columns that it changed: what was changed before
+/// it and not told yet is still to be told.
+async fn muted_baseline(
+    tx: &Transaction<'_>,
+    config: &Config,
+    watching: &Watching,
+    candidate: &Candidate,
+) -> Result<Option<Row>, StageError> {
+    let (watch, key) = (&watching.name, &candidate.entity_key);
+    let unconfirmed = row_query::counts_unconfirmed(&watching.config);
+    let arrived = candidate.fallback_of.map(|_| watching.silent_channels.as_slice());
+    let dry_runs = config.is_dry_run(&candidate.channel) && candidate.fallback_of.is_none();
+    let counts = Counts { unconfirmed, arrived, dry_runs };
+    let told = queries::compose_told(tx, watch, key, &counts).await?;
+    let first_old = queries::compose_first_old(tx, watch, key).await?;
+    let mut baseline = match told.last() {
+        Some(last) if !last.is_muted => last.new_row.clone(),
+        _ => first_old.or_else(|| candidate.old_row.clone()),
+    };
+    for muted in told.iter().rev().filter(|told| told.is_muted) {
+        baseline = with_muted(baseline, muted);
+    }
+    Ok(baseline)
+}
+
+fn with_muted(baseline: Option<Row>, muted: &ToldRow) -> Option<Row> {
+    match (baseline, &muted.old_row, &muted.new_row) {
+        (Some(mut row), old, Some(new)) => {
+            overlay(&mut row, old.as_ref(), new);
+            Some(row)
+        }
+        // That the row is there at all was not told, and not muted either.
+        (None, Some(_), Some(_)) => None,
+        (_, _, new) => new.clone(),
+    }
+}
+
+fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
+    for (column, value) in new {
+        if old.and_then(|old| old.get(column)) != Some(value) {
+            row.insert(column.clone(), value.clone());
+        }
+    }
+}
+
+/// What the recipients of some candidates may have read although nobody knows, with their places: the rows
+/// of requests without an answer since something was told for certain, overlaid with what was muted since.
+pub async fn doubted(
+    tx: &Transaction<'_>,
+    watching: &Watching,
+    candidates: &[Candidate],
+    places: &[usize],
+) -> Result<Vec<(usize, Option<Row>)>, StageError> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<&str> = places.iter().map(|at| candidates[*at].entity_key.as_str()).collect();
+    let counts_unconfirmed = row_query::counts_unconfirmed(&watching.config);
+    let found = queries::compose_doubted(tx, &watching.name, &keys, counts_unconfirmed).await?;
+    let mut doubted: Vec<(usize, Option<Row>)> = Vec::new();
+    for DoubtedRow { place, row } in found {
+        let Some(&place) = places.get(place) else { continue };
+        if !row.is_muted {
+            doubted.push((place, row.new_row));
+            continue;
+        }
+        for (_, doubt) in doubted.iter_mut().filter(|(of, _)| *of == place) {
+            *doubt = with_muted(doubt.take(), &row);
+        }
+    }
+    Ok(doubted)
+}

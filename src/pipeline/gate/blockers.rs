@@ -1,0 +1,197 @@
+//! What keeps messages from leaving now: circuits, pauses, storms, a database that is a copy, another
+//! daemon that owns the channel.
+//!
+//! Read from the database in the transaction that would lease messages, so that a word of a person,
+//! or of another daemon, counts from the next batch on.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+
+use crate::domain::limit::circuit::CircuitKey;
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::StageError;
+use crate::pipeline::gate::copy_guard;
+use crate::pipeline::gate::gates::{Candidate, Decision};
+use crate::postgres::queries::{self, Stop};
+
+/// How often a lane that a person has stopped is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Changes of one transaction are claimed one batch after the other, so its hold goes on that long
+/// without any; a hold of a minute ends with the minute.
+const STORM_GOES_ON: Duration = Duration::from_secs(3_600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Everything that stops something, as of one moment.
+#[derive(Default)]
+pub struct Stops {
+    circuits: HashMap<CircuitKey, Rest>,
+    paused_channels: Vec<String>,
+    pub paused_watches: Vec<String>,
+    /// Storms that may go on, by watch and transaction.
+    holds: HashMap<(String, Option<i64>), i64>,
+    pub is_clone: bool,
+    /// Channels that this process may send on until the end of the transaction.
+    owned: Vec<String>,
+}
+
+struct Rest {
+    reason: String,
+    probe_at: Timestamp,
+}
+
+/// Whether messages of a channel may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Free,
+    /// One message may be tried.
+    Try,
+    /// Nothing may leave; look again then.
+    Shut(Timestamp),
+}
+
+impl Way {
+    /// When to look again, if nothing may leave.
+    pub fn shut_until(self) -> Option<Timestamp> {
+        match self {
+            Way::Shut(until) => Some(until),
+            Way::Free | Way::Try => None,
+        }
+    }
+}
+
+impl Stops {
+    /// What stops messages of these channels.
+    pub async fn read(
+        tx: &Transaction<'_>,
+        site: &Site,
+        channels: &[&str],
+    ) -> Result<Stops, StageError> {
+        let environment = &site.config.installation.environment;
+        let now = site.clock.now();
+        let server = site.system_identifier();
+        let joined = now - STORM_GOES_ON;
+        let found =
+            queries::stop_read(tx, channels, environment, server, joined, &site.instance).await?;
+        let mut stops = Stops::default();
+        for stop in found {
+            match stop {
+                Stop::Circuit { key, reason, probe_at } => {
+                    stops.circuits.insert(key, Rest { reason, probe_at });
+                }
+                Stop::Owner { channel, epoch } if site.knows_epoch(&channel, epoch) => {
+                    stops.owned.push(channel);
+                }
+                Stop::Owner { .. } => {}
+                Stop::PausedChannel(name) => stops.paused_channels.push(name),
+                Stop::PausedWatch(name) => stops.paused_watches.push(name),
+                Stop::Hold { watch, hold_id, transaction, last_joined_at } => {
+                    if transaction.is_some() || last_joined_at + MINUTE >= now {
+                        stops.holds.insert((watch, transaction), hold_id);
+                    }
+                }
+                Stop::Clone { environment, system_identifier, database_oid } => {
+                    stops.is_clone = true;
+                    copy_guard::refuse(site, &environment, &system_identifier, &database_oid);
+                }
+            }
+        }
+        if !stops.is_clone {
+            copy_guard::accept(site);
+        }
+        for channel in channels {
+            if let Some(lane) = site.lanes.get(*channel) {
+                let halts = stops.circuits.keys().filter(|key| key.channel == *channel);
+                lane.set_halts(halts.cloned().collect());
+            }
+        }
+        Ok(stops)
+    }
+
+    /// Whether messages of the channel may leave now.
+    pub fn way(&self, channel: &str, now: Timestamp) -> Way {
+        let is_ours = self.owned.iter().any(|owned| owned == channel);
+        if self.is_clone || !is_ours || self.paused_channels.iter().any(|paused| paused == channel)
+        {
+            return Way::Shut(now + LOOK_AGAIN);
+        }
+        match self.circuits.get(&CircuitKey::channel(channel)) {
+            None => Way::Free,
+            Some(rest) if rest.probe_at <= now => Way::Try,
+            Some(rest) => Way::Shut(rest.probe_at.min(now + LOOK_AGAIN)),
+        }
+    }
+
+    /// The hold that what this transaction changed joins; without one, what changes too fast.
+    pub fn hold_of(&self, watch: &str, transaction: Option<i64>) -> Option<i64> {
+        if self.holds.is_empty() {
+            return None;
+        }
+        self.holds.get(&(watch.to_owned(), transaction)).copied()
+    }
+
+    /// Whether new messages of the watch may leave in the same moment in which they are opened.
+    pub fn is_free(&self, channel: &str, watch: &str, now: Timestamp) -> bool {
+        self.way(channel, now) == Way::Free && !self.paused_watches.iter().any(|p| p == watch)
+    }
+}
+
+/// Puts off messages whose template is stopped; lets one go where it is time to try. Those that have
+/// no row yet only wait.
+pub async fn hold_back(
+    tx: &Transaction<'_>,
+    site: &Site,
+    stops: &Stops,
+    candidates: &[Candidate],
+    decisions: &mut [Decision],
+) -> Result<(), StageError> {
+    if stops.circuits.keys().all(|key| key.template.is_none()) {
+        return Ok(());
+    }
+    let now = site.clock.now();
+    for (candidate, decision) in candidates.iter().zip(decisions) {
+        let Decision::Send(words) = decision else {
+            continue;
+        };
+        let key =
+            CircuitKey::template(&candidate.channel, &words.template, &words.wording.language);
+        let Some(rest) = stops.circuits.get(&key) else {
+            continue;
+        };
+        if let Some(message_id) = candidate.message_id
+            && try_one(tx, site, &key, message_id).await?
+        {
+            continue;
+        }
+        let pause = rest.probe_at.duration_since(now).unsigned_abs();
+        let due_at =
+            rest.probe_at.max(now + LOOK_AGAIN) + pause.mul_f64(rand::random::<f64>() / 10.0);
+        let why = format!("{}: {}", key.is_stopped(), rest.reason);
+        *decision = Decision::Defer { due_at, why };
+    }
+    Ok(())
+}
+
+/// Lets one message of a stopped circuit go, if it is time and nobody else has done so.
+pub async fn try_one(
+    tx: &Transaction<'_>,
+    site: &Site,
+    key: &CircuitKey,
+    message_id: i64,
+) -> Result<bool, StageError> {
+    let now = site.clock.now();
+    // If nothing is heard of it, its lease has run out by then.
+    let next = now + site.config.delivery.lease;
+    let may = queries::circuit_probe(tx, key, message_id, now, next).await?;
+    if may {
+        site.circuits.expect(message_id, key.clone());
+        if let Some(lane) = site.lanes.get(&key.channel) {
+            lane.go_on(key);
+        }
+        tracing::info!(circuit = %key, message.id = message_id, "tries one message");
+    }
+    Ok(may)
+}

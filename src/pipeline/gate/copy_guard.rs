@@ -1,0 +1,44 @@
+//! The copy of a database: a restored backup or a staging copy holds the messages of the original,
+//! and the phones of real customers. Capture goes on in it, and nothing leaves until a person says so
+//! (`rowbell adopt`).
+//!
+//! `rowbell.installation` keeps the environment, the server's identifier and the oid of the database
+//! for which rowbell sent first. A copy on the same server has another oid; a dump restored elsewhere
+//! another identifier; a snapshot of the whole server has both in common, and only the environment
+//! of its configuration tells it apart.
+
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::StageError;
+use crate::postgres::connection::identity;
+
+/// At the start: the first daemon ever writes down what it sends for.
+pub async fn begin(site: &Site) -> Result<(), StageError> {
+    let client = site.pool.get().await?;
+    site.set_system_identifier(identity::system_identifier(&client).await?);
+    let environment = &site.config.installation.environment;
+    identity::claim(&client, environment, site.system_identifier()).await?;
+    Ok(())
+}
+
+/// Says once why nothing leaves.
+pub fn refuse(site: &Site, environment: &str, system_identifier: &str, database_oid: &str) {
+    if site.knew_clone(true) {
+        return;
+    }
+    tracing::error!(
+        installed.environment = environment,
+        installed.system_identifier = system_identifier,
+        installed.database_oid = database_oid,
+        environment = site.config.installation.environment,
+        system_identifier = site.system_identifier().unwrap_or("unknown"),
+        "this database was installed for another environment or server: it is a copy, so nothing is sent, \
+         and changes are captured; `rowbell adopt` lets it send"
+    );
+}
+
+/// It is no copy, or not any more.
+pub fn accept(site: &Site) {
+    if site.knew_clone(false) {
+        tracing::info!("this database may send now: it was adopted");
+    }
+}

@@ -1,0 +1,292 @@
+//! What becomes of one entity at the moment when its message may leave: gates in a fixed order,
+//! each with its reason, then words.
+//!
+//! Takes what the database says now; leaves a decision. Reads nothing and writes nothing itself, so
+//! a preview asks exactly what the daemon asks.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::config::{Address, RecipientDefaults};
+use crate::domain::message::state::{Failure, Skip, State};
+use crate::domain::recipient::recipient::{BadEmail, Email, Phone, Recipient};
+use crate::domain::text::labels::ByColumn;
+use crate::domain::text::summary::{Occasion, Unwritable};
+use crate::domain::value::change::{self, Operation};
+use crate::domain::value::diff::{FieldChange, diff};
+use crate::domain::value::moment;
+use crate::domain::value::row::Row;
+use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::route::Route;
+use crate::postgres::capture::row_query::Present;
+use crate::postgres::queries::Words;
+
+/// How long a message waits for an earlier one of its entity before it asks again.
+const ORDER_WAIT: Duration = Duration::from_millis(250);
+
+/// A net change that may leave now.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The message, if it has a row yet.
+    pub message_id: Option<i64>,
+    /// The channel that sends it.
+    pub channel: String,
+    /// The message that it stands in for.
+    pub fallback_of: Option<i64>,
+    /// Attempts that were made in vain.
+    pub attempt_count: i16,
+    pub entity_key: String,
+    pub operation: Operation,
+    pub old_row: Option<Row>,
+    pub new_row: Option<Row>,
+}
+
+impl Candidate {
+    /// The row as captured last; for a delete, as it was before.
+    pub fn captured(&self) -> Option<&Row> {
+        self.new_row.as_ref().or(self.old_row.as_ref())
+    }
+
+    /// The same, or at least the key: a row that came and went has nothing else.
+    pub fn known(&self, key_columns: &[String]) -> Cow<'_, Row> {
+        match self.captured() {
+            Some(row) => Cow::Borrowed(row),
+            None => Cow::Owned(change::key_row(&self.entity_key, key_columns).unwrap_or_default()),
+        }
+    }
+}
+
+/// What becomes of a candidate.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    Send(Box<Words>),
+    Skip(Skip, Option<String>),
+    Fail(Failure, String),
+    Defer { due_at: Timestamp, why: String },
+}
+
+impl Decision {
+    /// The state that the message goes to.
+    pub fn state(&self) -> State {
+        match self {
+            Decision::Send(_) => State::Sending,
+            Decision::Skip(why, _) => State::Skipped(*why),
+            Decision::Fail(why, _) => State::Failed(*why),
+            Decision::Defer { .. } => State::Scheduled,
+        }
+    }
+
+    /// Why, in words, and when it is due again.
+    pub fn into_parts(self) -> (Option<String>, Option<Timestamp>, Option<Box<Words>>) {
+        match self {
+            Decision::Send(words) => (None, None, Some(words)),
+            Decision::Skip(_, text) => (text, None, None),
+            Decision::Fail(_, text) => (Some(text), None, None),
+            Decision::Defer { due_at, why } => (Some(why), Some(due_at), None),
+        }
+    }
+}
+
+/// What a gate sees of one candidate.
+pub struct Case<'a> {
+    pub watching: &'a Watching,
+    /// The way that the message goes.
+    pub route: &'a Route,
+    pub defaults: &'a RecipientDefaults,
+    pub candidate: &'a Candidate,
+    pub present: &'a Present,
+    /// What the recipient was last told.
+    pub baseline: Option<&'a Row>,
+    pub now: Timestamp,
+}
+
+/// A candidate that is past every gate but quiet hours and the list of opted-out phones.
+pub struct Passed {
+    pub recipient: Recipient,
+    pub operation: Operation,
+    pub changes: Vec<FieldChange>,
+}
+
+impl Case<'_> {
+    /// All gates that need no further look at the database, in order.
+    pub fn gates(&self) -> Result<Passed, Decision> {
+        self.in_order()?;
+        let (operation, changes) = self.net_change()?;
+        let recipient = self.recipient()?;
+        self.not_stale()?;
+        Ok(Passed { recipient, operation, changes })
+    }
+
+    /// An earlier message of the entity is being sent: what it tells is this one's baseline.
+    fn in_order(&self) -> Result<(), Decision> {
+        if !self.present.is_in_flight {
+            return Ok(());
+        }
+        let why = "an earlier message of the entity is being sent".to_owned();
+        Err(Decision::Defer { due_at: self.now + ORDER_WAIT, why })
+    }
+
+    fn net_change(&self) -> Result<(Operation, Vec<FieldChange>), Decision> {
+        let row = self.present.row.as_ref();
+        let watch = &self.watching.config;
+        let operation = match (self.baseline, row) {
+            (None, None) => return Err(self.nothing_to_tell()),
+            (None, Some(_)) => Operation::Insert,
+            (Some(_), Some(_)) => Operation::Update,
+            (Some(_), None) => Operation::Delete,
+        };
+        if operation == Operation::Delete && !watch.on.contains(&Operation::Delete) {
+            let text = "the row is gone, and the watch does not tell deletes".to_owned();
+            return Err(Decision::Skip(Skip::Stale, Some(text)));
+        }
+        let changes = self.changes();
+        if changes.is_empty() && operation != Operation::Delete {
+            return Err(self.nothing_to_tell());
+        }
+        Ok((operation, changes))
+    }
+
+    /// What was last told is still true: perhaps because what this one stands in for arrived after all.
+    fn nothing_to_tell(&self) -> Decision {
+        match self.candidate.fallback_of {
+            Some(first) if self.present.has_arrived => {
+                let text = format!("message {first} arrived after all");
+                Decision::Skip(Skip::NotNeeded, Some(text))
+            }
+            _ => Decision::Skip(Skip::NoNetChange, None),
+        }
+    }
+
+    /// What differs from what the recipient was last told.
+    pub fn changes(&self) -> Vec<FieldChange> {
+        let row = self.present.row.as_ref();
+        let watching = self.watching;
+        let zone = moment::zone(self.time_zone().name).unwrap_or(TimeZone::UTC);
+        diff(self.baseline, row, &watching.config.columns, &watching.columns, &zone)
+    }
+
+    fn recipient(&self) -> Result<Recipient, Decision> {
+        let Some(found) = &self.present.recipient else {
+            let text = "the recipient query found nobody".to_owned();
+            return Err(Decision::Skip(Skip::NoRecipient, Some(text)));
+        };
+        let (phone, email) = self.addresses(found)?;
+        // A consent column that says anything but yes means no.
+        if !self.route.ignores_opt_out
+            && found.get("opted_in").is_some_and(|consent| consent != &Value::Bool(true))
+        {
+            let text = "opted_in of the recipient is not true".to_owned();
+            return Err(Decision::Skip(Skip::OptedOut, Some(text)));
+        }
+        let locale = text_of(found, "locale").or(self.watching.config.locale.as_deref());
+        let zone = self.time_zone();
+        Ok(Recipient {
+            name: text_of(found, "name").unwrap_or_default().to_owned(),
+            phone,
+            email,
+            locale: locale.unwrap_or(&self.defaults.locale).to_owned(),
+            time_zone: zone.name.to_owned(),
+            time_zone_source: zone.story(),
+        })
+    }
+
+    /// Phone and mail address, as far as there are any; an error when the channel needs one that is not.
+    fn addresses(&self, found: &Row) -> Result<(Option<Phone>, Option<Email>), Decision> {
+        let phone = phone_of(found, &self.defaults.region);
+        let email = Email::parse(text_of(found, "email").unwrap_or_default());
+        let no_email = |bad: BadEmail| {
+            Decision::Skip(Skip::BadEmail, Some(format!("{bad} (column email of the recipient)")))
+        };
+        Ok(match self.route.address {
+            Address::Phone => (Some(phone?), email.ok()),
+            Address::Email => (phone.ok(), Some(email.map_err(no_email)?)),
+            Address::Any => match (phone, email) {
+                (Err(bad), Err(_)) => return Err(bad),
+                (phone, email) => (phone.ok(), email.ok()),
+            },
+        })
+    }
+
+    fn not_stale(&self) -> Result<(), Decision> {
+        match self.present.expires_at {
+            Some(at) if at <= self.now => {
+                let text = format!("expires_at of the watch was {at}");
+                // Who was tried in time and in vain is a failure; who came too late is not.
+                Err(match self.candidate.attempt_count {
+                    0 => Decision::Skip(Skip::Stale, Some(text)),
+                    _ => Decision::Fail(Failure::Expired, text),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The row as it is told and as it was told before.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
+        self.present.row.iter().chain(self.baseline)
+    }
+
+    /// The phone that may have opted out of this way.
+    pub fn heeded_phone<'a>(&self, recipient: &'a Recipient) -> Option<&'a str> {
+        recipient.phone().filter(|_| !self.route.ignores_opt_out)
+    }
+
+    /// The words. `names` are those of the rows that foreign keys point to.
+    pub fn words(&self, passed: Passed, names: &Arc<ByColumn>) -> Decision {
+        // A row that is gone is spoken of as it was last told.
+        let empty = Row::new();
+        let row = self.present.row.as_ref().or(self.baseline).unwrap_or(&empty);
+        let wording = self.route.phrasing.word(&Occasion {
+            operation: passed.operation,
+            changes: &passed.changes,
+            old: self.baseline,
+            row,
+            columns: &self.watching.columns,
+            name: &passed.recipient.name,
+            locale: &passed.recipient.locale,
+            time_zone: &passed.recipient.time_zone,
+            service_zone: self.watching.config.time_zone.as_deref(),
+            names,
+            now: self.now,
+        });
+        match wording {
+            Ok(wording) => Decision::Send(Box::new(Words {
+                told_row: None,
+                template: self.route.template.name.clone(),
+                namespace: self.route.template.namespace.clone(),
+                undelivered_after: self.route.undelivered_after,
+                time_to_live: self.time_to_live(),
+                recipient: passed.recipient,
+                wording,
+            })),
+            Err(silent @ Unwritable::Silent) => {
+                Decision::Skip(Skip::NoNetChange, Some(silent.to_string()))
+            }
+            Err(unwritable) => Decision::Fail(Failure::Unwritable, unwritable.to_string()),
+        }
+    }
+}
+
+/// What becomes of a message to a phone that opted out.
+pub fn skipped_as_opted_out() -> Decision {
+    Decision::Skip(Skip::OptedOut, Some("the phone stands in rowbell.opt_out".to_owned()))
+}
+
+fn phone_of(recipient: &Row, region: &str) -> Result<Phone, Decision> {
+    let raw = match recipient.get("phone") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    let region = (!region.is_empty()).then_some(region);
+    Phone::parse(&raw, region).map_err(|bad| Decision::Skip(Skip::BadPhone, Some(bad.to_string())))
+}
+
+pub fn text_of<'a>(recipient: &'a Row, column: &str) -> Option<&'a str> {
+    recipient.get(column).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}

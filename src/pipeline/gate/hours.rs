@@ -1,0 +1,51 @@
+//! Time, as the gates see it: the recipient's clock, whether it shows quiet hours, how long a message holds.
+
+use crate::domain::recipient::recipient::Recipient;
+use crate::domain::recipient::time_zone::{ChosenZone, ZoneSource};
+use crate::domain::value::moment;
+use crate::pipeline::gate::gates::{Case, Decision, text_of};
+
+impl Case<'_> {
+    /// The zone that the recipient lives in: as the row says, the recipient query, the watch, or the
+    /// configuration.
+    pub fn time_zone(&self) -> ChosenZone<'_> {
+        let recipient = self.present.recipient.as_ref();
+        let row = self.present.time_zone.as_deref().map(str::trim).filter(|zone| !zone.is_empty());
+        ChosenZone::of([
+            (ZoneSource::Row, row),
+            (ZoneSource::Recipient, recipient.and_then(|row| text_of(row, "time_zone"))),
+            (ZoneSource::Watch, self.watching.config.time_zone.as_deref()),
+            (ZoneSource::Configuration, Some(&self.defaults.time_zone)),
+        ])
+    }
+
+    /// For how many seconds the message may wait for a phone that is off: what it tells is over then.
+    pub fn time_to_live(&self) -> Option<u32> {
+        let template = &self.route.template;
+        let expires_at = self.present.expires_at.filter(|_| template.time_to_live)?;
+        template.category.time_to_live(expires_at.duration_since(self.now))
+    }
+
+    /// Quiet hours of the recipient put a message off to their end, and never end it. It is put into words
+    /// then, from the row as it is then.
+    pub fn not_quiet(&self, recipient: &Recipient) -> Result<(), Decision> {
+        let Some(quiet) = &self.watching.quiet_hours else {
+            return Ok(());
+        };
+        let Ok(zone) = moment::zone(&recipient.time_zone) else {
+            return Ok(());
+        };
+        let about = self.present.about.or(self.present.expires_at);
+        let Some(wait) = quiet.wait(self.now, about, &zone) else {
+            return Ok(());
+        };
+        // What was passed over stands with the words: a reason holds nothing that a row says.
+        let (name, source) = (&recipient.time_zone, self.time_zone().source.as_str());
+        let opening = zone.to_datetime(wait.opening).strftime("%Y-%m-%d %H:%M");
+        let mut why = format!("quiet hours until {opening} in {name} (zone by {source})");
+        if wait.until < wait.opening {
+            why += "; it leaves earlier, because it is urgent then";
+        }
+        Err(Decision::Defer { due_at: wait.until, why })
+    }
+}

@@ -1,0 +1,88 @@
+//! Care for a watch whose batch failed on the data of some row.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+
+use crate::domain::message::state::Failure;
+use crate::pipeline::context::context::{Site, Watching};
+use crate::pipeline::context::stage::{StageError, chain};
+use crate::pipeline::gate::blockers::Stops;
+use crate::pipeline::gate::decide::decide;
+use crate::pipeline::gate::gates::{Candidate, Decision};
+
+/// How long a row waits that took too long to be read: it would hold up the others each time.
+const SLOW_WAIT: Duration = Duration::from_secs(10 * 60);
+
+/// Whose fault it is that rows could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Missing tables, columns and rights: every row of the watch fails so.
+    Watch,
+    /// Some row: what is in it cannot be converted, by the database or by us.
+    Row,
+    /// It took longer than `database.statement_timeout`: the load, or some row.
+    Slow,
+    /// The connection, or the server as a whole: the same again works later.
+    Server,
+}
+
+/// The row at fault fails; the others are not held up by it.
+pub async fn one_by_one(
+    tx: &Transaction<'_>,
+    site: &Site,
+    watching: &Watching,
+    stops: &Stops,
+    candidates: &[Candidate],
+) -> Result<Vec<Decision>, StageError> {
+    let mut decisions = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        tx.batch_execute("savepoint one_row").await?;
+        match decide(tx, site, watching, stops, std::slice::from_ref(candidate)).await {
+            Ok(decision) => decisions.extend(decision),
+            Err(StageError::Read { source, watch }) => {
+                let text = chain(&source);
+                decisions.push(match fault_of(&source) {
+                    Fault::Row => {
+                        tell(&watch, candidate, &source);
+                        Decision::Fail(Failure::Unwritable, text)
+                    }
+                    Fault::Slow => {
+                        tracing::warn!(watch, error = %text, "a row could not be read in time; it waits");
+                        Decision::Defer { due_at: site.clock.now() + SLOW_WAIT, why: text }
+                    }
+                    Fault::Watch | Fault::Server => return Err(StageError::Read { source, watch }),
+                });
+                tx.batch_execute("rollback to savepoint one_row").await?;
+            }
+            Err(error) => return Err(error),
+        }
+        tx.batch_execute("release savepoint one_row").await?;
+    }
+    Ok(decisions)
+}
+
+/// What the database says of a row quotes its values: that stands with the message, and in no log.
+fn tell(watch: &str, candidate: &Candidate, error: &tokio_postgres::Error) {
+    tracing::error!(
+        watch,
+        message.id = candidate.message_id,
+        code = error.code().map(tokio_postgres::error::SqlState::code),
+        "a row cannot be put into words; rowbell_report.failures says why"
+    );
+}
+
+/// Whose fault an error is, by its SQLSTATE; without one, by whether it is about a value at all.
+pub fn fault_of(error: &tokio_postgres::Error) -> Fault {
+    let Some(code) = error.code().map(tokio_postgres::error::SqlState::code) else {
+        // The library tells its kinds of errors apart in words only.
+        let is_value = error.to_string().starts_with("error deserializing column");
+        return if is_value { Fault::Row } else { Fault::Server };
+    };
+    match code.get(..2) {
+        _ if code == "57014" => Fault::Slow,
+        Some("42") => Fault::Watch,
+        Some("08" | "25" | "40" | "53" | "55" | "57" | "58") => Fault::Server,
+        _ => Fault::Row,
+    }
+}

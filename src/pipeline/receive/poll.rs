@@ -1,0 +1,399 @@
+//! poll: the provider is asked what became of accepted messages that no receipt tells of.
+//!
+//! Takes groups of messages that were accepted together and are due; looks which of them have not
+//! ended; asks the provider for those, at a rate of its own; stores the answers as receipts and
+//! weighs them like any other. Puts the rest of a group off, longer each time, and ends with a receipt of
+//! source `timeout` when nothing was heard for `polling.lost_after`. So a site without an inbound door
+//! gets the same outcomes, later; and where the webhook works, a group is looked at once and is gone.
+//!
+//! A group is a row of `rowbell.poll`, written by the statement that stored the acceptance: sending
+//! many costs a part of a row for each, and a receipt writes nothing there.
+//!
+//! If the process dies here, its groups are due again after a while, and asking twice does no harm.
+//! Metrics: `rowbell_polling_answers_total` by kind (each question has one), and
+//! `rowbell_polling_late_seconds`, how long the first group has waited beyond its time.
+//!
+//! Not promised: that an outcome is known sooner than the next question, nor that the provider remembers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Client as Connection;
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Limits;
+use crate::domain::message::poll_schedule::{Asking, Looked};
+use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
+use crate::domain::message::state::State;
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
+use crate::pipeline::receive::receipt_source::{self, Kind};
+use crate::pipeline::settle::evidence::take_in;
+use crate::postgres::queries::{self, PollGroup};
+use crate::provider::limiter::Limiter;
+use crate::provider::onemsg::client::{AskError, Client};
+use crate::provider::onemsg::webhook_payload;
+
+/// Groups taken at once, at most. Each has up to 500 messages.
+const GROUPS: i64 = 20;
+
+/// Answers stored by one transaction; between two of them the daemon may be stopped.
+const BATCH: usize = 100;
+
+/// Questions under way at once.
+const CONCURRENCY: usize = 8;
+
+/// How long a taken group is nobody else's.
+const LEASE: Duration = Duration::from_secs(20 * 60);
+
+/// How often the scan for due groups starts from the beginning, to prove its bound right.
+const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
+
+/// The longest rest: another daemon may have sent messages. Not in step with other stages, so that one
+/// connection, which knows the statements, serves all while there is little to do.
+const LONGEST_REST: Duration = Duration::from_secs(19);
+const SHORTEST_REST: Duration = Duration::from_millis(50);
+
+/// How long groups wait when the provider could not be asked; doubles up to an hour.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long a channel without the method is left to the webhook, before one question is asked again.
+const MISSING_PAUSE: Duration = Duration::from_secs(24 * 3_600);
+
+/// Asks for the messages of one channel.
+pub struct Poll {
+    site: Arc<Site>,
+    channel: String,
+    client: Client,
+    limiter: Limiter,
+    asking: Asking,
+    above: (Timestamp, i64),
+    full_scan_at: Timestamp,
+    /// The provider cannot be asked before this moment.
+    silent_until: Option<Timestamp>,
+    /// The provider has answered a question on this channel.
+    has_answered: bool,
+    /// Troubles in a row.
+    troubles: u32,
+    has_begun: bool,
+}
+
+/// What one question brought.
+enum Heard {
+    Receipts(Vec<Receipt>),
+    /// 404: no such method, or no such message.
+    NotFound,
+    Trouble(AskError),
+}
+
+impl Heard {
+    /// The word for it in metrics.
+    fn kind(&self) -> &'static str {
+        match self {
+            Heard::Receipts(told) if told.is_empty() => "nothing",
+            Heard::Receipts(_) => "receipts",
+            Heard::NotFound => "not_found",
+            Heard::Trouble(_) => "trouble",
+        }
+    }
+}
+
+impl Poll {
+    pub fn new(site: Arc<Site>, channel: &str, client: Client) -> Poll {
+        let settings = &site.config.polling;
+        let mut asking = settings.asking();
+        if !site.config.webhook.listen.is_empty() {
+            // The webhook tells of reads.
+            asking.reads_for = Duration::ZERO;
+        }
+        Poll {
+            limiter: Limiter::new(settings.rate, Limits::none(), site.clock.clone()),
+            asking,
+            channel: channel.to_owned(),
+            client,
+            above: (Timestamp::UNIX_EPOCH, 0),
+            full_scan_at: site.clock.now(),
+            silent_until: None,
+            has_answered: false,
+            troubles: 0,
+            has_begun: false,
+            site,
+        }
+    }
+
+    /// Asks until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut patience = Patience::new("poll");
+        while !stop.is_cancelled() {
+            let step = tokio::select! {
+                () = stop.cancelled() => return,
+                step = self.step() => step,
+            };
+            match step {
+                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Idle) => {
+                    patience.succeeded();
+                    self.rest_until_due(&stop).await;
+                }
+                Err(error) => rest(&stop, patience.failed(&error)).await,
+            }
+        }
+    }
+
+    /// Rests until the next group is due. As long as none is, that question is all that is asked.
+    async fn rest_until_due(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let time = match self.site.owns(&self.channel) {
+                true => self.until_due().await,
+                false => Ok(LONGEST_REST),
+            };
+            let is_far = time.as_ref().is_ok_and(|time| *time >= LONGEST_REST);
+            rest(stop, time.unwrap_or(LONGEST_REST).clamp(SHORTEST_REST, LONGEST_REST)).await;
+            if !is_far {
+                return;
+            }
+        }
+    }
+
+    /// Looks at the groups that are due now, and asks for what has not ended.
+    pub async fn step(&mut self) -> Result<Progress, StageError> {
+        // Whoever sends on the channel asks, so that the rate of questions is kept as well.
+        if !self.site.owns(&self.channel) {
+            return Ok(Progress::Idle);
+        }
+        let now = self.site.clock.now();
+        let client = self.site.pool.get().await?;
+        self.begin(&client, now).await?;
+        if now >= self.full_scan_at {
+            self.above = (Timestamp::UNIX_EPOCH, 0);
+            self.full_scan_at = now + FULL_SCAN_EVERY;
+        }
+        let lease = now + LEASE;
+        let groups =
+            queries::poll_take(&client, &self.channel, now, self.above, GROUPS, lease).await?;
+        let late =
+            groups.first().map_or(0.0, |first| now.duration_since(first.due_at).as_secs_f64());
+        metrics::gauge!("rowbell_polling_late_seconds", "channel" => self.channel.clone())
+            .set(late);
+        let Some(last) = groups.last() else {
+            return Ok(Progress::Idle);
+        };
+        self.above = (last.due_at, last.poll_id);
+        let wanted = self.look(&client, &groups, now).await?;
+        // Questions take their time: meanwhile others need the connection.
+        drop(client);
+        let ids: Vec<String> = wanted.into_values().map(|(id, _)| id).collect();
+        self.ask_all(&ids, now).await?;
+        self.put_off(groups, now).await?;
+        Ok(Progress::Worked)
+    }
+
+    /// What an earlier process found out about the method.
+    async fn begin(&mut self, client: &Connection, now: Timestamp) -> Result<(), StageError> {
+        if !self.has_begun {
+            let missing = queries::polling_missing_since(client, &self.channel).await?;
+            self.silent_until = missing.map(|since| since + MISSING_PAUSE).filter(|at| *at > now);
+            self.has_begun = true;
+        }
+        Ok(())
+    }
+
+    /// The messages of these groups that have not ended, with their ids at the provider.
+    async fn look(
+        &self,
+        client: &Connection,
+        groups: &[PollGroup],
+        now: Timestamp,
+    ) -> Result<HashMap<i64, (String, Looked)>, StageError> {
+        let of: HashMap<i64, &PollGroup> =
+            groups.iter().flat_map(|g| g.message_ids.iter().map(move |id| (*id, g))).collect();
+        let ids: Vec<i64> = of.keys().copied().collect();
+        let looked = queries::poll_look(client, &ids).await?.into_iter();
+        let wanted = looked.filter(|(id, _, looked)| {
+            of.get(id).is_some_and(|g| self.asking.wants(*looked, g.group, now))
+        });
+        Ok(wanted.map(|(id, provider_id, looked)| (id, (provider_id, looked))).collect())
+    }
+
+    /// Asks for each id once, stores what is heard, and stops asking at the first trouble.
+    async fn ask_all(&mut self, ids: &[String], now: Timestamp) -> Result<(), StageError> {
+        for piece in ids.chunks(BATCH) {
+            if self.silent_until.is_some_and(|until| now < until) {
+                return Ok(());
+            }
+            let heard = self.ask(piece).await;
+            let mut receipts = Vec::new();
+            let (mut answers, mut not_found, mut trouble) = (0_u32, 0_u32, None);
+            for one in heard {
+                let kind = one.kind();
+                metrics::counter!("rowbell_polling_answers_total", "channel" => self.channel.clone(), "kind" => kind)
+                    .increment(1);
+                match one {
+                    Heard::Receipts(told) => {
+                        answers += 1;
+                        receipts.extend(told);
+                    }
+                    Heard::NotFound => not_found += 1,
+                    Heard::Trouble(error) => trouble = Some(error),
+                }
+            }
+            let mut client = self.site.pool.get().await?;
+            let tx = client.transaction().await?;
+            take_in(&tx, &self.site, &self.channel, &receipts, Source::Poll).await?;
+            tx.commit().await?;
+            if answers > 0 {
+                self.answered(&client).await?;
+            } else if not_found > 0 && !self.has_answered {
+                self.is_missing(&client, now).await?;
+            }
+            if let Some(error) = trouble {
+                self.is_in_trouble(&client, &error, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, ids: &[String]) -> Vec<Heard> {
+        let questions = stream::iter(ids.to_vec()).map(|id| self.ask_one(id));
+        questions.buffer_unordered(CONCURRENCY).collect().await
+    }
+
+    async fn ask_one(&self, id: String) -> Heard {
+        while self.limiter.permits(1) == 0 {
+            tokio::time::sleep(self.limiter.next_in()).await;
+        }
+        self.limiter.leaves();
+        match self.client.hook_info(&id).await {
+            // The provider may leave the id out, or tell of another: only this one was asked for.
+            Ok(answer) => Heard::Receipts(
+                webhook_payload::receipts(&answer, &id)
+                    .into_iter()
+                    .filter(|receipt| receipt.provider_message_id == id)
+                    .collect(),
+            ),
+            Err(AskError::Refused { status: 404, .. }) => Heard::NotFound,
+            // What is wrong with one id is no trouble of the channel.
+            Err(AskError::Refused { status: 400 | 422, .. }) => Heard::Receipts(Vec::new()),
+            Err(error) => Heard::Trouble(error),
+        }
+    }
+
+    async fn answered(&mut self, client: &Connection) -> Result<(), StageError> {
+        if self.troubles > 0 {
+            tracing::info!(channel = self.channel, "the provider can be asked for receipts again");
+        }
+        self.has_answered = true;
+        self.troubles = 0;
+        receipt_source::heard(client, &self.site, &self.channel, Kind::Polling).await
+    }
+
+    /// Noted once: the channel is left to the webhook.
+    async fn is_missing(&mut self, client: &Connection, now: Timestamp) -> Result<(), StageError> {
+        let is_news = queries::polling_missing_since(client, &self.channel).await?.is_none();
+        self.silent_until = Some(now + MISSING_PAUSE);
+        if is_news {
+            tracing::warn!(
+                channel = self.channel,
+                "the provider does not answer questions for receipts (hookInfo: 404); they come by webhook only"
+            );
+        }
+        let why = "hookInfo answered 404";
+        receipt_source::is_silent(client, &self.site, &self.channel, Kind::Polling, "missing", why)
+            .await
+    }
+
+    async fn is_in_trouble(
+        &mut self,
+        client: &Connection,
+        error: &AskError,
+        now: Timestamp,
+    ) -> Result<(), StageError> {
+        if self.troubles == 0 {
+            tracing::warn!(channel = self.channel, %error, "the provider could not be asked for receipts; will ask again");
+        }
+        self.troubles = (self.troubles + 1).min(7);
+        self.silent_until = Some(now + self.trouble_pause());
+        let why = error.to_string();
+        receipt_source::is_silent(client, &self.site, &self.channel, Kind::Polling, "failing", &why)
+            .await
+    }
+
+    fn trouble_pause(&self) -> Duration {
+        TROUBLE_PAUSE * (1 << self.troubles.saturating_sub(1).min(7))
+    }
+
+    /// Says when each group is due again, without the messages that have ended; and of which messages
+    /// nothing was heard for too long.
+    async fn put_off(&self, groups: Vec<PollGroup>, now: Timestamp) -> Result<(), StageError> {
+        let mut client = self.site.pool.get().await?;
+        let left = self.look(&client, &groups, now).await?;
+        let (mut kept, mut due, mut lost) = (Vec::new(), Vec::new(), Vec::new());
+        for group in &groups {
+            let random = rand::random();
+            let pause = match self.troubles {
+                0 => self.asking.pause(group.asked_count + 1, random),
+                _ => self.trouble_pause().mul_f64(1.0 + random),
+            };
+            due.push((group.poll_id, now + pause));
+            let is_over = self.asking.is_over(group.group, now);
+            for id in &group.message_ids {
+                match left.get(id) {
+                    Some(still) if is_over && still.1.state == State::Sent => {
+                        lost.push((*id, &still.0))
+                    }
+                    Some(_) if !is_over => kept.push((group.poll_id, *id)),
+                    _ => {}
+                }
+            }
+        }
+        let tx = client.transaction().await?;
+        queries::poll_write(&tx, &kept, &due, now).await?;
+        self.say_lost(&tx, &lost, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Silence is evidence too, of the weakest kind: it moves nothing.
+    async fn say_lost(
+        &self,
+        tx: &deadpool_postgres::Transaction<'_>,
+        lost: &[(i64, &String)],
+        now: Timestamp,
+    ) -> Result<(), StageError> {
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let receipt = |id: &str| Receipt {
+            provider_message_id: id.to_owned(),
+            status: ReceiptStatus::Other,
+            occurred_at: Some(now),
+            ..Receipt::default()
+        };
+        let receipts: Vec<Receipt> = lost.iter().map(|(_, id)| receipt(id)).collect();
+        take_in(tx, &self.site, &self.channel, &receipts, Source::Timeout).await?;
+        let hours = self.asking.lost_after.as_secs() / 3_600;
+        let why = format!(
+            "accepted, and nothing was heard of its end for {hours} h; it may still arrive"
+        );
+        let ids: Vec<i64> = lost.iter().map(|(id, _)| *id).collect();
+        queries::poll_lost(tx, &ids, &why, now).await?;
+        tracing::warn!(
+            channel = self.channel,
+            messages = lost.len(),
+            "nothing was heard of accepted messages for polling.lost_after; they are asked for no more"
+        );
+        Ok(())
+    }
+
+    async fn until_due(&self) -> Result<Duration, StageError> {
+        let client = self.site.pool.get().await?;
+        let Some(next) = queries::poll_next(&client, &self.channel).await? else {
+            return Ok(LONGEST_REST);
+        };
+        let left = Duration::try_from(self.site.clock.now().duration_until(next));
+        Ok(left.unwrap_or(Duration::ZERO))
+    }
+}

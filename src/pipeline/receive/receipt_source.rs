@@ -1,0 +1,100 @@
+//! What can tell of a channel's receipts, and when it did last: the webhook, and the provider when it
+//! is asked; and whether the provider posts to the webhook, as it says itself. Persisted, so that
+//! `status` can say which of them a channel has.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::StageError;
+use crate::postgres::queries;
+
+/// How often it is written down that a witness was heard.
+const WRITE_EVERY: Duration = Duration::from_secs(60);
+
+/// Who tells. The words are those of `rowbell.witness`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Webhook,
+    Polling,
+    Destination,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Kind::Webhook => "webhook",
+            Kind::Polling => "polling",
+            Kind::Destination => "destination",
+        }
+    }
+}
+
+/// What this process wrote down last.
+#[derive(Debug, Default)]
+pub struct Witnesses(Mutex<HashMap<(String, Kind), Timestamp>>);
+
+impl Witnesses {
+    /// Whether it is time to write it down again.
+    fn is_due(&self, channel: &str, kind: Kind, now: Timestamp) -> bool {
+        // Times are right at every line; a panic elsewhere does not spoil them.
+        let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let key = (channel.to_owned(), kind);
+        let is_due = written.get(&key).is_none_or(|at| *at + WRITE_EVERY <= now);
+        if is_due {
+            written.insert(key, now);
+        }
+        is_due
+    }
+
+    fn forget(&self, channel: &str, kind: Kind) {
+        let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        written.remove(&(channel.to_owned(), kind));
+    }
+}
+
+/// A witness told something.
+pub async fn heard(
+    client: &deadpool_postgres::Client,
+    site: &Site,
+    channel: &str,
+    kind: Kind,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    if site.witnesses.is_due(channel, kind, now) {
+        let written =
+            queries::witness_write(client, channel, kind.as_str(), "works", None, now).await;
+        written.inspect_err(|_| site.witnesses.forget(channel, kind))?;
+    }
+    Ok(())
+}
+
+/// A witness cannot tell: `missing` or `failing`, and why.
+pub async fn is_silent(
+    client: &deadpool_postgres::Client,
+    site: &Site,
+    channel: &str,
+    kind: Kind,
+    state: &str,
+    why: &str,
+) -> Result<(), StageError> {
+    site.witnesses.forget(channel, kind);
+    is_known(client, site, channel, kind, state, Some(why)).await
+}
+
+/// How a witness stands: `works`, `missing` or `failing`, and why.
+pub async fn is_known(
+    client: &deadpool_postgres::Client,
+    site: &Site,
+    channel: &str,
+    kind: Kind,
+    state: &str,
+    why: Option<&str>,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    queries::witness_write(client, channel, kind.as_str(), state, why, now).await?;
+    Ok(())
+}

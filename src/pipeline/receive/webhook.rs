@@ -1,0 +1,234 @@
+//! receive: the webhook.
+//!
+//! Takes what the provider posts; stores the receipts in it, moves the messages that they speak of, and
+//! takes the wishes of customers (stop, start again), in one transaction; answers 200 only then, and 503
+//! when the database is away, so that the provider tries again. Receipts for ids that no attempt knows
+//! yet are kept and joined when the id arrives.
+//!
+//! If the process dies before the answer, the provider posts again: what is stored twice changes
+//! nothing. Not promised: that receipts arrive in order, once, or at all.
+//!
+//! Memory is bounded by the connections for small bodies, and by `LARGE_AT_ONCE` for large ones. A body
+//! is read before it takes a turn, so whoever sends slowly keeps nobody waiting but senders of large
+//! bodies, and those no longer than `webhook.timeout`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use http_body_util::BodyExt as _;
+use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::message::receipt::Source;
+use crate::domain::recipient::opt_out_keywords::WishWords;
+use crate::http::server::Door;
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::{StageError, loggable};
+use crate::pipeline::receive::opt_out_request::take_wishes;
+use crate::pipeline::receive::receipt_source::{self, Kind};
+use crate::pipeline::settle::evidence::take_in;
+use crate::provider::onemsg::webhook_payload::{self, Delivered};
+
+/// Deliveries that are taken apart and stored at once.
+const AT_ONCE: usize = 4;
+
+/// Bodies above this size are large: only so many of them are held at once. What a provider posts has
+/// a few hundred bytes, a hundred receipts at once some twenty thousand.
+const SMALL: usize = 16 * 1024;
+const LARGE_AT_ONCE: usize = 8;
+
+/// Characters of a challenge that are repeated; Meta's have ten digits.
+const MAX_CHALLENGE: usize = 200;
+
+/// The webhook server.
+pub struct Receive {
+    site: Arc<Site>,
+    /// Last part of the path; who knows it may post.
+    secret: String,
+    words: WishWords,
+    turns: Semaphore,
+    large: Semaphore,
+}
+
+/// A body, and the right to hold it, if it is large.
+struct Held<'a> {
+    bytes: Vec<u8>,
+    _large: Option<SemaphorePermit<'a>>,
+}
+
+/// Why there is no body.
+enum Unread {
+    TooLong,
+    BrokeOff,
+}
+
+impl Receive {
+    pub fn new(site: Arc<Site>, secret: String) -> Receive {
+        let inbound = &site.config.inbound;
+        let words = WishWords::new(&inbound.opt_out, &inbound.opt_in);
+        let (turns, large) = (Semaphore::new(AT_ONCE), Semaphore::new(LARGE_AT_ONCE));
+        Receive { site, secret, words, turns, large }
+    }
+
+    /// Serves until told to stop.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+        let settings = &self.site.config.webhook;
+        let door = Door {
+            networks: settings.networks.clone(),
+            max_connections: settings.max_connections,
+            timeout: settings.timeout,
+        };
+        let router = Router::new()
+            .route("/webhook/{secret}", get(challenged).post(posted))
+            .with_state(Arc::new(self));
+        door.serve(listener, router, stop).await;
+    }
+
+    /// Stores what one delivery says, and moves the messages that it speaks of.
+    pub async fn step(&self, delivered: &Delivered) -> Result<(), StageError> {
+        if delivered.receipts.is_empty() && delivered.messages.is_empty() {
+            return Ok(());
+        }
+        let channel = self.channel_of(delivered.instance_id.as_deref());
+        let mut client = self.site.pool.get().await?;
+        let tx = client.transaction().await?;
+        take_in(&tx, &self.site, channel, &delivered.receipts, Source::Webhook).await?;
+        take_wishes(&tx, &self.site, &self.words, &delivered.messages).await?;
+        tx.commit().await?;
+        if delivered.is_test() {
+            return Ok(());
+        }
+        // The receipts are stored: that they came is not worth a second delivery.
+        if let Err(error) = receipt_source::heard(&client, &self.site, channel, Kind::Webhook).await
+        {
+            tracing::warn!(
+                error = loggable(&error),
+                channel,
+                "receipts were stored, but not when the webhook told last"
+            );
+        }
+        Ok(())
+    }
+
+    fn knows(&self, secret: &str) -> bool {
+        secret.as_bytes().ct_eq(self.secret.as_bytes()).into()
+    }
+
+    /// Reads and stores one body.
+    async fn take(&self, body: Body) -> StatusCode {
+        let limit = self.site.config.webhook.body_limit;
+        let body = match self.read(body, limit).await {
+            Ok(body) => body,
+            Err(Unread::TooLong) => {
+                tracing::warn!(limit, "a webhook delivery was longer than webhook.body_limit");
+                return StatusCode::PAYLOAD_TOO_LARGE;
+            }
+            Err(Unread::BrokeOff) => {
+                tracing::warn!("a webhook delivery broke off; the provider will post again");
+                return StatusCode::BAD_REQUEST;
+            }
+        };
+        let Ok(_turn) = self.turns.acquire().await else {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        };
+        let delivered = match webhook_payload::parse(&body.bytes) {
+            Ok(delivered) => delivered,
+            Err(error) => {
+                let bytes = body.bytes.len();
+                tracing::warn!(%error, bytes, "a webhook delivery could not be read");
+                return StatusCode::BAD_REQUEST;
+            }
+        };
+        match self.step(&delivered).await {
+            Ok(()) => StatusCode::OK,
+            Err(error) => {
+                tracing::warn!(
+                    error = loggable(&error),
+                    "receipts could not be stored; the provider will post again"
+                );
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+
+    /// Reads a body to its end. Whoever is about to become large waits for a place first.
+    async fn read(&self, mut body: Body, limit: usize) -> Result<Held<'_>, Unread> {
+        if body.size_hint().lower() > limit as u64 {
+            return Err(Unread::TooLong);
+        }
+        let mut held = Held { bytes: Vec::new(), _large: None };
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Unread::BrokeOff)?;
+            let Ok(data) = frame.into_data() else { continue };
+            let length = held.bytes.len() + data.len();
+            if length > limit {
+                return Err(Unread::TooLong);
+            }
+            if length > SMALL && held._large.is_none() {
+                // Never closed.
+                held._large = self.large.acquire().await.ok();
+            }
+            held.bytes.extend_from_slice(&data);
+        }
+        Ok(held)
+    }
+
+    /// The configured channel of an instance id; the only channel when there is but one.
+    fn channel_of(&self, instance_id: Option<&str>) -> &str {
+        let channels = &self.site.config.channel;
+        let numbers = || channels.iter().filter_map(|(name, c)| Some((name, c.one_msg()?)));
+        let named = numbers().find(|(_, c)| Some(c.channel_id.as_str()) == instance_id);
+        let only = if numbers().count() == 1 { numbers().next() } else { None };
+        named.or(only).map_or("", |(name, _)| name)
+    }
+}
+
+/// The secret is looked at before a byte of the body is.
+async fn posted(
+    State(receive): State<Arc<Receive>>,
+    Path(secret): Path<String>,
+    body: Body,
+) -> StatusCode {
+    if !receive.knows(&secret) {
+        return StatusCode::NOT_FOUND;
+    }
+    let timeout = receive.site.config.webhook.timeout;
+    tokio::time::timeout(timeout, receive.take(body)).await.unwrap_or_else(|_| {
+        tracing::warn!(
+            "a webhook delivery took longer than webhook.timeout; the provider will post again"
+        );
+        StatusCode::SERVICE_UNAVAILABLE
+    })
+}
+
+#[derive(Deserialize)]
+struct Challenge {
+    #[serde(rename = "hub.verify_token")]
+    token: Option<String>,
+    #[serde(rename = "hub.challenge")]
+    challenge: Option<String>,
+}
+
+/// How Meta asks whether an address is ours, where it posts without 1MSG in between.
+async fn challenged(
+    State(receive): State<Arc<Receive>>,
+    Path(secret): Path<String>,
+    Query(asked): Query<Challenge>,
+) -> Result<String, StatusCode> {
+    if !receive.knows(&secret) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    match asked.challenge {
+        Some(challenge) if asked.token.is_some_and(|token| receive.knows(&token)) => {
+            Ok(challenge.chars().take(MAX_CHALLENGE).collect())
+        }
+        _ => Err(StatusCode::FORBIDDEN),
+    }
+}

@@ -1,0 +1,390 @@
+//! Circuits: a channel or a template that the provider refuses stops by itself, for all messages,
+//! before a thousand customers are failed one by one; and starts by itself.
+//!
+//! Errors of class channel or template stop it at once; permanent errors of single messages when
+//! they are a sudden share of all. Where it stands is a row of `rowbell.circuit`, so a restart changes
+//! nothing. After a pause one message is tried: if the provider takes it, all may leave; if not, the
+//! pause grows. Messages wait as they are, changes are folded into them, and those that a burst had
+//! failed are put back. Opt-outs that come in a burst are not believed.
+//!
+//! Outcomes are counted in this process only: after a restart counting begins anew.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+
+use crate::config;
+use crate::domain::limit::circuit::{Burst, CircuitKey, Pauses, Tally, TripRules};
+use crate::domain::message::attempt::ErrorClass;
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::counters;
+use crate::pipeline::context::stage::StageError;
+use crate::postgres::queries::{self, Circuit, Standing};
+
+/// What WhatsApp calls spam: tried again after hours, not minutes.
+const SPAM: [i32; 2] = [131_048, 131_064];
+const SPAM_PAUSE: Duration = Duration::from_secs(4 * 3_600);
+
+/// The recipient stopped messages of this business at WhatsApp.
+pub const OPTED_OUT: i32 = 131_050;
+const OPTED_OUT_TEXT: &str =
+    "WhatsApp error 131050: the recipient stopped messages of this business";
+
+/// What this process has counted.
+pub struct Circuits {
+    settings: config::Circuit,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Default)]
+struct Counted {
+    tallies: HashMap<CircuitKey, Tally>,
+    /// Messages that are tried, and what for.
+    probes: HashMap<i64, Vec<CircuitKey>>,
+    opt_outs: Vec<OptOut>,
+}
+
+/// An opt-out that is believed once its window is over.
+struct OptOut {
+    channel: String,
+    message_id: i64,
+    at: Timestamp,
+}
+
+/// What an answer or a receipt says about channel and template.
+#[derive(Clone, Copy, Debug)]
+pub struct Trouble<'a> {
+    pub message_id: i64,
+    /// None: nothing, it may have been the network.
+    pub class: Option<ErrorClass>,
+    pub code: Option<i32>,
+    pub text: Option<&'a str>,
+    /// The provider had accepted the message before.
+    pub is_by_receipt: bool,
+}
+
+impl Circuits {
+    pub fn new(settings: config::Circuit) -> Circuits {
+        Circuits { settings, counted: Mutex::default() }
+    }
+
+    fn rules(&self) -> TripRules {
+        let config::Circuit { window, minimum, share, .. } = self.settings;
+        TripRules { window, minimum, share }
+    }
+
+    fn counted(&self) -> std::sync::MutexGuard<'_, Counted> {
+        // Counts are right at every line; a panic elsewhere does not spoil them.
+        self.counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// This message is tried; what becomes of it decides about the circuit.
+    pub fn expect(&self, message_id: i64, key: CircuitKey) {
+        self.counted().probes.entry(message_id).or_default().push(key);
+    }
+
+    fn good(&self, keys: &[CircuitKey], now: Timestamp) {
+        let counted = &mut self.counted().tallies;
+        for key in keys {
+            match counted.get_mut(key) {
+                Some(tally) => tally.good(now, 1),
+                None => counted.entry(key.clone()).or_default().good(now, 1),
+            }
+        }
+    }
+
+    fn bad(&self, key: &CircuitKey, now: Timestamp, refused: Option<i64>) -> Option<Burst> {
+        let tallies = &mut self.counted().tallies;
+        let tally = tallies.entry(key.clone()).or_default();
+        tally.bad(now, refused);
+        tally.burst(now, self.rules())
+    }
+
+    fn probed(&self, message_id: i64) -> Vec<CircuitKey> {
+        self.counted().probes.remove(&message_id).unwrap_or_default()
+    }
+}
+
+/// The circuits that a message depends on: its channel's, and its template's once that is known.
+fn keys_of(standing: &Standing) -> Vec<CircuitKey> {
+    let channel = CircuitKey::channel(&standing.channel);
+    let template = standing
+        .template
+        .as_ref()
+        .map(|(template, language)| CircuitKey::template(&standing.channel, template, language));
+    std::iter::once(channel).chain(template).collect()
+}
+
+/// The provider took messages: good outcomes, and the end of a stop if one of them was a try.
+/// `accepted` is message, channel, template and its language.
+pub async fn accepted<'a>(
+    site: &Site,
+    accepted: impl Iterator<Item = (i64, &'a str, &'a (String, String))>,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    for (message_id, channel, (template, language)) in accepted {
+        let template = CircuitKey::template(channel, template, language);
+        site.circuits.good(&[CircuitKey::channel(channel), template], now);
+        let probed = site.circuits.probed(message_id);
+        if !probed.is_empty() {
+            let mut client = site.pool.get().await?;
+            let tx = client.transaction().await?;
+            tried_well(&tx, site, message_id, probed, false).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(())
+}
+
+/// A receipt says that the message reached its recipient.
+pub async fn arrived(tx: &Transaction<'_>, site: &Site, message_id: i64) -> Result<(), StageError> {
+    let probed = site.circuits.probed(message_id);
+    tried_well(tx, site, message_id, probed, true).await
+}
+
+/// Closes what was tried, unless it takes a receipt to be sure: where receipts told of the errors,
+/// an acceptance says nothing.
+async fn tried_well(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message_id: i64,
+    probed: Vec<CircuitKey>,
+    is_by_receipt: bool,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    for key in probed {
+        let Some(mut circuit) = queries::circuit_lock(tx, &key).await? else {
+            continue;
+        };
+        if circuit.state == "closed" {
+            continue;
+        }
+        if circuit.is_by_receipt && !is_by_receipt {
+            circuit.probe_at = now + circuit.pause;
+            queries::circuit_write(tx, &key, &circuit, now).await?;
+            site.circuits.expect(message_id, key);
+            continue;
+        }
+        close(tx, site, &key, circuit).await?;
+    }
+    Ok(())
+}
+
+/// All may leave again.
+async fn close(
+    tx: &Transaction<'_>,
+    site: &Site,
+    key: &CircuitKey,
+    mut circuit: Circuit,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    circuit.state = "closed".to_owned();
+    circuit.closed_at = Some(now);
+    queries::circuit_write(tx, key, &circuit, now).await?;
+    queries::circuit_release(tx, key, now).await?;
+    tracing::info!(circuit = %key, since = %circuit.since, "sends again: a message that was tried went well");
+    if let Some(lane) = site.lanes.get(&key.channel) {
+        lane.go_on(key);
+        lane.ring();
+    }
+    Ok(())
+}
+
+/// An answer or a receipt that is no success: counts it, and stops what has to be stopped.
+pub async fn trouble(
+    tx: &Transaction<'_>,
+    site: &Site,
+    standing: &Standing,
+    trouble: Trouble<'_>,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    let keys = keys_of(standing);
+    let probed = site.circuits.probed(trouble.message_id);
+    let at_fault = at_fault(&keys, trouble.class);
+    for key in &probed {
+        if at_fault != Some(key) {
+            rest_again(tx, site, key).await?;
+        }
+    }
+    let Some(key) = at_fault else {
+        return Ok(());
+    };
+    let is_probe = probed.contains(key);
+    if stops_at_once(trouble.class) || is_probe {
+        return stop(tx, site, key, trouble, told(trouble), is_probe).await;
+    }
+    site.circuits.good(&keys.iter().filter(|k| *k != key).cloned().collect::<Vec<_>>(), now);
+    let refused = (!trouble.is_by_receipt).then_some(trouble.message_id);
+    if let Some(burst) = site.circuits.bad(key, now, refused) {
+        let why = format!(
+            "{} of the last {} messages were refused for good, the last with {}",
+            burst.bad,
+            burst.all,
+            told(trouble)
+        );
+        stop(tx, site, key, trouble, why, false).await?;
+        take_back(tx, site, key, burst).await?;
+    } else if trouble.code == Some(OPTED_OUT) {
+        let (channel, message_id) = (standing.channel.clone(), trouble.message_id);
+        site.circuits.counted().opt_outs.push(OptOut { channel, message_id, at: now });
+    }
+    Ok(())
+}
+
+fn stops_at_once(class: Option<ErrorClass>) -> bool {
+    matches!(class, Some(ErrorClass::Channel | ErrorClass::Template))
+}
+
+/// The circuit that an error speaks against: recipients and channels against the channel, content
+/// and templates against the template. Errors that pass speak against none.
+fn at_fault(keys: &[CircuitKey], class: Option<ErrorClass>) -> Option<&CircuitKey> {
+    match class? {
+        ErrorClass::Channel | ErrorClass::Recipient => keys.first(),
+        ErrorClass::Template | ErrorClass::Content => keys.last(),
+        ErrorClass::Retry | ErrorClass::Slow | ErrorClass::Later => None,
+    }
+}
+
+fn told(trouble: Trouble<'_>) -> String {
+    let text = trouble.text.unwrap_or("no text");
+    trouble.code.map_or_else(|| text.to_owned(), |code| format!("{code}: {text}"))
+}
+
+/// Stops a circuit that is closed; lets one rest longer whose try failed. One that is stopped already
+/// stays as it is: answers to requests that were under way say nothing new.
+async fn stop(
+    tx: &Transaction<'_>,
+    site: &Site,
+    key: &CircuitKey,
+    trouble: Trouble<'_>,
+    reason: String,
+    is_probe: bool,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    let known = queries::circuit_lock(tx, key).await?;
+    let is_news = known.as_ref().is_none_or(|circuit| circuit.state == "closed");
+    if let Some(lane) = site.lanes.get(&key.channel) {
+        lane.halt(key.clone());
+    }
+    if !is_news && !is_probe {
+        return Ok(());
+    }
+    let pause = pause(site, known.as_ref(), trouble.code, now);
+    let opened_count = known.as_ref().map_or(0, |circuit| circuit.opened_count);
+    let circuit = Circuit {
+        state: "open".to_owned(),
+        reason,
+        error_code: trouble.code,
+        is_by_receipt: trouble.is_by_receipt,
+        since: known.filter(|_| !is_news).map_or(now, |circuit| circuit.since),
+        pause,
+        probe_at: now + pause,
+        probe_message_id: Some(trouble.message_id).filter(|_| is_probe),
+        closed_at: None,
+        opened_count: opened_count + i32::from(is_news),
+    };
+    queries::circuit_write(tx, key, &circuit, now).await?;
+    if is_news {
+        announce(key, &circuit);
+    } else {
+        tracing::debug!(circuit = %key, error = circuit.reason, "still stopped: the message that was tried was refused");
+    }
+    Ok(())
+}
+
+/// The one log line and the one counter of a stop.
+fn announce(key: &CircuitKey, circuit: &Circuit) {
+    tracing::error!(
+        circuit = %key,
+        code = circuit.error_code,
+        error = circuit.reason,
+        next_try_in_s = circuit.pause.as_secs(),
+        "stopped sending; changes are captured and wait, `rowbell status` says more"
+    );
+    let kind = if key.template.is_some() { "template" } else { "channel" };
+    counters::circuits_opened(&key.channel, kind).increment(1);
+}
+
+/// The first pause; longer after a try in vain, and when it had been closed for a short time only.
+fn pause(site: &Site, known: Option<&Circuit>, code: Option<i32>, now: Timestamp) -> Duration {
+    let settings = &site.circuits.settings;
+    let pauses = Pauses { first: settings.first_pause, longest: settings.longest_pause };
+    let last =
+        known.filter(|circuit| circuit.closed_at.is_none_or(|at| now < at + settings.window));
+    let pause = pauses.after(last.map(|circuit| circuit.pause));
+    if code.is_some_and(|code| SPAM.contains(&code)) { pause.max(SPAM_PAUSE) } else { pause }
+}
+
+/// The try said nothing about this circuit: another message is tried after the same pause.
+async fn rest_again(tx: &Transaction<'_>, site: &Site, key: &CircuitKey) -> Result<(), StageError> {
+    let now = site.clock.now();
+    if let Some(mut circuit) = queries::circuit_lock(tx, key).await?
+        && circuit.state == "probing"
+    {
+        circuit.state = "open".to_owned();
+        circuit.probe_at = now + circuit.pause;
+        queries::circuit_write(tx, key, &circuit, now).await?;
+    }
+    if let Some(lane) = site.lanes.get(&key.channel) {
+        lane.halt(key.clone());
+    }
+    Ok(())
+}
+
+/// The fault was not the messages': they wait with the others. Who opted out in the same while is
+/// not believed either.
+async fn take_back(
+    tx: &Transaction<'_>,
+    site: &Site,
+    key: &CircuitKey,
+    burst: Burst,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    site.circuits.counted().opt_outs.retain(|opt_out| opt_out.channel != key.channel);
+    let due_at = now + site.circuits.settings.first_pause * 2;
+    let why = format!("{}: refused in a burst of errors, to be tried again", key.is_stopped());
+    let back = queries::circuit_take_back(tx, &burst.refused, due_at, &why, now).await?;
+    tracing::info!(circuit = %key, messages = back.len(), "messages that the burst had failed are put back");
+    Ok(())
+}
+
+/// Writes the opt-outs whose window is over. More of them within one window than `minimum` are a fault
+/// of somebody else, not the will of so many.
+pub async fn write_opt_outs(tx: &Transaction<'_>, site: &Site) -> Result<(), StageError> {
+    let now = site.clock.now();
+    let (ripe, doubtful) = site.circuits.ripe_opt_outs(now);
+    for (channel, count) in doubtful {
+        tracing::warn!(
+            channel,
+            count,
+            "so many opt-outs at once are not believed; none is written"
+        );
+    }
+    if !ripe.is_empty() {
+        queries::circuit_opt_out(tx, &ripe, OPTED_OUT_TEXT, now).await?;
+    }
+    Ok(())
+}
+
+impl Circuits {
+    /// Messages whose recipients opted out, and channels with too many of them at once.
+    fn ripe_opt_outs(&self, now: Timestamp) -> (Vec<i64>, Vec<(String, usize)>) {
+        let opt_outs = &mut self.counted().opt_outs;
+        let is_ripe = |opt_out: &OptOut| opt_out.at + self.settings.window <= now;
+        if !opt_outs.iter().any(is_ripe) {
+            return (Vec::new(), Vec::new());
+        }
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        opt_outs.iter().for_each(|o| *counts.entry(o.channel.clone()).or_default() += 1);
+        let many = |count: usize| count >= self.settings.minimum as usize;
+        let doubtful: Vec<(String, usize)> =
+            counts.into_iter().filter(|(_, count)| many(*count)).collect();
+        opt_outs.retain(|o| doubtful.iter().all(|(channel, _)| *channel != o.channel));
+        let ripe = opt_outs.iter().filter(|o| is_ripe(o)).map(|o| o.message_id).collect();
+        opt_outs.retain(|o| !is_ripe(o));
+        (ripe, doubtful)
+    }
+}

@@ -1,0 +1,240 @@
+//! Evidence about accepted messages: stored as it came, joined to the messages that know its ids, and
+//! weighed as a whole, so that its order and its repetition make no difference.
+//!
+//! Whatever the number of receipts, three statements join them: the messages are locked, all that is
+//! known of them is read, and those that move are written at once.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+
+use crate::domain::message::attempt::ErrorClass;
+use crate::domain::message::disposition::failed_receipt;
+use crate::domain::message::evidence::{Evidence, Weighed, weigh};
+use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
+use crate::domain::message::state::{Event, State};
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::StageError;
+use crate::pipeline::settle::circuit::{self, Trouble};
+use crate::pipeline::settle::fallback_schedule;
+use crate::pipeline::settle::settle::{Details, move_message, retry_rules};
+use crate::pipeline::settle::unconfirmed;
+use crate::postgres::queries::{self, KnownMessage, Moved};
+use crate::provider::error_table::known_class;
+
+/// Keeps receipts as they came and moves the messages that they speak of.
+pub async fn take_in(
+    tx: &Transaction<'_>,
+    site: &Site,
+    channel: &str,
+    receipts: &[Receipt],
+    source: Source,
+) -> Result<(), StageError> {
+    if receipts.is_empty() {
+        return Ok(());
+    }
+    queries::receive_store(tx, channel, receipts, source, site.clock.now()).await?;
+    site.counts.received(channel, source, receipts);
+    let known = join(tx, site, &ids(receipts)).await?;
+    unconfirmed::note_strays(tx, site, channel, receipts, &known).await
+}
+
+/// Each id once, in a fixed order.
+fn ids(receipts: &[Receipt]) -> Vec<&str> {
+    let mut ids: Vec<&str> = receipts.iter().map(|r| r.provider_message_id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Joins stored receipts to the messages that know their ids. Returns those ids.
+pub async fn join(
+    tx: &Transaction<'_>,
+    site: &Site,
+    provider_ids: &[&str],
+) -> Result<HashSet<String>, StageError> {
+    let known = queries::settle_known(tx, provider_ids).await?;
+    let known_ids = known.iter().map(|k| k.provider_message_id.clone()).collect();
+    if known.is_empty() {
+        return Ok(known_ids);
+    }
+    let ids: Vec<&str> = known.iter().map(|k| k.provider_message_id.as_str()).collect();
+    let mut told: HashMap<String, Vec<Evidence>> = HashMap::new();
+    for evidence in queries::settle_receipts(tx, &ids).await? {
+        told.entry(evidence.provider_message_id.clone()).or_default().push(evidence);
+    }
+    let mut settled = Vec::new();
+    let mut moved = Vec::new();
+    for (message, evidence) in by_message(known, &mut told) {
+        let weighed =
+            weigh(message.standing.state, evidence.clone(), |one| meaning(site, one, &message).0);
+        if weighed.state == State::Scheduled {
+            try_later(tx, site, &message, &evidence).await?;
+            continue;
+        }
+        if is_news(&message, &weighed) {
+            settled.push(row(&message, &weighed));
+        }
+        if weighed.state != message.standing.state {
+            moved.push((message, weighed));
+        }
+    }
+    let now = site.clock.now();
+    queries::settle_evidence(tx, &settled, now, site.ask(now)).await?;
+    for (message, weighed) in &moved {
+        let standing = &message.standing;
+        site.counts.became(&standing.watch, &standing.channel, weighed.state);
+        learn_from(tx, site, message, weighed).await?;
+    }
+    lead_on(tx, site, &moved).await?;
+    Ok(known_ids)
+}
+
+/// What failed may go on to the next channel; what arrived needs nobody who stands in for it.
+async fn lead_on(
+    tx: &Transaction<'_>,
+    site: &Site,
+    moved: &[(KnownMessage, Weighed)],
+) -> Result<(), StageError> {
+    let mut arrived = Vec::new();
+    for (message, weighed) in moved {
+        let (id, standing) = (message.message_id, &message.standing);
+        match weighed.state {
+            State::Delivered | State::Read => {
+                arrived.push((id, weighed.state, standing.watch.clone()));
+            }
+            state => fallback_schedule::settled(tx, site, id, standing, state).await?,
+        }
+    }
+    fallback_schedule::received(tx, site, &arrived).await
+}
+
+/// Each message once, with the evidence of its attempts that counts.
+fn by_message(
+    known: Vec<KnownMessage>,
+    told: &mut HashMap<String, Vec<Evidence>>,
+) -> Vec<(KnownMessage, Vec<Evidence>)> {
+    let mut messages: Vec<(KnownMessage, Vec<Evidence>)> = Vec::new();
+    for message in known {
+        let evidence = told.remove(&message.provider_message_id).unwrap_or_default();
+        let counts = evidence.into_iter().filter(|one| !is_outdated(one, &message));
+        match messages.last_mut() {
+            Some((last, all)) if last.message_id == message.message_id => {
+                all.extend(counts);
+                *last = message;
+            }
+            _ => {
+                let counts = counts.collect();
+                messages.push((message, counts));
+            }
+        }
+    }
+    messages.retain(|(_, evidence)| !evidence.is_empty());
+    messages
+}
+
+/// Evidence about an attempt that another has followed counts only if it says that the message
+/// arrived; and what waits for its next attempt has arrived only if it tells nothing new by now.
+fn is_outdated(evidence: &Evidence, message: &KnownMessage) -> bool {
+    let arrived = matches!(evidence.status, ReceiptStatus::Delivered | ReceiptStatus::Read);
+    let standing = &message.standing;
+    let is_of_the_last = message.attempt == standing.attempt_count;
+    (!arrived && !is_of_the_last) || (standing.state == State::Scheduled && !standing.is_as_settled)
+}
+
+/// What a receipt does to its message, and how long that then waits for its next attempt.
+fn meaning(site: &Site, evidence: &Evidence, message: &KnownMessage) -> (Event, Duration) {
+    if evidence.status != ReceiptStatus::Failed {
+        return (Event::Receipt(evidence.status), Duration::ZERO);
+    }
+    let attempt = u16::try_from(message.attempt).unwrap_or(1);
+    failed_receipt(class_of(evidence), attempt, retry_rules(site), rand::random())
+}
+
+fn class_of(evidence: &Evidence) -> Option<ErrorClass> {
+    let text = evidence.error_text.as_deref().or(evidence.error_title.as_deref());
+    known_class(evidence.error_code, text)
+}
+
+/// Whether anything of the message has to be written.
+fn is_news(message: &KnownMessage, weighed: &Weighed) -> bool {
+    let earlier = |told: Option<jiff::Timestamp>, known: Option<jiff::Timestamp>| {
+        told.is_some_and(|told| known.is_none_or(|known| told < known))
+    };
+    // What may not take evidence any more stays as it is.
+    let takes_it =
+        matches!(weighed.state, State::Sent | State::Failed(_) | State::Delivered | State::Read);
+    takes_it
+        && (weighed.state != message.standing.state
+            || earlier(weighed.delivered_at, message.delivered_at)
+            || earlier(weighed.read_at, message.read_at)
+            || (weighed.failure.is_some() && reason_text(weighed) != message.reason_text))
+}
+
+fn reason_text(weighed: &Weighed) -> Option<String> {
+    weighed.failure.as_ref().and_then(Evidence::in_words)
+}
+
+fn row(message: &KnownMessage, weighed: &Weighed) -> Moved {
+    Moved {
+        message_id: message.message_id,
+        state: weighed.state,
+        reason_text: reason_text(weighed),
+        provider_message_id: weighed
+            .provider_message_id
+            .clone()
+            .unwrap_or_else(|| message.provider_message_id.clone()),
+        sent_at: weighed.sent_at,
+        delivered_at: weighed.delivered_at,
+        read_at: weighed.read_at,
+    }
+}
+
+/// WhatsApp chose not to deliver it for now: it is taken up again.
+async fn try_later(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message: &KnownMessage,
+    evidence: &[Evidence],
+) -> Result<(), StageError> {
+    for one in evidence {
+        let (event, wait) = meaning(site, one, message);
+        if event != Event::Reopened || message.standing.state == State::Scheduled {
+            continue;
+        }
+        let details = Details {
+            reason_text: one.in_words(),
+            due_at: site.clock.now() + wait,
+            provider_message_id: Some(&one.provider_message_id),
+            happened_at: one.happened_at,
+        };
+        return move_message(tx, site, message.message_id, &message.standing, event, details)
+            .await
+            .map(drop);
+    }
+    Ok(())
+}
+
+/// Evidence that moved its message says something about channel and template too.
+async fn learn_from(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message: &KnownMessage,
+    weighed: &Weighed,
+) -> Result<(), StageError> {
+    match (weighed.state, &weighed.failure) {
+        (State::Delivered | State::Read, _) => circuit::arrived(tx, site, message.message_id).await,
+        (State::Failed(_), Some(failure)) => {
+            let trouble = Trouble {
+                message_id: message.message_id,
+                class: class_of(failure).or(Some(ErrorClass::Recipient)),
+                code: failure.error_code,
+                text: failure.error_text.as_deref(),
+                is_by_receipt: true,
+            };
+            circuit::trouble(tx, site, &message.standing, trouble).await
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,69 @@
+//! What the log says of an answer: one line for each message that the provider refused, unless its
+//! whole channel or template was stopped, or its channel was too fast; that was said once, when it was noticed.
+
+use crate::domain::message::attempt::{AttemptResult, ErrorClass};
+use crate::domain::message::disposition::PAIR_LIMIT;
+use crate::pipeline::settle::settle::Settled;
+
+/// Says what the provider refused, and lets the channel rest as long as it asks to.
+pub fn report(settled: &Settled) {
+    let (template, language) = &settled.template;
+    match &settled.answer.result {
+        AttemptResult::Accepted { .. } => {}
+        AttemptResult::DryRun => debug(settled, "recorded instead of posted: a dry run"),
+        AttemptResult::Refused { class: ErrorClass::Channel | ErrorClass::Template, .. } => {
+            debug(settled, "provider refused a channel or template");
+        }
+        AttemptResult::Refused { class, retry_after } => {
+            // The limit of one recipient is no limit of the others.
+            let is_pair = settled.answer.error_code == Some(PAIR_LIMIT);
+            if *class == ErrorClass::Slow && !is_pair {
+                debug(settled, "provider asks to slow down");
+            } else {
+                warn(settled, class.as_str(), "provider refused a message");
+            }
+            if let Some(time) = retry_after.filter(|_| !is_pair) {
+                settled.lane.stop_for(time);
+            }
+        }
+        AttemptResult::NotSent if settled.lane.is_halted(template, language) => {
+            debug(settled, "a message was given back");
+        }
+        result @ (AttemptResult::NotSent | AttemptResult::Unknown) => {
+            let what = match result {
+                AttemptResult::Unknown => {
+                    "no answer: whether the provider has the message is unconfirmed"
+                }
+                _ => "provider could not be asked",
+            };
+            warn(settled, result.as_str(), what);
+        }
+    }
+}
+
+fn warn(settled: &Settled, class: &str, what: &str) {
+    let answer = &settled.answer;
+    tracing::warn!(
+        message.id = settled.message_id,
+        attempt.number = settled.attempt,
+        channel = settled.lane.channel,
+        class,
+        code = answer.error_code,
+        status = answer.http_status,
+        error = answer.error_text.as_deref().unwrap_or(""),
+        "{what}"
+    );
+}
+
+fn debug(settled: &Settled, what: &str) {
+    let answer = &settled.answer;
+    tracing::debug!(
+        message.id = settled.message_id,
+        attempt.number = settled.attempt,
+        channel = settled.lane.channel,
+        code = answer.error_code,
+        status = answer.http_status,
+        error = answer.error_text.as_deref().unwrap_or(""),
+        "{what}"
+    );
+}

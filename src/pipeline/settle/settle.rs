@@ -1,0 +1,332 @@
+//! settle: what became of an attempt, or what a receipt says, is written; the only place that moves
+//! a message after it was leased.
+//!
+//! Takes answers from deliver, doubts from sweep and evidence from receive; asks
+//! `domain::message::apply` where each message goes; writes attempt, message and queue together.
+//! Acceptances are stored many at a time; whatever has arrived while the last batch was written is
+//! the next batch.
+//!
+//! If the process dies before an answer is written, the lease runs out and the message is
+//! unconfirmed, although the provider may have said yes: that is the one window in which evidence
+//! has to decide. While the database is away answers wait in memory. Not promised: that a stop with
+//! the database away loses none of them; it says how many.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::message::attempt::{Answer, AttemptResult};
+use crate::domain::message::disposition::{RetryRules, verdict};
+use crate::domain::message::state::{Event, Skip, State, apply};
+use crate::pipeline::context::channel_sender::Lane;
+use crate::pipeline::context::context::Site;
+use crate::pipeline::context::stage::{Patience, StageError};
+use crate::pipeline::gate::limits;
+use crate::pipeline::settle::circuit::{self, Trouble};
+use crate::pipeline::settle::evidence::join;
+use crate::pipeline::settle::fallback_schedule;
+use crate::pipeline::settle::log::report;
+use crate::pipeline::settle::unconfirmed;
+use crate::postgres::queries::{self, Acceptance, Move, Standing};
+
+/// Answers written by one statement, at most.
+const BATCH: usize = 500;
+
+/// How long to gather answers when they come faster than one at a time.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// The answer to one attempt.
+pub struct Settled {
+    pub lane: Arc<Lane>,
+    pub message_id: i64,
+    pub watch: String,
+    pub attempt: i16,
+    /// Whom it was written to; empty where that is no phone.
+    pub phone: String,
+    /// Template and language at the provider.
+    pub template: (String, String),
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
+    pub answer: Answer,
+}
+
+/// Writes answers.
+pub struct Settle {
+    site: Arc<Site>,
+    inbox: mpsc::UnboundedReceiver<Settled>,
+    unwritten: Vec<Settled>,
+}
+
+impl Settle {
+    pub fn new(site: Arc<Site>, inbox: mpsc::UnboundedReceiver<Settled>) -> Settle {
+        Settle { site, inbox, unwritten: Vec::new() }
+    }
+
+    /// Writes answers until every sender is gone, or, once told to stop, until `give_up`.
+    pub async fn run(mut self, give_up: CancellationToken) {
+        let mut patience = Patience::new("settle");
+        while self.gather().await {
+            while let Err(error) = self.step().await {
+                let wait = patience.failed(&error);
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = give_up.cancelled() => {
+                        tracing::error!(
+                            messages = self.unwritten.len(),
+                            "stopped before these answers could be stored; their messages will be unconfirmed"
+                        );
+                        return;
+                    }
+                }
+            }
+            patience.succeeded();
+        }
+    }
+
+    /// Waits for answers. False when there will be none any more.
+    async fn gather(&mut self) -> bool {
+        if self.inbox.recv_many(&mut self.unwritten, BATCH).await == 0 {
+            return false;
+        }
+        if self.unwritten.len() > 1 && self.unwritten.len() < BATCH {
+            tokio::time::sleep(GATHER).await;
+            while self.unwritten.len() < BATCH {
+                let Ok(settled) = self.inbox.try_recv() else {
+                    break;
+                };
+                self.unwritten.push(settled);
+            }
+        }
+        true
+    }
+
+    /// Writes the answers at hand. On an error they stay at hand.
+    pub async fn step(&mut self) -> Result<(), StageError> {
+        while self.unwritten.len() < BATCH {
+            let Ok(settled) = self.inbox.try_recv() else {
+                break;
+            };
+            self.unwritten.push(settled);
+        }
+        let moved = self.write_accepted().await?;
+        self.finish(|settled| moved.contains(&settled.message_id));
+        while let Some(settled) = self.unwritten.last() {
+            let mut client = self.site.pool.get().await?;
+            let tx = client.transaction().await?;
+            settle_answer(&tx, &self.site, settled.message_id, settled.attempt, &settled.answer)
+                .await?;
+            limits::learn(&tx, &self.site, settled).await?;
+            tx.commit().await?;
+            report(settled);
+            let done = settled.message_id;
+            self.finish(|settled| settled.message_id == done);
+        }
+        Ok(())
+    }
+
+    /// Stores plain acceptances at once; returns the messages that are settled by that.
+    async fn write_accepted(&self) -> Result<HashSet<i64>, StageError> {
+        let now = self.site.clock.now();
+        let accepted: Vec<Acceptance<'_>> =
+            self.unwritten.iter().filter_map(|settled| acceptance(settled, now)).collect();
+        if accepted.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let mut client = self.site.pool.get().await?;
+        let ask = self.site.ask(now);
+        let moved = queries::settle_accepted(&client, &accepted, now, ask).await?;
+        let settled: HashSet<i64> = moved.iter().map(|(id, _)| *id).collect();
+        let taken = self.unwritten.iter().filter(|s| settled.contains(&s.message_id));
+        taken.clone().for_each(|s| {
+            self.site.counts.became(&s.watch, &s.lane.channel, State::Sent);
+        });
+        let outrun: Vec<i64> =
+            moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
+        if !outrun.is_empty() {
+            let ids: Vec<&str> = accepted
+                .iter()
+                .filter(|a| outrun.contains(&a.message_id))
+                .map(|a| a.provider_message_id)
+                .collect();
+            let tx = client.transaction().await?;
+            join(&tx, &self.site, &ids).await?;
+            tx.commit().await?;
+        }
+        drop(client);
+        let taken = taken.map(|s| (s.message_id, s.lane.channel.as_str(), &s.template));
+        circuit::accepted(&self.site, taken).await?;
+        Ok(settled)
+    }
+
+    /// Counts and forgets what is written, and gives its slots back.
+    fn finish(&mut self, is_done: impl Fn(&Settled) -> bool) {
+        self.unwritten.retain(|settled| {
+            let done = is_done(settled);
+            if done {
+                settled.lane.counts.attempted(&settled.answer.result);
+                settled.lane.release(1);
+            }
+            !done
+        });
+    }
+}
+
+fn acceptance(settled: &Settled, now: Timestamp) -> Option<Acceptance<'_>> {
+    let AttemptResult::Accepted { provider_message_id } = &settled.answer.result else {
+        return None;
+    };
+    Some(Acceptance {
+        message_id: settled.message_id,
+        attempt: settled.attempt,
+        provider_message_id,
+        http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()),
+        undelivered_at: settled.undelivered_after.map(|after| now + after),
+    })
+}
+
+fn trouble_of(message_id: i64, answer: &Answer) -> Trouble<'_> {
+    let class = match &answer.result {
+        AttemptResult::Refused { class, .. } => Some(*class),
+        _ => None,
+    };
+    Trouble {
+        message_id,
+        class,
+        code: answer.error_code,
+        text: answer.error_text.as_deref(),
+        is_by_receipt: false,
+    }
+}
+
+/// How often and how far apart attempts are made here.
+pub fn retry_rules(site: &Site) -> RetryRules {
+    let delivery = &site.config.delivery;
+    RetryRules {
+        max_attempts: delivery.max_attempts,
+        base: delivery.retry_base,
+        cap: delivery.retry_cap,
+    }
+}
+
+/// Writes what is known of one attempt and moves its message.
+pub async fn settle_answer(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message_id: i64,
+    attempt: i16,
+    answer: &Answer,
+) -> Result<(), StageError> {
+    let now = site.clock.now();
+    let Some(standing) = queries::settle_lock(tx, message_id).await? else {
+        return Ok(());
+    };
+    queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
+    let number = u16::try_from(attempt).unwrap_or(1);
+    let (event, wait) = verdict(answer, number, retry_rules(site), rand::random());
+    // An answer to an earlier attempt says nothing about the present one, unless it was a yes.
+    if attempt != standing.attempt_count && event != Event::Accepted {
+        return Ok(());
+    }
+    let provider_message_id = match &answer.result {
+        AttemptResult::Accepted { provider_message_id } => Some(provider_message_id.as_str()),
+        _ => None,
+    };
+    move_message(
+        tx,
+        site,
+        message_id,
+        &standing,
+        event,
+        Details {
+            reason_text: answer.error_text.clone(),
+            due_at: now + wait,
+            provider_message_id,
+            happened_at: now,
+        },
+    )
+    .await?;
+    if provider_message_id.is_none() {
+        circuit::trouble(tx, site, &standing, trouble_of(message_id, answer)).await?;
+    }
+    if let Some(id) = provider_message_id {
+        join(tx, site, &[id]).await?;
+    }
+    Ok(())
+}
+
+/// What goes with an event.
+pub struct Details<'a> {
+    pub reason_text: Option<String>,
+    /// When the message is due again, if it is to be tried again.
+    pub due_at: Timestamp,
+    pub provider_message_id: Option<&'a str>,
+    pub happened_at: Timestamp,
+}
+
+/// Moves one locked message by one event. An event that cannot happen any more changes nothing: its
+/// evidence is stored all the same.
+pub async fn move_message(
+    tx: &Transaction<'_>,
+    site: &Site,
+    message_id: i64,
+    standing: &Standing,
+    event: Event,
+    details: Details<'_>,
+) -> Result<State, StageError> {
+    let Ok(mut state) = apply(standing.state, event) else {
+        tracing::debug!(message.id = message_id, state = ?standing.state, ?event, "evidence came too late to matter");
+        return Ok(standing.state);
+    };
+    if state == standing.state
+        && details.provider_message_id.is_none()
+        && state != State::Unconfirmed
+    {
+        return Ok(state);
+    }
+    // A newer message of the entity says it instead: two open ones must never be.
+    if state == State::Scheduled
+        && queries::settle_sibling(tx, standing, message_id).await?.is_some()
+    {
+        state = State::Skipped(Skip::Superseded);
+    }
+    let now = site.clock.now();
+    let due_at = match state {
+        State::Scheduled => {
+            queries::settle_queue(tx, message_id, "open", details.due_at).await?;
+            Some(details.due_at)
+        }
+        State::Unconfirmed => {
+            let decide_at = now + site.config.delivery.unconfirmed_after;
+            queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
+            unconfirmed::open(tx, site, message_id, standing, decide_at).await?;
+            None
+        }
+        _ => {
+            queries::settle_leave_queue(tx, message_id).await?;
+            None
+        }
+    };
+    let to = Move {
+        message_id,
+        state,
+        reason_text: details.reason_text,
+        due_at,
+        provider_message_id: details.provider_message_id,
+        happened_at: details.happened_at,
+        now,
+    };
+    queries::settle_move(tx, &to).await?;
+    if state != standing.state {
+        site.counts.became(&standing.watch, &standing.channel, state);
+    }
+    if state == State::Sent && standing.state != State::Sent {
+        queries::poll_enroll(tx, message_id, &standing.channel, now, site.ask(now)).await?;
+    }
+    fallback_schedule::settled(tx, site, message_id, standing, state).await?;
+    Ok(state)
+}

@@ -1,0 +1,282 @@
+//! A watched table, as the catalog describes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_postgres::{Client, Row};
+
+use crate::config::{Template, Watch};
+use crate::domain::value::column::{self, Columns};
+use crate::domain::value::diff::{Kind, Kinds};
+
+/// Why a watch does not fit its table. Texts name the setting and what is there instead.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    #[error("watch.{watch}.table: found no table {table}{hint}")]
+    NoTable { watch: String, table: String, hint: String },
+    #[error("watch.{watch}.table: {table} is {found}, expected a table")]
+    NotATable { watch: String, table: String, found: &'static str },
+    #[error("watch.{watch}.{setting}: {table} has no column \"{column}\"{hint}")]
+    NoColumn { watch: String, setting: &'static str, table: String, column: String, hint: String },
+    #[error("watch.{watch}.key: {table} has no primary key; name the columns that identify a row")]
+    NoKey { watch: String, table: String },
+    #[error(
+        "watch.{watch}: the table is locked by process {blocker}; nothing was changed, try again"
+    )]
+    Locked { watch: String, blocker: String },
+    #[error("watch.{watch}: {needed}")]
+    Privilege { watch: String, needed: String, source: tokio_postgres::Error },
+    #[error("a catalog query failed")]
+    Query(#[from] tokio_postgres::Error),
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    pub name: String,
+    /// As `format_type` writes it.
+    pub type_name: String,
+    /// What the type comes down to: `enum`, `list date`, `range integer`; domains are their base.
+    pub base_type: String,
+    /// Whether `=` tells every change of a value.
+    pub is_comparable: bool,
+}
+
+/// A table with what a watch wants of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedTable {
+    pub watch: String,
+    /// Quoted and qualified.
+    pub table: String,
+    pub oid: u32,
+    pub key: Vec<String>,
+    pub columns: Vec<TableColumn>,
+    /// What the trigger stores: key, watched and context columns, and every column that the
+    /// recipient query, the expiry or the words name.
+    pub captured: Vec<String>,
+}
+
+impl WatchedTable {
+    pub fn kinds(&self) -> Kinds {
+        self.columns.iter().map(|c| (c.name.clone(), Kind::of(&c.base_type))).collect()
+    }
+
+    /// What the words and the diff know of the columns of a watch.
+    pub fn columns_of(&self, watch: &Watch) -> Columns {
+        column::columns(self.kinds(), &watch.columns, &watch.column)
+    }
+
+    /// What must change for a change to be recorded: the watched columns, and the currencies of
+    /// watched amounts.
+    pub fn watched(&self, watch: &Watch) -> Vec<String> {
+        let mut watched = watch.columns.clone();
+        for name in currency_columns(watch) {
+            if !watched.contains(&name) {
+                watched.push(name);
+            }
+        }
+        watched
+    }
+
+    pub fn column_names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| column.name.as_str()).collect()
+    }
+
+    pub fn column(&self, name: &str) -> Option<&TableColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The column that a watched name means: itself, or the JSON column that a path leads into.
+    pub fn base_of<'a>(&self, name: &'a str) -> &'a str {
+        base_of(name, &self.columns)
+    }
+}
+
+/// Looks a watch's table up and checks that everything it names is there.
+pub async fn describe(
+    client: &Client,
+    name: &str,
+    watch: &Watch,
+    template: &Template,
+) -> Result<WatchedTable, CaptureError> {
+    let (oid, table) = find_table(client, name, watch).await?;
+    let columns = columns(client, oid).await?;
+    let key =
+        if watch.key.is_empty() { primary_key(client, oid).await? } else { watch.key.clone() };
+    if key.is_empty() {
+        return Err(CaptureError::NoKey { watch: name.to_owned(), table });
+    }
+    let looked_up: Vec<String> = watch.lookup.keys().cloned().collect();
+    let currencies = currency_columns(watch);
+    let settings = [
+        ("key", &key),
+        ("columns", &watch.columns),
+        ("context", &watch.context),
+        ("lookup", &looked_up),
+        ("column.….currency", &currencies),
+    ];
+    for (setting, wanted) in settings {
+        for column in wanted {
+            if !is_there(column, setting, &columns) {
+                return Err(CaptureError::NoColumn {
+                    watch: name.to_owned(),
+                    setting,
+                    hint: nearest(column, columns.iter().map(|c| c.name.as_str())),
+                    column: column.clone(),
+                    table,
+                });
+            }
+        }
+    }
+    let captured = captured(watch, template, &key, &columns);
+    Ok(WatchedTable { watch: name.to_owned(), table, oid, key, columns, captured })
+}
+
+async fn find_table(
+    client: &Client,
+    name: &str,
+    watch: &Watch,
+) -> Result<(u32, String), CaptureError> {
+    let query =
+        "select c.oid, format('%I.%I', n.nspname, c.relname), c.relkind::text, n.nspname::text
+                   from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                  where c.oid = to_regclass($1)";
+    let found = match client.query_opt(query, &[&watch.table]).await {
+        Ok(found) => found,
+        // A text that is no name at all, such as "a b".
+        Err(error) if error.code().is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(row) = found else {
+        let hint = nearest_table(client, &watch.table).await?;
+        return Err(CaptureError::NoTable {
+            watch: name.to_owned(),
+            table: watch.table.clone(),
+            hint,
+        });
+    };
+    let (kind, schema): (String, String) = (row.get(2), row.get(3));
+    let not_a_table = match kind.as_str() {
+        _ if schema == "rowbell" => Some("rowbell's own"),
+        "r" | "p" => None,
+        "v" | "m" => Some("a view"),
+        "f" => Some("a foreign table"),
+        _ => Some("something else"),
+    };
+    match not_a_table {
+        Some(found) => {
+            Err(CaptureError::NotATable { watch: name.to_owned(), table: row.get(1), found })
+        }
+        None => Ok((row.get(0), row.get(1))),
+    }
+}
+
+async fn nearest_table(client: &Client, wanted: &str) -> Result<String, tokio_postgres::Error> {
+    let query = "select format('%I.%I', n.nspname, c.relname)
+                   from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+                  where c.relkind in ('r', 'p') and n.nspname !~ '^(pg_|information_schema|rowbell)'";
+    let rows = client.query(query, &[]).await?;
+    let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let wanted = if wanted.contains('.') { wanted.to_owned() } else { format!("public.{wanted}") };
+    // Names in a schema without USAGE are not found, although the catalog lists them.
+    if names.contains(&wanted) {
+        return Ok("; it is there, but this user needs USAGE on its schema".to_owned());
+    }
+    Ok(nearest(&wanted, names.iter().map(String::as_str)))
+}
+
+async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_postgres::Error> {
+    let query = include_str!("../../../sql/queries/capture/table_columns.sql");
+    let rows = client.query(query, &[&oid]).await?;
+    let column = |r: &Row| TableColumn {
+        name: r.get(0),
+        type_name: r.get(1),
+        base_type: r.get(2),
+        is_comparable: r.get(3),
+    };
+    Ok(rows.iter().map(column).collect())
+}
+
+/// The labels of each column that is an enum.
+pub async fn codes(
+    client: &Client,
+    table: &WatchedTable,
+) -> Result<BTreeMap<String, Vec<String>>, tokio_postgres::Error> {
+    let query = include_str!("../../../sql/queries/capture/table_codes.sql");
+    let rows = client.query(query, &[&table.oid]).await?;
+    rows.iter().map(|row| Ok((row.try_get("column_name")?, row.try_get("labels")?))).collect()
+}
+
+async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {
+    let query = "select a.attname::text
+                   from pg_index as i
+                  cross join lateral unnest(i.indkey) with ordinality as k (attnum, position)
+                   join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+                  where i.indrelid = $1 and i.indisprimary
+                  order by k.position";
+    Ok(client.query(query, &[&oid]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+fn captured(
+    watch: &Watch,
+    template: &Template,
+    key: &[String],
+    columns: &[TableColumn],
+) -> Vec<String> {
+    let mut texts: Vec<&str> = vec![&watch.recipient];
+    let expressions = [&watch.expires_at, &watch.quiet_hours.of, &watch.row_time_zone];
+    texts.extend(expressions.into_iter().filter_map(|expression| expression.as_deref()));
+    texts.extend(template.body.iter().map(String::as_str));
+    for rule in &watch.say {
+        texts.extend(rule.text.iter().flat_map(|text| text.each()).map(|(_, text)| text));
+    }
+    texts.extend(watch.column.values().filter_map(|rules| rules.currency.as_deref()));
+    let words: BTreeSet<&str> = texts
+        .iter()
+        .flat_map(|text| text.split(|c: char| !(c.is_alphanumeric() || c == '_')))
+        .collect();
+    let named = |column: &str| {
+        words.contains(column) || texts.iter().any(|t| t.contains(&format!("\"{column}\"")))
+    };
+    columns
+        .iter()
+        .map(|column| &column.name)
+        .filter(|name| {
+            key.contains(name)
+                || watch.lookup.contains_key(*name)
+                || watch.columns.iter().any(|watched| base_of(watched, columns) == name.as_str())
+                || watch.context.contains(name)
+                || named(name)
+        })
+        .cloned()
+        .collect()
+}
+
+/// What is named as currency and is not a code by itself.
+fn currency_columns(watch: &Watch) -> Vec<String> {
+    let named = watch.column.values().filter_map(|rules| rules.currency.clone());
+    named.filter(|name| !column::is_currency_code(name)).collect()
+}
+
+/// Whether a setting may name the column; only `columns` may name paths.
+fn is_there(name: &str, setting: &str, columns: &[TableColumn]) -> bool {
+    let base = if setting == "columns" { base_of(name, columns) } else { name };
+    columns.iter().any(|column| {
+        column.name == base && (base == name || matches!(Kind::of(&column.base_type), Kind::Json))
+    })
+}
+
+fn base_of<'a>(name: &'a str, columns: &[TableColumn]) -> &'a str {
+    match columns.iter().any(|column| column.name == name) {
+        true => name,
+        false => column::base(name),
+    }
+}
+
+/// "; did you mean …?" when something is near.
+fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
+    names
+        .map(|name| (strsim::damerau_levenshtein(name, wanted), name))
+        .min()
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(2))
+        .map_or_else(String::new, |(_, name)| format!("; did you mean \"{name}\"?"))
+}

@@ -1,0 +1,337 @@
+//! The SQL of the triggers.
+//!
+//! Nothing of ours may depend on a column of the user's table, so that no ALTER TABLE is refused and
+//! no later write fails because of us. The trigger has no column list and no condition. Its function
+//! is made for its watch and names the columns: that costs the writer half of what looking them up
+//! costs, and PostgreSQL keeps no record of what a function's body names. Where a name does not fit
+//! any more, the error is caught and the change is recorded by name, through jsonb; a column that is
+//! gone is null there. The trigger carries the same names as arguments, where the daemon compares
+//! them with the configuration.
+//!
+//! The function runs with its owner's rights and has no search path of its own, because setting one
+//! costs as much as comparing the columns: every function, operator and type in it is qualified.
+
+use crate::config::Watch;
+use crate::domain::value::change::Operation;
+use crate::postgres::capture::quoting::jsonb_array;
+use crate::postgres::capture::row_query::{literal, quote};
+use crate::postgres::capture::table::WatchedTable;
+
+/// Bytes that a PostgreSQL name may have.
+const MAX_NAME: usize = 63;
+
+/// Name of the trigger of a watch, cut at a character.
+pub fn trigger_name(watch: &str) -> String {
+    let mut name = format!("rowbell_capture_{watch}");
+    while name.len() > MAX_NAME {
+        name.pop();
+    }
+    name
+}
+
+/// Quoted name of the function of a watch.
+pub fn function_name(watch: &str) -> String {
+    let mut name = format!("capture_{watch}");
+    while name.len() > MAX_NAME {
+        name.pop();
+    }
+    format!("rowbell.{}", quote(&name))
+}
+
+/// What `watch` runs, and what `watch --print` shows: the layout, the function, then the trigger.
+pub fn statements(table: &WatchedTable, watch: &Watch) -> Vec<String> {
+    vec![layout_sql(table), function_sql(table, watch), trigger_sql(table, watch)]
+}
+
+/// Names the values that the function will write.
+pub fn layout_sql(table: &WatchedTable) -> String {
+    format!(
+        "insert into rowbell.layout (layout_id, watch, columns)\nvalues ({id}, {watch}, {columns})\non conflict (layout_id) do nothing;",
+        id = layout_id(table),
+        watch = literal(&table.watch),
+        columns = text_array(&table.captured),
+    )
+}
+
+/// FNV-1a over watch and columns: the same in every release, so that a function that is made anew
+/// does not need another layout.
+fn layout_id(table: &WatchedTable) -> i64 {
+    let names = std::iter::once(&table.watch).chain(&table.captured);
+    let bytes = names.flat_map(|name| name.bytes().chain([0]));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.cast_signed()
+}
+
+pub fn trigger_sql(table: &WatchedTable, watch: &Watch) -> String {
+    let name = quote(&trigger_name(&table.watch));
+    let events: Vec<&str> = watch.on.iter().map(|operation| operation.as_str()).collect();
+    format!(
+        "drop trigger if exists {name} on {table};\n\
+         create trigger {name}\n    after {events} on {table}\n    for each row execute function {function}({arguments});",
+        table = table.table,
+        events = events.join(" or "),
+        function = function_name(&table.watch),
+        arguments =
+            arguments(table, watch).iter().map(|a| literal(a)).collect::<Vec<_>>().join(", "),
+    )
+}
+
+/// What the trigger carries: watch, key, watched and stored columns (JSON arrays), and whether it
+/// may ring.
+pub fn arguments(table: &WatchedTable, watch: &Watch) -> Vec<String> {
+    let list = |names: &[String]| serde_json::to_string(names).unwrap_or_default();
+    vec![
+        table.watch.clone(),
+        list(&table.key),
+        list(&table.watched(watch)),
+        list(&table.captured),
+        if watch.ring { "ring" } else { "silent" }.to_owned(),
+    ]
+}
+
+pub fn function_sql(table: &WatchedTable, watch: &Watch) -> String {
+    let mut operations = watch.on.clone();
+    operations.sort_by_key(|operation| *operation as u8);
+    operations.dedup();
+    let body = body(table, watch, &operations);
+    format!(
+        "create or replace function {name}() returns trigger\n\
+         language plpgsql security definer\n\
+         as {body};\n\
+         comment on function {name}() is {comment};",
+        name = function_name(&table.watch),
+        body = dollar_quoted(&body),
+        comment = literal(&format!(
+            "Records changes of {} for watch {}. Made by \"rowbell watch\"; removed by \"rowbell unwatch\".",
+            table.table, table.watch
+        )),
+    )
+}
+
+/// What the function does.
+fn body(table: &WatchedTable, watch: &Watch, operations: &[Operation]) -> String {
+    let bases: Vec<String> =
+        table.watched(watch).iter().map(|name| table.base_of(name).to_owned()).collect();
+    format!(
+        "declare
+    entity_key  pg_catalog.text;
+    captured    pg_catalog.jsonb;
+    was         pg_catalog.jsonb;
+    is_now      pg_catalog.jsonb;
+    failure     pg_catalog.text;
+begin
+    -- Only reading the row is guarded: whatever it holds, and whatever became of its table, must not
+    -- fail the business's own statement. Nothing is written in here, so the guard costs no
+    -- transaction id.
+    begin
+{read}    exception when others then
+        captured := null;
+        begin
+            was := pg_catalog.to_jsonb(old);
+            is_now := pg_catalog.to_jsonb(new);
+        exception when others then
+            failure := pg_catalog.concat(sqlstate, ': ', sqlerrm);
+        end;
+    end;
+
+    if captured is not null then
+        insert into rowbell.change (watch, entity_key, operation, layout_id, captured, mute_reason)
+        values (
+            {watch},
+            entity_key,
+            {operation},
+            {layout},
+            captured,
+            case when pg_catalog.current_setting('rowbell.mute', true) operator(pg_catalog.<>) ''
+                 then pg_catalog.current_setting('rowbell.mute', true)
+            end
+        );
+    elsif failure is null then
+        -- The table is not any more what it was when this function was made.
+        perform rowbell.capture_by_name(
+            {watch}, {key}, {watched}, {columns}, pg_catalog.lower(tg_op), was, is_now
+        );
+    else
+        insert into rowbell.change (watch, operation, capture_error)
+        values ({watch}, pg_catalog.lower(tg_op)::rowbell.change_operation, failure);
+    end if;
+{ring}    return null;
+end",
+        operation = operation_expression(operations),
+        read = for_each_operation(operations, &|operation| read(table, watch, operation)),
+        watch = literal(&table.watch),
+        layout = layout_id(table),
+        key = text_array(&table.key),
+        watched = text_array(&bases),
+        columns = text_array(&table.captured),
+        ring = if watch.ring { RING } else { "" },
+    )
+}
+
+fn operation_expression(operations: &[Operation]) -> String {
+    match operations {
+        [only] => literal(only.as_str()),
+        _ => "pg_catalog.lower(tg_op)::rowbell.change_operation".to_owned(),
+    }
+}
+
+/// Statements by operation; without a question where the trigger fires for one operation only.
+fn for_each_operation(
+    operations: &[Operation],
+    statements: &dyn Fn(Operation) -> String,
+) -> String {
+    if let [only] = operations {
+        return statements(*only);
+    }
+    let mut sql = String::new();
+    for (i, operation) in operations.iter().enumerate() {
+        let word = if i == 0 { "if" } else { "elsif" };
+        let name = operation.as_str().to_uppercase();
+        sql += &format!(
+            "        {word} tg_op operator(pg_catalog.=) '{name}' then\n{}",
+            statements(*operation)
+        );
+    }
+    sql + "        end if;\n"
+}
+
+/// Takes key and values, unless an update changed nothing that is watched.
+fn read(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
+    let (filter, key, rows): (String, &str, &[&str]) = match operation {
+        Operation::Insert => (String::new(), "new", &["new"]),
+        Operation::Update => (unless_changed(table, watch), "old", &["old", "new"]),
+        Operation::Delete => (String::new(), "old", &["old"]),
+    };
+    format!(
+        "{filter}        entity_key := {key};\n        captured := {captured};\n",
+        key = key_expression(table, key),
+        captured = values(&table.captured, rows),
+    )
+}
+
+/// Leaves when nothing changed that is watched. Where `=` tells a change it is asked, which costs half. Other
+/// values are compared as images, byte by byte: that takes no operator, which a type may lack, and no
+/// collation, which may call two texts the same. What is another image of an equal value is found out by the
+/// daemon. If a null stands where there could be none when the function was made, the change is recorded.
+fn unless_changed(table: &WatchedTable, watch: &Watch) -> String {
+    let watched = table.watched(watch);
+    let watched = watched.iter().filter(|column| !table.key.contains(column));
+    let (comparable, others): (Vec<&String>, Vec<&String>) = table
+        .key
+        .iter()
+        .chain(watched)
+        .partition(|name| table.column(name).is_some_and(|column| column.is_comparable));
+    let image = |from: &str| {
+        let values: Vec<String> =
+            others.iter().map(|column| watched_value(table, column, from)).collect();
+        format!("row({})", values.join(", "))
+    };
+    let mut same: Vec<String> = comparable
+        .iter()
+        .map(|name| format!("{} operator(pg_catalog.=) {}", field("old", name), field("new", name)))
+        .collect();
+    if !others.is_empty() {
+        same.push(format!("pg_catalog.record_image_eq({}, {})", image("old"), image("new")));
+    }
+    format!(
+        "        if {} then\n            return null;\n        end if;\n",
+        same.join("\n           and ")
+    )
+}
+
+/// The value of a watched column, or at a watched path into a JSON column.
+fn watched_value(table: &WatchedTable, name: &str, from: &str) -> String {
+    let base = table.base_of(name);
+    if base == name {
+        return field(from, name);
+    }
+    let path: Vec<String> = name.split('.').skip(1).map(str::to_owned).collect();
+    format!(
+        "pg_catalog.to_jsonb({}) operator(pg_catalog.#>) {}",
+        field(from, base),
+        text_array(&path)
+    )
+}
+
+fn field(from: &str, column: &str) -> String {
+    format!("{from}.{}", quote(column))
+}
+
+/// As `to_jsonb` writes the value, so that settings of the session such as DateStyle do not matter. A cast
+/// writes some types the same way, and costs half.
+fn key_expression(table: &WatchedTable, from: &str) -> String {
+    let part = |column: &String| {
+        let value = field(from, column);
+        match table.column(column).map(|column| column.type_name.as_str()) {
+            Some("smallint" | "integer" | "bigint" | "text" | "uuid") => {
+                format!("{value}::pg_catalog.text")
+            }
+            _ => format!("pg_catalog.to_jsonb({value}) operator(pg_catalog.#>>) '{{}}'"),
+        }
+    };
+    match table.key.as_slice() {
+        [only] => part(only),
+        several => {
+            let parts: Vec<String> = several
+                .iter()
+                .map(|column| {
+                    format!(
+                        "pg_catalog.replace(pg_catalog.replace({}, E'\\\\', E'\\\\\\\\'), ',', E'\\\\,')",
+                        part(column)
+                    )
+                })
+                .collect();
+            format!("pg_catalog.concat_ws(',', {})", parts.join(", "))
+        }
+    }
+}
+
+/// The values of the columns of the rows, one after the other, as a JSON array.
+fn values(columns: &[String], rows: &[&str]) -> String {
+    let fields: Vec<String> =
+        rows.iter().flat_map(|row| columns.iter().map(|column| field(row, column))).collect();
+    jsonb_array(&fields)
+}
+
+/// Looked at for every change: that is cheaper than remembering for the rest of the transaction what
+/// it said. PostgreSQL keeps only the first of several equal notifications of a transaction.
+const RING: &str = "
+    if pg_catalog.pg_sequence_last_value('rowbell.doorbell') operator(pg_catalog.=) 2 then
+        perform pg_catalog.pg_notify('rowbell', '');
+    end if;
+";
+
+fn text_array(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+    format!("array[{}]::pg_catalog.text[]", texts.join(", "))
+}
+
+/// The text between dollar quotes that do not occur in it.
+fn dollar_quoted(text: &str) -> String {
+    let mut tag = "rowbell".to_owned();
+    while text.contains(&format!("${tag}$")) {
+        tag.push('_');
+    }
+    format!("${tag}$\n{text}\n${tag}$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::postgres::capture::quoting::MAX_ARGUMENTS;
+
+    #[test]
+    fn a_wide_row_is_put_together_from_pieces() {
+        let columns: Vec<String> = (0..130).map(|n| format!("column {n}")).collect();
+        let sql = values(&columns, &["old", "new"]);
+        let pieces: Vec<&str> = sql.split(" operator(pg_catalog.||) ").collect();
+        assert_eq!(pieces.len(), 3);
+        for piece in &pieces {
+            let arguments = piece.matches(".\"column ").count();
+            assert!((1..=MAX_ARGUMENTS).contains(&arguments), "{arguments} arguments");
+        }
+        assert!(pieces[1].contains("old.\"column 129\", new.\"column 0\""));
+    }
+}

@@ -1,0 +1,208 @@
+//! The listening session: one connection that LISTENs, proves itself alive, and is renewed when it
+//! is lost.
+//!
+//! Proof is a ring to ourselves over the same session, at the beginning and at every heartbeat. A
+//! connection that answers queries but does not hear its own ring sits behind a pooler that swallows
+//! LISTEN: then the daemon polls, says so once, and tries again later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::poll_fn;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_postgres::types::Type;
+use tokio_postgres::{AsyncMessage, Client, Connection};
+
+use crate::config::Database;
+use crate::error_chain::chain;
+use crate::postgres::connection::pool::{self, DatabaseError};
+use crate::postgres::connection::tls::{self, TlsError};
+
+/// The channel that the trigger notifies.
+pub const CHANNEL: &str = "rowbell";
+
+/// How long our own ring may take to come back.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long polling lasts before LISTEN is tried again.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// Whether the daemon hears rings.
+#[derive(Clone)]
+pub enum Hearing {
+    Connecting,
+    Listening(Arc<Client>),
+    PollOnly,
+}
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+enum SessionError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("the listening connection failed")]
+    Connection(#[from] tokio_postgres::Error),
+    #[error("the listening connection was closed")]
+    Closed,
+    #[error("the listening connection did not answer within 5 seconds")]
+    Silent,
+    #[error("LISTEN is accepted but nothing is heard")]
+    Deaf,
+}
+
+/// Keeps a session alive for as long as somebody looks at the result.
+pub fn supervise(
+    database: Database,
+    heartbeat: Duration,
+    rings: Arc<Notify>,
+) -> watch::Receiver<Hearing> {
+    let (hearing, seen) = watch::channel(Hearing::Connecting);
+    is_listening(false);
+    drop(reconnects());
+    tokio::spawn(async move {
+        let mut failures = 0_u32;
+        while !hearing.is_closed() {
+            let listened = tokio::select! {
+                ended = listen(&database, heartbeat, &rings, &hearing) => ended,
+                () = hearing.closed() => return,
+            };
+            let was_listening = matches!(&*hearing.borrow(), Hearing::Listening(_));
+            let wait = lost(&listened, was_listening, &mut failures, &hearing);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = hearing.closed() => return,
+            }
+        }
+    });
+    seen
+}
+
+fn reconnects() -> metrics::Counter {
+    metrics::counter!("rowbell_listener_reconnects_total")
+}
+
+fn is_listening(is: bool) {
+    metrics::gauge!("rowbell_listening").set(f64::from(u8::from(is)));
+}
+
+/// Says once what happened, and how long to wait before the next try.
+fn lost(
+    ended: &Result<(), SessionError>,
+    was_listening: bool,
+    failures: &mut u32,
+    hearing: &watch::Sender<Hearing>,
+) -> Duration {
+    let Err(error) = ended else {
+        return Duration::ZERO;
+    };
+    if matches!(error, SessionError::Deaf) {
+        if !matches!(&*hearing.borrow(), Hearing::PollOnly) {
+            tracing::warn!(
+                "LISTEN is accepted but nothing is heard, as behind PgBouncer in transaction mode: \
+                 polling instead; give database.url a direct connection to be woken at once"
+            );
+        }
+        hearing.send_replace(Hearing::PollOnly);
+        is_listening(false);
+        return TRY_AGAIN_AFTER;
+    }
+    *failures = if was_listening { 1 } else { (*failures + 1).min(8) };
+    if *failures == 1 {
+        tracing::warn!(error = %chain(error), "the doorbell cannot be heard; connecting again");
+    }
+    if was_listening {
+        hearing.send_replace(Hearing::Connecting);
+        is_listening(false);
+        reconnects().increment(1);
+    }
+    Duration::from_millis(50 << *failures).mul_f64(0.5 + rand::random::<f64>() / 2.0)
+}
+
+/// One session, from connecting to its end, which is always an error.
+async fn listen(
+    database: &Database,
+    heartbeat: Duration,
+    rings: &Arc<Notify>,
+    hearing: &watch::Sender<Hearing>,
+) -> Result<(), SessionError> {
+    let settings = pool::settings(database)?;
+    let (client, connection) = settings.connect(tls::connector(database)?).await?;
+    let (echo_tx, mut echo_rx) = mpsc::unbounded_channel();
+    let driver = drive(connection, rings.clone(), echo_tx);
+    let client = Arc::new(client);
+    let talk = async {
+        client.batch_execute(&format!("listen {CHANNEL}")).await?;
+        let mut said = false;
+        loop {
+            prove(&client, &mut echo_rx).await?;
+            if !said {
+                said = true;
+                tracing::info!("listening");
+                hearing.send_replace(Hearing::Listening(client.clone()));
+                is_listening(true);
+            }
+            tokio::time::sleep(heartbeat).await;
+        }
+    };
+    tokio::select! {
+        ended = driver => ended,
+        ended = talk => ended,
+    }
+}
+
+/// Rings, and waits for the ring to come back.
+async fn prove(
+    client: &Client,
+    echo: &mut mpsc::UnboundedReceiver<String>,
+) -> Result<(), SessionError> {
+    let word = format!("{:016x}", rand::random::<u64>());
+    let ring = async {
+        let heard = "select pg_notify($1, $2), $1 in (select pg_listening_channels())";
+        let words = [(&CHANNEL as _, Type::TEXT), (&word as _, Type::TEXT)];
+        let rows = client.query_typed(heard, &words).await?;
+        rows.first().map_or(Ok(false), |row| row.try_get::<_, bool>(1))
+    };
+    match tokio::time::timeout(ECHO_TIMEOUT, ring).await {
+        Err(_) => return Err(SessionError::Silent),
+        Ok(Ok(true)) => {}
+        Ok(Ok(false)) => return Err(SessionError::Deaf),
+        Ok(Err(error)) => return Err(error.into()),
+    }
+    let heard = async {
+        while let Some(heard) = echo.recv().await {
+            if heard == word {
+                return Ok(());
+            }
+        }
+        Err(SessionError::Closed)
+    };
+    tokio::time::timeout(ECHO_TIMEOUT, heard).await.unwrap_or(Err(SessionError::Deaf))
+}
+
+/// Moves bytes, and sorts what is heard: an empty payload is a writer's ring, any other our own.
+async fn drive<S, T>(
+    mut connection: Connection<S, T>,
+    rings: Arc<Notify>,
+    echo: mpsc::UnboundedSender<String>,
+) -> Result<(), SessionError>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    loop {
+        match poll_fn(|cx| connection.poll_message(cx)).await {
+            Some(Ok(AsyncMessage::Notification(ring))) if ring.payload().is_empty() => {
+                rings.notify_one();
+            }
+            Some(Ok(AsyncMessage::Notification(ring))) => {
+                // Rings of other daemons come here too; only our own word is waited for.
+                let _ = echo.send(ring.payload().to_owned());
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error.into()),
+            None => return Err(SessionError::Closed),
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The story of one entity, as `rowbell explain` tells it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::types::Json;
+use tokio_postgres::{Client, Error, Row as SqlRow};
+
+use crate::domain::value::column::Columns;
+use crate::domain::value::diff::diff;
+use crate::domain::value::row::Row;
+use crate::postgres::capture::row_query::object;
+
+/// Everything that the database knows about an entity. Phones are whole in here: who shows them
+/// masks them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Story {
+    pub watch: String,
+    pub entity_key: String,
+    /// Whether there are messages before the first one here.
+    pub has_earlier: bool,
+    /// In the order in which they were opened.
+    pub messages: Vec<MessageStory>,
+    /// Changes that no message tells of yet, in order of capture.
+    pub changes: Vec<CapturedChange>,
+}
+
+/// One field from what to what.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Field {
+    pub column: String,
+    pub old: Value,
+    pub new: Value,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct CapturedChange {
+    pub operation: String,
+    pub fields: Vec<Field>,
+    pub changed_at: Timestamp,
+    pub changed_by: String,
+    pub mute_reason: Option<String>,
+    pub capture_error: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct MessageStory {
+    pub message_id: i64,
+    pub state: String,
+    pub reason: Option<String>,
+    pub reason_text: Option<String>,
+    pub operation: String,
+    pub change_count: i32,
+    /// From the row before the first change to the row as told, or as it is after the last change.
+    pub fields: Vec<Field>,
+    pub first_changed_at: Timestamp,
+    pub last_changed_at: Timestamp,
+    pub created_at: Timestamp,
+    pub channel: String,
+    /// The message that it stands in for.
+    pub fallback_of: Option<i64>,
+    /// When it is decided whether it goes on to the next channel.
+    pub fallback_due_at: Option<Timestamp>,
+    /// Why that was put off.
+    pub fallback_reason_text: Option<String>,
+    pub words: Option<StoryWords>,
+    /// When it may leave; of an unconfirmed one, when its watch's policy decides.
+    pub due_at: Option<Timestamp>,
+    pub provider_message_id: Option<String>,
+    pub sent_at: Option<Timestamp>,
+    pub delivered_at: Option<Timestamp>,
+    pub read_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub attempts: Vec<AttemptStory>,
+    /// In order of arrival.
+    pub receipts: Vec<ReceiptStory>,
+    /// What was done to find out whether the provider has it.
+    pub inquiries: Vec<InquiryStory>,
+}
+
+/// Who was told in which words, as of the latest attempt.
+#[derive(Clone, Debug, Serialize)]
+pub struct StoryWords {
+    pub template: Option<String>,
+    pub language: Option<String>,
+    pub recipient_name: Option<String>,
+    pub recipient_phone: Option<String>,
+    pub recipient_locale: Option<String>,
+    pub recipient_time_zone: Option<String>,
+    /// Who said so.
+    pub time_zone_source: Option<String>,
+    pub summary: Option<String>,
+    pub parameters: Value,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptStory {
+    pub number: i16,
+    /// None while the request is under way.
+    pub result: Option<String>,
+    pub started_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    pub http_status: Option<i16>,
+    pub error_class: Option<String>,
+    pub error_code: Option<i32>,
+    pub error_text: Option<String>,
+    pub provider_message_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ReceiptStory {
+    pub status: String,
+    pub source: String,
+    pub error_code: Option<i32>,
+    pub error_text: Option<String>,
+    pub happened_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct InquiryStory {
+    pub attempt: i16,
+    pub asked_at: Timestamp,
+    /// receipts, list or policy.
+    pub way: String,
+    pub found: String,
+    pub provider_message_id: Option<String>,
+}
+
+/// How the fields of a watch are compared and in which order they are told.
+pub struct Telling<'a> {
+    pub names: &'a [String],
+    pub columns: &'a Columns,
+}
+
+/// Reads the story of an entity with its last `limit` messages.
+pub async fn story(
+    client: &Client,
+    watch: &str,
+    entity_key: &str,
+    telling: &Telling<'_>,
+    limit: u16,
+) -> Result<Story, Error> {
+    // One more than asked for, to know whether there are more.
+    let many = i64::from(limit) + 1;
+    let query = include_str!("../../../sql/queries/explain/explain_messages.sql");
+    let rows = client.query(query, &[&watch, &entity_key, &many]).await?;
+    let limit = usize::from(limit);
+    let mut messages = Vec::with_capacity(rows.len());
+    for row in rows.iter().take(limit).rev() {
+        messages.push(message(row, telling)?);
+    }
+    let ids: Vec<i64> = messages.iter().map(|message| message.message_id).collect();
+    attempts(client, &ids, &mut messages).await?;
+    receipts(client, &ids, &mut messages).await?;
+    inquiries(client, &ids, &mut messages).await?;
+    let query = include_str!("../../../sql/queries/explain/explain_changes.sql");
+    let changes = client.query(query, &[&watch, &entity_key]).await?;
+    Ok(Story {
+        watch: watch.to_owned(),
+        entity_key: entity_key.to_owned(),
+        has_earlier: rows.len() > limit,
+        messages,
+        changes: changes.iter().map(|row| change(row, telling)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn fields(old: Option<&Row>, new: Option<&Row>, telling: &Telling<'_>) -> Vec<Field> {
+    diff(old, new, telling.names, telling.columns, &jiff::tz::TimeZone::UTC)
+        .into_iter()
+        .map(|field| Field { column: field.column, old: field.old, new: field.new })
+        .collect()
+}
+
+fn change(row: &SqlRow, telling: &Telling<'_>) -> Result<CapturedChange, Error> {
+    let (old, new) = (object(row, "old_row")?, object(row, "new_row")?);
+    Ok(CapturedChange {
+        operation: row.try_get("operation")?,
+        fields: fields(old.as_ref(), new.as_ref(), telling),
+        changed_at: row.try_get("changed_at")?,
+        changed_by: row.try_get("changed_by")?,
+        mute_reason: row.try_get("mute_reason")?,
+        capture_error: row.try_get("capture_error")?,
+    })
+}
+
+fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<MessageStory, Error> {
+    let (old, new) = (object(row, "old_row")?, object(row, "new_row")?);
+    Ok(MessageStory {
+        message_id: row.try_get("message_id")?,
+        state: row.try_get("state")?,
+        reason: row.try_get("reason")?,
+        reason_text: row.try_get("reason_text")?,
+        operation: row.try_get("operation")?,
+        change_count: row.try_get("change_count")?,
+        fields: fields(old.as_ref(), new.as_ref(), telling),
+        first_changed_at: row.try_get("first_changed_at")?,
+        last_changed_at: row.try_get("last_changed_at")?,
+        created_at: row.try_get("created_at")?,
+        channel: row.try_get("channel")?,
+        fallback_of: row.try_get("fallback_of")?,
+        fallback_due_at: row.try_get("fallback_due_at")?,
+        fallback_reason_text: row.try_get("fallback_reason_text")?,
+        words: words(row)?,
+        due_at: row.try_get("due_at")?,
+        provider_message_id: row.try_get("provider_message_id")?,
+        sent_at: row.try_get("sent_at")?,
+        delivered_at: row.try_get("delivered_at")?,
+        read_at: row.try_get("read_at")?,
+        finished_at: row.try_get("finished_at")?,
+        attempts: Vec::new(),
+        receipts: Vec::new(),
+        inquiries: Vec::new(),
+    })
+}
+
+fn words(row: &SqlRow) -> Result<Option<StoryWords>, Error> {
+    let Some(Json(parameters)) = row.try_get::<_, Option<Json<Value>>>("parameters")? else {
+        return Ok(None);
+    };
+    Ok(Some(StoryWords {
+        template: row.try_get("template")?,
+        language: row.try_get("language")?,
+        recipient_name: row.try_get("recipient_name")?,
+        recipient_phone: row.try_get("recipient_phone")?,
+        recipient_locale: row.try_get("recipient_locale")?,
+        recipient_time_zone: row.try_get("recipient_time_zone")?,
+        time_zone_source: row.try_get("time_zone_source")?,
+        summary: row.try_get("summary")?,
+        parameters,
+    }))
+}
+
+async fn attempts(
+    client: &Client,
+    ids: &[i64],
+    messages: &mut [MessageStory],
+) -> Result<(), Error> {
+    let query = include_str!("../../../sql/queries/explain/explain_attempts.sql");
+    for row in client.query(query, &[&ids]).await? {
+        let attempt = AttemptStory {
+            number: row.try_get("number")?,
+            result: row.try_get("result")?,
+            started_at: row.try_get("started_at")?,
+            finished_at: row.try_get("finished_at")?,
+            http_status: row.try_get("http_status")?,
+            error_class: row.try_get("error_class")?,
+            error_code: row.try_get("error_code")?,
+            error_text: row.try_get("error_text")?,
+            provider_message_id: row.try_get("provider_message_id")?,
+        };
+        let id: i64 = row.try_get("message_id")?;
+        if let Some(message) = messages.iter_mut().find(|message| message.message_id == id) {
+            message.attempts.push(attempt);
+        }
+    }
+    Ok(())
+}
+
+async fn receipts(
+    client: &Client,
+    ids: &[i64],
+    messages: &mut [MessageStory],
+) -> Result<(), Error> {
+    let query = include_str!("../../../sql/queries/explain/explain_receipts.sql");
+    for row in client.query(query, &[&ids]).await? {
+        let receipt = ReceiptStory {
+            status: row.try_get("status")?,
+            source: row.try_get("source")?,
+            error_code: row.try_get("error_code")?,
+            error_text: row.try_get("error_text")?,
+            happened_at: row.try_get("happened_at")?,
+        };
+        let id: i64 = row.try_get("message_id")?;
+        if let Some(message) = messages.iter_mut().find(|message| message.message_id == id) {
+            message.receipts.push(receipt);
+        }
+    }
+    Ok(())
+}
+
+async fn inquiries(
+    client: &Client,
+    ids: &[i64],
+    messages: &mut [MessageStory],
+) -> Result<(), Error> {
+    let query = include_str!("../../../sql/queries/explain/explain_inquiries.sql");
+    for row in client.query(query, &[&ids]).await? {
+        let inquiry = InquiryStory {
+            attempt: row.try_get("number")?,
+            asked_at: row.try_get("asked_at")?,
+            way: row.try_get("way")?,
+            found: row.try_get("found")?,
+            provider_message_id: row.try_get("provider_message_id")?,
+        };
+        let id: i64 = row.try_get("message_id")?;
+        if let Some(message) = messages.iter_mut().find(|message| message.message_id == id) {
+            message.inquiries.push(inquiry);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Phones that must not be written to, as `rowbell opt-out` changes and lists them.
+
+use jiff::Timestamp;
+use tokio_postgres::{Client, Error, GenericClient, Row};
+
+use crate::domain::recipient::phone_forms::forms;
+
+/// Phones that one statement of `each` reads.
+const PAGE: i64 = 1_000;
+
+/// One phone that must not be written to.
+#[derive(Clone)]
+pub struct OptOut {
+    /// International digits.
+    pub phone: String,
+    pub since: Timestamp,
+    pub reason: Option<String>,
+    /// Who said so.
+    pub source: String,
+}
+
+/// A phone, and why.
+#[derive(Clone)]
+pub struct Wish {
+    pub phone: String,
+    pub reason: Option<String>,
+}
+
+/// Adds phones in one statement; gives how many are new.
+pub async fn add(
+    client: &impl GenericClient,
+    wishes: &[Wish],
+    source: &str,
+    now: Timestamp,
+) -> Result<usize, Error> {
+    let phones: Vec<&str> = wishes.iter().map(|wish| wish.phone.as_str()).collect();
+    let reasons: Vec<Option<&str>> = wishes.iter().map(|wish| wish.reason.as_deref()).collect();
+    let query = include_str!("../../../sql/queries/operations/opt_out_add.sql");
+    let added = client.query(query, &[&phones, &reasons, &source, &now]).await?;
+    Ok(added.len())
+}
+
+/// Removes a phone in every form in which it may stand; says whether it was there.
+pub async fn remove(client: &Client, phone: &str) -> Result<bool, Error> {
+    let query = include_str!("../../../sql/queries/operations/opt_out_remove.sql");
+    Ok(!client.query(query, &[&forms(phone)]).await?.is_empty())
+}
+
+/// The next page of phones after `above`.
+pub async fn page(client: &Client, above: &str) -> Result<Vec<OptOut>, Error> {
+    let query = include_str!("../../../sql/queries/operations/opt_out_list.sql");
+    let opt_out = |row: &Row| {
+        Ok(OptOut {
+            phone: row.try_get(0)?,
+            since: row.try_get(1)?,
+            reason: row.try_get(2)?,
+            source: row.try_get(3)?,
+        })
+    };
+    client.query(query, &[&above, &PAGE]).await?.iter().map(opt_out).collect()
+}

@@ -1,0 +1,131 @@
+//! Sending again what a person wants sent again: which messages, what speaks against it, and the deed.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use tokio_postgres::{Client, Error};
+
+use crate::config::Config;
+use crate::domain::message::state::{Event, Skip, State, apply};
+
+/// Which messages are meant.
+#[derive(Clone, Debug)]
+pub enum Meant {
+    Ids(Vec<i64>),
+    Filter {
+        watch: Option<String>,
+        /// Words of reasons; none: any.
+        reasons: Vec<String>,
+        since: Timestamp,
+        /// The latest so many.
+        limit: i64,
+    },
+}
+
+/// One message that is meant.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub message_id: i64,
+    pub watch: String,
+    pub entity_key: String,
+    pub state: State,
+    pub reason_text: Option<String>,
+    /// Why it is not sent again; None: it is.
+    pub refusal: Option<String>,
+}
+
+/// The messages that are meant, latest first, each with what speaks against it. Ids that do not exist are
+/// absent.
+pub async fn look(
+    client: &Client,
+    config: &Config,
+    meant: &Meant,
+) -> Result<Vec<Candidate>, Error> {
+    let ids = match meant {
+        Meant::Ids(ids) => ids.clone(),
+        Meant::Filter { watch, reasons, since, limit } => {
+            let query = include_str!("../../../sql/queries/operations/retry_find.sql");
+            let reasons = Some(reasons).filter(|reasons| !reasons.is_empty());
+            let rows = client.query(query, &[watch, &reasons, since, limit]).await?;
+            rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?
+        }
+    };
+    let rows = client
+        .query(include_str!("../../../sql/queries/operations/retry_look.sql"), &[&ids])
+        .await?;
+    let mut entities = HashSet::new();
+    let mut candidates = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let Some(mut candidate) = candidate(row, config)? else {
+            continue;
+        };
+        let entity = (candidate.watch.clone(), candidate.entity_key.clone());
+        if candidate.refusal.is_none() && !entities.insert(entity) {
+            candidate.refusal = Some(
+                "a newer message of the same row is sent again and tells everything".to_owned(),
+            );
+        }
+        candidates.push(candidate);
+    }
+    Ok(candidates)
+}
+
+fn candidate(row: &tokio_postgres::Row, config: &Config) -> Result<Option<Candidate>, Error> {
+    let Some(state) = State::parse(row.try_get("state")?, row.try_get("reason")?) else {
+        return Ok(None);
+    };
+    let (watch, channel): (String, String) = (row.try_get("watch")?, row.try_get("channel")?);
+    let told_by: Option<i64> = row.try_get("told_by_id")?;
+    let due_at: Option<Timestamp> = row.try_get("due_at")?;
+    let refusal = against(state, due_at)
+        .or_else(|| told_by.map(|id| format!("message {id} of the same row tells it instead")))
+        .or_else(|| not_configured("watch", &watch, config.watch.contains_key(&watch)))
+        .or_else(|| not_configured("channel", &channel, config.channel.contains_key(&channel)));
+    Ok(Some(Candidate {
+        message_id: row.try_get("message_id")?,
+        entity_key: row.try_get("entity_key")?,
+        reason_text: row.try_get("reason_text")?,
+        watch,
+        state,
+        refusal,
+    }))
+}
+
+fn not_configured(what: &str, name: &str, is_there: bool) -> Option<String> {
+    (!is_there).then(|| format!("{what} {name} is not in the configuration any more"))
+}
+
+/// What speaks against sending a message again, by where it stands.
+fn against(state: State, due_at: Option<Timestamp>) -> Option<String> {
+    let at = due_at.map_or(String::new(), |at| format!(" at {}", at.strftime("%Y-%m-%d %H:%M:%S")));
+    let why = match state {
+        State::Delivered | State::Read => "it has arrived".to_owned(),
+        State::Sent => "the provider has accepted it; what became of it is awaited".to_owned(),
+        State::Waiting | State::Scheduled => format!("it leaves by itself{at}"),
+        State::Held => "it waits for a person: see rowbell held".to_owned(),
+        State::Sending => "an attempt is under way".to_owned(),
+        State::Unconfirmed if due_at.is_some() => {
+            format!("evidence is awaited; the policy of its watch decides{at}")
+        }
+        State::Skipped(Skip::NoNetChange) => "what the recipient was last told was true".to_owned(),
+        State::Skipped(Skip::Muted) => "its changes were muted: they count as told".to_owned(),
+        State::Skipped(Skip::Superseded) => "a newer message of the same row told it".to_owned(),
+        State::Skipped(Skip::NotNeeded) => "what it stood in for has arrived".to_owned(),
+        State::Unconfirmed | State::Failed(_) | State::Skipped(_) => {
+            return apply(state, Event::Reopened).err().map(|error| error.to_string());
+        }
+    };
+    Some(why)
+}
+
+/// Puts these messages back into the queue; returns those that will be sent again.
+pub async fn put_back(
+    client: &Client,
+    message_ids: &[i64],
+    why: &str,
+    now: Timestamp,
+) -> Result<Vec<i64>, Error> {
+    let query = include_str!("../../../sql/queries/operations/retry_write.sql");
+    let rows = client.query(query, &[&message_ids, &why, &now]).await?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}

@@ -1,0 +1,344 @@
+//! How the whole installation stands, as `rowbell status` shows it.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio_postgres::{Client, Error};
+
+use crate::config::{ChannelKind, Config, Watch};
+use crate::domain::limit::adaptive_rate::Learned;
+use crate::postgres::capture::install;
+use crate::postgres::operations::blockers::{self, Standstill};
+use crate::postgres::schema::migrate;
+
+/// Outcomes are counted over so many hours.
+pub const OUTCOME_HOURS: i64 = 24;
+
+/// How everything stands at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub taken_at: Timestamp,
+    pub schema_version: Option<i32>,
+    pub doorbell: &'static str,
+    /// How full the server's queue of notifications is, 0 to 1. Once it is full, transactions that ring fail.
+    pub notification_queue_usage: f64,
+    pub daemon: Daemon,
+    pub watches: Vec<WatchStatus>,
+    pub channels: Vec<ChannelStatus>,
+    /// Messages opened within the last `OUTCOME_HOURS`.
+    pub outcomes: Vec<Outcome>,
+    /// What keeps messages from leaving.
+    pub stops: Vec<Standstill>,
+}
+
+/// Other sessions under our application name: a daemon has at least its listening one.
+#[derive(Clone, Debug, Serialize)]
+pub struct Daemon {
+    pub sessions: i64,
+    /// None also when the server does not let us see it.
+    pub connected_since: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct WatchStatus {
+    pub watch: String,
+    pub table: Option<String>,
+    pub trigger: Trigger,
+    /// What is wrong with the trigger and what to do, as a sentence.
+    pub problem: Option<String>,
+    /// Changes not folded yet.
+    pub changes: i64,
+    /// Of them, those whose row the trigger could not read.
+    pub unreadable: i64,
+    pub oldest_changed_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    Installed,
+    Missing,
+    /// It is there, but not as the configuration asks for.
+    Drift,
+    /// The watch does not fit its table.
+    Unusable,
+    /// Changes are there, but no such watch in the configuration.
+    NotConfigured,
+}
+
+impl Trigger {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Trigger::Installed => "installed",
+            Trigger::Missing => "missing",
+            Trigger::Drift => "drift",
+            Trigger::Unusable => "unusable",
+            Trigger::NotConfigured => "not configured",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ChannelStatus {
+    pub channel: String,
+    pub is_configured: bool,
+    /// Its messages are recorded instead of sent.
+    pub is_dry_run: bool,
+    pub open: i64,
+    pub held: i64,
+    pub leased: i64,
+    pub unconfirmed: i64,
+    /// When the first of the open messages may leave that no stop holds back.
+    pub oldest_due_at: Option<Timestamp>,
+    /// Of the open ones, those that are due and wait for the rate, those that are due and wait until channel or
+    /// watch goes on, and those that wait for another limit.
+    pub waits_for_rate: i64,
+    pub waits_for_stop: i64,
+    pub waits_for_pair: i64,
+    pub waits_for_recipients: i64,
+    /// Messages a second that it may send, and that it sends because the provider asked to slow down.
+    pub rate: Option<f64>,
+    pub learned_rate: Option<f64>,
+    /// The daemon instance that sends on it.
+    pub owned_by: Option<String>,
+    /// Whether its provider tells what becomes of messages.
+    pub has_receipts: bool,
+    /// Who tells of them.
+    pub webhook: Witness,
+    pub polling: Witness,
+    /// Whether the provider posts to our webhook, as it says itself.
+    pub destination: Witness,
+}
+
+/// One way in which receipts reach us.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Witness {
+    /// Whether the configuration asks for it.
+    pub is_on: bool,
+    /// works, missing or failing; None: it has told nothing yet.
+    pub state: Option<String>,
+    pub since: Option<Timestamp>,
+    pub heard_at: Option<Timestamp>,
+    pub detail: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    pub state: String,
+    pub reason: Option<String>,
+    pub messages: i64,
+    /// Of them, those that were tried and still have to leave.
+    pub retrying: i64,
+}
+
+/// Looks at everything once. Not one moment in the sense of a transaction: a look, not an audit.
+pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<Status, Error> {
+    let site =
+        client.query_one(include_str!("../../../sql/queries/status/status_site.sql"), &[]).await?;
+    Ok(Status {
+        taken_at: now,
+        schema_version: migrate::version(client).await?,
+        doorbell: if site.try_get("is_parked")? { "parked" } else { "awake" },
+        notification_queue_usage: site.try_get("notification_queue_usage")?,
+        daemon: Daemon {
+            sessions: site.try_get("sessions")?,
+            connected_since: site.try_get("connected_since")?,
+        },
+        watches: watches(client, config).await?,
+        channels: channels(client, config, now).await?,
+        outcomes: outcomes(client, now).await?,
+        stops: blockers::read(client, config).await?,
+    })
+}
+
+async fn watches(client: &Client, config: &Config) -> Result<Vec<WatchStatus>, Error> {
+    let mut watches = BTreeMap::new();
+    for (name, watch) in &config.watch {
+        watches.insert(name.clone(), trigger(client, config, name, watch).await?);
+    }
+    for row in
+        client.query(include_str!("../../../sql/queries/status/status_changes.sql"), &[]).await?
+    {
+        let name: String = row.try_get("watch")?;
+        let entry = watches
+            .entry(name.clone())
+            .or_insert_with(|| watch_status(&name, None, Trigger::NotConfigured, None));
+        entry.changes = row.try_get("changes")?;
+        entry.unreadable = row.try_get("unreadable")?;
+        entry.oldest_changed_at = row.try_get("oldest_changed_at")?;
+    }
+    Ok(watches.into_values().collect())
+}
+
+async fn trigger(
+    client: &Client,
+    config: &Config,
+    name: &str,
+    watch: &Watch,
+) -> Result<WatchStatus, Error> {
+    let Some(template) = config.template.get(&watch.template) else {
+        let problem = format!("there is no template \"{}\"", watch.template);
+        return Ok(watch_status(name, None, Trigger::Unusable, Some(problem)));
+    };
+    let table = match install::describe(client, name, watch, template).await {
+        Ok(table) => table,
+        Err(install::CaptureError::Query(error)) => return Err(error),
+        Err(error) => {
+            return Ok(watch_status(name, None, Trigger::Unusable, Some(error.to_string())));
+        }
+    };
+    let problems = install::drift(client, &table, watch).await?;
+    let trigger = match problems.is_empty() {
+        true => Trigger::Installed,
+        false if install::is_installed(client, &table).await? => Trigger::Drift,
+        false => Trigger::Missing,
+    };
+    let problem = (!problems.is_empty()).then(|| problems.join("; "));
+    Ok(watch_status(name, Some(table.table), trigger, problem))
+}
+
+fn watch_status(
+    watch: &str,
+    table: Option<String>,
+    trigger: Trigger,
+    problem: Option<String>,
+) -> WatchStatus {
+    WatchStatus {
+        watch: watch.to_owned(),
+        table,
+        trigger,
+        problem,
+        changes: 0,
+        unreadable: 0,
+        oldest_changed_at: None,
+    }
+}
+
+fn has_receipts(config: &Config, channel: &str) -> bool {
+    let kind = config.channel.get(channel).map(|channel| &channel.kind);
+    matches!(kind, Some(ChannelKind::OneMsg(_)))
+}
+
+/// A channel that never had anything to do.
+fn idle(config: &Config, name: &str) -> ChannelStatus {
+    ChannelStatus {
+        channel: name.to_owned(),
+        is_configured: config.channel.contains_key(name),
+        is_dry_run: config.is_dry_run(name),
+        has_receipts: has_receipts(config, name),
+        rate: config.channel.get(name).map(|channel| channel.rate.as_per_second()),
+        webhook: Witness {
+            is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
+            ..Witness::default()
+        },
+        destination: Witness {
+            is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
+            ..Witness::default()
+        },
+        polling: Witness {
+            is_on: has_receipts(config, name) && config.polling.enabled,
+            ..Witness::default()
+        },
+        ..ChannelStatus::default()
+    }
+}
+
+async fn channels(
+    client: &Client,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Vec<ChannelStatus>, Error> {
+    let mut channels: BTreeMap<String, ChannelStatus> =
+        config.channel.keys().map(|name| (name.clone(), idle(config, name))).collect();
+    let query = include_str!("../../../sql/queries/status/status_channels.sql");
+    for row in client.query(query, &[&now]).await? {
+        let name: String = row.try_get("channel")?;
+        let status = ChannelStatus {
+            open: row.try_get("open")?,
+            held: row.try_get("held")?,
+            leased: row.try_get("leased")?,
+            unconfirmed: row.try_get("unconfirmed")?,
+            oldest_due_at: row.try_get("oldest_due_at")?,
+            waits_for_rate: row.try_get("waits_for_rate")?,
+            waits_for_stop: row.try_get("waits_for_stop")?,
+            waits_for_pair: row.try_get("waits_for_pair")?,
+            waits_for_recipients: row.try_get("waits_for_recipients")?,
+            ..idle(config, &name)
+        };
+        channels.insert(name, status);
+    }
+    owners(client, &mut channels, now).await?;
+    witnesses(client, &mut channels).await?;
+    Ok(channels.into_values().collect())
+}
+
+async fn owners(
+    client: &Client,
+    channels: &mut BTreeMap<String, ChannelStatus>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let query = include_str!("../../../sql/queries/status/status_owners.sql");
+    for row in client.query(query, &[&now]).await? {
+        let name: String = row.try_get("channel")?;
+        let Some(channel) = channels.get_mut(&name) else { continue };
+        channel.owned_by = row.try_get("owned_by")?;
+        let learned = Option::zip(row.try_get("learned_rate")?, row.try_get("learned_at")?);
+        let grown = Option::zip(learned, channel.rate).map(|((rate, at), configured)| {
+            let nanos = |at: Timestamp| i64::try_from(at.as_nanosecond()).unwrap_or(0);
+            Learned { rate, at: nanos(at) }.grown(configured, nanos(now))
+        });
+        channel.learned_rate = grown.filter(|rate| Some(*rate) < channel.rate);
+    }
+    Ok(())
+}
+
+async fn witnesses(
+    client: &Client,
+    channels: &mut BTreeMap<String, ChannelStatus>,
+) -> Result<(), Error> {
+    for row in
+        client.query(include_str!("../../../sql/queries/receive/witness_read.sql"), &[]).await?
+    {
+        let name: String = row.try_get("channel")?;
+        // What came in for no channel of ours belongs to none.
+        let Some(channel) = channels.get_mut(&name) else { continue };
+        let witness = match row.try_get("witness")? {
+            "polling" => &mut channel.polling,
+            "destination" => &mut channel.destination,
+            _ => &mut channel.webhook,
+        };
+        witness.state = row.try_get("state")?;
+        witness.since = row.try_get("since")?;
+        witness.heard_at = row.try_get("heard_at")?;
+        witness.detail = row.try_get("detail")?;
+    }
+    Ok(())
+}
+
+/// What the webhook has told of one channel.
+pub async fn webhook_witness(
+    client: &Client,
+    config: &Config,
+    channel: &str,
+) -> Result<Witness, Error> {
+    let mut found = BTreeMap::from([(channel.to_owned(), idle(config, channel))]);
+    witnesses(client, &mut found).await?;
+    Ok(found.remove(channel).map(|found| found.webhook).unwrap_or_default())
+}
+
+async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error> {
+    let since = now - SignedDuration::from_hours(OUTCOME_HOURS);
+    let query = include_str!("../../../sql/queries/status/status_outcomes.sql");
+    let rows = client.query(query, &[&since]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Outcome {
+                state: row.try_get("state")?,
+                reason: row.try_get("reason")?,
+                messages: row.try_get("messages")?,
+                retrying: row.try_get("retrying")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,215 @@
+//! The queries of what keeps messages from leaving: circuits, pauses, the copy of a database.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row as SqlRow};
+
+use crate::domain::limit::circuit::CircuitKey;
+
+/// Something that keeps messages from leaving.
+#[derive(Clone, Debug)]
+pub enum Stop {
+    /// Errors; the next message may be tried at `probe_at`.
+    Circuit {
+        key: CircuitKey,
+        reason: String,
+        probe_at: Timestamp,
+    },
+    /// Not one of them: this daemon may send on the channel.
+    Owner {
+        channel: String,
+        epoch: i64,
+    },
+    PausedChannel(String),
+    PausedWatch(String),
+    /// A storm that messages joined lately; without a transaction: too many changed within a minute.
+    Hold {
+        watch: String,
+        hold_id: i64,
+        transaction: Option<i64>,
+        last_joined_at: Timestamp,
+    },
+    /// The database was installed for this environment, server and oid, and these are not ours.
+    Clone {
+        environment: String,
+        system_identifier: String,
+        database_oid: String,
+    },
+}
+
+pub async fn stop_read(
+    tx: &Transaction<'_>,
+    channels: &[&str],
+    environment: &str,
+    system_identifier: Option<&str>,
+    joined_since: Timestamp,
+    instance: &str,
+) -> Result<Vec<Stop>, Error> {
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&channels, &environment, &system_identifier, &joined_since, &instance];
+    let rows = named!(tx, "gate/stop_read", params)?;
+    rows.iter().map(stop).collect()
+}
+
+fn stop(row: &SqlRow) -> Result<Stop, Error> {
+    let name: String = row.try_get("name")?;
+    Ok(match row.try_get("kind")? {
+        "owner" => {
+            Stop::Owner { channel: name, epoch: number(row, "template")?.unwrap_or_default() }
+        }
+        "channel" => Stop::PausedChannel(name),
+        "watch" => Stop::PausedWatch(name),
+        "hold" => Stop::Hold {
+            watch: name,
+            hold_id: number(row, "template")?.unwrap_or_default(),
+            transaction: number(row, "language")?,
+            last_joined_at: row.try_get("since")?,
+        },
+        "clone" => Stop::Clone {
+            environment: name,
+            system_identifier: row.try_get("template")?,
+            database_oid: row.try_get("language")?,
+        },
+        _ => Stop::Circuit {
+            key: key(&name, row.try_get("template")?, row.try_get("language")?),
+            reason: row.try_get("reason")?,
+            probe_at: row.try_get("probe_at")?,
+        },
+    })
+}
+
+/// The number that a text is; None when it is empty.
+fn number(row: &SqlRow, column: &str) -> Result<Option<i64>, Error> {
+    Ok(row.try_get::<_, &str>(column)?.parse().ok())
+}
+
+fn key(channel: &str, template: &str, language: &str) -> CircuitKey {
+    if template.is_empty() {
+        CircuitKey::channel(channel)
+    } else {
+        CircuitKey::template(channel, template, language)
+    }
+}
+
+/// The words of a key in the table.
+fn parts(key: &CircuitKey) -> (&str, &str) {
+    key.template.as_ref().map_or(("", ""), |(name, language)| (name, language))
+}
+
+/// Where a circuit stands.
+#[derive(Clone, Debug)]
+pub struct Circuit {
+    /// closed, open or probing.
+    pub state: String,
+    pub reason: String,
+    pub error_code: Option<i32>,
+    pub is_by_receipt: bool,
+    pub since: Timestamp,
+    pub pause: Duration,
+    pub probe_at: Timestamp,
+    pub probe_message_id: Option<i64>,
+    pub closed_at: Option<Timestamp>,
+    pub opened_count: i32,
+}
+
+/// The circuit, locked. None: it was never stopped.
+pub async fn circuit_lock(
+    tx: &Transaction<'_>,
+    key: &CircuitKey,
+) -> Result<Option<Circuit>, Error> {
+    let (template, language) = parts(key);
+    let rows = named!(tx, "circuit/circuit_lock", &[&key.channel, &template, &language])?;
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    Ok(Some(Circuit {
+        state: row.try_get("state")?,
+        reason: row.try_get("reason")?,
+        error_code: row.try_get("error_code")?,
+        is_by_receipt: row.try_get("is_by_receipt")?,
+        since: row.try_get("since")?,
+        pause: Duration::from_secs_f64(row.try_get::<_, f64>("pause_seconds")?.max(0.0)),
+        probe_at: row.try_get("probe_at")?,
+        probe_message_id: row.try_get("probe_message_id")?,
+        closed_at: row.try_get("closed_at")?,
+        opened_count: row.try_get("opened_count")?,
+    }))
+}
+
+pub async fn circuit_write(
+    tx: &Transaction<'_>,
+    key: &CircuitKey,
+    circuit: &Circuit,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (template, language) = parts(key);
+    let pause = circuit.pause.as_secs_f64();
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &key.channel,
+        &template,
+        &language,
+        &circuit.state,
+        &circuit.reason,
+        &circuit.error_code,
+        &circuit.is_by_receipt,
+        &circuit.since,
+        &pause,
+        &circuit.probe_at,
+        &circuit.probe_message_id,
+        &circuit.closed_at,
+        &circuit.opened_count,
+        &now,
+    ];
+    named!(tx, "circuit/circuit_write", params)?;
+    Ok(())
+}
+
+/// Takes the right to try one message; false when there is none.
+pub async fn circuit_probe(
+    tx: &Transaction<'_>,
+    key: &CircuitKey,
+    message_id: i64,
+    now: Timestamp,
+    next: Timestamp,
+) -> Result<bool, Error> {
+    let (template, language) = parts(key);
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&key.channel, &template, &language, &message_id, &now, &next];
+    Ok(!named!(tx, "circuit/circuit_probe", params)?.is_empty())
+}
+
+/// Messages that waited for the circuit are due now.
+pub async fn circuit_release(
+    tx: &Transaction<'_>,
+    key: &CircuitKey,
+    now: Timestamp,
+) -> Result<(), Error> {
+    named!(tx, "circuit/circuit_release", &[&key.channel, &key.is_stopped(), &now])?;
+    Ok(())
+}
+
+/// Puts messages that a burst ended back; returns them.
+pub async fn circuit_take_back(
+    tx: &Transaction<'_>,
+    messages: &[i64],
+    due_at: Timestamp,
+    why: &str,
+    now: Timestamp,
+) -> Result<Vec<i64>, Error> {
+    let rows = named!(tx, "circuit/circuit_take_back", &[&messages, &due_at, &why, &now])?;
+    rows.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// Remembers that the recipients of these messages opted out.
+pub async fn circuit_opt_out(
+    tx: &Transaction<'_>,
+    messages: &[i64],
+    why: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    named!(tx, "circuit/circuit_opt_out", &[&messages, &why, &now])?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The queries of who sends on a channel, and of what was sent on it.
+
+use std::time::Duration;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_postgres::{Error, Row as SqlRow};
+
+/// A channel that this daemon may send on.
+#[derive(Clone, Debug)]
+pub struct Ours {
+    pub channel: String,
+    pub epoch: i64,
+    /// The rate that was learned, and when.
+    pub learned: Option<(f64, Timestamp)>,
+}
+
+/// Renews and takes channels; returns those that this daemon may send on.
+pub async fn owner_take(
+    client: &deadpool_postgres::Client,
+    channels: &[&str],
+    instance: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Ours>, Error> {
+    let rows = named!(client, "channel_lease/owner_take", &[&instance, &channels, &now, &until])?;
+    let taken = rows.iter().map(|row| {
+        let rate: Option<f64> = row.try_get("learned_rate")?;
+        Ok(Ours {
+            channel: row.try_get("channel")?,
+            epoch: row.try_get("epoch")?,
+            learned: rate.zip(row.try_get("learned_at")?),
+        })
+    });
+    taken.collect()
+}
+
+/// Gives up whatever this daemon owns.
+pub async fn owner_give(
+    client: &deadpool_postgres::Client,
+    instance: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    named!(client, "channel_lease/owner_give", &[&instance, &now])?;
+    Ok(())
+}
+
+/// Remembers a rate that was learned, if this daemon is still the owner.
+pub async fn owner_learn(
+    tx: &Transaction<'_>,
+    channel: &str,
+    instance: &str,
+    rate: f64,
+    at: Timestamp,
+) -> Result<(), Error> {
+    named!(tx, "channel_lease/owner_learn", &[&channel, &instance, &rate, &at])?;
+    Ok(())
+}
+
+/// Before the questions about what was sent: their index is a summary of pages, which our sessions do
+/// not read otherwise.
+pub async fn owner_look(tx: &Transaction<'_>) -> Result<(), Error> {
+    tx.batch_execute("set local enable_bitmapscan = on").await
+}
+
+/// How many messages left within `back`, by about the moment.
+pub async fn owner_left(
+    tx: &Transaction<'_>,
+    channel: &str,
+    now: Timestamp,
+    back: Duration,
+    lease: Duration,
+) -> Result<Vec<(Timestamp, usize)>, Error> {
+    let since = now - back;
+    let rows = named!(tx, "channel_lease/owner_left", &[&channel, &since, &now, &(since - lease)])?;
+    let left = rows.iter().map(|row| {
+        let count: i64 = row.try_get("messages")?;
+        Ok((row.try_get("left_at")?, usize::try_from(count).unwrap_or(usize::MAX)))
+    });
+    left.collect()
+}
+
+/// Phones with what they still have to pay back.
+pub async fn owner_pairs(
+    tx: &Transaction<'_>,
+    channel: &str,
+    now: Timestamp,
+    back: Duration,
+    lease: Duration,
+    every: Duration,
+) -> Result<Vec<(String, Timestamp)>, Error> {
+    let (since, every) = (now - back * 2 - lease, every.as_secs_f64());
+    let back = back.as_secs_f64();
+    let rows = named!(tx, "channel_lease/owner_pairs", &[&channel, &now, &since, &every, &back])?;
+    rows.iter().map(|row| phone_and(row, "paid_back_at")).collect()
+}
+
+/// Phones that were written to within `back`.
+pub async fn owner_recipients(
+    tx: &Transaction<'_>,
+    channel: &str,
+    now: Timestamp,
+    back: Duration,
+    lease: Duration,
+) -> Result<Vec<(String, Timestamp)>, Error> {
+    let since = now - back;
+    let rows =
+        named!(tx, "channel_lease/owner_recipients", &[&channel, &since, &now, &(since - lease)])?;
+    rows.iter().map(|row| phone_and(row, "left_at")).collect()
+}
+
+fn phone_and(row: &SqlRow, at: &str) -> Result<(String, Timestamp), Error> {
+    Ok((row.try_get("phone")?, row.try_get(at)?))
+}

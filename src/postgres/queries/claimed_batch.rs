@@ -1,0 +1,175 @@
+//! What a claim takes: changes, with the names of their columns put back.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio_postgres::types::Json;
+use tokio_postgres::{Error, Row as SqlRow};
+
+use crate::domain::value::change::{Change, Operation};
+use crate::domain::value::row::Row;
+use crate::error_chain::chain;
+use crate::postgres::capture::row_query::object;
+use crate::postgres::queries::operation;
+
+/// A change as taken, or what was left of it when the trigger could not read the row.
+#[derive(Clone, Debug)]
+pub enum Taken {
+    Whole(Change),
+    Unreadable {
+        watch: String,
+        entity_key: String,
+        operation: Operation,
+        changed_at: Timestamp,
+        error: String,
+    },
+}
+
+/// Changes in order of capture, and the transaction that took them.
+pub struct Haul {
+    pub changes: Vec<Taken>,
+    pub count: usize,
+    pub last_change_id: i64,
+    pub claimed_by: i64,
+    /// The transactions of the changes that come next, a few of them.
+    pub next_transactions: Vec<i64>,
+}
+
+/// The columns of each layout, by its id as text.
+type Layouts = HashMap<String, Vec<String>>;
+
+/// A row before and after.
+type Rows = (Option<Row>, Option<Row>);
+
+pub async fn claim_take(
+    tx: &Transaction<'_>,
+    bound: i64,
+    watches: &[&str],
+    limit: usize,
+) -> Result<Haul, Error> {
+    let limit = limit as i64;
+    let rows = named!(tx, "claim/claim_take", &[&bound, &watches, &limit])?;
+    let Some(last) = rows.last() else {
+        return Ok(Haul {
+            changes: vec![],
+            count: 0,
+            last_change_id: bound,
+            claimed_by: 0,
+            next_transactions: vec![],
+        });
+    };
+    let layouts: Option<Json<Layouts>> = last.try_get("layouts")?;
+    let layouts = layouts.map(|Json(layouts)| layouts).unwrap_or_default();
+    let next: Option<Vec<i64>> = last.try_get("next_transactions")?;
+    Ok(Haul {
+        changes: rows.iter().map(|row| taken(row, &layouts)).collect::<Result<_, Error>>()?,
+        count: rows.len(),
+        last_change_id: last.try_get("change_id")?,
+        claimed_by: last.try_get("claimed_by")?,
+        next_transactions: next.unwrap_or_default(),
+    })
+}
+
+fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
+    let watch: String = row.try_get("watch")?;
+    let operation = operation(row, "operation")?;
+    let changed_at: Timestamp = row.try_get("changed_at")?;
+    let entity_key: Option<String> = row.try_get("entity_key")?;
+    let error: Option<String> = row.try_get("capture_error")?;
+    let rows = match error {
+        None => captured(row, operation, layouts)?,
+        Some(error) => Err(error),
+    };
+    Ok(match (entity_key, rows) {
+        (Some(entity_key), Ok((old_row, new_row))) => Taken::Whole(Change {
+            change_id: row.try_get("change_id")?,
+            watch,
+            entity_key,
+            operation,
+            old_row,
+            new_row,
+            changed_at,
+            mute_reason: row.try_get("mute_reason")?,
+            transaction_id: row.try_get("transaction_id")?,
+            hold_id: None,
+        }),
+        (key, rows) => Taken::Unreadable {
+            watch,
+            entity_key: key.unwrap_or_default(),
+            operation,
+            changed_at,
+            error: rows.err().unwrap_or_else(|| "the key of the row is null".to_owned()),
+        },
+    })
+}
+
+/// The rows of a change, or why they cannot be told. What the database can hold and we cannot (numbers of
+/// 400 digits, JSON 200 levels deep) must not keep the other changes from being taken.
+fn captured(
+    row: &SqlRow,
+    operation: Operation,
+    layouts: &Layouts,
+) -> Result<Result<Rows, String>, Error> {
+    let Some(layout): Option<i64> = row.try_get("layout_id")? else {
+        let rows = object(row, "old_row").and_then(|old| Ok((old, object(row, "new_row")?)));
+        return Ok(rows.map_err(|error| chain(&error)));
+    };
+    let values: Result<Json<Vec<Value>>, Error> = row.try_get("captured");
+    let values = match values {
+        Ok(Json(values)) => values,
+        Err(error) => return Ok(Err(chain(&error))),
+    };
+    Ok(match layouts.get(&layout.to_string()) {
+        Some(columns) => named_values(columns, values, operation),
+        None => Err(format!("rowbell.layout has no layout {layout}; run `rowbell watch`")),
+    })
+}
+
+/// Puts the names of a layout back on the values of a change.
+fn named_values(
+    columns: &[String],
+    values: Vec<Value>,
+    operation: Operation,
+) -> Result<Rows, String> {
+    let rows = if operation == Operation::Update { 2 } else { 1 };
+    if values.len() != rows * columns.len() {
+        return Err(format!("{} values for {} columns", values.len(), columns.len()));
+    }
+    let mut values = values.into_iter();
+    let mut row = || columns.iter().cloned().zip(values.by_ref()).collect::<Row>();
+    Ok(match operation {
+        Operation::Insert => (None, Some(row())),
+        Operation::Update => (Some(row()), Some(row())),
+        Operation::Delete => (Some(row()), None),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn named(operation: Operation, values: Value) -> Result<Rows, String> {
+        let columns = ["id".to_owned(), "status".to_owned()];
+        named_values(&columns, values.as_array().cloned().unwrap_or_default(), operation)
+    }
+
+    #[test]
+    fn an_update_has_both_rows_and_the_others_have_theirs() {
+        let (planned, packed) =
+            (json!({"id": 1, "status": "planned"}), json!({"id": 1, "status": "packed"}));
+        let row = |value: &Value| value.as_object().cloned();
+        let values = json!([1, "planned", 1, "packed"]);
+        assert_eq!(named(Operation::Update, values), Ok((row(&planned), row(&packed))));
+        assert_eq!(named(Operation::Insert, json!([1, "packed"])), Ok((None, row(&packed))));
+        assert_eq!(named(Operation::Delete, json!([1, "planned"])), Ok((row(&planned), None)));
+    }
+
+    #[test]
+    fn values_that_do_not_fit_their_columns_are_no_row() {
+        let fits = named(Operation::Update, json!([1, "planned"]));
+        assert_eq!(fits, Err("2 values for 2 columns".to_owned()));
+    }
+}

@@ -1,0 +1,185 @@
+//! Brings the schema up to date: each migration once, in order, in its own transaction; then roles
+//! and their rights, every time.
+
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::postgres::schema::roles;
+
+/// The migrations, in order. Their number is the schema version.
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("01_schema", include_str!("../../../sql/migrations/01_schema.sql")),
+    ("02_change", include_str!("../../../sql/migrations/02_change.sql")),
+    ("03_message", include_str!("../../../sql/migrations/03_message.sql")),
+    ("04_attempt", include_str!("../../../sql/migrations/04_attempt.sql")),
+    ("05_channel", include_str!("../../../sql/migrations/05_channel.sql")),
+    ("06_report", include_str!("../../../sql/migrations/06_report.sql")),
+    ("07_stop", include_str!("../../../sql/migrations/07_stop.sql")),
+    ("08_address", include_str!("../../../sql/migrations/08_address.sql")),
+    ("09_fallback", include_str!("../../../sql/migrations/09_fallback.sql")),
+    ("10_figures", include_str!("../../../sql/migrations/10_figures.sql")),
+    ("11_evidence", include_str!("../../../sql/migrations/11_evidence.sql")),
+    ("12_doubt", include_str!("../../../sql/migrations/12_doubt.sql")),
+    ("13_inbound", include_str!("../../../sql/migrations/13_inbound.sql")),
+    ("14_retention", include_str!("../../../sql/migrations/14_retention.sql")),
+    ("15_capture", include_str!("../../../sql/migrations/15_capture.sql")),
+    ("16_destination", include_str!("../../../sql/migrations/16_destination.sql")),
+    ("17_late", include_str!("../../../sql/migrations/17_late.sql")),
+    ("18_time", include_str!("../../../sql/migrations/18_time.sql")),
+    ("19_owner", include_str!("../../../sql/migrations/19_owner.sql")),
+    ("20_doubted", include_str!("../../../sql/migrations/20_doubted.sql")),
+];
+
+/// Held while migrating, so that two of us never migrate at once.
+const MIGRATE_LOCK: i64 = 0x726f_7762_656c_6c02;
+
+/// Why the schema cannot be used or brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    #[error("migration {name} failed{hint}; nothing of it was applied")]
+    Migration { name: &'static str, hint: &'static str, source: tokio_postgres::Error },
+    #[error("the roles could not be given their rights; the schema itself is up to date")]
+    Roles(#[source] tokio_postgres::Error),
+    #[error("there is no schema rowbell in this database; run `rowbell migrate` first")]
+    Missing,
+    #[error("the schema is version {found}, this rowbell needs {needed}; run `rowbell migrate`")]
+    Older { found: i32, needed: i32 },
+    #[error(
+        "the schema is version {found}, newer than the {known} that this rowbell knows; update rowbell"
+    )]
+    Newer { found: i32, known: i32 },
+    #[error(
+        "the role may not use schema rowbell; have its owner run: grant rowbell_daemon to {}", role.as_deref().unwrap_or("…")
+    )]
+    NoRight { role: Option<String> },
+    #[error("could not ask for the schema version")]
+    Query(#[from] tokio_postgres::Error),
+}
+
+/// What `migrate` did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The migrations that were missing, in order.
+    pub names: Vec<&'static str>,
+    /// The schema version now.
+    pub version: i32,
+    /// What a DBA has to run, and migrate after it, because we may not create roles.
+    pub missing_roles: Vec<String>,
+}
+
+/// The schema version of this program.
+pub fn known_version() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+}
+
+/// Applies what is missing. Safe to call at any time, and by several at once.
+pub async fn migrate(client: &mut Client) -> Result<Applied, MigrateError> {
+    client.execute("select pg_advisory_lock($1)", &[&MIGRATE_LOCK]).await?;
+    let done = apply_missing(client).await;
+    client.execute("select pg_advisory_unlock($1)", &[&MIGRATE_LOCK]).await?;
+    done
+}
+
+async fn apply_missing(client: &mut Client) -> Result<Applied, MigrateError> {
+    let found = version(client).await?.unwrap_or(0);
+    if found > known_version() {
+        return Err(MigrateError::Newer { found, known: known_version() });
+    }
+    let mut names = Vec::new();
+    for (index, (name, sql)) in
+        MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0))
+    {
+        let number = i32::try_from(index + 1).unwrap_or(i32::MAX);
+        apply(client, sql, number).await.map_err(|source| MigrateError::Migration {
+            name,
+            hint: hint(&source),
+            source,
+        })?;
+        names.push(*name);
+    }
+    let missing_roles = grant(client).await.map_err(MigrateError::Roles)?;
+    Ok(Applied { names, version: known_version(), missing_roles })
+}
+
+/// A role that was made, or lost, since the last time is noticed here: roles belong to the server
+/// and not to this database.
+async fn grant(client: &mut Client) -> Result<Vec<String>, tokio_postgres::Error> {
+    let tx = client.transaction().await?;
+    tx.batch_execute("set local lock_timeout = '3s'").await?;
+    tx.batch_execute(roles::SQL).await?;
+    tx.commit().await?;
+    roles::missing(client).await
+}
+
+async fn apply(client: &mut Client, sql: &str, number: i32) -> Result<(), tokio_postgres::Error> {
+    let tx = client.transaction().await?;
+    // Waiting for a lock would make the business's own statements queue up behind us.
+    tx.batch_execute("set local lock_timeout = '3s'").await?;
+    tx.batch_execute(sql).await?;
+    tx.execute(
+        "insert into rowbell.installation (schema_version) values ($1)
+         on conflict (is_only) do update set schema_version = $1, updated_at = now()",
+        &[&number],
+    )
+    .await?;
+    tx.commit().await
+}
+
+fn hint(error: &tokio_postgres::Error) -> &'static str {
+    match error.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            " (the role needs CREATE on the database, or be the owner of schema rowbell)"
+        }
+        Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            " (a lock was held for more than 3 seconds; try again)"
+        }
+        Some(&SqlState::DUPLICATE_SCHEMA) => " (schema rowbell exists but was not made by rowbell)",
+        _ => "",
+    }
+}
+
+/// Checks that the schema is the one that this program knows.
+pub async fn check_version(client: &Client) -> Result<(), MigrateError> {
+    let found = match version(client).await {
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            let role = client.query_one("select quote_ident(current_user)", &[]).await;
+            return Err(MigrateError::NoRight { role: role.ok().map(|row| row.get(0)) });
+        }
+        found => found?,
+    };
+    match found {
+        None => Err(MigrateError::Missing),
+        Some(found) if found < known_version() => {
+            Err(MigrateError::Older { found, needed: known_version() })
+        }
+        Some(found) if found > known_version() => {
+            Err(MigrateError::Newer { found, known: known_version() })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// The schema version of the database; None when rowbell is not installed there.
+pub async fn version(client: &Client) -> Result<Option<i32>, tokio_postgres::Error> {
+    let installed = "select to_regclass('rowbell.installation') is not null";
+    if !client.query_one(installed, &[]).await?.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let row = client.query_opt("select schema_version from rowbell.installation", &[]).await?;
+    Ok(row.map(|row| row.get(0)))
+}
+
+/// All that `migrate` would run on an empty database, for a DBA to run instead.
+pub fn script() -> String {
+    let mut script = String::from("begin;\n\n");
+    for (_, sql) in MIGRATIONS {
+        script.push_str(sql);
+        script.push('\n');
+    }
+    script.push_str(&format!(
+        "insert into rowbell.installation (schema_version) values ({});\n\n{}\ncommit;\n",
+        known_version(),
+        roles::SQL
+    ));
+    script
+}

@@ -1,0 +1,124 @@
+//! Looks at the tables of the business, for `rowbell suggest`. Changes nothing.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::{Client, Error};
+
+use crate::suggest::survey::{Link, SurveyColumn, SurveyTable, singular, words};
+
+/// Rows that are looked at for the values of a code.
+const SAMPLE: i64 = 1_000;
+/// A code with more values is none.
+const MOST_VALUES: usize = 12;
+
+/// Every table, by its oid.
+pub type Survey = BTreeMap<u32, SurveyTable>;
+
+/// All tables with their columns and keys.
+pub async fn survey(client: &Client) -> Result<Survey, Error> {
+    let mut tables = columns(client).await?;
+    let query = include_str!("../../sql/queries/suggest/survey_keys.sql");
+    for row in client.query(query, &[]).await? {
+        let Some(table) = tables.get_mut(&row.try_get::<_, u32>(0)?) else { continue };
+        let columns: Vec<String> = row.try_get(2)?;
+        match row.try_get::<_, &str>(1)? {
+            "p" => table.key = columns,
+            "u" => table.uniques.push(columns),
+            _ => table.links.push(Link {
+                columns,
+                to: row.try_get(3)?,
+                to_columns: row.try_get(4)?,
+                is_declared: true,
+            }),
+        }
+    }
+    let guessed: Vec<(u32, Link)> =
+        tables.values().flat_map(|table| guesses(table, &tables)).collect();
+    for (oid, link) in guessed {
+        if let Some(table) = tables.get_mut(&oid) {
+            table.links.push(link);
+        }
+    }
+    Ok(tables)
+}
+
+async fn columns(client: &Client) -> Result<Survey, Error> {
+    let mut tables = Survey::new();
+    let query = include_str!("../../sql/queries/suggest/survey_columns.sql");
+    for row in client.query(query, &[]).await? {
+        let values: Vec<String> = row.try_get(8)?;
+        let column = SurveyColumn {
+            name: row.try_get(3)?,
+            quoted: row.try_get(4)?,
+            type_name: row.try_get(5)?,
+            is_nullable: row.try_get(6)?,
+            is_generated: row.try_get(7)?,
+            is_enum: !values.is_empty(),
+            values,
+        };
+        let oid = row.try_get(0)?;
+        let table = tables.entry(oid).or_default();
+        table.oid = oid;
+        table.quoted = row.try_get(1)?;
+        table.name = row.try_get(2)?;
+        table.columns.push(column);
+    }
+    Ok(tables)
+}
+
+/// `customer_id` without a foreign key most likely means a row of table `customer` or `customers`.
+fn guesses(table: &SurveyTable, tables: &Survey) -> Vec<(u32, Link)> {
+    let link = |column: &SurveyColumn| {
+        let mut name = words(&column.name);
+        let is_id = name.len() > 1 && name.pop().as_deref() == Some("id");
+        let is_linked = table.links.iter().any(|link| link.columns.contains(&column.name));
+        if !is_id || is_linked {
+            return None;
+        }
+        let wanted = singular(&name.concat());
+        let fits = |other: &&SurveyTable| {
+            singular(&words(&other.name).concat()) == wanted
+                && other.key.len() == 1
+                && other.column(&other.key[0]).is_some_and(|k| k.type_name == column.type_name)
+        };
+        let other = tables.values().find(fits)?;
+        Some((
+            table.oid,
+            Link {
+                columns: vec![column.name.clone()],
+                to: other.oid,
+                to_columns: other.key.clone(),
+                is_declared: false,
+            },
+        ))
+    };
+    table.columns.iter().filter_map(link).collect()
+}
+
+/// The oid of a table as PostgreSQL finds it; None: there is no such table.
+pub async fn find(client: &Client, table: &str) -> Result<Option<u32>, Error> {
+    match client.query_opt("select to_regclass($1)::oid", &[&table]).await {
+        Ok(row) => Ok(row.and_then(|row| row.get(0))),
+        // A text that is no name at all, such as "a b".
+        Err(error) if error.code().is_some() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Notes which values the codes of a table have, in its first rows.
+pub async fn see_values(client: &Client, table: &mut SurveyTable) -> Result<(), Error> {
+    for column in table.columns.iter_mut().filter(|column| column.is_code() && !column.is_enum) {
+        let query = format!(
+            "select distinct seen.value from (select {}::text as value from {} limit {SAMPLE}) as seen
+              where seen.value <> '' order by 1 limit {}",
+            column.quoted,
+            table.quoted,
+            MOST_VALUES + 1
+        );
+        let seen = client.query(&query, &[]).await?;
+        if seen.len() <= MOST_VALUES {
+            column.values = seen.iter().map(|row| row.get(0)).collect();
+        }
+    }
+    Ok(())
+}

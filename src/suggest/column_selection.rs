@@ -1,0 +1,185 @@
+//! Which columns of a table customers would want to hear of, for `rowbell suggest`.
+
+use crate::domain::value::column_kind::Kind;
+use crate::suggest::recipient_path::Way;
+use crate::suggest::survey::{Link, SurveyColumn, SurveyTable, plain, words};
+
+/// Columns that are watched, at most.
+const MOST: usize = 8;
+/// Foreign keys that are told by the name of their row, at most.
+const MOST_LINKS: usize = 3;
+
+const PLACES: [&str; 16] = [
+    "address",
+    "location",
+    "place",
+    "room",
+    "street",
+    "city",
+    "venue",
+    "carrier",
+    "tracking",
+    "driver",
+    "doctor",
+    "provider",
+    "technician",
+    "slot",
+    "gate",
+    "platform",
+];
+const AMOUNTS: [&str; 7] = ["price", "amount", "total", "fee", "cost", "balance", "duration"];
+/// Columns of programs, not of customers.
+const TECHNICAL: [&str; 20] = [
+    "created",
+    "updated",
+    "deleted",
+    "modified",
+    "password",
+    "token",
+    "secret",
+    "hash",
+    "version",
+    "note",
+    "internal",
+    "comment",
+    "tenant",
+    "organization",
+    "organisation",
+    "company",
+    "archived",
+    "locked",
+    "sync",
+    "external",
+];
+/// "scheduled at" lies ahead; "shipped at" lies behind.
+const AHEAD: [&str; 6] = ["scheduled", "planned", "expected", "estimated", "promised", "needed"];
+
+/// What customers would hear of.
+#[derive(Debug, Default)]
+pub struct Telling<'a> {
+    pub columns: Vec<&'a SurveyColumn>,
+    /// Foreign keys that are told by the name of their row.
+    pub links: Vec<(&'a SurveyColumn, &'a Link)>,
+    pub left_out: Vec<&'a SurveyColumn>,
+    /// Start and end of a window.
+    pub windows: Vec<(&'a SurveyColumn, &'a SurveyColumn)>,
+}
+
+impl<'a> Telling<'a> {
+    /// Chooses; `titled` says whether the table that a foreign key leads to has names.
+    pub fn of(
+        table: &'a SurveyTable,
+        way: &Way<'_>,
+        titled: impl Fn(&Link) -> bool,
+    ) -> Telling<'a> {
+        let mut telling = Telling::default();
+        let mut chosen: Vec<(usize, &SurveyColumn)> = Vec::new();
+        for column in &table.columns {
+            if is_of_the_recipient(table, column, way) || table.key.contains(&column.name) {
+                continue;
+            }
+            let link = table.links.iter().find(|link| link.columns == [column.name.as_str()]);
+            match (link, interest(column)) {
+                (Some(link), _) => {
+                    let fits = titled(link) && !is_technical(column);
+                    if fits && telling.links.len() < MOST_LINKS {
+                        telling.links.push((column, link));
+                    } else {
+                        telling.left_out.push(column);
+                    }
+                }
+                (None, Some(rank)) => chosen.push((rank, column)),
+                (None, None) => telling.left_out.push(column),
+            }
+        }
+        chosen.sort_by_key(|(rank, _)| *rank);
+        for (index, (_, column)) in chosen.into_iter().enumerate() {
+            match index < MOST {
+                true => telling.columns.push(column),
+                false => telling.left_out.push(column),
+            }
+        }
+        telling.windows = windows(&telling.columns);
+        telling
+    }
+
+    /// The column after which a message is too late: the end of a window, or a moment that lies ahead.
+    pub fn deadline(&self) -> Option<&'a SurveyColumn> {
+        let end = self.windows.first().map(|(_, end)| *end);
+        let is_moment = |column: &&&SurveyColumn| {
+            matches!(
+                column.kind(),
+                Kind::TimestampTz | Kind::Timestamp | Kind::Date | Kind::Range(_)
+            )
+        };
+        end.or_else(|| self.columns.iter().find(is_moment).copied())
+    }
+}
+
+/// Name, phone and the like, where the table holds them itself; and the foreign key to who does.
+fn is_of_the_recipient(table: &SurveyTable, column: &SurveyColumn, way: &Way<'_>) -> bool {
+    if way.first_columns().contains(&column.name.as_str()) {
+        return true;
+    }
+    let roles = [table.phone().map(|(c, _)| c), table.name_column(), table.locale(), table.zone()];
+    let is_role = roles.into_iter().flatten().any(|role| role.name == column.name);
+    way.steps.is_empty() && (is_role || column.is_address())
+}
+
+fn is_technical(column: &SurveyColumn) -> bool {
+    let name = plain(&column.name);
+    column.is_generated || TECHNICAL.iter().any(|word| name.contains(word))
+}
+
+/// How much it matters to a customer; lower is more. None: not at all.
+fn interest(column: &SurveyColumn) -> Option<usize> {
+    if is_technical(column) || is_behind(column) {
+        return None;
+    }
+    let name = plain(&column.name);
+    let has = |list: &[&str]| list.iter().any(|word| name.contains(word));
+    match column.kind() {
+        kind if kind.has_time() || matches!(kind, Kind::Date) => Some(0),
+        Kind::Range(inner) if *inner == Kind::Date => Some(0),
+        _ if column.is_code() => Some(1),
+        Kind::Number { .. } | Kind::Money if has(&AMOUNTS) => Some(3),
+        _ if column.is_text() && has(&PLACES) => Some(2),
+        _ => None,
+    }
+}
+
+/// "shipped_at": the status says it already.
+fn is_behind(column: &SurveyColumn) -> bool {
+    let name = words(&column.name);
+    let Some(stem) = name.len().checked_sub(2).and_then(|at| name.get(at)) else {
+        return false;
+    };
+    let is_at =
+        name.last().is_some_and(|last| matches!(last.as_str(), "at" | "on" | "date" | "time"));
+    is_at && stem.ends_with("ed") && !AHEAD.contains(&stem.as_str())
+}
+
+fn windows<'a>(columns: &[&'a SurveyColumn]) -> Vec<(&'a SurveyColumn, &'a SurveyColumn)> {
+    let ends = |start: &SurveyColumn| -> Vec<String> {
+        let pairs = [
+            ("starts", "ends"),
+            ("start", "end"),
+            ("begins", "ends"),
+            ("begin", "end"),
+            ("from", "to"),
+            ("from", "until"),
+        ];
+        let name = plain(&start.name);
+        pairs.iter().filter(|(a, _)| name.contains(a)).map(|(a, b)| name.replace(a, b)).collect()
+    };
+    let pair = |start: &&'a SurveyColumn| {
+        let ends = ends(start);
+        let fits = |end: &&&SurveyColumn| {
+            end.kind() == start.kind()
+                && end.kind() != Kind::Time
+                && ends.contains(&plain(&end.name))
+        };
+        Some((*start, *columns.iter().find(fits)?))
+    };
+    columns.iter().filter_map(pair).collect()
+}

@@ -1,0 +1,95 @@
+//! The way from a table to the one who is told: over foreign keys to something with a phone.
+
+use std::collections::BTreeMap;
+
+use crate::suggest::survey::{Link, SurveyTable, person_rank};
+
+/// How many foreign keys a way may have.
+const LONGEST: usize = 3;
+
+/// One join of a way.
+#[derive(Clone, Debug)]
+pub struct Step<'a> {
+    pub table: &'a SurveyTable,
+    /// Column before and column here.
+    pub on: Vec<(String, String)>,
+    pub is_declared: bool,
+}
+
+/// A way to a table with a phone; no step at all where the phone stands in the table itself.
+#[derive(Clone, Debug)]
+pub struct Way<'a> {
+    pub steps: Vec<Step<'a>>,
+    pub person: &'a SurveyTable,
+}
+
+impl Way<'_> {
+    /// The columns that lead away.
+    pub fn first_columns(&self) -> Vec<&str> {
+        let first = self.steps.first();
+        first
+            .map(|step| step.on.iter().map(|(from, _)| from.as_str()).collect())
+            .unwrap_or_default()
+    }
+
+    /// Lower is better: the customer before the driver, the near before the far.
+    fn rank(&self) -> (usize, usize, usize) {
+        let names = self.steps.iter().flat_map(|step| {
+            step.on.iter().map(|(from, _)| from.as_str()).chain([step.table.name.as_str()])
+        });
+        let ranks: Vec<usize> = names.map(person_rank).collect();
+        let is_staff = usize::from(ranks.contains(&100));
+        let best = ranks.into_iter().min().unwrap_or(0);
+        (is_staff, self.steps.len(), best)
+    }
+}
+
+/// All ways to a phone, the likeliest first.
+pub fn ways<'a>(from: &'a SurveyTable, tables: &'a BTreeMap<u32, SurveyTable>) -> Vec<Way<'a>> {
+    let mut found = Vec::new();
+    let mut open = vec![Way { steps: Vec::new(), person: from }];
+    while let Some(way) = open.pop() {
+        if way.person.phone().is_some() {
+            found.push(way);
+            continue;
+        }
+        if way.steps.len() == LONGEST {
+            continue;
+        }
+        for step in steps_from(way.person, tables) {
+            let is_back = step.table.oid == from.oid
+                || way.steps.iter().any(|before| before.table.oid == step.table.oid);
+            if !is_back {
+                let mut steps = way.steps.clone();
+                let person = step.table;
+                steps.push(step);
+                open.push(Way { steps, person });
+            }
+        }
+    }
+    found.sort_by_key(Way::rank);
+    found
+}
+
+/// Where the foreign keys of a table lead, and tables that have one row for each of its rows.
+fn steps_from<'a>(table: &'a SurveyTable, tables: &'a BTreeMap<u32, SurveyTable>) -> Vec<Step<'a>> {
+    let forward = table.links.iter().filter_map(|link| {
+        let on = link.columns.iter().cloned().zip(link.to_columns.iter().cloned()).collect();
+        Some(Step { table: tables.get(&link.to)?, on, is_declared: link.is_declared })
+    });
+    let profile = |other: &'a SurveyTable| {
+        let link =
+            other.links.iter().find(|link| link.to == table.oid && is_unique(other, link))?;
+        let on = link.to_columns.iter().cloned().zip(link.columns.iter().cloned()).collect();
+        Some(Step { table: other, on, is_declared: link.is_declared })
+    };
+    let back = tables.values().filter(|other| other.oid != table.oid).filter_map(profile);
+    forward.chain(back).collect()
+}
+
+fn is_unique(table: &SurveyTable, link: &Link) -> bool {
+    let fits = |columns: &Vec<String>| {
+        columns.len() == link.columns.len() && columns.iter().all(|c| link.columns.contains(c))
+    };
+    fits(&table.key) || table.uniques.iter().any(fits)
+}

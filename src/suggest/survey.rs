@@ -1,0 +1,286 @@
+//! What `rowbell suggest` sees of a database: tables, their keys, and what their names give away.
+
+use crate::domain::value::column_kind::Kind;
+
+/// A table of the business.
+#[derive(Clone, Debug, Default)]
+pub struct SurveyTable {
+    pub oid: u32,
+    /// Quoted and qualified.
+    pub quoted: String,
+    pub name: String,
+    pub columns: Vec<SurveyColumn>,
+    /// The primary key.
+    pub key: Vec<String>,
+    /// Columns of other unique indexes.
+    pub uniques: Vec<Vec<String>>,
+    pub links: Vec<Link>,
+}
+
+/// One column.
+#[derive(Clone, Debug)]
+pub struct SurveyColumn {
+    pub name: String,
+    /// As it stands in SQL.
+    pub quoted: String,
+    /// As `format_type` writes it; of a domain, its base.
+    pub type_name: String,
+    pub is_nullable: bool,
+    pub is_generated: bool,
+    /// Labels of an enum; of a column of codes, the values that were seen.
+    pub values: Vec<String>,
+    pub is_enum: bool,
+}
+
+/// A foreign key, or what its name says is one.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub columns: Vec<String>,
+    pub to: u32,
+    pub to_columns: Vec<String>,
+    pub is_declared: bool,
+}
+
+/// Names of columns with a phone, the likeliest first.
+const PHONES: [&str; 12] = [
+    "whatsapp",
+    "msisdn",
+    "mobile",
+    "cell",
+    "handy",
+    "celular",
+    "movil",
+    "phone",
+    "telefon",
+    "telephone",
+    "contactnumber",
+    "tel",
+];
+const NAMES: [&str; 12] = [
+    "firstname",
+    "givenname",
+    "forename",
+    "fullname",
+    "displayname",
+    "customername",
+    "clientname",
+    "contactname",
+    "patientname",
+    "guestname",
+    "name",
+    "username",
+];
+const LOCALES: [&str; 8] = [
+    "locale",
+    "preferredlocale",
+    "language",
+    "lang",
+    "preferredlanguage",
+    "languagecode",
+    "idioma",
+    "sprache",
+];
+const ZONES: [&str; 5] = ["timezone", "tz", "timezonename", "preferredtimezone", "zoneinfo"];
+const EMAILS: [&str; 3] = ["email", "emailaddress", "mail"];
+/// Who is told, and who is not, by the name of a foreign key or table.
+const CUSTOMERS: [&str; 16] = [
+    "customer",
+    "client",
+    "patient",
+    "guest",
+    "recipient",
+    "buyer",
+    "member",
+    "passenger",
+    "student",
+    "subscriber",
+    "tenant",
+    "attendee",
+    "contact",
+    "person",
+    "user",
+    "account",
+];
+const STAFF: [&str; 16] = [
+    "doctor",
+    "driver",
+    "agent",
+    "employee",
+    "staff",
+    "clinician",
+    "provider",
+    "technician",
+    "manager",
+    "courier",
+    "practitioner",
+    "createdby",
+    "updatedby",
+    "assigned",
+    "seller",
+    "teacher",
+];
+
+impl SurveyTable {
+    pub fn column(&self, name: &str) -> Option<&SurveyColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The column that is most likely a phone, and how likely: 0 is best.
+    pub fn phone(&self) -> Option<(&SurveyColumn, usize)> {
+        let rank = |column: &SurveyColumn| {
+            let name = plain(&column.name);
+            let fits = column.is_text() || column.type_name == "bigint";
+            let no = ["verif", "confirm", "type", "ext", "country", "code"];
+            let is_other = no.iter().any(|word| name.contains(word)) || name.ends_with("id");
+            let found = PHONES.iter().position(|phone| {
+                if phone.len() > 4 { name.contains(phone) } else { name.starts_with(phone) }
+            });
+            found.filter(|_| fits && !is_other)
+        };
+        let ranked = self.columns.iter().filter_map(|column| Some((column, rank(column)?)));
+        ranked.min_by_key(|(_, rank)| *rank)
+    }
+
+    fn first_of(&self, names: &[&str]) -> Option<&SurveyColumn> {
+        let named = |wanted: &&str| {
+            self.columns.iter().find(|column| plain(&column.name) == **wanted && column.is_text())
+        };
+        names.iter().find_map(named)
+    }
+
+    pub fn name_column(&self) -> Option<&SurveyColumn> {
+        self.first_of(&NAMES)
+    }
+
+    pub fn locale(&self) -> Option<&SurveyColumn> {
+        self.first_of(&LOCALES)
+    }
+
+    pub fn zone(&self) -> Option<&SurveyColumn> {
+        self.first_of(&ZONES)
+    }
+
+    /// What a row of this table is called, for others that point to it.
+    pub fn title(&self) -> Option<&SurveyColumn> {
+        self.first_of(&["fullname", "displayname", "name", "title", "label", "firstname"])
+    }
+
+    /// SQL that says whether the person agreed, from a column of this table that seems to say so.
+    pub fn consent(&self, alias: &str) -> Option<String> {
+        let rank = |column: &SurveyColumn| {
+            let name = plain(&column.name);
+            let is_yes = ["optin", "optedin", "consent", "acceptswhatsapp", "whatsappallowed"]
+                .iter()
+                .any(|word| name.contains(word));
+            let is_no = ["optout", "optedout", "unsubscribed", "donotcontact"]
+                .iter()
+                .any(|word| name.contains(word));
+            let is_whatsapp = name.contains("whatsapp");
+            let other =
+                ["sms", "email", "newsletter", "push"].iter().any(|word| name.contains(word));
+            let column = format!("{alias}.{}", column.quoted);
+            ((is_yes || is_no) && !other).then_some((is_whatsapp, is_no, column))
+        };
+        let found = self.columns.iter().filter_map(|c| Some((c, rank(c)?)));
+        let (column, (_, is_no, sql)) =
+            found.max_by_key(|(_, (is_whatsapp, _, _))| *is_whatsapp)?;
+        match (Kind::of(&column.type_name), is_no) {
+            (Kind::Bool, false) => Some(sql),
+            (Kind::Bool, true) => Some(format!("not {sql}")),
+            (Kind::Timestamp | Kind::TimestampTz | Kind::Date, false) => {
+                Some(format!("{sql} is not null"))
+            }
+            (Kind::Timestamp | Kind::TimestampTz | Kind::Date, true) => {
+                Some(format!("{sql} is null"))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl SurveyColumn {
+    pub fn kind(&self) -> Kind {
+        if self.is_enum { Kind::Text } else { Kind::of(&self.type_name) }
+    }
+
+    pub fn is_text(&self) -> bool {
+        matches!(self.kind(), Kind::Text | Kind::Caseless | Kind::Padded)
+            && self.type_name != "uuid"
+    }
+
+    /// Whether it is a code with few values, such as a status.
+    pub fn is_code(&self) -> bool {
+        let name = plain(&self.name);
+        let is_status =
+            ["status", "state", "stage", "phase", "step"].iter().any(|w| name.ends_with(w));
+        self.is_enum
+            || (is_status && (self.is_text() || matches!(self.kind(), Kind::Number { .. })))
+    }
+
+    pub fn is_address(&self) -> bool {
+        EMAILS.contains(&plain(&self.name).as_str())
+    }
+}
+
+/// How likely a name means the one who is told: lower is likelier.
+pub fn person_rank(name: &str) -> usize {
+    let name = plain(name);
+    if STAFF.iter().any(|word| name.contains(word)) {
+        return 100;
+    }
+    CUSTOMERS.iter().position(|word| name.contains(word)).unwrap_or(50)
+}
+
+/// Letters and digits in lower case: `"phoneNumber"` and `phone_number` are the same.
+pub fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// The words of a name: `windowStart`, `window_start` and `WindowStart` are `window`, `start`.
+pub fn words(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = vec![String::new()];
+    let mut was_lower = false;
+    for c in name.chars() {
+        let is_break = !c.is_alphanumeric() || (c.is_uppercase() && was_lower);
+        if is_break && words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_alphanumeric(), words.last_mut()) {
+            word.extend(c.to_lowercase());
+        }
+        was_lower = c.is_lowercase() || c.is_numeric();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// One of what a table holds many of: `deliveries` holds a `delivery`.
+pub fn singular(word: &str) -> String {
+    for (many, one) in [("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x")]
+    {
+        if let Some(stem) = word.strip_suffix(many) {
+            return format!("{stem}{one}");
+        }
+    }
+    match word.strip_suffix('s') {
+        Some(stem) if !stem.ends_with(['s', 'u', 'i']) => stem.to_owned(),
+        _ => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_whatever_their_style() {
+        assert_eq!(words("windowStart"), ["window", "start"]);
+        assert_eq!(words("window_start"), ["window", "start"]);
+        assert_eq!(words("AppointmentStatus"), ["appointment", "status"]);
+        assert_eq!(words("customerID"), ["customer", "id"]);
+        assert_eq!(singular("deliveries"), "delivery");
+        assert_eq!(singular("addresses"), "address");
+        assert_eq!(singular("status"), "status");
+        assert_eq!(singular("orders"), "order");
+    }
+}

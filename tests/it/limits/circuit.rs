@@ -1,0 +1,294 @@
+//! A channel or template that the provider refuses stops by itself, and starts by itself.
+
+use std::time::Duration;
+
+use rowbell::cli::inspect::status;
+use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
+use rowbell::postgres::operations::status_report;
+use rowbell_lab::sandbox::{Fault, FaultRule, TemplateOptions};
+
+use crate::harness::{JUAN, MARIA, World};
+
+const CHANNEL: &str = "ODI371267300";
+
+/// Circuits that are small enough for stories.
+const SETTINGS: &str = "[circuit]\nwindow = \"5m\"\nminimum = 10\nshare = 0.5\nfirst_pause = \"1m\"\nlongest_pause = \"8m\"";
+
+/// The shop with `count` more deliveries of Maria and Juan, alternating, from id 101 on.
+async fn shop(count: usize) -> World {
+    let mut world = World::with_settings(SETTINGS).await;
+    let more = format!(
+        "insert into delivery select i, 1 + i % 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'start'
+           from generate_series(101, {}) i; delete from rowbell.change",
+        100 + count
+    );
+    world.sql(&more).await;
+    world.work().await;
+    world
+}
+
+/// So many of the deliveries move, and their messages are due.
+async fn move_all(world: &mut World) {
+    world.sql("update delivery set address = 'moved ' || random() where id > 100").await;
+    world.settle().await;
+}
+
+/// Every circuit that is or was stopped, as a person would say it.
+async fn circuits(world: &World) -> String {
+    let sql = "select string_agg(concat_ws(' ', c.channel, nullif(c.template, ''), nullif(c.language, ''), c.state,
+                      'pause', c.pause_seconds, 'opened', c.opened_count), '; ' order by c.template, c.language)
+                 from rowbell.circuit c";
+    world.value(sql).await
+}
+
+async fn states(world: &World) -> String {
+    world
+        .value("select string_agg(s, ', ' order by s) from (select state || coalesce(' ' || reason, '') || ' ' || count(*) as s
+                  from rowbell.message group by state, reason) as s")
+        .await
+}
+
+async fn minutes(world: &mut World, minutes: u64) {
+    world.pass(Duration::from_secs(60 * minutes));
+    world.work().await;
+}
+
+#[tokio::test]
+async fn a_wrong_token_stops_the_channel_after_one_answer_and_a_right_one_starts_it_again() {
+    let mut world = shop(30).await;
+    world.sandbox.set_token(CHANNEL, "another");
+    move_all(&mut world).await;
+    assert_eq!(circuits(&world).await, "main open pause 60 opened 1");
+    assert_eq!(
+        world.value("select count(*) from rowbell.message where state = 'failed'").await,
+        "0"
+    );
+
+    // Changes are captured and folded all the same, and nobody is asked before the pause is over.
+    let asked = world.sandbox.counts().refused;
+    world.sql("update delivery set status = 'packed' where id = 101").await;
+    world.settle().await;
+    assert_eq!(world.value("select count(*) from rowbell.change").await, "0");
+    assert_eq!(world.sandbox.counts().refused, asked);
+
+    // One message is tried, in vain: the pause grows.
+    minutes(&mut world, 1).await;
+    assert_eq!(world.sandbox.counts().refused, asked + 1);
+    assert_eq!(circuits(&world).await, "main open pause 120 opened 1");
+
+    world.sandbox.set_token(CHANNEL, "sandbox-token");
+    minutes(&mut world, 1).await;
+    assert_eq!(world.sandbox.count(), 0, "the pause is not over");
+    for _ in 0..6 {
+        minutes(&mut world, 1).await;
+    }
+    assert_eq!(circuits(&world).await, "main closed pause 120 opened 1");
+    assert_eq!(states(&world).await, "sent 30");
+    assert_eq!(world.sandbox.duplicates().len(), 0);
+}
+
+#[tokio::test]
+async fn status_tells_what_waits_for_a_stop_from_what_waits_for_the_rate() {
+    let mut world = shop(30).await;
+    world.sandbox.set_token(CHANNEL, "another");
+    move_all(&mut world).await;
+    world.pass(Duration::from_secs(3_600));
+    let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
+    let main = &status.channels[0];
+    assert_eq!((main.waits_for_rate, main.waits_for_stop), (0, 30));
+    let text = status::as_text(&status);
+    assert!(text.contains("stop 30") && text.contains("is stopped by errors since"), "{text}");
+    assert!(!text.contains("a message has been due for"), "{text}");
+
+    // A watch that a person has paused keeps its own back, and nothing else.
+    world.sql("delete from rowbell.circuit; insert into rowbell.pause values ('watch', 'home_delivery')").await;
+    let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
+    assert_eq!((status.channels[0].waits_for_rate, status.channels[0].waits_for_stop), (0, 30));
+    world.sql("update rowbell.pause set name = 'another'").await;
+    let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
+    assert_eq!((status.channels[0].waits_for_rate, status.channels[0].waits_for_stop), (30, 0));
+    let text = status::as_text(&status);
+    assert!(text.contains("a message has been due for"), "{text}");
+}
+
+#[tokio::test]
+async fn a_stop_survives_a_restart() {
+    let mut world = shop(5).await;
+    world.sandbox.set_token(CHANNEL, "another");
+    move_all(&mut world).await;
+    let asked = world.sandbox.counts().refused;
+    world.restart().await;
+    world.sql("update delivery set status = 'packed' where id = 1").await;
+    world.settle().await;
+    assert_eq!(world.sandbox.counts().refused, asked);
+    assert_eq!(circuits(&world).await, "main open pause 60 opened 1");
+
+    // Nor does a daemon that dies while it tries one message leave the channel stopped for ever.
+    world.sandbox.set_token(CHANNEL, "sandbox-token");
+    world.pass(Duration::from_secs(120));
+    for compose in &mut world.stages.composes {
+        compose.step().await.unwrap();
+    }
+    assert_eq!(world.value("select state from rowbell.circuit").await, "probing");
+    world.restart().await;
+    for _ in 0..8 {
+        minutes(&mut world, 1).await;
+    }
+    assert_eq!(world.value("select state from rowbell.circuit").await, "closed");
+    assert_eq!(states(&world).await, "sent 5, unconfirmed 1");
+}
+
+/// Chatwoot and others go on sending a paused template into the void.
+#[tokio::test]
+async fn a_paused_template_stops_that_template_in_that_language_only() {
+    let mut world = shop(20).await;
+    let spanish = |status: &str| TemplateOptions {
+        language: "es".into(),
+        body: rowbell_lab::sandbox::template::BODY_ES.into(),
+        status: status.into(),
+        ..TemplateOptions::default()
+    };
+    world.sandbox.set_template(CHANNEL, spanish("paused"));
+    move_all(&mut world).await;
+    assert_eq!(circuits(&world).await, "main service_change es open pause 60 opened 1");
+    assert_eq!(states(&world).await, "scheduled 10, sent 10");
+    assert_eq!((world.read(MARIA).len(), world.read(JUAN).len()), (10, 0));
+    let why = world
+        .value(
+            "select distinct regexp_replace(reason_text, ':.*', '') from rowbell.message
+                 where state = 'scheduled' and reason_text like 'template%'",
+        )
+        .await;
+    assert!(
+        why == "template service_change (es) on channel main is stopped" || why == "null",
+        "{why}"
+    );
+
+    world.sandbox.set_template(CHANNEL, spanish("approved"));
+    for _ in 0..4 {
+        minutes(&mut world, 1).await;
+    }
+    assert_eq!(states(&world).await, "sent 20");
+    assert_eq!(circuits(&world).await, "main service_change es closed pause 60 opened 1");
+}
+
+/// Glific #2822: false permanent errors opted out thousands.
+#[tokio::test]
+async fn a_burst_of_permanent_errors_stops_the_channel_and_marks_nobody() {
+    let mut world = shop(300).await;
+    world.sandbox.set_faults(vec![FaultRule::always(Fault::Code { code: 131_050 })]);
+    move_all(&mut world).await;
+    assert_eq!(circuits(&world).await, "main open pause 60 opened 1");
+    let failed = world.value("select count(*) from rowbell.message where state = 'failed'").await;
+    assert_eq!(failed, "0", "nobody is marked as unreachable: {}", states(&world).await);
+    for _ in 0..3 {
+        minutes(&mut world, 5).await;
+    }
+    assert_eq!(world.value("select count(*) from rowbell.opt_out").await, "0");
+
+    world.sandbox.set_faults(vec![]);
+    for _ in 0..30 {
+        minutes(&mut world, 2).await;
+    }
+    assert_eq!(world.value("select state from rowbell.circuit").await, "closed");
+    // The messages that were tried alone while everything failed are the price of trying.
+    let told: i64 = world
+        .value("select count(*) from rowbell.message where state = 'sent'")
+        .await
+        .parse()
+        .unwrap();
+    assert!(told >= 294, "{}", states(&world).await);
+    assert_eq!(world.value("select count(*) from rowbell.opt_out").await, "0");
+}
+
+#[tokio::test]
+async fn a_recipient_who_really_opted_out_is_remembered_once_it_is_sure() {
+    let mut world = shop(0).await;
+    let rule = FaultRule::always(Fault::Code { code: 131_050 }).for_phone(MARIA);
+    world.sandbox.set_faults(vec![rule]);
+    world.sql("update delivery set address = 'moved'").await;
+    world.settle().await;
+    assert_eq!(states(&world).await, "failed undeliverable 1, sent 1");
+    assert_eq!(world.value("select count(*) from rowbell.opt_out").await, "0");
+    minutes(&mut world, 6).await;
+    let known = "select phone || ' ' || source from rowbell.opt_out";
+    assert_eq!(world.value(known).await, format!("{MARIA} provider"));
+    world.sql("update delivery set address = 'moved again'").await;
+    world.settle().await;
+    assert_eq!(states(&world).await, "failed undeliverable 1, sent 2, skipped opted_out 1");
+}
+
+#[tokio::test]
+async fn a_few_bad_recipients_among_many_stop_nothing() {
+    let mut world = shop(40).await;
+    // Nine of forty: every fourth or so.
+    world
+        .sql("update delivery set customer_id = 1 where id > 100 and id % 4 = 0; update delivery set customer_id = 2 where id > 100 and id % 4 <> 0;
+              delete from rowbell.change")
+        .await;
+    let rule = FaultRule::always(Fault::Code { code: 131_026 }).for_phone(MARIA);
+    world.sandbox.set_faults(vec![rule]);
+    move_all(&mut world).await;
+    assert_eq!(states(&world).await, "failed undeliverable 10, sent 30");
+    assert_eq!(circuits(&world).await, "null");
+}
+
+/// The provider takes everything, and WhatsApp fails everything afterwards: an acceptance proves
+/// nothing then, so only a receipt that says delivered closes the circuit.
+#[tokio::test]
+async fn errors_that_only_receipts_tell_of_stop_the_channel_until_a_receipt_says_delivered() {
+    let mut world = shop(4).await;
+    world.sql("update delivery set address = 'moved' where id in (101, 102)").await;
+    world.settle().await;
+    let say = async |world: &World, id: String, status, code| {
+        let text = Some("as WhatsApp says".to_owned());
+        let receipt = Receipt {
+            provider_message_id: id,
+            status,
+            error_code: code,
+            error_text: text,
+            occurred_at: None,
+            ..Receipt::default()
+        };
+        world.receipt(receipt).await;
+    };
+    for seen in world.sandbox.all_seen() {
+        say(&world, seen.id, ReceiptStatus::Failed, Some(131_042)).await;
+    }
+    assert_eq!(circuits(&world).await, "main open pause 60 opened 1");
+    assert_eq!(states(&world).await, "failed rejected 2");
+
+    world.sql("update delivery set address = 'moved' where id in (103, 104)").await;
+    world.settle().await;
+    assert_eq!(world.sandbox.count(), 2);
+    minutes(&mut world, 1).await;
+    assert_eq!(world.sandbox.count(), 3, "one message is tried");
+    assert_ne!(world.value("select state from rowbell.circuit").await, "closed");
+    let tried = world.sandbox.all_seen()[2].id.clone();
+    say(&world, tried, ReceiptStatus::Delivered, None).await;
+    assert_eq!(world.value("select state from rowbell.circuit").await, "closed");
+    world.work().await;
+    assert_eq!(world.sandbox.count(), 4);
+}
+
+#[tokio::test]
+async fn leased_messages_of_a_channel_that_has_just_stopped_do_not_leave_any_more() {
+    let mut world = shop(10).await;
+    world.sql("update delivery set address = 'moved' where id > 100").await;
+    world.work().await;
+    world.pass(Duration::from_secs(30));
+    for compose in &mut world.stages.composes {
+        compose.step().await.unwrap();
+    }
+    assert_eq!(states(&world).await, "sending 10");
+    let channel = rowbell::domain::limit::circuit::CircuitKey::channel("main");
+    world.stages.site.lanes["main"].halt(channel);
+    world.stages.delivers[0].step().await;
+    world.stages.settle.step().await.unwrap();
+    assert_eq!(
+        (states(&world).await.as_str(), world.sandbox.counts().accepted),
+        ("scheduled 10", 0)
+    );
+    minutes(&mut world, 1).await;
+    assert_eq!(states(&world).await, "sent 10");
+}

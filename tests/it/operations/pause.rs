@@ -1,0 +1,60 @@
+//! What a person stops, and lets go on: commands as typed, on a town without its daemon.
+
+use crate::harness::{World, still_town};
+
+const MOVE: &str = "update delivery set address = address || '!' where id = 1";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
+    let town = still_town().await;
+    let db = town.connect().await.unwrap();
+    db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
+    let said = town.command(&["pause", "channel", "main", "--reason", "the token is renewed"]);
+    assert!(said.unwrap().contains("rowbell resume channel main"));
+    let daemon = town.daemon().await.unwrap();
+    db.batch_execute(MOVE).await.unwrap();
+    let waits = "select count(*) from rowbell.message where state = 'waiting' and due_at <= now()";
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while db.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(tokio::time::Instant::now() < end, "the change is folded all the same");
+        tokio::task::yield_now().await;
+    }
+    let status = town.command(&["status"]).unwrap();
+    assert!(
+        status.contains("channel main is paused")
+            && status.contains("the token is renewed")
+            && status.contains("stop 1"),
+        "{status}"
+    );
+    let story = town.command(&["explain", "home_delivery", "1"]).unwrap();
+    assert!(
+        story.contains("  now                  channel main is paused since ")
+            && story.contains("the token is renewed; to go on: rowbell resume channel main")
+            && !story.contains("waits for its turn"),
+        "{story}"
+    );
+    assert_eq!(town.sandbox.count(), 0);
+    assert_eq!(town.command(&["resume", "channel", "main"]).unwrap(), "channel main goes on\n");
+    town.sandbox.wait_for(1, std::time::Duration::from_secs(20)).await.unwrap();
+    assert_eq!(
+        town.command(&["resume", "channel", "main"]).unwrap(),
+        "channel main was not stopped\n"
+    );
+    let unknown = town.command(&["pause", "watch", "home_deliverie"]).unwrap_err().to_string();
+    assert!(unknown.contains("did you mean \"home_delivery\"?"), "{unknown}");
+    assert!(daemon.stop().await.unwrap().success());
+}
+
+/// bikebrigade #52, regluit #1238: a copy of the production database wrote to real people.
+#[tokio::test]
+async fn a_copy_under_another_environment_sends_nothing_until_it_is_adopted() {
+    let mut world = World::new().await;
+    world.sql("update rowbell.installation set environment = 'somewhere else'").await;
+    world.sql(MOVE).await;
+    world.settle().await;
+    assert_eq!(world.sandbox.count(), 0);
+    rowbell::postgres::connection::identity::adopt(&world.db, "production", None).await.unwrap();
+    world.pass(std::time::Duration::from_secs(10));
+    world.work().await;
+    assert_eq!(world.sandbox.count(), 1);
+}

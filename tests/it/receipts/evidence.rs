@@ -1,0 +1,174 @@
+//! Whatever the order in which evidence comes, and however often: the same row.
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
+use serde_json::json;
+
+use crate::harness::{MARIA, World};
+
+/// Pieces of evidence about one message, as a provider may tell them.
+fn some_evidence(rng: &mut StdRng, now: jiff::Timestamp) -> Vec<Receipt> {
+    let codes = [Some(131_026), Some(131_049), Some(131_042), Some(131_000), None];
+    (0..rng.random_range(1..6))
+        .map(|_| {
+            let status = [
+                ReceiptStatus::Sent,
+                ReceiptStatus::Failed,
+                ReceiptStatus::Delivered,
+                ReceiptStatus::Read,
+                ReceiptStatus::Other,
+            ][rng.random_range(0..5)];
+            let failed = status == ReceiptStatus::Failed;
+            let error_code = codes[rng.random_range(0..codes.len())].filter(|_| failed);
+            let second = std::time::Duration::from_secs(rng.random_range(0..5));
+            Receipt {
+                status,
+                error_code,
+                error_text: failed.then(|| format!("text {error_code:?}")),
+                occurred_at: Some(now + second),
+                ..Receipt::default()
+            }
+        })
+        .collect()
+}
+
+/// How often each story is told. More with ROWBELL_CASES=2000.
+fn cases() -> usize {
+    std::env::var("ROWBELL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
+}
+
+/// The property, on the real tables: domain/message/evidence.rs holds the same for thousands of cases.
+#[tokio::test]
+async fn any_order_and_repetition_of_the_same_evidence_ends_in_the_same_row() {
+    let mut world = World::with_settings("[circuit]\nminimum = 1000000").await;
+    let (tellings, cases) = (3, cases());
+    world
+        .sql(&format!(
+            "insert into delivery select i, 1, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'a' || i
+                    from generate_series(1000, {}) i",
+            999 + tellings * cases
+        ))
+        .await;
+    world.settle().await;
+    let sql = "select provider_message_id, message_id from rowbell.message where state = 'sent' order by message_id";
+    let ids: Vec<(String, i64)> =
+        world.db.query(sql, &[]).await.unwrap().iter().map(|r| (r.get(0), r.get(1))).collect();
+    let seed = rand::random::<u64>();
+    println!("seed {seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    for of_case in ids.chunks(tellings).take(cases) {
+        let evidence = some_evidence(&mut rng, world.now());
+        let mut rows = Vec::new();
+        for (id, message_id) in of_case {
+            let mut told = evidence.clone();
+            told.extend(evidence.iter().filter(|_| rng.random_bool(0.3)).cloned());
+            told.shuffle(&mut rng);
+            told.iter_mut().for_each(|receipt| receipt.provider_message_id.clone_from(id));
+            while !told.is_empty() {
+                let together = rng.random_range(1..=told.len());
+                world.receipts(told.drain(..together).collect()).await;
+            }
+            let row = format!(
+                "select concat_ws(' ', state, reason, reason_text, delivered_at, read_at)
+                   from rowbell.message where message_id = {message_id}"
+            );
+            rows.push(world.value(&row).await);
+        }
+        rows.dedup();
+        assert_eq!(rows.len(), 1, "seed {seed}: {evidence:?} gave {rows:?}");
+        // A channel that "payment problem" stopped sends again for the next case.
+        world.sql("delete from rowbell.circuit").await;
+    }
+}
+
+#[tokio::test]
+async fn an_analyst_sees_doubled_late_and_contradictory_evidence() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let id = world.sandbox.all_seen()[0].id.clone();
+    let says = [
+        (ReceiptStatus::Delivered, None),
+        (ReceiptStatus::Sent, None),
+        (ReceiptStatus::Failed, Some(131_026)),
+        (ReceiptStatus::Failed, Some(131_026)),
+        (ReceiptStatus::Delivered, None),
+    ];
+    for (status, error_code) in says {
+        let receipt = Receipt {
+            provider_message_id: id.clone(),
+            status,
+            error_code,
+            error_title: error_code.map(|_| "Message undeliverable".to_owned()),
+            error_text: error_code.map(|_| "not on WhatsApp".to_owned()),
+            ..Receipt::default()
+        };
+        world.receipt(receipt).await;
+    }
+    let seen = "select concat_ws(', ', state, receipts || ' receipts', doubled || ' doubled', late || ' late',
+                       'contradictory ' || is_contradictory, first_error_code, first_error_title, first_error_text)
+                  from rowbell_report.evidence";
+    assert_eq!(
+        world.value(seen).await,
+        "delivered, 5 receipts, 2 doubled, 3 late, contradictory true, 131026, Message undeliverable, not on WhatsApp"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_keeps_code_title_and_text_of_the_first_report() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let id = world.sandbox.all_seen()[0].id.clone();
+    let failed = |code: i32, second: u64| Receipt {
+        provider_message_id: id.clone(),
+        status: ReceiptStatus::Failed,
+        error_code: Some(code),
+        error_title: Some("Message undeliverable".to_owned()),
+        error_text: Some(format!("details of {code}")),
+        occurred_at: Some(world.now() + std::time::Duration::from_secs(second)),
+        ..Receipt::default()
+    };
+    let (second, first) = (failed(130_472, 20), failed(131_026, 10));
+    world.receipt(second).await;
+    world.receipt(first).await;
+    assert_eq!(
+        world.value("select concat_ws(' ', state, reason, reason_text) from rowbell.message").await,
+        "failed undeliverable 131026: Message undeliverable: details of 131026"
+    );
+}
+
+/// botpress #15083: one status that was not understood blocked everything behind it.
+#[tokio::test]
+async fn what_is_not_understood_in_a_delivery_holds_up_nothing_else_in_it() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let id = world.sandbox.all_seen()[0].id.clone();
+    let body = json!({ "instanceId": "ODI371267300", "ack": [
+        null, { "id": 7, "status": "read" }, { "status": "failed" }, { "id": "wamid.stranger", "status": "failed" },
+        { "id": "wamid.odd", "status": "teleported" },
+        { "id": id, "chatId": format!("{MARIA}@c.us"), "status": "delivered" },
+        { "id": id, "status": { "code": 1 } },
+    ]});
+    world.posted(&body).await;
+    assert_eq!(world.messages().await, ["1 delivered 1 change(s) 1 attempt(s)"]);
+}
+
+/// Chatwoot #14529: a late "sent" took a message back from "delivered", or cleared its failure.
+#[tokio::test]
+async fn a_late_sent_clears_no_failure() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let id = world.sandbox.all_seen()[0].id.clone();
+    for status in [ReceiptStatus::Failed, ReceiptStatus::Sent] {
+        let (error_code, id) = (Some(131_026), id.clone());
+        let error_code = error_code.filter(|_| status == ReceiptStatus::Failed);
+        let said = Receipt { provider_message_id: id, status, error_code, ..Receipt::default() };
+        world.receipt(said).await;
+        assert_eq!(world.messages().await, ["1 failed undeliverable 1 change(s) 1 attempt(s)"]);
+    }
+}
