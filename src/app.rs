@@ -328,6 +328,7 @@ fn delivers(
         delivers.push(Deliver {
             lane: lane.clone(),
             inbox,
+            next: None,
             client,
             clock: clock.clone(),
             is_dry_run: config.is_dry_run(name),

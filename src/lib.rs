@@ -61,7 +61,6 @@ pub mod domain {
         pub mod burst;
         pub mod circuit;
         pub mod fair_share;
-        pub mod per_recipient;
         pub mod unique_recipients;
     }
 }

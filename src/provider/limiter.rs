@@ -1,23 +1,20 @@
 //! How fast a channel may send: all limits of a channel, in one place. Limits defer, they never drop.
 //!
-//! **The rate** (`domain/limit/adaptive_rate.rs`). A bucket holds a tenth of a second's worth, at least one message, and is
-//! refilled at the rate: that keeps it even. Besides, what left within the last second and what has a
-//! permit but has not left yet are together never more than the rate: so no second has more than that,
-//! even after requests have piled up behind a slow answer. `permits` takes what is there, compose and claim
-//! lease no more than that, `leaves` notes the moment of each request, and what is not used is given back.
-//! What is not there waits in the queue as it is.
+//! **The rate** (`rate_limit.rs`). No second has more. Compose and claim lease what may leave within the next tenth
+//! of a second, and at least one message once its time has come. Deliver takes a permit for each where its
+//! request leaves, so that requests that have piled up behind a slow answer do not leave together. What may not
+//! be leased yet waits in the queue as it is.
 //!
-//! **Learning.** When the provider says that it was too fast (429, 130429, 80007 …), the rate is halved at
-//! once, at most once a second and never below a hundredth; it grows back evenly, from nothing to the
-//! configured rate within ten minutes. Both are one number and its time in rowbell.channel, so that a
+//! **Learning** (`domain/adaptive_rate.rs`). When the provider says that it was too fast (429, 130429, 80007 …), the
+//! rate is halved at once, at most once a second and never below a hundredth; it grows back evenly, from nothing
+//! to the configured rate within ten minutes. Both are one number and its time in rowbell.channel, so that a
 //! restart changes nothing. `Retry-After` stops the lane besides.
 //!
-//! **Pairs** (`domain/limit/per_recipient.rs`). One phone gets `pair_burst` messages at once, then one each `pair_every`:
-//! by the time at which what was sent is paid back, which must not lie further ahead than the burst. A
-//! message that has to wait gets a time of its own, after those that were told to wait before it; others
-//! pass. When the provider says 131056, somebody else writes to that phone, too: its burst is used up.
+//! **Per recipient** (`recipient_limit.rs`). One phone gets `pair_burst` messages at once, then one each
+//! `pair_every`. A message that has to wait gets a time of its own, after those that were told to wait before it;
+//! others pass. When the provider says 131056, somebody else writes to that phone, too: its burst is used up.
 //!
-//! **Recipients** (`domain/limit/unique_recipients.rs`). At most `daily_recipients` different phones within any 24 hours: who
+//! **Unique recipients** (`domain/limit/unique_recipients.rs`). At most `daily_recipients` different phones within any 24 hours: who
 //! was written to within them may be written to again; somebody new waits until another one leaves the
 //! window, each for a place of its own.
 //!
@@ -29,8 +26,11 @@
 //! it becomes the owner it reads what was sent from rowbell.attempt, whoever sent it: an attempt counts
 //! from the latest moment at which it can have left. No message costs a question of its own.
 //!
-//! Time comes from our `Clock`, so that tests can move it by hand. Governor counted the rate before: it can neither
-//! be told what was sent before a restart nor change its rate, and its burst comes on top of the rate of a second.
+//! Governor counts the rate and the limit per recipient, with a clock and with numbers of ours (`governed.rs`).
+
+mod governed;
+mod rate_limit;
+mod recipient_limit;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,10 +40,11 @@ use jiff::Timestamp;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::config::units::Rate;
-use crate::domain::limit::adaptive_rate::{Learned, Pace};
+use crate::domain::limit::adaptive_rate::Learned;
 use crate::domain::limit::burst::hashed;
-use crate::domain::limit::per_recipient::Pairs;
 use crate::domain::limit::unique_recipients::Daily;
+use rate_limit::RateLimit;
+use recipient_limit::RecipientLimit;
 
 /// The limits of one channel.
 pub struct Limiter {
@@ -54,8 +55,8 @@ pub struct Limiter {
 }
 
 struct Counted {
-    pace: Pace,
-    pairs: Option<Pairs>,
+    rate: RateLimit,
+    per_recipient: Option<RecipientLimit>,
     daily: Option<Daily>,
 }
 
@@ -81,25 +82,24 @@ pub struct Past {
 impl Limiter {
     /// A limiter that knows no past.
     pub fn new(rate: Rate, limits: Limits, clock: Clock) -> Limiter {
-        let counted = Counted::new(rate, limits, clock.now());
+        let counted = Counted::new(rate, limits, &clock);
         Limiter { configured: rate, limits, counted: Mutex::new(counted), clock }
     }
 
     /// Begins anew, with what was sent before.
     pub fn remember(&self, past: Past) {
-        let now = self.clock.now();
-        let mut counted = Counted::new(self.configured, self.limits, now);
-        let left: Vec<(i64, usize)> = past.left.iter().map(|(at, n)| (nanos(*at), *n)).collect();
-        let learned = past.learned.map(|(rate, at)| Learned { rate, at: nanos(at) });
-        counted.pace.remember(&left, learned, nanos(now));
-        if let Some(pairs) = &mut counted.pairs {
-            let due = past.pairs.iter().map(|(phone, at)| (short(hashed(phone)), millis(*at)));
-            due.for_each(|(phone, at)| pairs.remember(phone, at, millis(now)));
+        let mut counted = Counted::new(self.configured, self.limits, &self.clock);
+        let left: Vec<(u64, usize)> = past.left.iter().map(|(at, n)| (nanos(*at), *n)).collect();
+        let learned = past.learned.map(|(rate, at)| Learned { rate, at: nanos(at) as i64 });
+        counted.rate.remember(&left, learned);
+        if let Some(limit) = &mut counted.per_recipient {
+            let paid_back = past.pairs.iter().map(|(phone, at)| (hashed(phone), nanos(*at)));
+            paid_back.for_each(|(phone, at)| limit.remember(phone, at));
         }
         if let Some(daily) = &mut counted.daily {
             past.recipients
                 .iter()
-                .for_each(|(phone, at)| daily.remember(hashed(phone), millis(*at)));
+                .for_each(|(phone, at)| daily.remember(hashed(phone), at.as_millisecond()));
         }
         *self.counted() = counted;
     }
@@ -114,70 +114,66 @@ impl Limiter {
         self.limits.daily_recipients > 0
     }
 
-    /// Takes as many permits as there are now, up to `want`.
-    pub fn permits(&self, want: usize) -> usize {
-        self.counted().pace.take(want, self.now())
+    /// Leases as many messages as may leave soon, up to `want`.
+    pub fn lease(&self, want: usize) -> usize {
+        self.counted().rate.lease(want)
     }
 
-    /// Takes `want` permits, or none if there are fewer.
-    pub fn all_or_none(&self, want: usize) -> bool {
-        let (mut counted, now) = (self.counted(), self.now());
-        counted.pace.room(want, now) == want && counted.pace.take(want, now) == want
+    /// Leases `want` messages, or none if fewer may leave soon.
+    pub fn lease_all(&self, want: usize) -> bool {
+        let mut counted = self.counted();
+        counted.rate.room(want) == want && counted.rate.lease(want) == want
     }
 
-    /// Permits that were not used after all.
-    pub fn give_back(&self, count: usize) {
-        self.counted().pace.give_back(count);
+    /// Messages that were not leased after all, or do not leave.
+    pub fn withdraw(&self, count: usize) {
+        self.counted().rate.withdraw(count);
     }
 
-    /// A message with a permit leaves now.
-    pub fn leaves(&self) {
-        self.counted().pace.leaves(self.now());
+    /// Takes a permit for a leased message that leaves now; or says how long there is none.
+    pub fn take_permit(&self) -> Result<(), Duration> {
+        self.counted().rate.take()
     }
 
-    /// How long until there may be a permit after all were taken. Takes none.
+    /// The message did not leave after all.
+    pub fn give_back_permit(&self) {
+        self.counted().rate.give_back();
+    }
+
+    /// How long until more may be leased after all was. Leases nothing.
     pub fn next_in(&self) -> Duration {
-        let now = self.now();
-        let next = self.counted().pace.next_at(now);
-        Duration::from_nanos(u64::try_from(next - now).unwrap_or(0)).max(Duration::from_millis(1))
+        self.counted().rate.room_in().max(Duration::from_millis(1))
     }
 
     /// Takes a place for a message to this phone, or says why it has to wait.
     pub fn admit(&self, phone: &str) -> Result<(), Wait> {
         let mut counted = self.counted();
-        let Counted { pairs, daily, .. } = &mut *counted;
-        if pairs.is_none() && daily.is_none() {
+        let Counted { per_recipient, daily, .. } = &mut *counted;
+        if per_recipient.is_none() && daily.is_none() {
             return Ok(());
         }
-        let (now, phone) = (millis(self.clock.now()), hashed(phone));
-        if let Some(pairs) = pairs {
-            pairs.forget(now);
-            pairs.take(short(phone), now).map_err(|at| Wait::Pair(moment(at)))?;
+        let phone = hashed(phone);
+        if let Some(limit) = per_recipient {
+            limit.take(phone).map_err(|at| Wait::Pair(moment(at)))?;
         }
         if let Some(daily) = daily
-            && let Err(at) = daily.take(phone, now)
+            && let Err(at) = daily.take(phone, self.clock.now().as_millisecond())
         {
-            pairs.iter_mut().for_each(|pairs| pairs.give_back(short(phone)));
-            return Err(Wait::Recipients(moment(at)));
+            per_recipient.iter_mut().for_each(|limit| limit.give_back(phone));
+            return Err(Wait::Recipients(moment(at as u64 * 1_000_000)));
         }
         Ok(())
     }
 
     /// The provider says that this phone was written to too often.
     pub fn exhaust(&self, phone: &str) {
-        let now = millis(self.clock.now());
-        self.counted().pairs.iter_mut().for_each(|pairs| pairs.exhaust(short(hashed(phone)), now));
+        self.counted().per_recipient.iter_mut().for_each(|limit| limit.exhaust(hashed(phone)));
     }
 
     /// The provider refused for the rate: what was learned by it, if that is news.
     pub fn cut(&self) -> Option<(f64, Timestamp)> {
-        let now = self.clock.now();
-        let learned = self.counted().pace.cut(nanos(now))?;
-        Some((learned.rate, now))
-    }
-
-    fn now(&self) -> i64 {
-        nanos(self.clock.now())
+        let learned = self.counted().rate.cut()?;
+        Some((learned.rate, moment(learned.at as u64)))
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
@@ -187,34 +183,24 @@ impl Limiter {
 }
 
 impl Counted {
-    fn new(rate: Rate, limits: Limits, now: Timestamp) -> Counted {
+    fn new(rate: Rate, limits: Limits, clock: &Clock) -> Counted {
         Counted {
-            pace: Pace::new(rate.as_per_second(), nanos(now)),
-            pairs: limits.pair().map(|(every, burst)| {
-                let every = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
-                Pairs::new(every, burst, millis(now))
-            }),
+            rate: RateLimit::new(rate.as_per_second(), clock.clone()),
+            per_recipient: limits
+                .pair()
+                .map(|(every, burst)| RecipientLimit::new(every, burst, clock.clone())),
             daily: (limits.daily_recipients > 0)
                 .then(|| Daily::new(limits.daily_recipients as usize)),
         }
     }
 }
 
-/// Half of a hash is as good as a whole one where a mistake does no harm.
-fn short(hash: u64) -> u32 {
-    (hash >> 32) as u32
+fn nanos(at: Timestamp) -> u64 {
+    u64::try_from(at.as_nanosecond()).unwrap_or(0)
 }
 
-fn nanos(at: Timestamp) -> i64 {
-    i64::try_from(at.as_nanosecond()).unwrap_or(0)
-}
-
-fn millis(at: Timestamp) -> i64 {
-    at.as_millisecond()
-}
-
-fn moment(at_ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::MAX)
+fn moment(nanos: u64) -> Timestamp {
+    Timestamp::from_nanosecond(nanos.into()).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
@@ -255,7 +241,7 @@ mod tests {
             recipients: vec![("1".into(), now), ("2".into(), now - Duration::from_secs(60))],
             learned: Some((2.0, now)),
         });
-        assert_eq!(limiter.permits(5), 0);
+        assert!(limiter.take_permit().is_err());
         assert_eq!(limiter.admit("1"), Err(Wait::Pair(now + Duration::from_secs(3))));
         assert!(matches!(limiter.admit("3"), Err(Wait::Recipients(_))));
         assert_eq!(limiter.admit("2"), Ok(()));

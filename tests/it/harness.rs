@@ -247,7 +247,19 @@ impl World {
 
     /// Every stage works until none has anything to do.
     pub async fn work(&mut self) {
-        while self.round().await == Progress::Worked {}
+        while self.round().await == Progress::Worked || self.waits_for_the_rate().await {}
+    }
+
+    /// Whether a channel may send more in a moment. Where the clock stands still it may not.
+    async fn waits_for_the_rate(&self) -> bool {
+        let mut lanes = self.stages.site.lanes.values();
+        let pause = Duration::from_millis(5);
+        if !lanes.any(|lane| lane.in_flight() > 0 || lane.limiter.next_in() > pause) {
+            return false;
+        }
+        let before = self.clock.now();
+        tokio::time::sleep(pause).await;
+        self.clock.now() > before
     }
 
     async fn round(&mut self) -> Progress {

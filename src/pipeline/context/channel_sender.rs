@@ -98,7 +98,7 @@ impl Lane {
         if want == 0 || self.is_shut() {
             return 0;
         }
-        let admitted = self.limiter.permits(want);
+        let admitted = self.limiter.lease(want);
         self.is_short.store(admitted < want, Ordering::Relaxed);
         self.taken.fetch_add(admitted, Ordering::Relaxed);
         admitted
@@ -111,7 +111,7 @@ impl Lane {
         if want == 0 || self.is_shut() || self.is_crowded.load(Ordering::Relaxed) {
             return 0;
         }
-        if !self.limiter.all_or_none(want) {
+        if !self.limiter.lease_all(want) {
             self.is_crowded.store(true, Ordering::Relaxed);
             return 0;
         }
@@ -154,10 +154,10 @@ impl Lane {
         self.slots.saturating_sub(self.taken.load(Ordering::Relaxed))
     }
 
-    /// Gives back what was admitted and not used: slots and permits.
+    /// Gives back what was admitted and not used.
     pub fn give_back(&self, count: usize) {
         if count > 0 {
-            self.limiter.give_back(count);
+            self.limiter.withdraw(count);
             self.release(count);
         }
     }
@@ -170,7 +170,7 @@ impl Lane {
         }
     }
 
-    /// How long until a permit may be there. When only slots are missing, their release rings.
+    /// How long until something may be admitted. When only slots are missing, their release rings.
     pub fn next_in(&self) -> Duration {
         let slots_free = self.free_slots() > 0;
         self.stopped_for().unwrap_or_else(|| match slots_free {

@@ -1,9 +1,9 @@
 //! deliver: leased messages go out.
 //!
-//! Takes messages that compose leased and recorded an attempt for; posts each once, with bounded
-//! concurrency over one pooled client; leaves the answers to settle. Looks at the lease once more
-//! before the request: a message whose lease could run out while it is being sent is given back, and so is
-//! one whose channel belongs to another daemon by now.
+//! Takes messages that compose leased and recorded an attempt for; takes a permit of the channel's rate for
+//! each and posts it once, with bounded concurrency over one pooled client; leaves the answers to settle.
+//! Looks at the lease once more before the request: a message whose lease could run out while it is being sent
+//! is given back, and so is one whose channel belongs to another daemon by now.
 //!
 //! If the process dies before, during or after a request, the lease runs out and the message is
 //! unconfirmed. Not promised: that a message is posted in the order of leasing.
@@ -27,6 +27,8 @@ use crate::provider::client::Client;
 pub struct Deliver {
     pub lane: Arc<Lane>,
     pub inbox: mpsc::UnboundedReceiver<Outgoing>,
+    /// Taken from the inbox, and has no permit yet.
+    pub next: Option<Outgoing>,
     pub client: Client,
     pub clock: Clock,
     /// Nothing is posted: what would be is recorded.
@@ -46,28 +48,46 @@ impl Deliver {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(settled) = flying.next(), if !flying.is_empty() => self.pass_on(settled),
-                next = self.inbox.recv(), if flying.len() < self.concurrency => {
+                next = self.next(), if flying.len() < self.concurrency => {
                     let Some(outgoing) = next else { break };
                     flying.push(self.send(outgoing));
                 }
             }
         }
-        while let Ok(outgoing) = self.inbox.try_recv() {
-            self.pass_on(withdrawn(
-                &self.lane,
-                outgoing,
-                "the daemon was stopped before the request",
-            ));
+        while let Some(outgoing) = self.leased() {
+            self.lane.limiter.withdraw(1);
+            let why = "the daemon was stopped before the request";
+            self.pass_on(withdrawn(&self.lane, outgoing, why));
         }
         while let Some(settled) = flying.next().await {
             self.pass_on(settled);
         }
     }
 
-    /// Sends what is in the lane now, all at once, and waits for the answers.
+    /// The next message, once it may leave. Loses nothing when it is given up and called again.
+    async fn next(&mut self) -> Option<Outgoing> {
+        if self.next.is_none() {
+            self.next = Some(self.inbox.recv().await?);
+        }
+        while let Err(wait) = self.lane.limiter.take_permit() {
+            tokio::time::sleep(wait).await;
+        }
+        self.next.take()
+    }
+
+    /// A message that is in the lane now.
+    fn leased(&mut self) -> Option<Outgoing> {
+        self.next.take().or_else(|| self.inbox.try_recv().ok())
+    }
+
+    /// Sends what is in the lane and may leave now, all at once, and waits for the answers.
     pub async fn step(&mut self) -> Progress {
         let mut flying = FuturesUnordered::new();
-        while let Ok(outgoing) = self.inbox.try_recv() {
+        while let Some(outgoing) = self.leased() {
+            if self.lane.limiter.take_permit().is_err() {
+                self.next = Some(outgoing);
+                break;
+            }
             flying.push(self.send(outgoing));
         }
         let mut progress = Progress::Idle;
@@ -89,11 +109,11 @@ impl Deliver {
         let (deadline, is_dry_run) = (self.deadline(), self.is_dry_run);
         async move {
             if let Some(why) = kept_back(&lane, &outgoing, deadline) {
+                lane.limiter.give_back_permit();
                 return withdrawn(&lane, outgoing, why);
             }
             let Outgoing { message_id, watch, attempt, message, undelivered_after, .. } = outgoing;
             let id = AttemptId { message_id, number: attempt };
-            lane.limiter.leaves();
             let answer = match is_dry_run {
                 true => client.rehearse(id, &message),
                 false => {
@@ -131,7 +151,6 @@ fn kept_back(lane: &Lane, outgoing: &Outgoing, deadline: jiff::Timestamp) -> Opt
 /// It certainly did not leave.
 fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
     let answer = Answer::nothing_sent(why.to_owned());
-    lane.limiter.give_back(1);
     Settled {
         lane: lane.clone(),
         message_id: outgoing.message_id,

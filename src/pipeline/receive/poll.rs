@@ -262,10 +262,9 @@ impl Poll {
     }
 
     async fn ask_one(&self, id: String) -> Heard {
-        while self.limiter.permits(1) == 0 {
-            tokio::time::sleep(self.limiter.next_in()).await;
+        while let Err(wait) = self.limiter.take_permit() {
+            tokio::time::sleep(wait).await;
         }
-        self.limiter.leaves();
         match self.client.hook_info(&id).await {
             // The provider may leave the id out, or tell of another: only this one was asked for.
             Ok(answer) => Heard::Receipts(

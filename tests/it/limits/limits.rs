@@ -233,7 +233,7 @@ async fn told(world: &World) {
 
 #[tokio::test]
 async fn a_hot_phone_waits_and_the_others_do_not() {
-    let mut world = world("pair_burst = 2", "", "").await;
+    let mut world = world("rate = \"1000/s\"\npair_burst = 2", "", "").await;
     world.sql("update orders set note = 'moved' where id between 23 and 30").await;
     world.work().await;
     assert_eq!(world.read("12122000001").len(), 2);
@@ -259,7 +259,7 @@ async fn a_hot_phone_waits_and_the_others_do_not() {
 
 #[tokio::test]
 async fn a_new_recipient_waits_until_another_one_leaves_the_day() {
-    let mut world = world("daily_recipients = 2", "", "").await;
+    let mut world = world("rate = \"1000/s\"\ndaily_recipients = 2", "", "").await;
     for id in [30, 31, 32, 33] {
         world.sql(&format!("update orders set note = 'moved' where id = {id}")).await;
         world.work().await;
@@ -346,7 +346,7 @@ async fn a_provider_that_asks_to_slow_down_is_heard() {
 #[tokio::test]
 async fn a_pair_limit_of_the_provider_holds_up_only_its_phone() {
     let limits = LimitOptions { pair_burst: Some(1), ..LimitOptions::default() };
-    let mut world = World::at_hand(SCHEMA, &config("", "", ""), [limits; 2]).await;
+    let mut world = World::at_hand(SCHEMA, &config("rate = \"1000/s\"", "", ""), [limits; 2]).await;
     world.sql("update orders set note = 'moved' where id between 24 and 30").await;
     world.work().await;
     assert_eq!(world.read("12122000001").len(), 1, "the second was refused");
