@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::config::load::{self, LoadError};
 use crate::config::show;
 use crate::error_chain::chain;
+use crate::finding::hint;
 use crate::postgres::connection::pool::{self, Client, DatabaseError};
 use crate::telemetry::TelemetryError;
 
@@ -252,7 +253,7 @@ fn man(commands: &[String]) -> Result<(), CliError> {
     for name in commands {
         let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
         command = command.find_subcommand(name).ok_or_else(|| {
-            anyhow::anyhow!("there is no command \"{name}\"{}", load::nearest(name, &known))
+            anyhow::anyhow!("there is no command \"{name}\"{}", hint(name, &known))
         })?;
     }
     // Its pages are named as `man` looks for them: rowbell-config-show.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::domain::message::expiry::Category;
+use crate::domain::message::poll_schedule::Asking;
 use crate::domain::text::localized_text::LocalText;
 use crate::domain::text::phrases::PhraseSettings;
 
@@ -15,24 +17,18 @@ pub mod channel;
 pub mod check;
 mod check_channel;
 pub mod gateway;
-pub mod inbound;
 pub mod load;
-pub mod polling;
 pub mod quiet_hours;
-mod raw_channel;
 mod reading;
 pub mod show;
-pub mod storm;
+mod tree;
 pub mod units;
 pub mod watch;
 
-pub use channel::{Address, AuthPlace, Channel, ChannelKind, Limits, OneMsg, ProviderKind};
+pub use channel::{Address, AuthPlace, Channel, ChannelKind, Limits, OneMsg};
 pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
-pub use inbound::{Inbound, Webhook};
-pub use polling::Polling;
 pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
-pub use storm::{Storm, WatchStorm};
-pub use watch::{Fallback, Lookup, UnconfirmedPolicy, Watch};
+pub use watch::{Fallback, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm};
 
 /// Everything that `rowbell` is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -83,9 +79,7 @@ pub struct Database {
     pub ca_file: Option<PathBuf>,
     /// Connections beside the listener's.
     pub pool_size: usize,
-    #[serde(deserialize_with = "units::duration")]
     pub connect_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
     pub statement_timeout: Duration,
 }
 
@@ -93,16 +87,12 @@ pub struct Database {
 #[serde(deny_unknown_fields)]
 pub struct Doorbell {
     /// How long to stay awake after the last change before parking.
-    #[serde(deserialize_with = "units::duration")]
     pub linger: Duration,
     /// How often to look while awake.
-    #[serde(deserialize_with = "units::duration")]
     pub awake_poll: Duration,
     /// How often to look while parked, in case a ring was lost.
-    #[serde(deserialize_with = "units::duration")]
     pub safety_poll: Duration,
     /// How often the listening session proves itself alive.
-    #[serde(deserialize_with = "units::duration")]
     pub heartbeat: Duration,
 }
 
@@ -122,18 +112,13 @@ pub struct Delivery {
     /// Changes or messages handled by one statement.
     pub batch: usize,
     /// How long the right to send one message holds.
-    #[serde(deserialize_with = "units::duration")]
     pub lease: Duration,
     pub max_attempts: u16,
-    #[serde(deserialize_with = "units::duration")]
     pub retry_base: Duration,
-    #[serde(deserialize_with = "units::duration")]
     pub retry_cap: Duration,
     /// How long to wait for evidence before the watch's policy decides.
-    #[serde(deserialize_with = "units::duration")]
     pub unconfirmed_after: Duration,
     /// How long to finish what is in flight after SIGTERM.
-    #[serde(deserialize_with = "units::duration")]
     pub shutdown_timeout: Duration,
 }
 
@@ -142,16 +127,13 @@ pub struct Delivery {
 #[serde(deny_unknown_fields)]
 pub struct Circuit {
     /// How far back outcomes are counted.
-    #[serde(deserialize_with = "units::duration")]
     pub window: Duration,
     /// Outcomes within the window before their share means anything.
     pub minimum: u32,
     /// Share of permanent errors that stops a channel or template, above 0 and up to 1.
     pub share: f64,
     /// The pause before one message is tried; it doubles up to `longest_pause`.
-    #[serde(deserialize_with = "units::duration")]
     pub first_pause: Duration,
-    #[serde(deserialize_with = "units::duration")]
     pub longest_pause: Duration,
 }
 
@@ -165,6 +147,63 @@ pub struct Retention {
     /// That a message was sent, and how it ended; None: for ever.
     #[serde(deserialize_with = "units::age")]
     pub facts: Option<Duration>,
+}
+
+/// What customers may write to be left alone, by language tag.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inbound {
+    pub opt_out: BTreeMap<String, Vec<String>>,
+    pub opt_in: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Address to listen on, such as `127.0.0.1:8470`; empty: no webhook.
+    pub listen: String,
+    /// File that holds the secret at the end of the path.
+    pub secret_file: Option<PathBuf>,
+    /// Who may connect; empty: everybody.
+    pub networks: Vec<IpNet>,
+    /// Bytes of one request body.
+    pub body_limit: usize,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// One delivery, from its first byte to our answer.
+    pub timeout: Duration,
+    /// How often the provider is asked whether it still posts to us.
+    pub look_every: Duration,
+}
+
+/// Asking for what no receipt told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Polling {
+    pub enabled: bool,
+    /// Questions a second and channel, apart from sending.
+    pub rate: units::Rate,
+    /// How long after the acceptance the first question is asked.
+    pub first_after: Duration,
+    /// What each pause is longer than the one before.
+    pub factor: f64,
+    pub longest_pause: Duration,
+    /// How long delivered messages are asked for their `read`.
+    pub reads_for: Duration,
+    /// How long after the acceptance nothing is asked any more.
+    pub lost_after: Duration,
+}
+
+impl Polling {
+    pub fn asking(&self) -> Asking {
+        Asking {
+            first_after: self.first_after,
+            factor: self.factor,
+            longest_pause: self.longest_pause,
+            reads_for: self.reads_for,
+            lost_after: self.lost_after,
+        }
+    }
 }
 
 /// What a monitoring system reads.

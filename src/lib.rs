@@ -67,6 +67,7 @@ pub mod domain {
 pub mod clock;
 pub mod config;
 pub mod error_chain;
+pub mod finding;
 /// Everything that speaks SQL.
 pub mod postgres {
     pub mod queries;

@@ -59,7 +59,7 @@ impl Shop {
             text: template.text.as_ref(),
             language: &template.language,
             default_locale: "en",
-            columns: &names,
+            columns: Some(&names),
         })
         .map_err(|problems| format!("{problems:?}"))
         .unwrap();

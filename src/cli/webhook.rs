@@ -7,6 +7,7 @@ use crate::cli::CliError;
 use crate::cli::confirm::agreed;
 use crate::cli::webhook_test;
 use crate::config::{Config, load};
+use crate::finding::hint;
 use crate::provider::client::Client;
 use crate::provider::onemsg::client;
 use crate::provider::onemsg::webhook_settings::{Hooks, MAX_URLS, is_ours, shown};
@@ -66,7 +67,7 @@ fn client<'a>(
         (Some(wanted), _) if ours.contains(&wanted) => wanted,
         (None, [only]) => only,
         (Some(wanted), _) => {
-            let near = load::nearest(wanted, &ours);
+            let near = hint(wanted, &ours);
             return Err(anyhow::anyhow!("there is no channel \"{wanted}\" at 1MSG{near}").into());
         }
         (None, []) => return Err(anyhow::anyhow!("there is no channel at 1MSG").into()),

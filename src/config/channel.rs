@@ -3,15 +3,52 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 
 use crate::config::Config;
-pub use crate::config::gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
-use crate::config::raw_channel::RawChannel;
+use crate::config::gateway::{Answers, Http, Smtp};
+use crate::config::reading::{TAG, fields_of};
+use crate::config::tree::{Setting, Table, Value};
 use crate::config::units::Rate;
 
+/// What holds for a channel of each provider that does not say.
+pub const DEFAULTS: &str = r#"
+[1msg]
+rate = "80/s"
+concurrency = 64
+timeout = "30s"
+connect_timeout = "5s"
+auth = "header"
+base_url = "https://api.1msg.io"
+daily_recipients = 0
+# WhatsApp bears 45 messages at once to one phone, and then one in 6 s; some of it is left to others who
+# write through the same number.
+pair_burst = 20
+pair_every = "6s"
+
+[http]
+rate = "10/s"
+concurrency = 16
+timeout = "30s"
+connect_timeout = "5s"
+method = "POST"
+accepted_status = ["200-299"]
+channel_on = ["401", "402", "403", "404", "405"]
+recipient_on = []
+retry_on = []
+slow_on = ["429"]
+
+[smtp]
+rate = "10/s"
+concurrency = 4
+timeout = "30s"
+connect_timeout = "5s"
+tls = "starttls"
+"#;
+
 /// One sending identity at a provider.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "Written")]
 pub struct Channel {
     pub kind: ChannelKind,
     /// Messages a second that this channel may send.
@@ -25,8 +62,76 @@ pub struct Channel {
     pub dry_run: bool,
 }
 
+/// A channel as it is written: its settings stand side by side in one table, which `provider` tells
+/// apart.
+#[derive(Deserialize)]
+#[serde(rename = "provider")]
+enum Written {
+    #[serde(rename = "1msg")]
+    OneMsg((Sending, Limits, OneMsg)),
+    #[serde(rename = "http")]
+    Http((Sending, Box<Answers>, Box<Http>)),
+    #[serde(rename = "smtp")]
+    Smtp((Sending, Box<Smtp>)),
+}
+
+/// What every channel has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sending {
+    rate: Rate,
+    concurrency: usize,
+    timeout: Duration,
+    connect_timeout: Duration,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl From<Written> for Channel {
+    fn from(written: Written) -> Channel {
+        let (sending, limits, kind) = match written {
+            Written::OneMsg((sending, limits, own)) => (sending, limits, ChannelKind::OneMsg(own)),
+            Written::Http((sending, answers, own)) => (
+                sending,
+                Limits::none(),
+                ChannelKind::Http(Box::new(Http { answers: *answers, ..*own })),
+            ),
+            Written::Smtp((sending, own)) => (sending, Limits::none(), ChannelKind::Smtp(own)),
+        };
+        let Sending { rate, concurrency, timeout, connect_timeout, dry_run } = sending;
+        Channel { kind, rate, limits, concurrency, timeout, connect_timeout, dry_run }
+    }
+}
+
+/// The provider whose channels have a setting that those of others do not have.
+pub fn provider_with(setting: &str) -> Option<&'static str> {
+    let has = |fields: Vec<&str>| fields.contains(&setting);
+    let providers = [
+        ("1msg", has(fields_of::<OneMsg>()) || has(fields_of::<Limits>())),
+        ("http", has(fields_of::<Http>()) || has(fields_of::<Answers>())),
+        ("smtp", has(fields_of::<Smtp>())),
+    ];
+    providers.into_iter().find(|(_, has)| *has).map(|(provider, _)| provider)
+}
+
+/// What a channel leaves to its defaults.
+pub fn defaults_of(channel: &Setting, of_providers: &Table) -> Option<Setting> {
+    let provider = channel.get(TAG).and_then(Setting::text)?;
+    let mut defaults = of_providers.get(provider)?.clone();
+    if let ("smtp", Value::Table(defaults)) = (provider, &mut defaults.value) {
+        let port = match channel.get("tls").and_then(Setting::text) {
+            Some("tls") => 465,
+            Some("none") => 25,
+            _ => 587,
+        };
+        defaults.insert("port".to_owned(), Value::Integer(port).into());
+    }
+    Some(defaults)
+}
+
 /// Whom a channel may write to, and how often; see `provider/limiter.rs`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
     /// One phone gets one message in this time, once its burst is used up.
     pub pair_every: Duration,
@@ -37,14 +142,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// WhatsApp bears 45 messages at once to one phone, and then one in 6 s; some of it is left to others
-    /// who write through the same number.
-    pub const WHATSAPP: Limits =
-        Limits { pair_every: Duration::from_secs(6), pair_burst: 20, daily_recipients: 0 };
-
     /// Nobody is written to too often.
     pub const fn none() -> Limits {
-        Limits { pair_burst: 0, ..Limits::WHATSAPP }
+        Limits { pair_every: Duration::from_secs(6), pair_burst: 0, daily_recipients: 0 }
     }
 
     /// The limit of one phone, if there is one.
@@ -62,7 +162,8 @@ pub enum ChannelKind {
 }
 
 /// A WhatsApp number at 1MSG.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OneMsg {
     pub channel_id: String,
     /// File that holds the token. A relative path is looked for in `$CREDENTIALS_DIRECTORY` first.
@@ -71,31 +172,10 @@ pub struct OneMsg {
     pub auth: AuthPlace,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum ProviderKind {
-    #[serde(rename = "1msg")]
-    OneMsg,
-    #[serde(rename = "http")]
-    Http,
-    #[serde(rename = "smtp")]
-    Smtp,
-}
-
-impl ProviderKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ProviderKind::OneMsg => "1msg",
-            ProviderKind::Http => "http",
-            ProviderKind::Smtp => "smtp",
-        }
-    }
-}
-
 /// Where the token goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthPlace {
-    #[default]
     Header,
     Query,
 }
@@ -123,14 +203,6 @@ impl Config {
 }
 
 impl Channel {
-    pub fn provider(&self) -> ProviderKind {
-        match self.kind {
-            ChannelKind::OneMsg(_) => ProviderKind::OneMsg,
-            ChannelKind::Http(_) => ProviderKind::Http,
-            ChannelKind::Smtp(_) => ProviderKind::Smtp,
-        }
-    }
-
     /// The settings of a WhatsApp number at 1MSG, if it is one.
     pub fn one_msg(&self) -> Option<&OneMsg> {
         match &self.kind {
@@ -171,19 +243,5 @@ impl Channel {
                 file.map(|file| ("password_file".to_owned(), file)).collect()
             }
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Channel {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Channel, D::Error> {
-        let raw = RawChannel::deserialize(from)?;
-        if let Some((setting, owner)) = raw.foreign() {
-            return Err(D::Error::custom(format!(
-                "setting `{setting}` belongs to channels with provider = \"{}\"; this one has provider = \"{}\"",
-                owner.as_str(),
-                raw.provider.as_str()
-            )));
-        }
-        raw.into_channel().map_err(D::Error::missing_field)
     }
 }

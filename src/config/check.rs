@@ -1,19 +1,23 @@
 //! What types cannot say: whether the settings fit together.
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr as _;
 use std::time::Duration;
 
 use crate::config::check_channel::{check_channel, check_fallback, is_for_whatsapp};
-use crate::config::load::{Mistake, nearest, secret_path};
+use crate::config::load::secret_path;
 use crate::config::{Config, Template, Watch};
 use crate::domain::recipient::opt_out_keywords::folded;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::recipient::time_of_day::Window;
 use crate::domain::text::localized_text::LocalText;
 use crate::domain::value::moment;
+use crate::finding::{Finding, hint};
 
 /// Every setting that does not fit, with what was expected.
-pub fn mistakes(config: &Config) -> Vec<Mistake> {
+pub fn mistakes(config: &Config) -> Vec<Finding> {
     let mut found = Found(Vec::new());
     general(config, &mut found);
     for (name, channel) in &config.channel {
@@ -32,31 +36,67 @@ pub fn mistakes(config: &Config) -> Vec<Mistake> {
     found.0
 }
 
-pub(crate) struct Found(Vec<Mistake>);
+pub(crate) struct Found(Vec<Finding>);
 
 impl Found {
     pub fn unless(&mut self, fits: bool, key: impl Into<String>, what: impl Into<String>) {
         if !fits {
-            self.0.push(Mistake { origin: None, key: key.into(), what: what.into() });
+            self.0.push(Finding::new(key, what));
         }
     }
 
     fn locale(&mut self, key: &str, locale: &str) {
-        let known = moment::formats(locale).map(|_| ());
-        self.unless(
-            known.is_ok(),
-            key,
-            format!("expected a locale such as \"es-MX\", found \"{locale}\""),
-        );
+        let what = format!("expected a locale such as \"es-MX\", found \"{locale}\"");
+        self.unless(moment::formats(locale).is_ok(), key, what);
     }
 
     fn zone(&mut self, key: &str, zone: &str) {
-        let fits = moment::zone(zone).is_ok();
-        self.unless(
-            fits,
-            key,
-            format!("expected a time zone such as \"Europe/Berlin\", found \"{zone}\""),
-        );
+        let what = format!("expected a time zone such as \"Europe/Berlin\", found \"{zone}\"");
+        self.unless(moment::zone(zone).is_ok(), key, what);
+    }
+
+    fn listen(&mut self, key: &str, listen: &str, example: &str) {
+        let what = format!("expected an address such as \"{example}\", found \"{listen}\"");
+        self.unless(listen.parse::<std::net::SocketAddr>().is_ok(), key, what);
+    }
+
+    pub fn url(&mut self, key: String, url: &str, example: &str) {
+        let is_url = url.starts_with("https://") || url.starts_with("http://");
+        let what = format!("expected a URL such as \"{example}\", found \"{url}\"");
+        self.unless(is_url, key, what);
+    }
+
+    pub fn file(&mut self, key: impl Into<String>, file: &Path) {
+        let what = format!("there is no file \"{}\"", file.display());
+        self.unless(file.exists(), key, what);
+    }
+
+    fn within<N>(&mut self, key: impl Into<String>, number: N, bounds: RangeInclusive<N>)
+    where
+        N: PartialOrd + std::fmt::Display,
+    {
+        let (least, most) = (bounds.start(), bounds.end());
+        let what = format!("expected {least} to {most}, found {number}");
+        self.unless(bounds.contains(&number), key, what);
+    }
+
+    pub fn not_zero(&mut self, key: impl Into<String>, time: Duration) {
+        self.unless(!time.is_zero(), key, "expected more than nothing");
+    }
+
+    /// A name of one of the sections of a kind.
+    pub fn known<T>(&mut self, key: String, kind: &str, name: &str, all: &BTreeMap<String, T>) {
+        let names: Vec<&str> = all.keys().map(String::as_str).collect();
+        let what = format!("there is no {kind} \"{name}\"{}", hint(name, &names));
+        self.unless(all.contains_key(name), key, what);
+    }
+
+    /// A column that is among those of the watch.
+    fn column(&mut self, key: &str, at: String, watch: &Watch, column: &str) {
+        let names: Vec<&str> = watch.columns.iter().map(String::as_str).collect();
+        let hint = hint(column, &names);
+        let what = format!("\"{column}\" is not among {key}.columns{hint}");
+        self.unless(names.contains(&column), at, what);
     }
 
     pub fn languages(&mut self, key: &str, text: &LocalText) {
@@ -74,27 +114,14 @@ fn general(config: &Config, found: &mut Found) {
     let url = wrong_url(&database.url);
     found.unless(url.is_none(), "database.url", url.unwrap_or_default());
     let delivery = &config.delivery;
-    found.unless(
-        (1..=5_000).contains(&delivery.batch),
-        "delivery.batch",
-        format!("expected 1 to 5000, found {}", delivery.batch),
-    );
-    found.unless(
-        (1..=1_000).contains(&delivery.max_attempts),
-        "delivery.max_attempts",
-        format!("expected 1 to 1000, found {}", delivery.max_attempts),
-    );
-    let not_zero = [
-        ("doorbell.linger", config.doorbell.linger),
-        ("doorbell.awake_poll", config.doorbell.awake_poll),
-        ("doorbell.safety_poll", config.doorbell.safety_poll),
-        ("doorbell.heartbeat", config.doorbell.heartbeat),
-        ("delivery.lease", delivery.lease),
-        ("database.connect_timeout", database.connect_timeout),
-    ];
-    for (key, time) in not_zero {
-        found.unless(!time.is_zero(), key, "expected more than nothing");
-    }
+    found.within("delivery.batch", delivery.batch, 1..=5_000);
+    found.within("delivery.max_attempts", delivery.max_attempts, 1..=1_000);
+    found.not_zero("delivery.lease", delivery.lease);
+    found.not_zero("doorbell.linger", config.doorbell.linger);
+    found.not_zero("doorbell.awake_poll", config.doorbell.awake_poll);
+    found.not_zero("doorbell.safety_poll", config.doorbell.safety_poll);
+    found.not_zero("doorbell.heartbeat", config.doorbell.heartbeat);
+    found.not_zero("database.connect_timeout", database.connect_timeout);
     let circuit = &config.circuit;
     found.unless(
         circuit.share > 0.0 && circuit.share <= 1.0,
@@ -163,7 +190,7 @@ fn wrong_url(url: &str) -> Option<String> {
 }
 
 fn check_retention(config: &Config, found: &mut Found) {
-    let day = std::time::Duration::from_secs(86_400);
+    let day = Duration::from_secs(86_400);
     let retention = &config.retention;
     found.unless(
         retention.personal.is_none_or(|age| age >= day),
@@ -205,40 +232,21 @@ fn check_polling(config: &Config, found: &mut Found) {
 
 fn check_webhook(config: &Config, found: &mut Found) {
     let webhook = &config.webhook;
-    found.unless(
-        (1..=10_000).contains(&webhook.max_connections),
-        "webhook.max_connections",
-        format!("expected 1 to 10000, found {}", webhook.max_connections),
-    );
-    found.unless(
-        webhook.look_every >= Duration::from_secs(1),
-        "webhook.look_every",
-        "expected at least \"1s\"",
-    );
+    found.within("webhook.max_connections", webhook.max_connections, 1..=10_000);
+    let second = Duration::from_secs(1);
+    found.unless(webhook.look_every >= second, "webhook.look_every", "expected at least \"1s\"");
     if webhook.listen.is_empty() {
         return;
     }
-    check_listen("webhook.listen", &webhook.listen, "127.0.0.1:8470", found);
+    found.listen("webhook.listen", &webhook.listen, "127.0.0.1:8470");
+    let key = "webhook.secret_file";
     match &webhook.secret_file {
-        None => found.unless(
-            false,
-            "webhook.secret_file",
-            "is missing: without a secret in the path anybody could post receipts",
-        ),
-        Some(file) => found.unless(
-            secret_path(file).exists(),
-            "webhook.secret_file",
-            format!("there is no file \"{}\"", file.display()),
-        ),
+        Some(file) => found.file(key, &secret_path(file)),
+        None => {
+            let what = "is missing: without a secret in the path anybody could post receipts";
+            found.unless(false, key, what);
+        }
     }
-}
-
-fn check_listen(key: &str, listen: &str, example: &str, found: &mut Found) {
-    found.unless(
-        listen.parse::<std::net::SocketAddr>().is_ok(),
-        key,
-        format!("expected an address such as \"{example}\", found \"{listen}\""),
-    );
 }
 
 fn check_metrics(config: &Config, found: &mut Found) {
@@ -246,7 +254,7 @@ fn check_metrics(config: &Config, found: &mut Found) {
     if listen.is_empty() {
         return;
     }
-    check_listen("metrics.listen", listen, "127.0.0.1:9464", found);
+    found.listen("metrics.listen", listen, "127.0.0.1:9464");
     found.unless(
         *listen != config.webhook.listen || listen.ends_with(":0"),
         "metrics.listen",
@@ -326,28 +334,15 @@ fn never_end(key: &str, times: Option<&[Window]>, found: &mut Found) {
 }
 
 fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
-    let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
-    let templates: Vec<&str> = config.template.keys().map(String::as_str).collect();
-    for (setting, name, known) in
-        [("channel", &watch.channel, channels), ("template", &watch.template, templates)]
-    {
-        found.unless(
-            known.contains(&name.as_str()),
-            format!("{key}.{setting}"),
-            format!("there is no {setting} \"{name}\"{}", nearest(name, &known)),
-        );
-    }
+    found.known(format!("{key}.channel"), "channel", &watch.channel, &config.channel);
+    found.known(format!("{key}.template"), "template", &watch.template, &config.template);
     found.unless(
         !watch.columns.is_empty(),
         format!("{key}.columns"),
         "expected at least one column",
     );
     found.unless(!watch.on.is_empty(), format!("{key}.on"), "expected insert, update or delete");
-    found.unless(
-        (1..=1_000).contains(&watch.share),
-        format!("{key}.share"),
-        format!("expected 1 to 1000, found {}", watch.share),
-    );
+    found.within(format!("{key}.share"), watch.share, 1..=1_000);
     found.unless(
         !watch.recipient.trim().is_empty(),
         format!("{key}.recipient"),
@@ -361,18 +356,13 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
     }
     check_fallback(key, watch, config, found);
     check_quiet_hours(key, watch, found);
-    let known: Vec<&str> = watch.columns.iter().map(String::as_str).collect();
     for column in watch.column.keys() {
-        found.unless(
-            watch.columns.contains(column),
-            format!("{key}.column.{column}"),
-            format!("\"{column}\" is not among {key}.columns{}", nearest(column, &known)),
-        );
+        found.column(key, format!("{key}.column.{column}"), watch, column);
     }
-    check_say(key, watch, &known, found);
+    check_say(key, watch, found);
 }
 
-fn check_say(key: &str, watch: &Watch, known: &[&str], found: &mut Found) {
+fn check_say(key: &str, watch: &Watch, found: &mut Found) {
     for (i, rule) in watch.say.iter().enumerate() {
         let lists = [("when", &rule.when), ("when_all", &rule.when_all), ("covers", &rule.covers)];
         let listed =
@@ -380,12 +370,11 @@ fn check_say(key: &str, watch: &Watch, known: &[&str], found: &mut Found) {
         let values = [("becomes", &rule.becomes), ("was", &rule.was)];
         let valued =
             values.into_iter().flat_map(|(setting, map)| map.keys().map(move |c| (setting, c)));
-        for (setting, column) in listed.chain(valued) {
-            found.unless(
-                watch.columns.contains(column) || (setting == "covers" && column == "*"),
-                format!("{key}.say[{i}].{setting}"),
-                format!("\"{column}\" is not among {key}.columns{}", nearest(column, known)),
-            );
+        let named = listed
+            .chain(valued)
+            .filter(|(setting, column)| (*setting, column.as_str()) != ("covers", "*"));
+        for (setting, column) in named {
+            found.column(key, format!("{key}.say[{i}].{setting}"), watch, column);
         }
         match &rule.text {
             Some(text) => found.languages(&format!("{key}.say[{i}].text"), text),

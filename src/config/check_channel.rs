@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::check::Found;
-use crate::config::load::{nearest, secret_path};
+use crate::config::load::secret_path;
 use crate::config::{Channel, ChannelKind, Config, Http, Limits, OneMsg, Smtp, SmtpTls, Watch};
 
 /// Parts of header names whose values are secrets.
@@ -12,11 +12,7 @@ const SECRET_HEADERS: [&str; 6] = ["auth", "key", "token", "secret", "password",
 pub(crate) fn check_channel(key: &str, channel: &Channel, config: &Config, found: &mut Found) {
     found.unless(channel.concurrency >= 1, format!("{key}.concurrency"), "expected at least 1");
     for (setting, file) in channel.secret_files() {
-        found.unless(
-            secret_path(file).exists(),
-            format!("{key}.{setting}"),
-            format!("there is no file \"{}\"", file.display()),
-        );
+        found.file(format!("{key}.{setting}"), &secret_path(file));
     }
     let request = channel.timeout + channel.connect_timeout;
     found.unless(
@@ -27,11 +23,7 @@ pub(crate) fn check_channel(key: &str, channel: &Channel, config: &Config, found
             request.as_secs()
         ),
     );
-    found.unless(
-        channel.timeout > Duration::ZERO,
-        format!("{key}.timeout"),
-        "expected more than nothing",
-    );
+    found.not_zero(format!("{key}.timeout"), channel.timeout);
     match &channel.kind {
         ChannelKind::OneMsg(settings) => check_one_msg(key, settings, channel.limits, found),
         ChannelKind::Http(settings) => check_http(key, settings, found),
@@ -41,12 +33,7 @@ pub(crate) fn check_channel(key: &str, channel: &Channel, config: &Config, found
 
 fn check_one_msg(key: &str, settings: &OneMsg, limits: Limits, found: &mut Found) {
     found.unless(!settings.channel_id.is_empty(), format!("{key}.channel_id"), "is empty");
-    let is_url = ["https://", "http://"].iter().any(|scheme| settings.base_url.starts_with(scheme));
-    found.unless(
-        is_url,
-        format!("{key}.base_url"),
-        format!("expected a URL such as \"https://api.1msg.io\", found \"{}\"", settings.base_url),
-    );
+    found.url(format!("{key}.base_url"), &settings.base_url, "https://api.1msg.io");
     let second = Duration::from_secs(1);
     found.unless(
         (second..=second * 3_600).contains(&limits.pair_every),
@@ -61,15 +48,7 @@ fn check_one_msg(key: &str, settings: &OneMsg, limits: Limits, found: &mut Found
 }
 
 fn check_http(key: &str, settings: &Http, found: &mut Found) {
-    let is_url = ["https://", "http://"].iter().any(|scheme| settings.url.starts_with(scheme));
-    found.unless(
-        is_url,
-        format!("{key}.url"),
-        format!(
-            "expected a URL such as \"https://sms.example/messages\", found \"{}\"",
-            settings.url
-        ),
-    );
+    found.url(format!("{key}.url"), &settings.url, "https://sms.example/messages");
     found.languages(&format!("{key}.body"), &settings.body);
     for name in settings.headers.keys() {
         let lower = name.to_ascii_lowercase();
@@ -120,41 +99,26 @@ fn check_smtp(key: &str, settings: &Smtp, found: &mut Found) {
         "a password would be sent in the clear; expected \"tls\" or \"starttls\"",
     );
     if let Some(file) = &settings.ca_file {
-        let is_there = file.exists();
-        found.unless(
-            is_there,
-            format!("{key}.ca_file"),
-            format!("there is no file \"{}\"", file.display()),
-        );
+        found.file(format!("{key}.ca_file"), file);
     }
     found.languages(&format!("{key}.subject"), &settings.subject);
     found.languages(&format!("{key}.body"), &settings.body);
 }
 
 pub(crate) fn check_fallback(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
-    let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
-    let templates: Vec<&str> = config.template.keys().map(String::as_str).collect();
     let mut before = vec![watch.channel.as_str()];
     for (i, step) in watch.fallback.iter().enumerate() {
         let here = format!("{key}.fallback[{i}]");
         let name = step.channel.as_str();
         let channel = config.channel.get(name);
-        found.unless(
-            channel.is_some(),
-            format!("{here}.channel"),
-            format!("there is no channel \"{name}\"{}", nearest(name, &channels)),
-        );
+        found.known(format!("{here}.channel"), "channel", name, &config.channel);
         found.unless(
             !before.contains(&name),
             format!("{here}.channel"),
             format!("a message would come to channel \"{name}\" a second time"),
         );
         if let Some(template) = &step.template {
-            found.unless(
-                templates.contains(&template.as_str()),
-                format!("{here}.template"),
-                format!("there is no template \"{template}\"{}", nearest(template, &templates)),
-            );
+            found.known(format!("{here}.template"), "template", template, &config.template);
         }
         found.unless(
             !step.on_opt_out || channel.is_none_or(|channel| !channel.is_whatsapp()),
@@ -167,11 +131,9 @@ pub(crate) fn check_fallback(key: &str, watch: &Watch, config: &Config, found: &
             format!("{here}.after"),
             "the channel before it never says that a message was delivered, so nobody could tell that one was not",
         );
-        found.unless(
-            step.after != Some(Duration::ZERO),
-            format!("{here}.after"),
-            "expected more than nothing",
-        );
+        if let Some(after) = step.after {
+            found.not_zero(format!("{here}.after"), after);
+        }
         before.push(name);
     }
 }

@@ -1,7 +1,6 @@
 //! Settings of channels that are not WhatsApp: any HTTP gateway, and mail.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -11,16 +10,20 @@ use crate::config::channel::Address;
 use crate::domain::text::localized_text::LocalText;
 
 /// An HTTP gateway, such as one for SMS.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Http {
     pub url: String,
     pub method: HttpMethod,
     /// Headers that are no secret.
+    #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Headers whose values stand in files.
+    #[serde(default)]
     pub header_files: BTreeMap<String, PathBuf>,
     /// The request's body as a MiniJinja template; see `provider/message_body.rs` for its variables.
     pub body: LocalText,
+    #[serde(skip)]
     pub answers: Answers,
 }
 
@@ -37,11 +40,13 @@ impl Http {
 }
 
 /// What the answers of a gateway mean.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Answers {
     /// Statuses of requests that were taken.
     pub accepted_status: Statuses,
     /// What must stand in the answer besides: JSON pointer and value.
+    #[serde(default)]
     pub accepted_if: BTreeMap<String, Expected>,
     /// JSON pointer to the gateway's id of the message.
     pub id: Option<String>,
@@ -59,62 +64,21 @@ pub struct Answers {
     pub channel_on: Vec<Code>,
 }
 
-impl Default for Answers {
-    fn default() -> Answers {
-        let codes = |statuses: &[u16]| statuses.iter().map(|s| Code(s.to_string())).collect();
-        Answers {
-            accepted_status: Statuses(vec![(200, 299)]),
-            accepted_if: BTreeMap::new(),
-            id: None,
-            error_code: None,
-            error_text: None,
-            retry_on: Vec::new(),
-            slow_on: codes(&[429]),
-            recipient_on: Vec::new(),
-            channel_on: codes(&[401, 402, 403, 404, 405]),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HttpMethod {
-    #[default]
     Post,
     Put,
     Patch,
 }
 
-impl HttpMethod {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            HttpMethod::Post => "POST",
-            HttpMethod::Put => "PUT",
-            HttpMethod::Patch => "PATCH",
-        }
-    }
-}
-
 /// HTTP statuses and ranges of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statuses(pub Vec<(u16, u16)>);
 
 impl Statuses {
     pub fn contains(&self, status: u16) -> bool {
         self.0.iter().any(|(first, last)| (*first..=*last).contains(&status))
-    }
-}
-
-impl fmt::Display for Statuses {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, (first, last)) in self.0.iter().enumerate() {
-            let comma = if i > 0 { ", " } else { "" };
-            match first == last {
-                true => write!(f, "{comma}{first}")?,
-                false => write!(f, "{comma}{first}-{last}")?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -165,7 +129,8 @@ impl<'de> Deserialize<'de> for Expected {
 }
 
 /// Mail.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Smtp {
     pub host: String,
     pub port: u16,
@@ -177,36 +142,22 @@ pub struct Smtp {
     /// The sender: `Shop <hello@shop.example>`.
     pub from: String,
     pub subject: LocalText,
+    #[serde(default = "text_alone")]
     pub body: LocalText,
 }
 
+fn text_alone() -> LocalText {
+    LocalText::Same("{{ text }}".to_owned())
+}
+
 /// How the connection to the mail server is secured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpTls {
     /// From the first byte.
     Tls,
     /// In the clear at first; a server that does not offer TLS then is not used.
-    #[default]
     Starttls,
     /// Never: for a relay on this machine.
     None,
-}
-
-impl SmtpTls {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SmtpTls::Tls => "tls",
-            SmtpTls::Starttls => "starttls",
-            SmtpTls::None => "none",
-        }
-    }
-
-    pub fn usual_port(self) -> u16 {
-        match self {
-            SmtpTls::Tls => 465,
-            SmtpTls::Starttls => 587,
-            SmtpTls::None => 25,
-        }
-    }
 }

@@ -4,42 +4,20 @@
 //! names, then `ROWBELL__SECTION__KEY` variables. What a later layer says replaces what an earlier
 //! one said, key by key.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use config::{Environment, File, FileFormat, Value};
 use secrecy::SecretString;
 
-use crate::config::reading::{not_toml, origin, read_all, without_echoes};
-use crate::config::{Config, check};
+use crate::config::reading::read_all;
+use crate::config::tree::{self, Setting, Table, Value};
+use crate::config::{Config, channel, check, watch};
+use crate::finding::Finding;
 
 /// The documented default, and the first layer.
 pub const DEFAULT: &str = include_str!("default.toml");
 
 /// Where the configuration is unless something else is said.
 pub const DEFAULT_PATH: &str = "/etc/rowbell/rowbell.toml";
-
-/// One mistake.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    /// File, and line where it is known; the name of the variable for one from the environment.
-    pub origin: Option<String>,
-    /// `watch.home_delivery.colums`; empty where a file is no TOML at all.
-    pub key: String,
-    pub what: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(origin) = &self.origin {
-            write!(f, "{origin}: ")?;
-        }
-        if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
-        }
-        f.write_str(&self.what)
-    }
-}
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +28,8 @@ pub enum LoadError {
     NoFile(String),
     #[error("the configuration {0} is not a file; --config names another")]
     NotAFile(String),
-    #[error("the configuration cannot be read: {0}")]
-    Unreadable(String),
     #[error("the configuration has {}:\n{}", counted(.0.len(), "mistake", "mistakes"), lines(.0))]
-    Mistakes(Vec<Mistake>),
+    Mistakes(Vec<Finding>),
 }
 
 /// A number with its noun.
@@ -61,7 +37,7 @@ pub fn counted(number: usize, one: &str, several: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { several })
 }
 
-fn lines(mistakes: &[Mistake]) -> String {
+fn lines(mistakes: &[Finding]) -> String {
     mistakes.iter().map(|mistake| format!("  {mistake}")).collect::<Vec<_>>().join("\n")
 }
 
@@ -80,41 +56,31 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
 }
 
 /// The same, together with what stands where.
-pub(crate) fn tree(path: &Path) -> Result<(Value, Config), LoadError> {
+pub(crate) fn tree(path: &Path) -> Result<(Setting, Config), LoadError> {
     if !path.is_file() {
         let shown = path.display().to_string();
         return Err(if path.exists() { LoadError::NotAFile } else { LoadError::NoFile }(shown));
     }
-    let files: Vec<PathBuf> = std::iter::once(path.to_owned()).chain(fragments(path)).collect();
-    let broken: Vec<Mistake> = files.iter().filter_map(|file| not_toml(file)).collect();
-    if !broken.is_empty() {
-        return Err(LoadError::Mistakes(broken));
+    let files = std::iter::once(path.to_owned()).chain(fragments(path));
+    let layers = files.map(|file| tree::file(&file)).chain(std::iter::once(tree::environment()));
+    let mut written = Setting::from(Value::Table(Table::new()));
+    let mut broken = Vec::new();
+    for layer in layers {
+        match layer {
+            Ok(layer) => written.overlay(layer),
+            Err(mistake) => broken.push(mistake),
+        }
     }
-    let mut builder =
-        config::Config::builder().add_source(File::from_str(DEFAULT, FileFormat::Toml));
-    for file in files {
-        builder = builder.add_source(File::from(file).format(FileFormat::Toml));
-    }
-    let environment = Environment::with_prefix("ROWBELL")
-        .prefix_separator("__")
-        .separator("__")
-        .try_parsing(true);
-    let built = builder
-        .add_source(environment)
-        .build()
-        .map_err(|error| LoadError::Unreadable(error.to_string()))?;
-    let tree = built.cache.clone();
-    Ok((tree, finish(built)?))
+    if broken.is_empty() { finish(written) } else { Err(LoadError::Mistakes(broken)) }
 }
 
 /// Reads the configuration from a text, as tests and the demo do.
 pub fn from_text(text: &str) -> Result<Config, LoadError> {
-    let built = config::Config::builder()
-        .add_source(File::from_str(DEFAULT, FileFormat::Toml))
-        .add_source(File::from_str(text, FileFormat::Toml))
-        .build()
-        .map_err(|error| LoadError::Unreadable(error.to_string()))?;
-    finish(built)
+    finish(parsed(text)?).map(|(_, config)| config)
+}
+
+fn parsed(text: &str) -> Result<Setting, LoadError> {
+    tree::parse(text, None).map_err(|mistake| LoadError::Mistakes(vec![mistake]))
 }
 
 /// The fragments beside a configuration file, in the order of their names.
@@ -133,50 +99,42 @@ pub fn fragments(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn finish(built: config::Config) -> Result<Config, LoadError> {
-    let tree = built.cache;
-    let (parsed, mistakes) = read_all::<Config>(tree.clone(), &defaults()?);
-    let mut mistakes = without_echoes(mistakes);
-    if let Some(config) = &parsed {
+fn finish(written: Setting) -> Result<(Setting, Config), LoadError> {
+    let defaults = defaults(&written)?;
+    let mut tree = defaults.clone();
+    tree.overlay(written);
+    let (config, mut mistakes) = read_all::<Config>(tree.clone(), &defaults);
+    if let Some(config) = &config {
         mistakes.extend(check::mistakes(config));
     }
     for mistake in &mut mistakes {
-        mistake.origin = origin(&tree, &mistake.key);
+        mistake.place = tree.place_of(&mistake.key).cloned();
     }
-    mistakes.sort_by_cached_key(|mistake| {
-        let place = mistake.origin.clone().unwrap_or_default();
-        let (file, line) = place.rsplit_once(':').unwrap_or((&place, ""));
-        (file.to_owned(), line.parse::<usize>().unwrap_or(0), mistake.key.clone())
-    });
-    match parsed {
-        Some(config) if mistakes.is_empty() => Ok(config),
+    mistakes.sort();
+    match config {
+        Some(config) if mistakes.is_empty() => Ok((tree, config)),
         _ => Err(LoadError::Mistakes(mistakes)),
     }
 }
 
-/// The first layer alone.
-fn defaults() -> Result<Value, LoadError> {
-    config::Config::builder()
-        .add_source(File::from_str(DEFAULT, FileFormat::Toml))
-        .build()
-        .map(|built| built.cache)
-        .map_err(|error| LoadError::Unreadable(error.to_string()))
-}
-
-/// "; did you mean …?", or the list of what there is.
-pub fn nearest(wanted: &str, known: &[&str]) -> String {
-    // Of two that are as near, the one that shares more letters: "colums" is rather columns than column.
-    let unlike = |name: &str| 1.0 - strsim::jaro(name, wanted);
-    let near = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(name, wanted), *name))
-        .min_by(|a, b| a.0.cmp(&b.0).then(unlike(a.1).total_cmp(&unlike(b.1))))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(2));
-    match near {
-        Some((_, name)) => format!("; did you mean \"{name}\"?"),
-        None if known.is_empty() => String::new(),
-        None => format!("; there are {}", known.join(", ")),
-    }
+/// The first layer, with what the channels and watches that there are leave to their defaults.
+fn defaults(written: &Setting) -> Result<Setting, LoadError> {
+    let of_providers = parsed(channel::DEFAULTS)?;
+    let of_watches = parsed(watch::DEFAULTS)?;
+    let named = |section: &str| written.get(section).and_then(Setting::table).into_iter().flatten();
+    let channels = named("channel").filter_map(|(name, channel)| {
+        Some((name.clone(), channel::defaults_of(channel, of_providers.table()?)?))
+    });
+    let watches = named("watch").map(|(name, _)| (name.clone(), of_watches.clone()));
+    let mut defaults = parsed(DEFAULT)?;
+    defaults.overlay(
+        Value::Table(Table::from([
+            ("channel".to_owned(), Value::Table(channels.collect()).into()),
+            ("watch".to_owned(), Value::Table(watches.collect()).into()),
+        ]))
+        .into(),
+    );
+    Ok(defaults)
 }
 
 /// The file that a secret is in: a relative path is looked for among the credentials of systemd

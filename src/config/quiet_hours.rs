@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::config::{Config, units};
+use crate::config::Config;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::recipient::time_of_day::Window;
 
@@ -17,7 +17,6 @@ use crate::domain::recipient::time_of_day::Window;
 pub struct QuietHoursDefaults {
     #[serde(deserialize_with = "windows")]
     pub times: Vec<Window>,
-    #[serde(default, deserialize_with = "units::some_duration")]
     pub unless_within: Option<Duration>,
 }
 
@@ -54,7 +53,6 @@ impl<'de> Deserialize<'de> for WatchQuietHours {
 struct Table {
     #[serde(default, deserialize_with = "some_windows")]
     times: Option<Vec<Window>>,
-    #[serde(default, deserialize_with = "units::some_duration")]
     unless_within: Option<Duration>,
     of: Option<String>,
 }

@@ -1,281 +1,399 @@
-//! From a tree of values to typed settings, and back to the place in a file where a value stands.
+//! From the tree to typed settings: a deserializer of serde whose errors are facts, so that each is
+//! told with its key and in the words of TOML. What is a mistake is mended, so that the next one shows.
+//!
+//! An enum is a text. `channel::Written` is a table that names its variant in `provider`; the structs of
+//! the variant share that table.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt;
 
-use config::{ConfigError, Value, ValueKind};
-use serde::de::DeserializeOwned;
+use serde::de::value::{MapAccessDeserializer, SeqDeserializer, StrDeserializer};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected,
+    Visitor,
+};
+use serde::forward_to_deserialize_any;
 
-use crate::config::load::{Mistake, nearest};
+use crate::config::tree::{Setting, Step, Table, Value, key_of};
+use crate::config::{channel, units};
+use crate::finding::{Finding, hint, nearest};
 
-/// What is said of a setting that must be there.
-const MISSING: &str = "is missing, and there is no default for it";
+/// The setting that names the variant of an enum that is a table; the enum has its name.
+pub const TAG: &str = "provider";
 
-/// What the crate `config` calls the layer of variables.
-const ENVIRONMENT: &str = "the environment";
+/// Mistakes that are told at once.
+const MAX_FINDINGS: usize = 50;
 
-/// Deserializes; on a mistake mends the tree and tries again, so that all mistakes are found at
-/// once. The value is there when nothing had to be made up.
-pub fn read_all<T: DeserializeOwned>(
-    mut tree: Value,
-    defaults: &Value,
-) -> (Option<T>, Vec<Mistake>) {
-    let mut mistakes: Vec<Mistake> = Vec::new();
-    let mut tries: BTreeMap<String, u8> = BTreeMap::new();
-    let mut is_whole = true;
-    while tries.len() < 50 {
-        let error = match serde_path_to_error::deserialize::<_, T>(tree.clone()) {
-            Ok(parsed) => return (is_whole.then_some(parsed), mistakes),
-            Err(error) => error,
-        };
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        let (key, what) = describe(&path, &inner);
-        let tried = tries.entry(key.clone()).or_insert(0);
-        *tried += 1;
-        is_whole &= walk(&tree, &key).is_some();
-        if !mend(&mut tree, &key, defaults, *tried) {
-            return (None, mistakes);
-        }
-        if *tried == 1 {
-            mistakes.push(Mistake { origin: None, key, what });
+type Read<T> = Result<T, Fault>;
+
+/// Why a setting cannot be read.
+#[derive(Debug)]
+pub struct Fault {
+    /// From the setting to the root.
+    path: Vec<Step>,
+    what: Wrong,
+}
+
+#[derive(Debug)]
+enum Wrong {
+    /// There are these.
+    Unknown(Vec<&'static str>),
+    Missing,
+    Value(String),
+}
+
+impl Fault {
+    fn below(mut self, step: Step) -> Fault {
+        self.path.push(step);
+        self
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.what)
+    }
+}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(what: T) -> Fault {
+        Fault { path: Vec::new(), what: Wrong::Value(what.to_string()) }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+        match found {
+            Unexpected::Str(text) => Fault::custom(format!("expected {expected}, found {text:?}")),
+            Unexpected::Seq => Fault::custom(format!("expected {expected}, found a list")),
+            Unexpected::Map => Fault::custom(format!("expected {expected}, found a table")),
+            other => Fault::custom(format!("expected {expected}, found {other}")),
         }
     }
-    (None, mistakes)
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+        Fault::invalid_type(found, expected)
+    }
+
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Fault {
+        Fault::custom(format!("expected {}, found \"{found}\"", one_of(known)))
+    }
+
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Fault {
+        Fault { path: vec![Step::Key(name.to_owned())], what: Wrong::Unknown(known.to_vec()) }
+    }
+
+    fn missing_field(name: &'static str) -> Fault {
+        Fault { path: vec![Step::Key(name.to_owned())], what: Wrong::Missing }
+    }
+}
+
+fn one_of(known: &[&str]) -> String {
+    match known {
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        few => few.join(""),
+    }
+}
+
+/// Deserializes; on a mistake mends the tree and tries again, so that all mistakes are found at once.
+/// The value is there when nothing had to be made up.
+pub fn read_all<T: DeserializeOwned>(
+    mut tree: Setting,
+    defaults: &Setting,
+) -> (Option<T>, Vec<Finding>) {
+    let mut found: BTreeMap<Vec<Step>, (Wrong, u8)> = BTreeMap::new();
+    let mut is_whole = true;
+    let parsed = loop {
+        let Fault { mut path, what } = match T::deserialize(&tree) {
+            Ok(parsed) => break is_whole.then_some(parsed),
+            Err(fault) => fault,
+        };
+        path.reverse();
+        is_whole &= tree.at(&path).is_some();
+        let count = found.len();
+        let (_, tried) = found.entry(path.clone()).or_insert((what, 0));
+        *tried += 1;
+        if count >= MAX_FINDINGS || !mend(&mut tree, &path, defaults, *tried) {
+            break None;
+        }
+    };
+    // A setting that is missing because its name was misspelt is one mistake, not two.
+    let misspelt: Vec<Vec<Step>> =
+        found.iter().filter_map(|(path, (what, _))| meant(path, what)).collect();
+    found.retain(|path, (what, _)| !matches!(what, Wrong::Missing) || !misspelt.contains(path));
+    let findings =
+        found.iter().map(|(path, (what, _))| Finding::new(key_of(path), words(path, what)));
+    (parsed, findings.collect())
 }
 
 /// Takes a mistake out of the tree, so that the next one shows: the default comes in its place, or
 /// nothing; where something must be there, an empty text or list; and if that does not help, the
 /// whole section goes. False: there is nothing more to try.
-fn mend(tree: &mut Value, key: &str, defaults: &Value, tried: u8) -> bool {
-    let is_there = walk(tree, key).is_some();
-    match (is_there, tried, walk(defaults, key)) {
-        (true, 1, Some(default)) => insert(tree, key, default.clone()),
-        (true, 1, None) => remove(tree, key),
-        (false, 1 | 2, _) => insert(tree, key, Value::new(None, "")),
-        (true, 2 | 3, _) => insert(tree, key, Value::new(None, Vec::<Value>::new())),
-        _ => key.rsplit_once('.').is_some_and(|(above, _)| remove(tree, above)),
+fn mend(tree: &mut Setting, path: &[Step], defaults: &Setting, tried: u8) -> bool {
+    let is_there = tree.at(path).is_some();
+    match (is_there, tried, defaults.at(path)) {
+        (true, 1, default) => tree.set(path, default.cloned()),
+        (false, 1 | 2, _) => tree.set(path, Some(Value::Text(String::new()).into())),
+        (true, 2 | 3, _) => tree.set(path, Some(Value::List(Vec::new()).into())),
+        _ => path.split_last().is_some_and(|(_, above)| tree.set(above, None)),
     }
 }
 
-/// Key and words of an error of serde, with the nearest known key.
-fn describe(path: &str, error: &ConfigError) -> (String, String) {
-    let text = match error {
-        ConfigError::At { error, .. } => error.to_string(),
-        other => other.to_string(),
-    };
-    let path = if path == "." { "" } else { path };
-    let join = |field: &str| {
-        if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
-    };
-    if let Some(rest) = text.strip_prefix("unknown field `") {
-        let field = rest.split('`').next().unwrap_or_default();
-        let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
-        // serde_path_to_error already names the field in some cases.
-        let key = if path.ends_with(field) { path.to_owned() } else { join(field) };
-        return (key, format!("there is no such setting{}", nearest(field, &known)));
-    }
-    if let Some(rest) = text
-        .strip_prefix("missing field `")
-        .or_else(|| text.strip_prefix("missing configuration field \""))
-    {
-        let field = rest.split(['`', '"']).next().unwrap_or_default();
-        let field = field.rsplit('.').next().unwrap_or(field);
-        return (join(field), MISSING.to_owned());
-    }
-    if let Some(setting) = text.strip_prefix("setting `").and_then(|rest| rest.split('`').next()) {
-        return (join(setting), text.replacen(&format!("setting `{setting}` "), "", 1));
-    }
-    let what = text.split(" for key ").next().unwrap_or(&text);
-    (
-        path.to_owned(),
-        of_choices(what).or_else(|| of_types(what)).unwrap_or_else(|| what.to_owned()),
-    )
+/// The setting whose name was misspelt.
+fn meant(path: &[Step], what: &Wrong) -> Option<Vec<Step>> {
+    let (Wrong::Unknown(known), [above @ .., Step::Key(name)]) = (what, path) else { return None };
+    let near = nearest(name, known.iter().copied())?;
+    Some([above, &[Step::Key(near.to_owned())]].concat())
 }
 
-/// The words of settings with a choice: the crate `config` does not tell which there are.
-const CHOICES: [(&str, &str); 8] = [
-    ("LogFormat", "auto, text, json or journald"),
-    ("ProviderKind", "1msg, http or smtp"),
-    ("HttpMethod", "POST, PUT or PATCH"),
-    ("SmtpTls", "tls, starttls or none"),
-    ("AuthPlace", "header or query"),
-    ("UnconfirmedPolicy", "hold, resend or give_up"),
-    ("Category", "utility, authentication or marketing"),
-    ("Operation", "insert, update or delete"),
-];
-
-/// What was expected comes first, in the words of TOML.
-fn of_types(error: &str) -> Option<String> {
-    let (found, expected) = error.strip_prefix("invalid type: ")?.split_once(", expected ")?;
-    let expected = match expected {
-        "a sequence" => "a list",
-        "a map" => "a table",
-        structure if structure.starts_with("struct ") => "a table",
-        other => other,
-    };
-    let found = match found {
-        "sequence" => "a list",
-        "map" => "a table",
-        other => other.strip_prefix("string ").unwrap_or(other),
-    };
-    Some(format!("expected {expected}, found {found}"))
-}
-
-fn of_choices(error: &str) -> Option<String> {
-    let (name, found) =
-        error.strip_prefix("enum ")?.split_once(" does not have variant constructor ")?;
-    let (_, choices) = CHOICES.iter().find(|(known, _)| *known == name)?;
-    Some(format!("expected {choices}, found \"{found}\""))
-}
-
-fn walk<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
-    let mut here = tree;
-    for part in parts(key) {
-        here = match &here.kind {
-            ValueKind::Table(table) => table.get(part)?,
-            ValueKind::Array(items) => items.get(part.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-    }
-    Some(here)
-}
-
-/// `a.b[0].c` as a, b, 0, c.
-fn parts(key: &str) -> impl Iterator<Item = &str> {
-    key.split(['.', '[', ']']).filter(|part| !part.is_empty())
-}
-
-/// File and line of a setting, or its variable; None for one that is as by default. What is missing
-/// is missing where its section stands.
-pub fn origin(tree: &Value, key: &str) -> Option<String> {
-    let Some(value) = walk(tree, key) else {
-        return origin(tree, key.rsplit_once('.')?.0);
-    };
-    let file = layer(value)?;
-    if file == ENVIRONMENT {
-        return Some(format!("ROWBELL__{}", key.replace('.', "__").to_ascii_uppercase()));
-    }
-    let line = std::fs::read_to_string(file).ok().and_then(|text| line_of(&text, key));
-    // Relative to where we are; up and down again reads worse than the whole path.
-    let file = match std::fs::canonicalize(file) {
-        Ok(whole) if file.starts_with("..") => whole.display().to_string(),
-        _ => file.to_owned(),
-    };
-    Some(line.map_or(file.clone(), |line| format!("{file}:{line}")))
-}
-
-/// The layer that a setting comes from; tables have that of a setting in them.
-fn layer(value: &Value) -> Option<&str> {
-    match &value.kind {
-        ValueKind::Table(settings) => {
-            let mut names: Vec<&String> = settings.keys().collect();
-            names.sort();
-            names.into_iter().find_map(|name| layer(settings.get(name)?))
+fn words(path: &[Step], what: &Wrong) -> String {
+    match (what, path.last()) {
+        (Wrong::Missing, _) => "is missing, and there is no default for it".to_owned(),
+        (Wrong::Unknown(known), Some(Step::Key(name))) => {
+            format!("there is no such setting{}", hint(name, known))
         }
-        _ => value.origin(),
+        (Wrong::Unknown(_), _) => "there is no such setting".to_owned(),
+        (Wrong::Value(what), _) => what.clone(),
     }
 }
 
-/// A file that cannot be read, or is no TOML at all, with the place where it ceases to be.
-pub fn not_toml(path: &Path) -> Option<Mistake> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            let what = match error.kind() {
-                std::io::ErrorKind::InvalidData => "this is not TOML: not UTF-8 text".to_owned(),
-                _ => format!("cannot be read: {error}"),
+/// The names of a struct's settings.
+pub fn fields_of<T: DeserializeOwned>() -> Vec<&'static str> {
+    let odd = Setting::from(Value::Table(Table::from([(String::new(), Value::Bool(true).into())])));
+    match T::deserialize(&odd) {
+        Err(Fault { what: Wrong::Unknown(known), .. }) => known,
+        _ => Vec::new(),
+    }
+}
+
+impl Setting {
+    fn wrong<T>(&self, expected: &str) -> Read<T> {
+        let found = match &self.value {
+            Value::Bool(is_on) => Unexpected::Bool(*is_on),
+            Value::Integer(number) => Unexpected::Signed(*number),
+            Value::Float(number) => Unexpected::Float(*number),
+            Value::Text(text) => Unexpected::Str(text),
+            Value::List(_) => Unexpected::Seq,
+            Value::Table(_) => Unexpected::Map,
+        };
+        Err(Fault::invalid_type(found, &expected))
+    }
+}
+
+/// Numbers and truths may stand in quotes, as they do in variables.
+macro_rules! plain {
+    ($($method:ident, $visit:ident, $kind:ty, $expected:literal;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+            let written = match &self.value {
+                Value::Bool(is_on) => is_on.to_string(),
+                Value::Integer(number) => number.to_string(),
+                Value::Float(number) => number.to_string(),
+                Value::Text(text) => text.clone(),
+                Value::List(_) | Value::Table(_) => return self.wrong($expected),
             };
-            let origin = Some(path.display().to_string());
-            return Some(Mistake { origin, key: String::new(), what });
-        }
-    };
-    let error = toml_edit::Document::parse(text.as_str()).err()?;
-    let line = error.span().map_or(1, |span| line_at(&text, span.start));
-    let what = format!("this is not TOML: {}", error.message().replace('\n', "; "));
-    Some(Mistake { origin: Some(format!("{}:{line}", path.display())), key: String::new(), what })
-}
-
-/// A setting that is missing because its name was misspelt is one mistake, not two.
-pub fn without_echoes(mistakes: Vec<Mistake>) -> Vec<Mistake> {
-    let misspelt: Vec<String> = mistakes
-        .iter()
-        .filter_map(|mistake| {
-            let meant = mistake.what.split("; did you mean \"").nth(1)?.strip_suffix("\"?")?;
-            let above = mistake.key.rsplit_once('.').map_or("", |(above, _)| above);
-            Some(format!("{above}.{meant}").trim_start_matches('.').to_owned())
-        })
-        .collect();
-    let is_echo = |mistake: &Mistake| mistake.what == MISSING && misspelt.contains(&mistake.key);
-    mistakes.into_iter().filter(|mistake| !is_echo(mistake)).collect()
-}
-
-/// The line on which a key stands.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let document: toml_edit::Document<&str> = toml_edit::Document::parse(text).ok()?;
-    let mut item = document.as_item();
-    let mut at = None;
-    for part in parts(key) {
-        if let Some(index) = part.parse::<usize>().ok().filter(|_| !item.is_table_like()) {
-            let of_tables = item.as_array_of_tables().and_then(|tables| tables.get(index));
-            if let Some(table) = of_tables {
-                at = table.span().or(at);
-                let rest = key.rsplit(']').next()?.trim_start_matches('.');
-                let (found, _) = table.get_key_value(rest)?;
-                at = found.span().or(at);
-                break;
+            match written.parse::<$kind>() {
+                Ok(value) => visitor.$visit(value),
+                Err(_) => self.wrong($expected),
             }
-            return at.map(|span: std::ops::Range<usize>| line_at(text, span.start));
         }
-        let (found, value) = item.as_table_like()?.get_key_value(part)?;
-        at = found.span().or(at);
-        item = value;
+    )*};
+}
+
+impl<'de> Deserializer<'de> for &'de Setting {
+    type Error = Fault;
+
+    plain! {
+        deserialize_bool, visit_bool, bool, "true or false";
+        deserialize_i32, visit_i32, i32, "a whole number";
+        deserialize_u16, visit_u16, u16, "a whole number from 0 to 65535";
+        deserialize_u32, visit_u32, u32, "a whole number from 0 to 4294967295";
+        deserialize_u64, visit_u64, u64, "a whole number, 0 or more";
+        deserialize_f64, visit_f64, f64, "a number";
+        deserialize_string, visit_string, String, "a string";
+        deserialize_str, visit_string, String, "a string";
+        deserialize_identifier, visit_string, String, "a string";
     }
-    at.map(|span| line_at(text, span.start))
-}
 
-fn line_at(text: &str, offset: usize) -> usize {
-    text[..offset.min(text.len())].matches('\n').count() + 1
-}
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        match &self.value {
+            Value::Bool(is_on) => visitor.visit_bool(*is_on),
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Text(text) => visitor.visit_str(text),
+            Value::List(items) => visitor.visit_seq(Items(items.iter().enumerate())),
+            Value::Table(table) => visitor.visit_map(Entries::new(table, |_| true)),
+        }
+    }
 
-fn remove(tree: &mut Value, key: &str) -> bool {
-    let Some((above, last)) = walk_mut(tree, key) else {
-        return false;
-    };
-    match &mut above.kind {
-        ValueKind::Table(table) => table.remove(last).is_some(),
-        ValueKind::Array(items) => match last.parse::<usize>() {
-            Ok(index) if index < items.len() => {
-                items.remove(index);
-                true
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Read<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        match &self.value {
+            Value::List(_) => self.deserialize_any(visitor),
+            _ => self.wrong("a list"),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        match &self.value {
+            Value::Table(_) => self.deserialize_any(visitor),
+            _ => self.wrong("a table"),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Read<V::Value> {
+        match &self.value {
+            // As serde has it, a duration is a struct; here it is a text.
+            Value::Text(text) if name == "Duration" => {
+                let time = units::duration_of(text).map_err(Fault::custom)?;
+                let parts = [time.as_secs(), u64::from(time.subsec_nanos())];
+                visitor.visit_seq(SeqDeserializer::new(parts.into_iter()))
             }
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-fn insert(tree: &mut Value, key: &str, value: Value) -> bool {
-    match walk_mut(tree, key) {
-        Some((Value { kind: ValueKind::Table(table), .. }, last)) => {
-            table.insert(last.to_owned(), value);
-            true
+            _ if name == "Duration" => self.wrong("a duration such as \"20s\""),
+            _ => self.deserialize_map(visitor),
         }
-        _ => remove(tree, key),
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Read<V::Value> {
+        match &self.value {
+            Value::Table(table) if name == TAG => {
+                let known = RefCell::new(vec![TAG]);
+                visitor.visit_enum(MapAccessDeserializer::new(Shared { table, known: &known }))
+            }
+            Value::Text(text) if name != TAG => visitor.visit_enum(StrDeserializer::new(text)),
+            _ if name == TAG => self.wrong("a table"),
+            _ => self.wrong(&one_of(variants)),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i64 i128 u8 u128 f32 char bytes byte_buf unit unit_struct tuple tuple_struct ignored_any
     }
 }
 
-/// The table or list that holds a setting, and the last part of its key.
-fn walk_mut<'a, 'k>(tree: &'a mut Value, key: &'k str) -> Option<(&'a mut Value, &'k str)> {
-    let parts: Vec<&str> = parts(key).collect();
-    let (last, above) = parts.split_last()?;
-    let mut here = tree;
-    for part in above {
-        here = match &mut here.kind {
-            ValueKind::Table(table) => table.get_mut(*part)?,
-            ValueKind::Array(items) => items.get_mut(part.parse::<usize>().ok()?)?,
-            _ => return None,
+struct Items<'de>(std::iter::Enumerate<std::slice::Iter<'de, Setting>>);
+
+impl<'de> de::SeqAccess<'de> for Items<'de> {
+    type Error = Fault;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
+        let Some((index, item)) = self.0.next() else { return Ok(None) };
+        seed.deserialize(item).map(Some).map_err(|fault| fault.below(Step::Index(index)))
+    }
+}
+
+struct Entries<'de> {
+    left: std::vec::IntoIter<(&'de String, &'de Setting)>,
+    value: Option<(&'de String, &'de Setting)>,
+}
+
+impl<'de> Entries<'de> {
+    fn new(table: &'de Table, is_read: impl Fn(&str) -> bool) -> Entries<'de> {
+        let read: Vec<_> = table.iter().filter(|(name, _)| is_read(name)).collect();
+        Entries { left: read.into_iter(), value: None }
+    }
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'de> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
+        self.value = self.left.next();
+        let Some((name, _)) = self.value else { return Ok(None) };
+        seed.deserialize(StrDeserializer::new(name)).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<S::Value> {
+        let (name, setting) = self.value.take().ok_or_else(|| Fault::custom("no key was read"))?;
+        seed.deserialize(setting).map_err(|fault| fault.below(Step::Key(name.clone())))
+    }
+}
+
+/// A table that several structs share: each takes the settings that it knows.
+#[derive(Clone, Copy)]
+struct Shared<'a, 'de> {
+    table: &'de Table,
+    known: &'a RefCell<Vec<&'static str>>,
+}
+
+/// The variant with the table that it is in.
+impl<'de> de::MapAccess<'de> for Shared<'_, 'de> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
+        let tag = self.table.get(TAG).ok_or_else(|| Fault::missing_field(TAG))?;
+        seed.deserialize(tag).map(Some).map_err(|fault| fault.below(Step::Key(TAG.to_owned())))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<S::Value> {
+        seed.deserialize(*self)
+    }
+}
+
+impl<'de> de::SeqAccess<'de> for Shared<'_, 'de> {
+    type Error = Fault;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
+        seed.deserialize(*self).map(Some)
+    }
+}
+
+impl<'de> Deserializer<'de> for Shared<'_, 'de> {
+    type Error = Fault;
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Read<V::Value> {
+        let read = visitor.visit_seq(self)?;
+        let known = self.known.take();
+        let Some(name) = self.table.keys().find(|name| !known.contains(&name.as_str())) else {
+            return Ok(read);
         };
+        let what = match (channel::provider_with(name), self.table.get(TAG).and_then(Setting::text))
+        {
+            (Some(owner), Some(here)) => Wrong::Value(format!(
+                "belongs to channels with provider = \"{owner}\"; this one has provider = \"{here}\""
+            )),
+            _ => Wrong::Unknown(known),
+        };
+        Err(Fault { path: vec![Step::Key(name.clone())], what })
     }
-    Some((here, last))
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Read<V::Value> {
+        self.known.borrow_mut().extend(fields);
+        visitor.visit_map(Entries::new(self.table, |name| fields.contains(&name)))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Read<V::Value> {
+        Err(Fault::custom("only structs share a table"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple_struct map enum identifier ignored_any
+    }
 }

@@ -1,7 +1,8 @@
-//! Durations as `"20s"`, rates as `"80/s"`.
+//! Durations as `"20s"` or `"1h 30m"`, rates as `"80/s"`.
 
 use std::time::Duration;
 
+use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// Messages a second; never zero.
@@ -19,42 +20,18 @@ impl Rate {
     }
 }
 
-pub fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(from)?;
-    duration_of(&text).map_err(D::Error::custom)
-}
-
-/// For settings without a default.
-pub fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    duration(from).map(Some)
-}
-
-/// How long something is kept: in days or years; `never` and `0` mean that it does not go.
+/// How long something is kept; `never` and `0` mean that it does not go.
 pub fn age<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
-    parse_age(&text).ok_or_else(|| {
+    if matches!(text.trim(), "never" | "0") {
+        return Ok(None);
+    }
+    let age = parse_duration(&text).ok_or_else(|| {
         D::Error::custom(format!(
             "expected an age such as \"90d\" or \"2y\", or \"never\", found \"{text}\""
         ))
-    })
-}
-
-fn parse_age(text: &str) -> Option<Option<Duration>> {
-    let text = text.trim();
-    if matches!(text, "never" | "0") {
-        return Some(None);
-    }
-    let days = match text.strip_suffix('y') {
-        Some(years) => years.trim().parse::<u64>().ok()?.checked_mul(365)?,
-        None => return parse_duration(text).map(|time| (!time.is_zero()).then_some(time)),
-    };
-    // A thousand years are for ever.
-    Some((1..=365_000).contains(&days).then(|| Duration::from_secs(days * 86_400)))
-}
-
-/// For settings without a default.
-pub fn some_rate<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Rate>, D::Error> {
-    rate(from).map(Some)
+    })?;
+    Ok(Some(age).filter(|age| !age.is_zero()))
 }
 
 /// Reads a duration such as `20s`; the error says what was expected.
@@ -66,31 +43,33 @@ pub fn duration_of(text: &str) -> Result<Duration, String> {
     })
 }
 
-pub fn rate<'de, D: Deserializer<'de>>(from: D) -> Result<Rate, D::Error> {
-    let text = String::deserialize(from)?;
-    parse_rate(&text).ok_or_else(|| {
-        D::Error::custom(format!(
-            "expected a rate such as \"80/s\", \"600/m\" or \"1000/h\", found \"{text}\""
-        ))
-    })
+/// What is longer than a thousand years is as good as that, and no calendar reaches further back.
+const LONGEST: Duration = Duration::from_secs(365_000 * 86_400);
+
+/// A day has 24 hours, a month 30 days, a year 365.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let span: Span = match text.trim().parse() {
+        Ok(span) => span,
+        Err(error) if error.is_range() => return Some(LONGEST),
+        Err(_) => return None,
+    };
+    let days = i64::from(span.get_years()) * 365 + i64::from(span.get_months()) * 30;
+    let exact = span.years(0).months(0);
+    let exact: Duration =
+        exact.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()?;
+    let days = Duration::from_secs(u64::try_from(days).ok()?.saturating_mul(86_400));
+    Some((exact + days).min(LONGEST))
 }
 
-/// Seconds: what is longer than a thousand years is as good as that, and no calendar reaches further back.
-const LONGEST: u64 = 365_000 * 86_400;
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit())?;
-    let count: u64 = text[..split].parse().ok()?;
-    let seconds = match text[split..].trim() {
-        "ms" => return Some(Duration::from_millis(count.min(LONGEST * 1_000))),
-        "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    Some(Duration::from_secs(count.saturating_mul(seconds).min(LONGEST)))
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Rate, D::Error> {
+        let text = String::deserialize(from)?;
+        parse_rate(&text).ok_or_else(|| {
+            D::Error::custom(format!(
+                "expected a rate such as \"80/s\", \"600/m\" or \"1000/h\", found \"{text}\""
+            ))
+        })
+    }
 }
 
 fn parse_rate(text: &str) -> Option<Rate> {
@@ -116,8 +95,11 @@ mod tests {
         assert_eq!(parse_duration("20s"), Some(Duration::from_secs(20)));
         assert_eq!(parse_duration("0s"), Some(Duration::ZERO));
         assert_eq!(parse_duration("2h"), Some(Duration::from_secs(7_200)));
-        assert_eq!(parse_duration("99999999999d"), Some(Duration::from_secs(LONGEST)));
-        assert_eq!(parse_duration("18446744073709551615ms"), Some(Duration::from_secs(LONGEST)));
+        assert_eq!(parse_duration("1h 30m"), Some(Duration::from_secs(5_400)));
+        assert_eq!(parse_duration("30d"), Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(parse_duration("2y"), Some(Duration::from_secs(730 * 86_400)));
+        assert_eq!(parse_duration("99999999999d"), Some(LONGEST));
+        assert_eq!(parse_duration("18446744073709551615ms"), None);
         assert_eq!(parse_duration("20"), None);
         assert_eq!(parse_duration("-1s"), None);
         assert_eq!(parse_duration("s"), None);

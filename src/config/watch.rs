@@ -5,12 +5,24 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::{WatchQuietHours, WatchStorm, units};
+use crate::config::{Config, WatchQuietHours};
 use crate::domain::message::state::{Failure, Skip, State};
 use crate::domain::text::localized_text::LocalText;
 use crate::domain::text::summary::SayRule;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column::ColumnRules;
+
+/// What holds for a watch that does not say.
+pub const DEFAULTS: &str = r#"
+key = []
+context = []
+on = ["update"]
+quiet_period = "20s"
+max_wait = "5m"
+ring = true
+share = 1
+unconfirmed = "hold"
+"#;
 
 /// `[watch.X.lookup.COLUMN]`: how the row that a foreign key points to is called.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,7 +51,6 @@ pub struct Fallback {
     pub channel: String,
     /// How long a message that was accepted may go without `delivered`; without it, only a failure
     /// leads here.
-    #[serde(default, deserialize_with = "units::some_duration")]
     pub after: Option<Duration>,
     /// The template whose text is sent; the watch's when absent.
     pub template: Option<String>,
@@ -55,7 +66,6 @@ pub struct Watch {
     /// Table as PostgreSQL writes it: `public.delivery`, `"Sales"."Order"`.
     pub table: String,
     /// Columns that identify the entity; the primary key when empty.
-    #[serde(default)]
     pub key: Vec<String>,
     pub channel: String,
     pub template: String,
@@ -63,25 +73,18 @@ pub struct Watch {
     /// Columns whose change is told; `details.window` is a path into a JSON column.
     pub columns: Vec<String>,
     /// Columns that the recipient query and the templates need besides `columns` and the key.
-    #[serde(default)]
     pub context: Vec<String>,
-    #[serde(default = "default_on")]
     pub on: Vec<Operation>,
     /// SQL over `changed` that gives name, phone, and perhaps locale, time_zone, opted_in.
     pub recipient: String,
     /// SQL expression over `changed`: after this moment the message is stale.
     pub expires_at: Option<String>,
-    #[serde(default = "default_quiet_period", deserialize_with = "units::duration")]
     pub quiet_period: Duration,
-    #[serde(default = "default_max_wait", deserialize_with = "units::duration")]
     pub max_wait: Duration,
     /// Whether the trigger may ring (NOTIFY). Off for tables whose transactions use PREPARE TRANSACTION.
-    #[serde(default = "default_true")]
     pub ring: bool,
     /// How large its part of the channel is where messages of several watches wait for it.
-    #[serde(default = "default_share")]
     pub share: u32,
-    #[serde(default)]
     pub unconfirmed: UnconfirmedPolicy,
     /// Where a message goes that did not reach its recipient, in this order.
     #[serde(default)]
@@ -139,22 +142,31 @@ impl Watch {
     }
 }
 
-fn default_on() -> Vec<Operation> {
-    vec![Operation::Update]
+/// `[storm]`: rows of one watch whose messages leave without a question. 0: any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storm {
+    /// Changed by one transaction.
+    pub transaction: usize,
+    /// Changed within a minute.
+    pub minute: usize,
 }
 
-fn default_quiet_period() -> Duration {
-    Duration::from_secs(20)
+/// `[watch.X.storm]`: what a watch says of it.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchStorm {
+    pub transaction: Option<usize>,
+    pub minute: Option<usize>,
 }
 
-fn default_max_wait() -> Duration {
-    Duration::from_secs(300)
-}
-
-fn default_share() -> u32 {
-    1
-}
-
-fn default_true() -> bool {
-    true
+impl Config {
+    /// The limits of a watch.
+    pub fn storm_of(&self, watch: &str) -> Storm {
+        let own = self.watch.get(watch).map(|watch| watch.storm).unwrap_or_default();
+        Storm {
+            transaction: own.transaction.unwrap_or(self.storm.transaction),
+            minute: own.minute.unwrap_or(self.storm.minute),
+        }
+    }
 }

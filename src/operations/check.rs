@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::config::load::nearest;
 use crate::config::{Address, Config};
 use crate::domain::text::summary::Phrasing;
 use crate::domain::value::row::Row;
 use crate::error_chain::chain;
+use crate::finding::hint;
 use crate::pipeline::context::context::Watching;
 use crate::pipeline::context::route;
 use crate::postgres::capture::quoting::subquery;
@@ -36,12 +36,12 @@ pub fn offline(config: &Config) -> Vec<String> {
         let Some(template) = config.template.get(&watch.template) else {
             continue;
         };
-        let source = route::source(config, watch, template, &[]);
+        let source = route::source(config, watch, template, None);
         let Err(found) = Phrasing::compile(&source) else {
             continue;
         };
-        let syntax = found.into_iter().filter(|problem| !problem.why.starts_with("there is no \""));
-        let named = syntax.map(|problem| route::in_words(&problem, name, &watch.template));
+        let named =
+            found.into_iter().map(|problem| route::in_words(&problem, name, &watch.template));
         // A mistake in a template is one mistake, however many watches use it.
         let new = named.filter(|problem| !problems.contains(problem)).collect::<Vec<_>>();
         problems.extend(new);
@@ -111,7 +111,7 @@ fn unused_names(watching: &Watching) -> Vec<String> {
         .chain(values)
         .filter(|(_, column)| table.column(table.base_of(column)).is_none())
         .map(|(setting, column)| {
-            let hint = nearest(column, &table.column_names());
+            let hint = hint(column, &table.column_names());
             format!("watch.{name}.{setting}.{column}: {} has no such column{hint}", table.table)
         })
         .collect()
@@ -134,7 +134,7 @@ fn unused_values(watching: &Watching, codes: &BTreeMap<String, Vec<String>>) -> 
         }
         let known: Vec<&str> = labels.iter().map(String::as_str).collect();
         for (setting, value) in named.into_iter().filter(|(_, value)| !known.contains(value)) {
-            let hint = nearest(value, &known);
+            let hint = hint(value, &known);
             problems.push(format!("watch.{name}.{setting}: the column is never \"{value}\"{hint}"));
         }
     }

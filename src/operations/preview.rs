@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::load::nearest;
 use crate::domain::message::state::State;
 use crate::domain::value::change::{self, Operation};
 use crate::domain::value::diff::FieldChange;
 use crate::domain::value::row::Row;
+use crate::finding::hint;
 use crate::pipeline::context::context::Watching;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::baseline::baseline_of;
@@ -159,7 +159,7 @@ fn known_columns(watching: &Watching, invented: &Row) -> Result<(), PreviewError
         Some(column) => Err(PreviewError::Column {
             column: column.clone(),
             table: table.table.clone(),
-            hint: nearest(column, &table.column_names()),
+            hint: hint(column, &table.column_names()),
         }),
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io;
 
-use crate::config::load::nearest;
 use crate::config::{Config, Template};
 use crate::domain::text::localized_text::LocalText;
 use crate::error_chain::chain;
+use crate::finding::hint;
 use crate::provider::client::Client;
 use crate::provider::onemsg::client::AskError;
 use crate::provider::onemsg::template_list::{self, Listed};
@@ -96,7 +96,7 @@ fn problems(key: &str, template: &Template, listed: &[Listed], channel: &str) ->
     if same.is_empty() {
         let names: BTreeSet<&str> = listed.iter().map(|listed| listed.name.as_str()).collect();
         let names: Vec<&str> = names.into_iter().collect();
-        let hint = nearest(name, &names);
+        let hint = hint(name, &names);
         return vec![format!(
             "template.{key}.name: channel {channel} has no template \"{name}\"{hint}"
         )];

@@ -4,7 +4,8 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::confirm::agreed;
 use crate::cli::{CliError, connect};
-use crate::config::{Config, load};
+use crate::config::Config;
+use crate::finding::hint;
 use crate::postgres::connection::identity;
 use crate::postgres::operations::pauses;
 
@@ -32,7 +33,7 @@ impl What {
         if names.contains(&name) {
             return Ok(());
         }
-        let near = load::nearest(name, &names);
+        let near = hint(name, &names);
         Err(anyhow::anyhow!("there is no {} \"{name}\"{near}", self.as_str()).into())
     }
 }

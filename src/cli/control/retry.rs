@@ -11,9 +11,9 @@ use crate::cli::text::count;
 use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::load::nearest;
 use crate::config::units;
 use crate::domain::message::state::{Failure, Skip, State};
+use crate::finding::hint;
 use crate::postgres::operations::retry::{Candidate, Meant, look, put_back};
 
 /// Messages shown as examples.
@@ -89,7 +89,7 @@ fn meant(args: &RetryArgs, config: &Config, now: Timestamp) -> Result<Meant, any
         .collect();
     for reason in &args.reason {
         if !known.contains(&reason.as_str()) {
-            anyhow::bail!("there is no reason \"{reason}\"{}", nearest(reason, &known));
+            anyhow::bail!("there is no reason \"{reason}\"{}", hint(reason, &known));
         }
     }
     Ok(Meant::Filter {

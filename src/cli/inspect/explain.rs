@@ -8,9 +8,9 @@ use crate::cli::inspect::status_blockers::need;
 use crate::cli::text::{count, length, masked, moment};
 use crate::cli::{CliError, connect};
 use crate::clock::Clock;
-use crate::config::load::nearest;
 use crate::config::{Config, Watch};
 use crate::domain::value::column::Columns;
+use crate::finding::hint;
 use crate::postgres::capture::install;
 use crate::postgres::operations::blockers::{self, Kind, Standstill};
 use crate::postgres::operations::entity_history::{
@@ -51,7 +51,7 @@ pub fn find<'a>(config: &'a Config, name: &str) -> Result<&'a str, anyhow::Error
     let found = config.watch.get_key_value(name);
     found
         .map(|(name, _)| name.as_str())
-        .ok_or_else(|| anyhow::anyhow!("there is no watch \"{name}\"{}", nearest(name, &known)))
+        .ok_or_else(|| anyhow::anyhow!("there is no watch \"{name}\"{}", hint(name, &known)))
 }
 
 /// A story with its phones masked, and the table that it is about.

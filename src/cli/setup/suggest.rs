@@ -5,8 +5,8 @@ use clap::Args;
 use crate::cli::CliError;
 use crate::config::Config;
 use crate::config::Database;
-use crate::config::load::nearest;
 use crate::config::load::{self, LoadError};
+use crate::finding::hint;
 use crate::postgres::connection::pool::{self, Client};
 use crate::suggest::catalog;
 use crate::suggest::recipient_path::ways;
@@ -81,7 +81,7 @@ pub async fn watch_for(
     let Some(own) = found.and_then(|oid| tables.get_mut(&oid)) else {
         let names: Vec<&str> = tables.values().map(|table| table.quoted.as_str()).collect();
         let wanted = if table.contains('.') { table.to_owned() } else { format!("public.{table}") };
-        let hint = nearest(&wanted, &names);
+        let hint = hint(&wanted, &names);
         return Err(anyhow::anyhow!("there is no table {table} that can be watched{hint}").into());
     };
     if own.key.is_empty() && own.uniques.is_empty() {

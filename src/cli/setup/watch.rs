@@ -3,8 +3,8 @@
 use clap::Args;
 
 use crate::cli::{CliError, connect};
-use crate::config::load::nearest;
 use crate::config::{Config, Watch};
+use crate::finding::hint;
 use crate::postgres::capture::install::{self, Installed, WatchedTable};
 use crate::postgres::schema::roles;
 
@@ -102,7 +102,7 @@ fn chosen<'a>(
         .map(|name| match config.watch.get_key_value(name) {
             Some((name, watch)) => Ok((name.as_str(), watch)),
             None => {
-                Err(anyhow::anyhow!("there is no watch \"{name}\"{}", nearest(name, &known)).into())
+                Err(anyhow::anyhow!("there is no watch \"{name}\"{}", hint(name, &known)).into())
             }
         })
         .collect()

@@ -10,6 +10,7 @@ use crate::domain::text::locale::{NOTHING, Reader};
 use crate::domain::text::phrases::Phrase;
 use crate::domain::value::moment::FormatError;
 use crate::domain::value::range;
+use crate::finding::nearest;
 
 thread_local! {
     /// Filters see only what may go to other threads; the formatters of a locale may not. So the
@@ -109,9 +110,8 @@ pub fn named(template: &str) -> Vec<&str> {
 
 /// What is said of a filter that there is not.
 pub fn unknown(name: &str) -> String {
-    let near = NAMES.iter().map(|known| (strsim::damerau_levenshtein(known, name), *known)).min();
-    match near.filter(|(distance, _)| *distance <= 2) {
-        Some((_, known)) => format!("there is no filter \"{name}\"; did you mean \"{known}\"?"),
+    match nearest(name, NAMES) {
+        Some(known) => format!("there is no filter \"{name}\"; did you mean \"{known}\"?"),
         None => format!("there is no filter \"{name}\"; there are {}", NAMES.join(", ")),
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::text::formats::locale_of;
 
 /// One text for everybody, or one for each language tag (`en`, `pt-BR`).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text, or a table with one for each language")]
 pub enum LocalText {
     Same(String),
     ByLanguage(BTreeMap<String, String>),

@@ -14,13 +14,14 @@ use crate::domain::text::localized_text::LocalText;
 use crate::domain::text::phrases::{Phrase, PhraseBook, PhraseSettings};
 pub use crate::domain::text::rules::SayRule;
 use crate::domain::text::rules::{in_order, speakers};
-use crate::domain::text::template_engine::{self, Engine, Scene, WordsProblem};
+use crate::domain::text::template_engine::{self, Engine, Scene};
 use crate::domain::text::whatsapp_limits;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column::{Column, Columns};
 use crate::domain::value::diff::{FieldChange, Kind};
 use crate::domain::value::moment::FormatError;
 use crate::domain::value::row::Row;
+use crate::finding::Finding;
 
 /// Characters that the body of a template message may have (WhatsApp).
 pub const BODY_LIMIT: usize = 1_024;
@@ -42,8 +43,8 @@ pub struct PhrasingSource<'a> {
     /// Language codes of the template at the provider.
     pub language: &'a LocalText,
     pub default_locale: &'a str,
-    /// Columns that templates may name.
-    pub columns: &'a [String],
+    /// Columns that templates may name; None: they are not known yet, so any name passes.
+    pub columns: Option<&'a [String]>,
 }
 
 /// The words of one watch, compiled.
@@ -122,7 +123,7 @@ struct Said {
 
 impl Phrasing {
     /// Compiles all templates. Reports every problem at once.
-    pub fn compile(source: &PhrasingSource<'_>) -> Result<Phrasing, Vec<WordsProblem>> {
+    pub fn compile(source: &PhrasingSource<'_>) -> Result<Phrasing, Vec<Finding>> {
         let engine = Engine::compile(source)?;
         Ok(Phrasing {
             engine,
@@ -156,7 +157,7 @@ impl Phrasing {
     }
 
     /// Renders every rule in every language for an occasion, whether it would speak or not.
-    pub fn rehearse(&self, occasion: &Occasion<'_>) -> Vec<WordsProblem> {
+    pub fn rehearse(&self, occasion: &Occasion<'_>) -> Vec<Finding> {
         let mut problems = Vec::new();
         for (place, rule) in self.say.iter().enumerate() {
             for (tag, _) in rule.text.iter().flat_map(LocalText::each) {
@@ -172,7 +173,7 @@ impl Phrasing {
                             other => other.to_string(),
                         })
                     });
-                problems.extend(rendered.err().map(|why| WordsProblem { place: name, why }));
+                problems.extend(rendered.err().map(|why| Finding::new(name, why)));
             }
         }
         problems

@@ -11,18 +11,10 @@ use crate::domain::text::filters;
 use crate::domain::text::locale::Reader;
 use crate::domain::text::localized_text::LocalText;
 use crate::domain::text::summary::{Occasion, PhrasingSource, Unwritable};
+use crate::finding::{Finding, nearest};
 
 /// Names in templates that are not columns.
 const RESERVED: [&str; 7] = ["recipient", "service", "summary", "old", "row", "zone", "operation"];
-
-/// A mistake in a template.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {why}")]
-pub struct WordsProblem {
-    /// Key below the watch or template: `say[0].text.es`, `body[2]`.
-    pub place: String,
-    pub why: String,
-}
 
 /// An occasion with the one who reads of it.
 pub struct Scene<'a> {
@@ -37,8 +29,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Compiles every template of the source; reports every problem.
-    pub fn compile(source: &PhrasingSource<'_>) -> Result<Engine, Vec<WordsProblem>> {
+    /// Compiles every template of the source; finds everything that is wrong, by its key below the watch or
+    /// template: `say[0].text.es`, `body[2]`.
+    pub fn compile(source: &PhrasingSource<'_>) -> Result<Engine, Vec<Finding>> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         filters::add(&mut environment);
@@ -60,29 +53,31 @@ impl Engine {
         &mut self,
         name: String,
         text: &str,
-        columns: &[String],
-        problems: &mut Vec<WordsProblem>,
+        columns: Option<&[String]>,
+        problems: &mut Vec<Finding>,
     ) {
         let added = self.environment.add_template_owned(name.clone(), text.to_owned());
         let template = match added.and_then(|()| self.environment.get_template(&name)) {
             Ok(template) => template,
             Err(error) => {
-                problems.push(WordsProblem { place: name, why: error_text(&error) });
+                problems.push(Finding::new(name, error_text(&error)));
                 return;
             }
         };
         let mut used: Vec<String> = template.undeclared_variables(false).into_iter().collect();
         used.sort_unstable();
         for variable in &used {
-            let known = RESERVED.contains(&variable.as_str()) || columns.contains(variable);
-            if !known {
+            let is_known = |columns: &[String]| {
+                RESERVED.contains(&variable.as_str()) || columns.contains(variable)
+            };
+            if let Some(columns) = columns.filter(|columns| !is_known(columns)) {
                 let why = unknown_variable(variable, columns);
-                problems.push(WordsProblem { place: name.clone(), why });
+                problems.push(Finding::new(&name, why));
             }
         }
         for filter in filters::named(text).into_iter().filter(|filter| !self.has_filter(filter)) {
             let why = filters::unknown(filter);
-            problems.push(WordsProblem { place: name.clone(), why });
+            problems.push(Finding::new(&name, why));
         }
         self.used.insert(name, used);
     }
@@ -144,12 +139,8 @@ fn jinja_of(value: &Value) -> Jinja {
 
 fn unknown_variable(variable: &str, columns: &[String]) -> String {
     let names = columns.iter().map(String::as_str).chain(RESERVED);
-    let nearest = names
-        .map(|name| (strsim::damerau_levenshtein(name, variable), name))
-        .min()
-        .filter(|(distance, _)| *distance <= 3);
-    match nearest {
-        Some((_, name)) => format!("there is no \"{variable}\"; did you mean \"{name}\"?"),
+    match nearest(variable, names) {
+        Some(name) => format!("there is no \"{variable}\"; did you mean \"{name}\"?"),
         None => format!(
             "there is no \"{variable}\"; templates know recipient.name, service, summary, old, row, zone, operation and the columns {}",
             columns.join(", ")

@@ -41,7 +41,7 @@ pub enum EmptyIs {
 
 /// The smallest difference that is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected digits after the point, or second, minute, hour or day")]
 pub enum Precision {
     /// Digits after the decimal point.
     Digits(u8),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{Address, Channel, Config, Template, Watch};
 use crate::domain::text::summary::{Phrasing, PhrasingSource};
-use crate::domain::text::template_engine::WordsProblem;
+use crate::finding::Finding;
 
 /// One channel of a watch, with the words that go over it.
 pub struct Route {
@@ -68,7 +68,7 @@ fn route(
         .get(template)
         .ok_or_else(|| format!("watch.{name}.template: there is no template \"{template}\""))?;
     let phrasing =
-        Phrasing::compile(&source(config, watch, compiled, columns)).map_err(|problems| {
+        Phrasing::compile(&source(config, watch, compiled, Some(columns))).map_err(|problems| {
             let named = problems.iter().map(|problem| in_words(problem, name, template));
             named.collect::<Vec<_>>().join("; ")
         })?;
@@ -88,8 +88,8 @@ fn route(
 }
 
 /// A mistake with the whole name of its setting.
-pub fn in_words(problem: &WordsProblem, watch: &str, template: &str) -> String {
-    match problem.place.starts_with("body") {
+pub fn in_words(problem: &Finding, watch: &str, template: &str) -> String {
+    match problem.key.starts_with("body") {
         true => format!("template.{template}.{problem}"),
         false => format!("watch.{watch}.{problem}"),
     }
@@ -100,7 +100,7 @@ pub fn source<'a>(
     config: &'a Config,
     watch: &'a Watch,
     template: &'a Template,
-    columns: &'a [String],
+    columns: Option<&'a [String]>,
 ) -> PhrasingSource<'a> {
     PhrasingSource {
         service: watch.service.as_ref(),

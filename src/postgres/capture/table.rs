@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Row};
 use crate::config::{Template, Watch};
 use crate::domain::value::column::{self, Columns};
 use crate::domain::value::diff::{Kind, Kinds};
+use crate::finding::did_you_mean;
 
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +121,7 @@ pub async fn describe(
                 return Err(CaptureError::NoColumn {
                     watch: name.to_owned(),
                     setting,
-                    hint: nearest(column, columns.iter().map(|c| c.name.as_str())),
+                    hint: did_you_mean(column, columns.iter().map(|c| c.name.as_str())),
                     column: column.clone(),
                     table,
                 });
@@ -181,7 +182,7 @@ async fn nearest_table(client: &Client, wanted: &str) -> Result<String, tokio_po
     if names.contains(&wanted) {
         return Ok("; it is there, but this user needs USAGE on its schema".to_owned());
     }
-    Ok(nearest(&wanted, names.iter().map(String::as_str)))
+    Ok(did_you_mean(&wanted, names.iter().map(String::as_str)))
 }
 
 async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_postgres::Error> {
@@ -270,13 +271,4 @@ fn base_of<'a>(name: &'a str, columns: &[TableColumn]) -> &'a str {
         true => name,
         false => column::base(name),
     }
-}
-
-/// "; did you mean …?" when something is near.
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
-    names
-        .map(|name| (strsim::damerau_levenshtein(name, wanted), name))
-        .min()
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(2))
-        .map_or_else(String::new, |(_, name)| format!("; did you mean \"{name}\"?"))
 }
