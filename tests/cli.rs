@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use clap::CommandFactory as _;
+use rowbell_lab::demo::scratch::Scratch;
 
 const ROWBELL: &str = env!("CARGO_BIN_EXE_rowbell");
 
@@ -115,7 +116,7 @@ fn every_page_of_the_manual_can_be_read() {
 /// What it prints is a configuration without a single unknown setting, and alone gives the defaults.
 #[test]
 fn the_default_configuration_can_be_loaded_and_shows_itself() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     let file = folder.path().join("rowbell.toml");
     std::fs::write(&file, text(&["config", "default"])).unwrap();
     let file = file.to_str().unwrap();
@@ -133,7 +134,7 @@ fn the_default_configuration_can_be_loaded_and_shows_itself() {
 /// Every example of the documented default is a setting that exists.
 #[test]
 fn the_examples_of_the_default_configuration_are_true() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     std::fs::write(folder.path().join("token"), "not-a-real-token").unwrap();
     let default = text(&["config", "default"]);
     let examples = default.split("# A channel is one").nth(1).unwrap();

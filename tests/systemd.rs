@@ -11,6 +11,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rowbell_lab::demo::cluster::{ClusterOptions, wait_until};
+use rowbell_lab::demo::scratch::Scratch;
 use rowbell_lab::demo::testbed::{Town, TownOptions};
 use rowbell_lab::sandbox::{Fault, FaultRule, ReceiptOptions, SandboxOptions};
 use rustix::process::{Pid, Signal, kill_process};
@@ -39,7 +40,7 @@ fn analyze(arguments: &[&str], file: &Path) -> Output {
 
 #[test]
 fn systemd_has_nothing_to_say_about_the_unit() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     let output = analyze(&["verify"], &unit(folder.path()));
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
     assert_eq!((said.as_ref(), output.status.code()), ("", Some(0)));
@@ -47,7 +48,7 @@ fn systemd_has_nothing_to_say_about_the_unit() {
 
 #[test]
 fn the_daemon_is_exposed_as_little_as_one_that_talks_to_the_internet_can_be() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     // In tenths: 2.0 of 10; a unit without any protection has 9.6.
     let arguments = ["security", "--no-pager", "--offline=yes", "--threshold=20"];
     let output = analyze(&arguments, &unit(folder.path()));
@@ -75,7 +76,7 @@ fn the_unit_fits_the_settings() {
 
 #[test]
 fn what_a_restart_cannot_mend_ends_with_a_code_that_prevents_one() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     let code = |text: &str, arguments: &[&str]| {
         let file = folder.path().join("rowbell.toml");
         fs::write(&file, text).unwrap();
@@ -121,7 +122,7 @@ struct Service {
     /// Every line it has said.
     said: Vec<String>,
     log: PathBuf,
-    _folder: tempfile::TempDir,
+    _folder: Scratch,
 }
 
 impl Service {
@@ -132,7 +133,7 @@ impl Service {
 
     /// The same with more options for `run`.
     fn start_with(town: &Town, options: &[&str]) -> Service {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Scratch::new("test").unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         let written = fs::read_to_string(town.config_file()).unwrap();
         let token = town.config_file().with_file_name("1msg.token");

@@ -49,6 +49,7 @@ pub mod demo {
     pub mod cluster;
     pub mod daemon;
     pub mod play;
+    pub mod scratch;
     pub mod show;
     pub mod testbed;
     pub mod workload;

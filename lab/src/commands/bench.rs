@@ -4,11 +4,13 @@
 use std::path::Path;
 
 use clap::Subcommand;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bench::bulk;
 use crate::bench::drain::{self, DrainArgs};
 use crate::bench::idle::{self, IdleArgs};
 use crate::bench::latency::{self, LatencyArgs};
+use crate::bench::report::Report;
 use crate::bench::write::{self, WriteArgs};
 
 #[derive(Debug, clap::Args)]
@@ -36,13 +38,28 @@ enum What {
 
 /// Runs one benchmark and prints its report.
 pub async fn run(args: &BenchArgs, exe: &Path) -> anyhow::Result<()> {
-    let report = match &args.what {
-        What::Write(args) => write::run(exe, *args).await?,
-        What::Latency(args) => latency::run(exe, *args).await?,
-        What::Idle(args) => idle::run(exe, *args).await?,
-        What::Bulk => bulk::run(exe).await?,
-        What::Drain(args) => drain::run(exe, *args).await?,
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let report = tokio::select! {
+        report = measure(exe, &args.what) => report?,
+        // What was set up is dropped with the measurement.
+        _ = interrupt.recv() => return Err(stopped()),
+        _ = terminate.recv() => return Err(stopped()),
     };
     report.print(args.json);
     Ok(())
+}
+
+async fn measure(exe: &Path, what: &What) -> anyhow::Result<Report> {
+    match what {
+        What::Write(args) => write::run(exe, *args).await,
+        What::Latency(args) => latency::run(exe, *args).await,
+        What::Idle(args) => idle::run(exe, *args).await,
+        What::Bulk => bulk::run(exe).await,
+        What::Drain(args) => drain::run(exe, *args).await,
+    }
+}
+
+fn stopped() -> anyhow::Error {
+    anyhow::anyhow!("stopped before there was a figure")
 }

@@ -1,16 +1,16 @@
 //! A throwaway PostgreSQL: for the demo, the benchmarks and the tests.
 //!
 //! Runs as another user when we are root, because PostgreSQL refuses root. Leaves nothing behind: it
-//! is stopped when it is dropped, dies with us if we are killed (a watching shell holds our end of a
-//! pipe), and what an earlier one could not remove is removed at the next start.
+//! is stopped when it is dropped, and by the guard of its folder if we are killed.
 
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::demo::scratch::{Owner, Scratch};
 
 /// How long initdb and the start of the server may take.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,11 +45,10 @@ pub struct ClusterOptions {
 
 /// A running server. Dropping it stops it and removes its folder.
 pub struct Cluster {
-    folder: PathBuf,
+    folder: Scratch,
     bin: PathBuf,
-    user: Option<(u32, u32)>,
+    user: Option<Owner>,
     port: u16,
-    guard: Option<Child>,
     options: ClusterOptions,
 }
 
@@ -58,10 +57,10 @@ impl Cluster {
     pub fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
         let bin = server_binaries().ok_or(ClusterError::NoServer)?;
         let user = other_user()?;
-        remove_stale();
-        let folder = make_folder(user)?;
+        let stop = "\"$1\" stop -m immediate -D \"$0/data\"";
+        let folder = Scratch::with("pg", user, stop, &[&bin.join("pg_ctl")])?;
         let port = free_port()?;
-        let mut cluster = Cluster { folder, bin, user, port, guard: None, options };
+        let mut cluster = Cluster { folder, bin, user, port, options };
         cluster.initdb()?;
         cluster.launch()?;
         Ok(cluster)
@@ -84,7 +83,7 @@ impl Cluster {
 
     /// Folder of the unix socket.
     pub fn socket_folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// A program of the server's folder, to be run as the server's user.
@@ -103,9 +102,7 @@ impl Cluster {
         let data = self.data();
         let mut stop = self.command("pg_ctl");
         stop.args(["stop", "-w", "-m", mode, "-D"]).arg(data);
-        run(stop, "stopping PostgreSQL")?;
-        self.end_guard();
-        Ok(())
+        self.run(stop, "stopping PostgreSQL")
     }
 
     /// Starts the server again after `stop`.
@@ -113,10 +110,8 @@ impl Cluster {
         let data = self.data();
         let mut start = self.command("pg_ctl");
         start.args(["start", "-w", "-t", "60", "-D"]).arg(&data);
-        start.arg("-l").arg(self.folder.join("log"));
-        run(start, "starting PostgreSQL")?;
-        self.guard = Some(self.guard_against_our_death()?);
-        Ok(())
+        start.arg("-l").arg(self.folder.path().join("log"));
+        self.run(start, "starting PostgreSQL")
     }
 
     fn initdb(&self) -> Result<(), ClusterError> {
@@ -127,7 +122,7 @@ impl Cluster {
             if !self.options.is_durable {
                 initdb.arg("-N");
             }
-            run(initdb, "initdb")?;
+            self.run(initdb, "initdb")?;
             self.copy_to_cache();
         }
         self.write_settings()
@@ -158,7 +153,7 @@ impl Cluster {
         let mut settings = format!(
             "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{}'\nmax_connections = 200\n",
             self.port,
-            self.folder.display()
+            self.folder.path().display()
         );
         if !self.options.is_durable {
             // What was committed is with the operating system: it outlives a server that is stopped at once.
@@ -173,51 +168,39 @@ impl Cluster {
         Ok(())
     }
 
-    /// A shell that waits for our end of its standard input to close, which happens however we
-    /// die, and then stops the server and removes its folder.
-    fn guard_against_our_death(&self) -> Result<Child, ClusterError> {
-        let script =
-            "read -r _; \"$1\" stop -m immediate -D \"$2/data\" >/dev/null 2>&1; rm -rf \"$2\"";
-        let mut guard = self.command_at(Path::new("/bin/sh"));
-        guard.args(["-c", script, "sh"]).arg(self.bin.join("pg_ctl")).arg(&self.folder);
-        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Out of our process group: Ctrl-C must not end the guard before us.
-        std::os::unix::process::CommandExt::process_group(&mut guard, 0);
-        Ok(guard.spawn()?)
-    }
-
-    fn end_guard(&mut self) {
-        if let Some(mut guard) = self.guard.take() {
-            // It may have ended by itself.
-            let _ = guard.kill();
-            let _ = guard.wait();
-        }
-    }
-
     fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.folder.path().join("data")
     }
 
     fn command(&self, program: &str) -> Command {
-        self.command_at(&self.bin.join(program))
-    }
-
-    fn command_at(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(&self.folder);
+        let mut command = Command::new(self.bin.join(program));
+        command.current_dir(self.folder.path());
         if let Some((uid, gid)) = self.user {
             use std::os::unix::process::CommandExt as _;
             command.uid(uid).gid(gid);
         }
         command
     }
+
+    fn run(&self, mut command: Command, what: &'static str) -> Result<(), ClusterError> {
+        command.stdin(Stdio::null());
+        // pg_ctl hands its output to the server, which would keep a pipe open for ever.
+        let log = self.folder.path().join("said");
+        let file = fs::File::create(&log)?;
+        command.stdout(file.try_clone()?).stderr(file);
+        let said = || fs::read_to_string(&log).unwrap_or_default().trim().to_owned();
+        match command.status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(_) => Err(ClusterError::Failed { what, said: said() }),
+            Err(error) => Err(ClusterError::Failed { what, said: error.to_string() }),
+        }
+    }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here; the guard or the next start tries again.
+        // Nothing can be done about a failure here.
         let _ = self.stop("immediate");
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -226,26 +209,6 @@ fn copy(from: &Path, to: &Path) -> bool {
     let mut copy = Command::new("cp");
     copy.arg("-a").arg(from).arg(to).stdin(Stdio::null()).stderr(Stdio::null());
     copy.status().is_ok_and(|status| status.success())
-}
-
-fn run(mut command: Command, what: &'static str) -> Result<(), ClusterError> {
-    command.stdin(Stdio::null());
-    // pg_ctl hands its output to the server, which would keep a pipe open for ever.
-    let log = std::env::temp_dir().join(format!(
-        "rowbell-{}-{:x}",
-        std::process::id(),
-        rand::random::<u64>()
-    ));
-    let file = fs::File::create(&log)?;
-    command.stdout(file.try_clone()?).stderr(file);
-    let status = command.status();
-    let said = fs::read_to_string(&log).unwrap_or_default();
-    let _ = fs::remove_file(&log);
-    match status {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(ClusterError::Failed { what, said: said.trim().to_owned() }),
-        Err(error) => Err(ClusterError::Failed { what, said: error.to_string() }),
-    }
 }
 
 /// The folder with `postgres`, `initdb` and `pg_ctl`: the newest of Debian's, or the one on PATH.
@@ -268,7 +231,7 @@ fn server_binaries() -> Option<PathBuf> {
 }
 
 /// Who to run the server as; None: as ourselves.
-fn other_user() -> Result<Option<(u32, u32)>, ClusterError> {
+fn other_user() -> Result<Option<Owner>, ClusterError> {
     if own_uid() != 0 {
         return Ok(None);
     }
@@ -285,34 +248,6 @@ fn other_user() -> Result<Option<(u32, u32)>, ClusterError> {
 fn own_uid() -> u32 {
     use std::os::unix::fs::MetadataExt as _;
     fs::metadata("/proc/self").map(|meta| meta.uid()).unwrap_or(1)
-}
-
-fn make_folder(user: Option<(u32, u32)>) -> Result<PathBuf, ClusterError> {
-    let name = format!("rowbell-pg-{}-{:08x}", std::process::id(), rand::random::<u32>());
-    let folder = std::env::temp_dir().join(name);
-    fs::create_dir(&folder)?;
-    if let Some((uid, gid)) = user {
-        chown(&folder, Some(uid), Some(gid))?;
-    }
-    Ok(folder)
-}
-
-/// Removes folders whose maker is gone and whose server does not run any more; those of towns, too.
-fn remove_stale() {
-    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let of_town = name.strip_prefix("rowbell-town-");
-        let Some(rest) = name.strip_prefix("rowbell-pg-").or(of_town) else { continue };
-        let maker = rest.split('-').next().unwrap_or_default();
-        let is_alive = Path::new("/proc").join(maker).exists();
-        let server = fs::read_to_string(entry.path().join("data/postmaster.pid")).ok();
-        let server = server.and_then(|pid| pid.lines().next().map(str::to_owned));
-        let runs = server.is_some_and(|pid| Path::new("/proc").join(pid.trim()).exists());
-        if !is_alive && !runs {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
 }
 
 fn free_port() -> Result<u16, ClusterError> {

@@ -10,6 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
+use crate::demo::scratch::Guard;
+
 /// How long a start or a stop may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -24,10 +26,11 @@ pub enum DaemonError {
     Late { what: &'static str },
 }
 
-/// A running daemon. Dropping it kills it.
+/// A running daemon. Dropping it kills it, and so does our death.
 pub struct Daemon {
     child: Child,
     pid: u32,
+    _guard: Guard,
     /// From the start of the process to READY=1.
     pub start_time: Duration,
 }
@@ -59,6 +62,8 @@ impl Daemon {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
+        let pid = child.id().unwrap_or_default();
+        let guard = Guard::new("kill -KILL \"$0\"", None, &[Path::new(&pid.to_string())])?;
         let ready = tokio::select! {
             ready = tokio::time::timeout(TIMEOUT, heard_ready(&notify)) => {
                 ready.map_err(|_| DaemonError::Late { what: "get ready" })?
@@ -71,8 +76,7 @@ impl Daemon {
         let start_time = began.elapsed();
         ready?;
         let _ = fs::remove_file(&socket);
-        let pid = child.id().unwrap_or_default();
-        Ok(Daemon { child, pid, start_time })
+        Ok(Daemon { child, pid, _guard: guard, start_time })
     }
 
     /// Asks it to stop, as systemd would, and waits for its end.

@@ -12,6 +12,7 @@ use tokio_postgres::NoTls;
 
 use crate::demo::cluster::{Cluster, ClusterError, ClusterOptions};
 use crate::demo::daemon::{Daemon, DaemonError};
+use crate::demo::scratch::Scratch;
 use crate::sandbox::{Sandbox, SandboxOptions};
 
 const SEED: &str = include_str!("testbed.sql");
@@ -71,18 +72,8 @@ impl Default for TownOptions {
 pub struct Town {
     pub sandbox: Sandbox,
     pub cluster: Cluster,
-    folder: Folder,
+    folder: Scratch,
     exe: PathBuf,
-}
-
-/// Removed when it is dropped.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed lies in the folder for temporary files.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 impl Town {
@@ -92,9 +83,7 @@ impl Town {
         options: TownOptions,
         provider: SandboxOptions,
     ) -> Result<Town, TownError> {
-        let name = format!("rowbell-town-{}-{:08x}", std::process::id(), rand::random::<u32>());
-        let folder = Folder(std::env::temp_dir().join(name));
-        fs::create_dir(&folder.0)?;
+        let folder = Scratch::new("town")?;
         let sandbox = Sandbox::start(provider)?;
         let cluster = Cluster::start(options.cluster.clone())?;
         let town = Town { sandbox, cluster, folder, exe: exe.to_owned() };
@@ -121,7 +110,7 @@ impl Town {
             true => format!("127.0.0.1:{}", free_port()?),
             false => String::new(),
         };
-        let folder = self.folder.0.display().to_string();
+        let folder = self.folder.path().display().to_string();
         let mut config = CONFIG
             .replace("{database}", &self.url())
             .replace("{webhook}", &webhook)
@@ -134,8 +123,8 @@ impl Town {
             config = config.replace(from, to);
         }
         fs::write(self.config_file(), config)?;
-        fs::write(self.folder.0.join("1msg.token"), "sandbox-token\n")?;
-        fs::write(self.folder.0.join("webhook.secret"), "demo-secret\n")?;
+        fs::write(self.folder.path().join("1msg.token"), "sandbox-token\n")?;
+        fs::write(self.folder.path().join("webhook.secret"), "demo-secret\n")?;
         if options.webhook {
             let url = format!("http://{webhook}/webhook/demo-secret");
             self.sandbox.set_webhook("ODI371267300", &[url]);
@@ -159,7 +148,7 @@ impl Town {
 
     /// Starts the daemon, as systemd would, and waits until it is ready.
     pub async fn daemon(&self) -> Result<Daemon, TownError> {
-        Ok(Daemon::start(&self.exe, &self.config_file(), &self.folder.0).await?)
+        Ok(Daemon::start(&self.exe, &self.config_file(), &self.folder.path()).await?)
     }
 
     /// URL of the business database.
@@ -173,12 +162,12 @@ impl Town {
     }
 
     pub fn config_file(&self) -> PathBuf {
-        self.folder.0.join("rowbell.toml")
+        self.folder.path().join("rowbell.toml")
     }
 
     /// What the daemons of this town have logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.0.join("daemon.log")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default()
     }
 }
 

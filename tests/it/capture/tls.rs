@@ -7,6 +7,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rowbell::config::Database;
 use rowbell::postgres::connection::pool;
+use rowbell_lab::demo::scratch::Scratch;
 
 use crate::harness::World;
 
@@ -56,7 +57,7 @@ fn write(folder: &Path, name: &str, text: &str) -> Option<PathBuf> {
 async fn a_server_must_prove_who_it_is_when_an_authority_is_configured() {
     let world = World::new().await;
     let (ours, stranger) = (authority(), authority());
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     let ca = write(folder.path(), "ca.pem", &ours.pem());
     let other = write(folder.path(), "other.pem", &stranger.pem());
     let port = world.cluster.port();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rowbell_lab::demo::scratch::Scratch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::delivery::http_gateway::{Gateway, Say};
@@ -64,8 +65,6 @@ label.address = { en = "Address", es = "Dirección" }
 
 /// Channel `sms`: a gateway with a secret in a header.
 pub fn sms(gateway: &Gateway) -> String {
-    let secret = std::env::temp_dir().join(format!("rowbell-sms-{}", rand_name(&gateway.url)));
-    std::fs::write(&secret, "Bearer hush-hush\n").unwrap();
     format!(
         r#"
 [channel.sms]
@@ -84,12 +83,8 @@ body            = """{{"to": "+{{{{ recipient.phone }}}}", "text": "{{{{ text }}
                      "for": "{{{{ recipient.name }}}}", "parts": {{{{ parameters | tojson }}}} }}"""
 "#,
         gateway.url,
-        secret.display()
+        gateway.secret().display()
     )
-}
-
-fn rand_name(url: &str) -> String {
-    url.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// Channel `mail`; more settings of it.
@@ -309,7 +304,7 @@ fn secured() -> (TlsAcceptor, String) {
 
 #[tokio::test]
 async fn a_mail_server_must_offer_tls_and_prove_who_it_is() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();

@@ -1,6 +1,7 @@
 //! An HTTP gateway as it might be: takes what is posted, answers as a story says.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -9,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use rowbell_lab::demo::scratch::Scratch;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -46,6 +48,7 @@ struct Book {
 pub struct Gateway {
     pub url: String,
     book: Arc<Mutex<Book>>,
+    folder: Arc<Scratch>,
 }
 
 impl Gateway {
@@ -55,7 +58,15 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/messages", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Gateway { url, book }
+        let folder = Arc::new(Scratch::new("test").unwrap());
+        let gateway = Gateway { url, book, folder };
+        std::fs::write(gateway.secret(), "Bearer hush-hush\n").unwrap();
+        gateway
+    }
+
+    /// The file with the value of the header `Authorization`.
+    pub fn secret(&self) -> PathBuf {
+        self.folder.path().join("authorization")
     }
 
     /// What it says to the next requests; to all others, that it took them.

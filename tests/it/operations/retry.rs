@@ -5,6 +5,7 @@ use std::time::Duration;
 use rowbell::cli::control::retry::{WHY, missing, preview, to_send};
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
 use rowbell::postgres::operations::retry::{Meant, look, put_back};
+use rowbell_lab::demo::scratch::Scratch;
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
 use crate::harness::{JUAN, MARIA, World};
@@ -165,7 +166,7 @@ async fn what_makes_no_sense_is_refused_with_the_reason() {
 async fn the_command_shows_first_and_acts_when_told_to() {
     let mut world = World::new().await;
     moved(&mut world, Some(Fault::Code { code: 100 })).await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     std::fs::write(folder.path().join("token"), "x").unwrap();
     let config = format!(
         r#"

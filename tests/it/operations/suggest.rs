@@ -8,6 +8,7 @@ use std::process::Command;
 
 use jiff::tz::TimeZone;
 use rowbell::clock::Clock;
+use rowbell_lab::demo::scratch::Scratch;
 
 use crate::harness::World;
 
@@ -252,7 +253,7 @@ async fn what_cannot_be_suggested_is_said_and_a_file_is_never_overwritten() {
     .unwrap();
     let suggest = |table: &str| rowbell(&["suggest", table, "--database", &url]).unwrap_err();
     let mut said: String = ["shelf", "scrap", "sight", "shelv", "a b"].map(suggest).concat();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("test").unwrap();
     let file = folder.path().join("rowbell.toml");
     let path = file.to_str().unwrap();
     said += &rowbell(&["--config", path, "init"]).unwrap_err();

@@ -2,6 +2,7 @@
 
 use rowbell::config::{Config, load};
 use rowbell::operations::templates::compare;
+use rowbell_lab::demo::scratch::Scratch;
 use rowbell_lab::sandbox::{ChannelOptions, Sandbox, SandboxOptions, TemplateOptions};
 
 const CONFIG: &str = r#"
@@ -40,8 +41,8 @@ language  = "en"
 body      = ["{{ summary }}"]
 "#;
 
-fn config(sandbox: &Sandbox, token: &str) -> (Config, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+fn config(sandbox: &Sandbox, token: &str) -> (Config, Scratch) {
+    let folder = Scratch::new("test").unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, token).unwrap();
     let mut text =

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rowbell_lab::demo::cluster::ClusterOptions;
+use rowbell_lab::demo::scratch::Scratch;
 use rowbell_lab::demo::testbed::{Town, TownOptions};
 use rowbell_lab::sandbox::SandboxOptions;
 
@@ -30,8 +31,9 @@ async fn a_person_keeps_the_list_of_those_who_opted_out() {
             Err(error) => format!("$ {}\n{error}\n", arguments.join(" ")),
         }
     };
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = file.path().to_str().unwrap();
+    let folder = Scratch::new("test").unwrap();
+    let file = folder.path().join("phones");
+    let path = file.to_str().unwrap();
     let mut told = say(&["list"]);
     told += &say(&["add", "(212) 200-0001", "--reason", "said so on the phone"]);
     told += &say(&["add", "+1 212 200 0001"]);
