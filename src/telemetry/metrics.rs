@@ -1,5 +1,5 @@
 //! Metrics: what each of them is, in one place, and where they are kept. Counting is done where things
-//! happen; while nothing is kept it costs nothing. README has the same tables, which a test compares.
+//! happen; while nothing is kept it costs nothing. docs/METRICS.md has the same tables, which a test compares.
 //!
 //! No label holds anything of a person: only names of the configuration and words of ours.
 

@@ -332,59 +332,6 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The table of README that tells of metrics.
-fn table(title: &str, metrics: &[Metric]) -> String {
-    let mut table = format!("| {title} | type, labels | unit | |\n|---|---|---|---|\n");
-    for metric in metrics {
-        let labels = metric.labels.join("`, `");
-        let labels = if labels.is_empty() { labels } else { format!(" by `{labels}`") };
-        let (kind, unit) = (metric.kind.as_str(), metric.unit_in_words());
-        table += &format!("| `{}` | {kind}{labels} | {unit} | {} |\n", metric.name, metric.meaning);
-    }
-    table
-}
-
-/// What README says of metrics.
-fn section() -> String {
-    let readme = read("README.md");
-    let section = readme.split("## Metrics\n").nth(1).unwrap();
-    section.split("\n## ").next().unwrap().to_owned()
-}
-
-#[test]
-fn readme_tells_of_every_metric() {
-    let section = section();
-    let process = table("counted by the daemon", &OF_THE_PROCESS);
-    assert!(section.contains(&process), "write into README:\n{process}");
-    let database = table("asked of the database", &OF_THE_DATABASE);
-    assert!(section.contains(&database), "write into README:\n{database}");
-}
-
-#[test]
-fn alarms_speak_of_metrics_that_there_are() {
-    let section = section();
-    let alarms = section.split("Worth an alarm:").nth(1).unwrap();
-    let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
-    let mut seen = 0;
-    for (start, _) in alarms.match_indices("rowbell_") {
-        let rest = &alarms[start..];
-        let name = &rest[..rest.find(|c| !is_name(c)).unwrap()];
-        let known = metric(name);
-        if let Some(labels) = rest[name.len()..].strip_prefix('{') {
-            let (label, _) = labels.split_once('=').unwrap();
-            assert!(known.labels.contains(&label), "{name} has no label {label}");
-        }
-        seen += 1;
-    }
-    assert!(seen > 10, "the question itself must find something");
-    let grouped =
-        alarms.split("by (").skip(1).flat_map(|by| by.split(')').next().unwrap().split(", "));
-    for label in grouped {
-        let is_known = label == "le" || all().any(|metric| metric.labels.contains(&label));
-        assert!(is_known, "there is no label {label}");
-    }
-}
-
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -1,0 +1,95 @@
+-- A small known history, whose figures docs/SQL.md shows.
+--
+-- 17: read, and changed again. 18: not on WhatsApp, told by text. 19: nothing to tell. 20: unconfirmed.
+-- 21: of a dry run. 22: failed by one receipt, delivered by the next.
+insert into rowbell.message (
+    message_id, watch, entity_key, state, reason, reason_text, operation, change_count,
+    first_changed_at, last_changed_at, old_row, new_row, channel, template, language,
+    recipient_name, recipient_phone, summary, parameters,
+    due_at, attempt_count, provider_message_id, sent_at, delivered_at, read_at, finished_at,
+    fallback_of, created_at, updated_at, updated_by
+) overriding system value values
+(1, 'home_delivery', '17', 'read', null, null, 'update', 3,
+    '2026-06-24 09:00:00Z', '2026-06-24 09:00:10Z',
+    '{"id": 17, "status": "planned"}', '{"id": 17, "status": "packed"}', 'main', 'service_change', 'en',
+    'Maria', '12025550143', 'Status: packed.', '["Maria", "home delivery", "Status: packed."]',
+    null, 2, 'p-1', '2026-06-24 09:00:40Z', '2026-06-24 09:00:42Z', '2026-06-24 09:05:42Z', null,
+    null, '2026-06-24 09:00:11Z', '2026-06-24 09:05:42Z', 'docs'),
+(2, 'home_delivery', '18', 'failed', 'undeliverable', '131026: Message undeliverable', 'update', 1,
+    '2026-06-24 09:10:00Z', '2026-06-24 09:10:00Z',
+    '{"id": 18, "status": "planned"}', '{"id": 18, "status": "packed"}', 'main', 'service_change', 'en',
+    'John', '12025550144', 'Status: packed.', '["John", "home delivery", "Status: packed."]',
+    null, 1, 'p-2', '2026-06-24 09:10:20Z', null, null, '2026-06-24 09:10:25Z',
+    null, '2026-06-24 09:10:00Z', '2026-06-24 09:10:25Z', 'docs'),
+(3, 'home_delivery', '19', 'skipped', 'no_net_change', null, 'update', 2,
+    '2026-06-24 09:20:00Z', '2026-06-24 09:20:05Z',
+    '{"id": 19, "status": "planned"}', '{"id": 19, "status": "planned"}', 'main', null, null,
+    null, null, null, null,
+    null, 0, null, null, null, null, '2026-06-24 09:20:25Z',
+    null, '2026-06-24 09:20:00Z', '2026-06-24 09:20:25Z', 'docs'),
+(4, 'home_delivery', '20', 'unconfirmed', null, 'timed out', 'update', 1,
+    '2026-06-24 09:30:00Z', '2026-06-24 09:30:00Z',
+    '{"id": 20, "status": "planned"}', '{"id": 20, "status": "packed"}', 'main', 'service_change', 'en',
+    'Ann', '12025550145', 'Status: packed.', '["Ann", "home delivery", "Status: packed."]',
+    null, 1, null, null, null, null, null,
+    null, '2026-06-24 09:30:00Z', '2026-06-24 09:30:50Z', 'docs'),
+(5, 'home_delivery', '17', 'scheduled', null, 'an earlier message of the entity is being sent', 'update', 1,
+    '2026-06-24 09:40:00Z', '2026-06-24 09:40:00Z',
+    '{"id": 17, "status": "packed"}', '{"id": 17, "status": "on_the_way"}', 'main', null, null,
+    null, null, null, null,
+    '2026-06-24 09:41:00Z', 0, null, null, null, null, null,
+    null, '2026-06-24 09:40:00Z', '2026-06-24 09:40:00Z', 'docs'),
+(6, 'home_delivery', '18', 'sent', null, null, 'update', 1,
+    '2026-06-24 09:10:00Z', '2026-06-24 09:10:00Z',
+    '{"id": 18, "status": "planned"}', '{"id": 18, "status": "packed"}', 'sms', null, 'en',
+    'John', '12025550144', 'Status: packed.', '["John", "home delivery", "Status: packed."]',
+    null, 1, 'sms-1', '2026-06-24 09:10:40Z', null, null, null,
+    2, '2026-06-24 09:10:30Z', '2026-06-24 09:10:40Z', 'docs'),
+(7, 'home_delivery', '21', 'skipped', 'dry_run', 'recorded instead of posted', 'update', 1,
+    '2026-06-25 08:00:00Z', '2026-06-25 08:00:00Z',
+    '{"id": 21, "status": "planned"}', '{"id": 21, "status": "packed"}', 'main', 'service_change', 'en',
+    'Eve', '12025550146', 'Status: packed.', '["Eve", "home delivery", "Status: packed."]',
+    null, 1, null, null, null, null, '2026-06-25 08:00:20Z',
+    null, '2026-06-25 08:00:00Z', '2026-06-25 08:00:20Z', 'docs'),
+(8, 'home_delivery', '22', 'delivered', null, null, 'update', 1,
+    '2026-06-25 08:10:00Z', '2026-06-25 08:10:00Z',
+    '{"id": 22, "status": "planned"}', '{"id": 22, "status": "packed"}', 'main', 'service_change', 'en',
+    'Bob', '12025550147', 'Status: packed.', '["Bob", "home delivery", "Status: packed."]',
+    null, 1, 'p-8', '2026-06-25 08:10:20Z', '2026-06-25 08:12:20Z', null, null,
+    null, '2026-06-25 08:10:00Z', '2026-06-25 08:12:20Z', 'docs');
+
+insert into rowbell.queue (message_id, channel, watch, entity_key, state, due_at) values
+(4, 'main', 'home_delivery', '20', 'unconfirmed', '2026-06-24 09:45:50Z'),
+(5, 'main', 'home_delivery', '17', 'open', '2026-06-24 09:41:00Z');
+
+insert into rowbell.attempt (
+    message_id, number, result, started_at, finished_at, http_status, error_class, error_code, error_text,
+    provider_message_id
+) values
+(1, 1, 'refused', '2026-06-24 09:00:30Z', '2026-06-24 09:00:31Z', 429, 'slow', 130429, 'Rate limit hit', null),
+(1, 2, 'accepted', '2026-06-24 09:00:39Z', '2026-06-24 09:00:40Z', 201, null, null, null, 'p-1'),
+(2, 1, 'accepted', '2026-06-24 09:10:19Z', '2026-06-24 09:10:20Z', 201, null, null, null, 'p-2'),
+(4, 1, 'unknown', '2026-06-24 09:30:20Z', '2026-06-24 09:30:50Z', null, null, null, 'timed out', null),
+(6, 1, 'accepted', '2026-06-24 09:10:39Z', '2026-06-24 09:10:40Z', 202, null, null, null, 'sms-1'),
+(7, 1, 'dry_run', '2026-06-25 08:00:20Z', '2026-06-25 08:00:20Z', null, null, null, null, null),
+(8, 1, 'accepted', '2026-06-25 08:10:19Z', '2026-06-25 08:10:20Z', 201, null, null, null, 'p-8');
+
+insert into rowbell.receipt (
+    channel, provider_message_id, status, error_code, error_text, occurred_at, received_at, source
+) values
+('main', 'p-1', 'delivered', null, null, '2026-06-24 09:00:42Z', '2026-06-24 09:00:43Z', 'webhook'),
+('main', 'p-1', 'read', null, null, '2026-06-24 09:05:42Z', '2026-06-24 09:05:43Z', 'webhook'),
+('main', 'p-1', 'read', null, null, '2026-06-24 09:05:42Z', '2026-06-24 09:05:49Z', 'webhook'),
+('main', 'p-2', 'failed', 131026, 'Message undeliverable', null, '2026-06-24 09:10:25Z', 'webhook'),
+('main', 'p-8', 'failed', 131026, 'Message undeliverable', '2026-06-25 08:11:20Z', '2026-06-25 08:11:21Z', 'webhook'),
+('main', 'p-8', 'delivered', null, null, '2026-06-25 08:12:20Z', '2026-06-25 08:12:21Z', 'poll');
+
+insert into rowbell.change (watch, entity_key, operation, old_row, new_row, changed_at, changed_by) values
+('home_delivery', '17', 'update', '{"id": 17, "status": "on_the_way"}', '{"id": 17, "status": null}',
+    '2026-06-24 09:40:30Z', 'backoffice');
+
+insert into rowbell.opt_out (phone, since, reason, source) values
+('12025550199', '2026-06-20 08:00Z', 'STOP', 'inbound');
+
+insert into rowbell.inquiry (message_id, number, asked_at, way, found) values
+(4, 1, '2026-06-24 09:31:00Z', 'list', 'no such message in the provider''s list');
