@@ -63,7 +63,7 @@ begin
         -- Who stopped all messages at WhatsApp, or wrote to be left alone, is remembered; the same person
         -- may lift that, and so may "opt-out", which runs as the same user.
         grant insert, delete on rowbell.opt_out to rowbell_daemon;
-        grant select, insert, update, delete on rowbell.inbound_wish to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.opt_out_request to rowbell_daemon;
 
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;
@@ -74,14 +74,15 @@ begin
         -- What happened, to which watch, and on which channel is written once; retention deletes it.
         grant select, insert, delete on rowbell.message to rowbell_daemon;
         grant update (
-            entity_key, state, reason, reason_text, operation, change_count, last_changed_at, old_row, new_row, doubted_row,
+            entity_key, state, reason, reason_text, waits_for, waits_for_template, waits_for_language, operation,
+            change_count, last_changed_at, old_row, new_row, unconfirmed_row,
             template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
             time_zone_source, summary, parameters, due_at, attempt_count, provider_message_id,
-            sent_at, delivered_at, read_at, finished_at, blanked_at, updated_at, updated_by
+            sent_at, delivered_at, read_at, finished_at, redacted_at, updated_at, updated_by
         ) on rowbell.message to rowbell_daemon;
         grant select, insert, update, delete on rowbell.queue, rowbell.fallback to rowbell_daemon;
 
-        -- An attempt is completed once; what evidence says is never changed, its texts are blanked.
+        -- An attempt is completed once; what evidence says is never changed, its texts are redacted.
         grant select, insert, delete on rowbell.attempt to rowbell_daemon;
         grant update (
             result, finished_at, http_status, error_class, error_code, error_text, provider_message_id, response
@@ -92,11 +93,11 @@ begin
 
         -- What it still asks the provider for, and what it was told by whom.
         grant select, insert, update, delete on rowbell.poll to rowbell_daemon;
-        grant select, insert, update on rowbell.witness to rowbell_daemon;
+        grant select, insert, update on rowbell.receipt_source to rowbell_daemon;
 
         -- Requests without answer, and what is done to find out about them.
-        grant select, insert, update, delete on rowbell.doubt, rowbell.stray to rowbell_daemon;
-        grant select, insert, delete on rowbell.inquiry to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.unconfirmed_attempt, rowbell.unmatched_receipt to rowbell_daemon;
+        grant select, insert, delete on rowbell.reconcile_lookup to rowbell_daemon;
     end if;
 
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then

@@ -13,6 +13,7 @@ pub mod domain {
         pub mod disposition;
         pub mod evidence;
         pub mod expiry;
+        pub mod fallback;
         pub mod poll_schedule;
         pub mod receipt;
         pub mod state;
@@ -78,6 +79,7 @@ pub mod postgres {
         pub mod pool;
         pub mod session;
         pub mod tls;
+        pub mod word;
     }
     /// Triggers on the tables of the business, and the rows as they are now.
     pub mod capture {

@@ -1,4 +1,4 @@
--- 03_message: messages, and the queue of those that still have to leave.
+-- 03_message: messages, the queue of those that still have to leave, and where they go if they do not arrive.
 
 create type rowbell.message_state as enum (
     'waiting',      -- changes are still being folded into it; due_at says when it leaves
@@ -26,12 +26,33 @@ create type rowbell.message_reason as enum (
     'opted_out',       -- the recipient does not want messages
     'no_recipient',    -- the recipient query found nobody
     'bad_phone',       -- the phone is missing or not a valid number
+    'bad_email',       -- the channel needs a mail address, and it is missing or not valid
     'muted',           -- the transaction was muted: counts as told
     'superseded',      -- a newer message of the same entity says it instead
     'stale',           -- expires_at of the watch had passed
-    'discarded'        -- a person withdrew it
+    'discarded',       -- a person withdrew it
+    'not_needed',      -- a fallback whose first message arrived after all
+    'dry_run'          -- it went all the way and was recorded instead of sent; counts as told to nobody
 );
-comment on type rowbell.message_reason is 'Why a message failed or was skipped.';
+comment on type rowbell.message_reason is
+    'Why a message failed or was skipped. bad_email: the channel needs a mail address, and it is missing or not valid. not_needed: a fallback whose first message arrived after all. dry_run: recorded instead of sent.';
+
+create type rowbell.message_waits_for as enum (
+    -- a gate put it off, and asks again when it is due
+    'order',                -- an earlier message of the entity is being sent
+    'quiet_hours',          -- it is night where the recipient lives
+    'circuit',              -- errors have stopped its template: see waits_for_template
+    'per_recipient_limit',  -- its phone was written to too often just now
+    'unique_recipients',    -- its channel has written to as many phones as it may within a day
+    'unconfirmed_attempt',  -- the provider may have an earlier message to the same phone
+    'watch',                -- its watch cannot be used, or its row could not be read in time
+    -- an attempt was in vain
+    'retry',                -- it is tried again
+    'burst_retry',          -- it was refused in the burst of errors that stopped its channel or template
+    -- a person has to decide
+    'hold'                  -- too many entities of its watch changed at once: see rowbell.queue.hold_id
+);
+comment on type rowbell.message_waits_for is 'What keeps a message that still has to leave, besides the quiet period of its watch.';
 
 
 -- One net change of one entity for one recipient, from the first change to the last receipt.
@@ -42,10 +63,16 @@ create table rowbell.message (
     message_id           bigint generated always as identity primary key,
     watch                text not null,
     entity_key           text not null,
+    fallback_of          bigint,
 
     state                rowbell.message_state not null,
     reason               rowbell.message_reason,
     reason_text          text,
+
+    -- What it waited for when that was last looked at; of the circuit of a template, which one.
+    waits_for            rowbell.message_waits_for,
+    waits_for_template   text,
+    waits_for_language   text,
 
     -- What happened.
     operation            rowbell.change_operation not null,
@@ -54,6 +81,7 @@ create table rowbell.message (
     last_changed_at      timestamptz not null,
     old_row              jsonb,
     new_row              jsonb,
+    unconfirmed_row      jsonb,
 
     -- Who is told, and in which words. Null until the message is put into words.
     channel              text not null,
@@ -63,6 +91,7 @@ create table rowbell.message (
     recipient_phone      text,
     recipient_locale     text,
     recipient_time_zone  text,
+    time_zone_source     text,
     summary              text,
     parameters           jsonb,
 
@@ -74,6 +103,7 @@ create table rowbell.message (
     delivered_at         timestamptz,
     read_at              timestamptz,
     finished_at          timestamptz,
+    redacted_at          timestamptz,
 
     created_at           timestamptz not null default now(),
     updated_at           timestamptz not null default now(),
@@ -81,6 +111,11 @@ create table rowbell.message (
 
     constraint reason_iff_failed_or_skipped
         check ((reason is not null) = (state in ('failed', 'skipped'))),
+    constraint waits_only_while_it_has_to_leave
+        check (waits_for is null or state in ('waiting', 'scheduled', 'held')),
+    constraint waits_for_a_template_only_as_circuit
+        check ((waits_for_template is null) = (waits_for_language is null)
+               and (waits_for_template is null or waits_for in ('circuit', 'burst_retry'))),
     constraint due_at_iff_it_still_has_to_leave
         check ((due_at is not null) = (state in ('waiting', 'scheduled', 'held'))),
     constraint provider_id_once_accepted
@@ -103,28 +138,37 @@ with (
 -- What compose and explain ask: what happened to this entity, latest last?
 create index message_of_entity_idx on rowbell.message (watch, entity_key, message_id);
 
+-- What a receipt asks that came late: who stands in for this message?
+create index message_fallback_idx on rowbell.message (fallback_of) where fallback_of is not null;
+
 comment on table  rowbell.message is 'One net change of one entity for one recipient, from the first change to the last receipt.';
 comment on column rowbell.message.message_id is 'Key. Rises with the time at which the message was opened.';
 comment on column rowbell.message.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell.message.entity_key is 'Primary key of the watched row, as text; see rowbell.change.entity_key.';
+comment on column rowbell.message.fallback_of is 'The message that this one stands in for on another channel: the first of its chain. Null for a message that stands for itself.';
 comment on column rowbell.message.state is 'waiting, scheduled, held, sending, unconfirmed, sent, delivered, read, failed or skipped.';
 comment on column rowbell.message.reason is 'Why it failed or was skipped; null in every other state.';
 comment on column rowbell.message.reason_text is 'The same in words, with the details at hand. Holds no personal data.';
+comment on column rowbell.message.waits_for is 'What keeps it from leaving, besides the quiet period of its watch, as of the last look; null when nothing did, and in states that do not wait.';
+comment on column rowbell.message.waits_for_template is 'Name of the template at the provider whose circuit it waits for; null when it waits for something else, or for its channel as a whole.';
+comment on column rowbell.message.waits_for_language is 'Language code of that template.';
 comment on column rowbell.message.operation is 'Net operation: insert, update or delete.';
 comment on column rowbell.message.change_count is 'How many captured changes were folded into this message.';
 comment on column rowbell.message.first_changed_at is 'When the first of them was made.';
 comment on column rowbell.message.last_changed_at is 'When the last of them was made.';
 comment on column rowbell.message.old_row is 'Watched, key and recipient columns before the first change; null for an insert.';
 comment on column rowbell.message.new_row is 'The same columns after the last change; once put into words, the row as it was told. Null for a delete.';
+comment on column rowbell.message.unconfirmed_row is 'The row as the first attempt without an answer may have told it; JSON null: that it is gone. Null when there was none, or once redacted. While nothing later was told, a row that differs from it is told, even if it is what was told before.';
 comment on column rowbell.message.channel is 'The channel that sends it, as in the configuration.';
 comment on column rowbell.message.template is 'The template that it was sent as, by its name at the provider.';
 comment on column rowbell.message.language is 'Language code of the template.';
 comment on column rowbell.message.recipient_name is 'Name of the recipient when it was put into words.';
-comment on column rowbell.message.recipient_phone is 'Phone of the recipient: international digits without plus sign.';
+comment on column rowbell.message.recipient_phone is 'Phone of the recipient: international digits without plus sign; null when there is none and the channel needs none.';
 comment on column rowbell.message.recipient_locale is 'Locale in which dates and numbers were written, such as es-MX.';
 comment on column rowbell.message.recipient_time_zone is 'Time zone in which times were written, such as America/Mexico_City.';
+comment on column rowbell.message.time_zone_source is 'Who said recipient_time_zone: row, recipient, watch or configuration; and what was passed over because it is no time zone.';
 comment on column rowbell.message.summary is 'What changed, in words.';
-comment on column rowbell.message.parameters is 'The body variables of the template, in order: a JSON array of texts.';
+comment on column rowbell.message.parameters is 'The body variables of the template, in order: a JSON array of texts; empty once the message is redacted.';
 comment on column rowbell.message.due_at is 'When it may leave; null once it is leaving or has left.';
 comment on column rowbell.message.attempt_count is 'How many attempts were begun.';
 comment on column rowbell.message.provider_message_id is 'Id that the provider gave; receipts are joined by it.';
@@ -132,6 +176,7 @@ comment on column rowbell.message.sent_at is 'When the provider accepted it. Acc
 comment on column rowbell.message.delivered_at is 'When it reached the device, by the earliest receipt that says so.';
 comment on column rowbell.message.read_at is 'When it was opened.';
 comment on column rowbell.message.finished_at is 'When it failed or was skipped.';
+comment on column rowbell.message.redacted_at is 'When its personal data was removed: rows, recipient, words, and the texts of its attempts and receipts. What came before it is old news: later changes are compared with the row as it was before them.';
 comment on column rowbell.message.created_at is 'When the first change was folded into it.';
 comment on column rowbell.message.updated_at is 'When this row was last written.';
 comment on column rowbell.message.updated_by is 'Name of the query that last wrote it.';
@@ -145,13 +190,14 @@ create type rowbell.queue_state as enum (
 );
 comment on type rowbell.queue_state is 'What a queue row waits for.';
 
--- The hot side of a message that still has to leave, or whose leaving is in doubt: small, and
+-- The hot side of messages that still have to leave, or of which it is not known whether they left: small, and
 -- deleted when the matter is settled. A row is leased exactly while its message is sending.
 create table rowbell.queue (
     message_id        bigint primary key,
     channel           text not null,
     watch             text not null,
     entity_key        text not null,
+    hold_id           bigint,
 
     state             rowbell.queue_state not null,
     due_at            timestamptz not null,
@@ -159,11 +205,14 @@ create table rowbell.queue (
     -- Who may send it now, and until when. Both are null unless the message is sending.
     leased_by         text,
     lease_expires_at  timestamptz,
+    is_dry_run        boolean not null default false,
 
     constraint lease_iff_sending check (
         (state = 'leased') = (leased_by is not null)
         and (leased_by is null) = (lease_expires_at is null)
-    )
+    ),
+    constraint dry_run_only_while_sending check (not is_dry_run or state = 'leased'),
+    constraint hold_only_while_held check (hold_id is null or state = 'held')
 )
 with (
     fillfactor = 80,
@@ -179,20 +228,93 @@ with (
 -- At most one message of an entity is open (waiting, scheduled or held): later changes fold into it.
 create unique index one_open_message_per_entity on rowbell.queue (watch, entity_key) where state in ('open', 'held');
 
--- What compose asks: which messages of this channel are due? The key of the scan carries a lower
--- bound, so that entries of rows already gone are not walked again and again.
-create index queue_due_idx on rowbell.queue (channel, due_at, message_id) where state = 'open';
+-- What compose asks: which messages of this channel are due, watch by watch? Each scan has a lower bound, so
+-- that entries of rows already gone are not walked again and again.
+create index queue_turn_idx on rowbell.queue (channel, watch, due_at, message_id) where state = 'open';
 
--- What sweep asks: which leases ran out, and which doubts are old enough to decide?
+-- What sweep asks: which leases ran out, and which unconfirmed messages are old enough to decide?
 create index queue_lease_idx on rowbell.queue (lease_expires_at) where state = 'leased';
 create index queue_unconfirmed_idx on rowbell.queue (due_at) where state = 'unconfirmed';
 
-comment on table  rowbell.queue is 'Messages that still have to leave, or whose leaving is in doubt. A row is deleted when its message has left or ended.';
+-- What held, approve and discard ask: which messages does this hold have?
+create index queue_held_idx on rowbell.queue (watch, hold_id, message_id) where state = 'held';
+
+comment on table  rowbell.queue is 'Messages that still have to leave, or of which it is not known whether they left. A row is deleted when its message has left or ended.';
 comment on column rowbell.queue.message_id is 'The message.';
 comment on column rowbell.queue.channel is 'The channel that will send it.';
 comment on column rowbell.queue.watch is 'Watch of the message, for the rule of one open message per entity.';
 comment on column rowbell.queue.entity_key is 'Entity of the message, for the same rule.';
+comment on column rowbell.queue.hold_id is 'The storm that holds it; see rowbell.hold.';
 comment on column rowbell.queue.state is 'open, held, leased or unconfirmed.';
 comment on column rowbell.queue.due_at is 'When it may leave; for unconfirmed, when the policy of the watch decides.';
 comment on column rowbell.queue.leased_by is 'The daemon instance that is sending it.';
 comment on column rowbell.queue.lease_expires_at is 'When that right ends. A lease that ran out leaves the message unconfirmed.';
+comment on column rowbell.queue.is_dry_run is 'True while it is being recorded instead of sent: if its daemon dies, it has certainly not left.';
+
+
+-- Messages that wait for a person because too many entities of a watch changed at once.
+create table rowbell.hold (
+    hold_id         bigint generated always as identity primary key,
+    watch           text not null,
+    -- The transaction that changed too many entities; null: too many within a minute.
+    transaction_id  bigint,
+
+    began_at        timestamptz not null,
+    last_joined_at  timestamptz not null,
+    message_count   bigint not null default 0,
+    reason          text not null,
+
+    constraint messages_are_counted check (message_count >= 0)
+);
+comment on table  rowbell.hold is 'Storms: too many entities of a watch changed at once, and their messages were held for a person to decide.';
+comment on column rowbell.hold.hold_id is 'Key.';
+comment on column rowbell.hold.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell.hold.transaction_id is 'The business transaction that changed too many entities; null when too many changed within a minute.';
+comment on column rowbell.hold.began_at is 'When the storm was noticed.';
+comment on column rowbell.hold.last_joined_at is 'When the last message joined it.';
+comment on column rowbell.hold.message_count is 'Messages held by it in all, whatever became of them.';
+comment on column rowbell.hold.reason is 'What happened, in words.';
+
+
+create type rowbell.fallback_cause as enum (
+    'failed',       -- undeliverable, or every attempt failed
+    'skipped',      -- the recipient cannot be reached there, or does not want to
+    'undelivered'   -- accepted, and not delivered by due_at
+);
+comment on type rowbell.fallback_cause is 'Why a message may go to the next channel of its watch.';
+
+create type rowbell.fallback_waits_for as enum (
+    'past_receipts',  -- the daemon has just started: receipts of the time before may still come in
+    'receipts',       -- nothing at all was heard of its channel since
+    'circuit',        -- errors have stopped its channel or template
+    'attempt',        -- an attempt is under way
+    'person'          -- it waits for a person
+);
+comment on type rowbell.fallback_waits_for is 'What it takes before it can be decided whether a message goes to the next channel.';
+
+-- Messages that may have to go to the next channel of their watch, and when that is looked at. Small:
+-- a row is deleted when it was looked at and nothing is to be awaited any more.
+create table rowbell.fallback (
+    message_id   bigint primary key,
+    cause        rowbell.fallback_cause not null,
+    waits_for    rowbell.fallback_waits_for,
+    due_at       timestamptz not null
+)
+with (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0,
+    autovacuum_vacuum_insert_threshold = 50000,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 100000,
+    autovacuum_vacuum_cost_delay = 0
+);
+
+-- What the fallback stage asks: which of them are due? Its scan carries a lower bound.
+create index fallback_due_idx on rowbell.fallback (due_at, message_id);
+
+comment on table  rowbell.fallback is 'Messages that may have to go to the next channel of their watch. A row is deleted when it is clear whether they do.';
+comment on column rowbell.fallback.message_id is 'The message.';
+comment on column rowbell.fallback.cause is 'failed, skipped or undelivered.';
+comment on column rowbell.fallback.waits_for is 'Why it was put off when it was looked at last; null when it was not.';
+comment on column rowbell.fallback.due_at is 'When that is looked at.';

@@ -1,47 +1,171 @@
--- 05_channel: what is remembered about channels and about people who do not want messages.
+-- 05_channel: what is remembered about channels, what keeps messages from leaving, and who does not want any.
+-- All of it survives a restart.
 
 create table rowbell.channel (
     channel           text primary key,
 
     -- The one daemon instance that sends on this channel, until when, and how often it changed hands.
-    owned_by          text,
-    owner_expires_at  timestamptz,
+    leased_by         text,
+    lease_expires_at  timestamptz,
     epoch             bigint not null default 0,
 
-    is_paused         boolean not null default false,
-    paused_reason     text,
-    circuit           text not null default 'closed',
-    circuit_reason    text,
-    circuit_since     timestamptz,
+    -- The learned rate grows back by itself: what counts is how large it was, and when.
     learned_rate      double precision,
+    learned_at        timestamptz,
 
     updated_at        timestamptz not null default now(),
 
-    constraint owner_iff_expiry check ((owned_by is null) = (owner_expires_at is null)),
-    constraint circuit_is_closed_open_or_probing check (circuit in ('closed', 'open', 'probing'))
+    constraint lease_iff_expiry check ((leased_by is null) = (lease_expires_at is null)),
+    constraint learned_rate_has_a_time check ((learned_rate is null) = (learned_at is null))
 );
 comment on table  rowbell.channel is 'State of a channel that must survive a restart.';
 comment on column rowbell.channel.channel is 'Name of the channel, as in the configuration.';
-comment on column rowbell.channel.owned_by is 'The daemon instance that sends on it.';
-comment on column rowbell.channel.owner_expires_at is 'When that right ends unless renewed.';
-comment on column rowbell.channel.epoch is 'How often the right changed hands.';
-comment on column rowbell.channel.is_paused is 'True while nothing may be sent on it.';
-comment on column rowbell.channel.paused_reason is 'Why it is paused, in words.';
-comment on column rowbell.channel.circuit is 'closed: sending. open: stopped by errors. probing: one message at a time is tried.';
-comment on column rowbell.channel.circuit_reason is 'Why it is not closed, in words.';
-comment on column rowbell.channel.circuit_since is 'Since when it is not closed.';
-comment on column rowbell.channel.learned_rate is 'Messages a second that the provider was found to bear.';
+comment on column rowbell.channel.leased_by is 'The daemon instance that sends on it; null while nobody does.';
+comment on column rowbell.channel.lease_expires_at is 'When that right ends unless renewed. It also ends when none of the instance''s sessions is connected any more.';
+comment on column rowbell.channel.epoch is 'How often the right changed hands. What a holder of an earlier epoch would write is refused.';
+comment on column rowbell.channel.learned_rate is 'Messages a second to which the rate was cut when the provider last asked to slow down; null if it never did.';
+comment on column rowbell.channel.learned_at is 'When that was. The rate has grown since, from nothing to the configured one within ten minutes.';
 comment on column rowbell.channel.updated_at is 'When this row was last written.';
 
 
+create type rowbell.circuit_state as enum (
+    'closed',   -- sending
+    'open',     -- stopped by errors until probe_at
+    'probing'   -- one message is tried; what becomes of it decides
+);
+comment on type rowbell.circuit_state is 'Whether a channel or template sends, or was stopped by errors.';
+
+-- A channel, or a template in one language on a channel, that was stopped by errors. WhatsApp approves,
+-- pauses and rejects each language of a template by itself, so that each has its own circuit.
+create table rowbell.circuit (
+    channel           text not null,
+    -- Both empty: the channel as a whole.
+    template          text not null default '',
+    language          text not null default '',
+
+    state             rowbell.circuit_state not null,
+    since             timestamptz not null,
+    probe_at          timestamptz not null,
+    closed_at         timestamptz,
+    pause_seconds     double precision not null,
+    probe_message_id  bigint,
+    opened_count      integer not null default 1,
+
+    reason            text not null,
+    error_code        integer,
+    -- Evidence came after the provider had accepted: then only a receipt closes it again.
+    is_by_receipt     boolean not null default false,
+
+    updated_at        timestamptz not null,
+
+    primary key (channel, template, language),
+    constraint closed_at_iff_closed check ((closed_at is not null) = (state = 'closed')),
+    constraint language_iff_template check ((template = '') = (language = ''))
+);
+comment on table  rowbell.circuit is 'Channels and templates that were stopped by errors, now or earlier. One that never was is absent.';
+comment on column rowbell.circuit.channel is 'Name of the channel, as in the configuration.';
+comment on column rowbell.circuit.template is 'Name of the template at the provider; empty for the channel as a whole.';
+comment on column rowbell.circuit.language is 'Language code of the template; empty for the channel as a whole.';
+comment on column rowbell.circuit.state is 'closed: sending. open: stopped until probe_at. probing: one message is tried.';
+comment on column rowbell.circuit.since is 'Since when it is stopped, or was last.';
+comment on column rowbell.circuit.probe_at is 'When the next message may be tried.';
+comment on column rowbell.circuit.closed_at is 'Since when it sends again; null while it is stopped.';
+comment on column rowbell.circuit.pause_seconds is 'How long it rests before the next message is tried; grows with each try in vain.';
+comment on column rowbell.circuit.probe_message_id is 'The message that is being tried, or was last.';
+comment on column rowbell.circuit.opened_count is 'How often it was stopped in all.';
+comment on column rowbell.circuit.reason is 'Why it was stopped last, in words. Holds no personal data.';
+comment on column rowbell.circuit.error_code is 'Error code of WhatsApp that stopped it last, if there was one.';
+comment on column rowbell.circuit.is_by_receipt is 'True when receipts, not answers, told of the errors.';
+comment on column rowbell.circuit.updated_at is 'When this row was last written.';
+
+
+create type rowbell.pause_kind as enum ('channel', 'watch');
+comment on type rowbell.pause_kind is 'What a person can pause.';
+
+-- Stopped by a person, until a person lets it go on.
+create table rowbell.pause (
+    kind       rowbell.pause_kind not null,
+    name       text not null,
+
+    since      timestamptz not null default now(),
+    reason     text,
+    paused_by  text not null default session_user,
+
+    primary key (kind, name)
+);
+comment on table  rowbell.pause is 'Channels and watches that a person has paused. Changes are captured all the same, and their messages wait.';
+comment on column rowbell.pause.kind is 'channel or watch.';
+comment on column rowbell.pause.name is 'Its name, as in the configuration.';
+comment on column rowbell.pause.since is 'Since when.';
+comment on column rowbell.pause.reason is 'Why, in words.';
+comment on column rowbell.pause.paused_by is 'Database user who paused it.';
+
+
+create type rowbell.receipt_source_kind as enum (
+    'webhook',      -- what was posted to us
+    'polling',      -- the provider when it is asked for receipts
+    'registration'  -- whether the provider posts to us, as it says itself
+);
+comment on type rowbell.receipt_source_kind is 'What can tell of the receipts of a channel.';
+
+create type rowbell.receipt_source_state as enum (
+    'works',
+    'missing',  -- the provider does not have it
+    'failing'   -- it could not be asked, or has given us up
+);
+comment on type rowbell.receipt_source_state is 'How something that can tell of receipts stands.';
+
+-- What can tell us of a channel's receipts.
+create table rowbell.receipt_source (
+    channel   text not null,
+    kind      rowbell.receipt_source_kind not null,
+
+    state     rowbell.receipt_source_state not null,
+    since     timestamptz not null,
+    heard_at  timestamptz,
+    detail    text,
+
+    primary key (channel, kind)
+);
+comment on table  rowbell.receipt_source is 'What can tell of the receipts of a channel, and when it did last. One of which nothing is known yet is absent.';
+comment on column rowbell.receipt_source.channel is 'Name of the channel, as in the configuration.';
+comment on column rowbell.receipt_source.kind is 'webhook: what was posted to us. polling: the provider when it is asked for receipts. registration: whether it posts to us, as it says itself.';
+comment on column rowbell.receipt_source.state is 'works; missing: the provider does not have it; failing: it could not be asked, or has given us up.';
+comment on column rowbell.receipt_source.since is 'Since when it is so.';
+comment on column rowbell.receipt_source.heard_at is 'When it told something last, to the minute.';
+comment on column rowbell.receipt_source.detail is 'Why it fails, in words. Holds no personal data.';
+
+
+create type rowbell.opt_out_source as enum (
+    'inbound',   -- the customer wrote it to us
+    'operator',
+    'import',
+    'provider'   -- WhatsApp refused a message because of it
+);
+comment on type rowbell.opt_out_source is 'Who said that a phone must not be written to.';
+
+-- Who must not be written to. Only these count; see rowbell.opt_out_request for what customers wrote.
 create table rowbell.opt_out (
     phone   text primary key,
+    source  rowbell.opt_out_source not null,
     since   timestamptz not null default now(),
-    reason  text,
-    source  text not null
+    reason  text
 );
 comment on table  rowbell.opt_out is 'Phones that must not be written to.';
 comment on column rowbell.opt_out.phone is 'International digits without plus sign.';
+comment on column rowbell.opt_out.source is 'Who said so: inbound, operator, import or provider.';
 comment on column rowbell.opt_out.since is 'Since when.';
 comment on column rowbell.opt_out.reason is 'Why, in words.';
-comment on column rowbell.opt_out.source is 'Who said so: inbound, operator, import or provider.';
+
+
+-- The latest request of each phone. A repeated or late STOP must not undo the START that came after it, so
+-- it is kept when the request was written, not when it arrived.
+create table rowbell.opt_out_request (
+    phone         text primary key,
+    is_opt_out    boolean not null,
+    requested_at  timestamptz not null
+);
+comment on table  rowbell.opt_out_request is 'The latest request that a customer wrote: no more messages, or messages again. See rowbell.opt_out for what holds.';
+comment on column rowbell.opt_out_request.phone is 'International digits, as the provider writes them.';
+comment on column rowbell.opt_out_request.is_opt_out is 'True: no more messages. False: messages again.';
+comment on column rowbell.opt_out_request.requested_at is 'When it was written.';

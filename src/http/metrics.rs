@@ -134,7 +134,7 @@ fn as_text(figures: Option<&[Figure]>) -> String {
             continue;
         }
         write_help_line(&mut text, metric.name, None, None, metric.meaning);
-        write_type_line(&mut text, metric.name, None, None, metric.kind.as_str());
+        write_type_line(&mut text, metric.name, None, None, metric.kind.into_str());
         of_it.for_each(|figure| line(&mut text, metric, figure));
         text.push('\n');
     }

@@ -16,7 +16,7 @@ use crate::finding::hint;
 use crate::pipeline::context::context::Watching;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::baseline::baseline_of;
-use crate::pipeline::gate::gates::{Candidate, Case, Decision, skipped_as_opted_out};
+use crate::pipeline::gate::gates::{Candidate, Case, Decision, Parts, skipped_as_opted_out};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::row_query::{self, Telling, Wanted};
 use crate::postgres::queries::{self, Words};
@@ -54,7 +54,7 @@ pub struct Preview {
 impl Preview {
     /// Why it would not leave now: the reason, and the particulars.
     pub fn why(&self) -> String {
-        let reason = self.state.reason().unwrap_or(self.state.as_str());
+        let reason = self.state.reason().unwrap_or(self.state.into_str());
         match &self.reason_text {
             Some(text) => format!("{reason} ({text})"),
             None => reason.to_owned(),
@@ -117,7 +117,7 @@ pub async fn preview(
     };
     let (changes, decision, waits) = decide(&tx, &case).await?;
     let state = decision.state();
-    let (reason_text, _, words) = decision.into_parts();
+    let Parts { reason_text, words, .. } = decision.into_parts();
     let old = old.map(Cow::into_owned);
     Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words, waits })
 }
@@ -141,7 +141,7 @@ async fn decide(
     }
     let waits = match case.not_quiet(&passed.recipient) {
         Ok(()) => None,
-        Err(Decision::Defer { due_at, why }) => Some((due_at, why)),
+        Err(Decision::Defer(deferral)) => Some((deferral.due_at, deferral.why)),
         Err(decision) => return Ok((changes, decision, None)),
     };
     let watching = case.watching;

@@ -138,10 +138,11 @@ fn differences(key: &str, template: &Template, tag: &str, listed: &Listed) -> Ve
             template.namespace
         ));
     }
-    if let Some(category) = listed.category.as_ref().filter(|c| *c != template.category.as_str()) {
+    if let Some(category) = listed.category.as_ref().filter(|c| *c != template.category.into_str())
+    {
         found.push(format!(
             "template.{key}.category: expected \"{category}\", which the provider lists, found \"{}\"",
-            template.category.as_str()
+            template.category.into_str()
         ));
     }
     if listed.body.is_some() && listed.variables() != template.body.len() {

@@ -10,7 +10,7 @@ use crate::operations::webhook_probe::{
     FIRST_THE_OTHERS, Outcome, Step, Test, failed, not_tried, ok,
 };
 use crate::postgres::connection::pool::Client;
-use crate::postgres::operations::blockers::{self, Kind};
+use crate::postgres::operations::blockers::{self, Kind, Subject};
 use crate::postgres::operations::status_report::{self, Witness};
 use crate::postgres::operations::webhook_probe;
 
@@ -120,14 +120,15 @@ impl Test<'_> {
 
     /// What forbids the message, and what to do about that.
     async fn objection(&self, message: &TemplateMessage, db: &Client) -> Option<(String, String)> {
-        let channel = format!("channel {}", self.name);
+        let whole = Subject::Channel(self.name.to_owned());
+        let channel = whole.to_string();
         let again =
             |error: tokio_postgres::Error| Some((error.to_string(), "try again".to_owned()));
         let stops = match blockers::read(db, self.config).await {
             Ok(stops) => stops,
             Err(error) => return again(error),
         };
-        for stop in stops.iter().filter(|stop| stop.kind == Kind::Copy || stop.what == channel) {
+        for stop in stops.iter().filter(|stop| stop.kind == Kind::Copy || stop.what == whole) {
             let (why, todo) = match stop.kind {
                 Kind::Copy => (
                     "this database is a copy and sends nothing".to_owned(),

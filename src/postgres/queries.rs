@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
+use tokio_postgres::Error;
 use tokio_postgres::types::{Json, ToSql};
-use tokio_postgres::{Error, Row as SqlRow};
 
-use crate::domain::message::state::State;
+use crate::domain::message::state::{State, Wait, WaitsFor};
 use crate::domain::recipient::recipient::Recipient;
 use crate::domain::text::summary::Wording;
 use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
+use crate::postgres::connection::word::{maybe, word};
 
 /// Runs a named query: `named!(transaction, "settle/settle_lock", &[&id])`.
 macro_rules! named {
@@ -89,15 +90,6 @@ pub async fn claim_bound(tx: &Transaction<'_>) -> Result<ClaimBound, Error> {
     })
 }
 
-fn operation(row: &SqlRow, column: &str) -> Result<Operation, Error> {
-    let word: &str = row.try_get(column)?;
-    Ok(match word {
-        "insert" => Operation::Insert,
-        "delete" => Operation::Delete,
-        _ => Operation::Update,
-    })
-}
-
 /// An open message that later changes fold into.
 #[derive(Clone, Debug)]
 pub struct OpenMessage {
@@ -110,8 +102,7 @@ pub struct OpenMessage {
     /// Attempts that were made in vain.
     pub attempt_count: i16,
     pub due_at: Timestamp,
-    /// A gate has put it off since it was due.
-    pub is_put_off: bool,
+    pub waits_for: Option<WaitsFor>,
 }
 
 pub async fn claim_open(
@@ -126,12 +117,12 @@ pub async fn claim_open(
                 message_id: row.try_get("message_id")?,
                 watch: row.try_get("watch")?,
                 entity_key: row.try_get("entity_key")?,
-                operation: operation(row, "operation")?,
+                operation: word(row, "operation")?,
                 old_row: object(row, "old_row")?,
                 first_changed_at: row.try_get("first_changed_at")?,
                 attempt_count: row.try_get("attempt_count")?,
                 due_at: row.try_get("due_at")?,
-                is_put_off: row.try_get("is_put_off")?,
+                waits_for: maybe(row, "waits_for")?,
             })
         })
         .collect()
@@ -155,7 +146,7 @@ pub async fn claim_fold(
     now: Timestamp,
 ) -> Result<(), Error> {
     let ids: Vec<i64> = folded.iter().map(|f| f.message_id).collect();
-    let operations: Vec<&str> = folded.iter().map(|f| f.operation.as_str()).collect();
+    let operations: Vec<&str> = folded.iter().map(|f| f.operation.into_str()).collect();
     let rows: Vec<Option<Json<&Row>>> =
         folded.iter().map(|f| f.new_row.as_ref().map(Json)).collect();
     let counts: Vec<i32> = folded.iter().map(|f| f.change_count).collect();
@@ -198,6 +189,7 @@ pub struct NewMessage {
     pub entity_key: String,
     pub state: State,
     pub reason_text: Option<String>,
+    pub wait: Option<Wait>,
     pub operation: Operation,
     pub change_count: i32,
     pub first_changed_at: Timestamp,
@@ -217,6 +209,26 @@ pub struct Lease<'a> {
     pub now: Timestamp,
     pub instance: &'a str,
     pub expires_at: Timestamp,
+    /// They are recorded instead of sent.
+    pub is_dry_run: bool,
+}
+
+/// Columns of what several messages wait for, as the arrays that a query takes.
+struct WaitColumns<'a> {
+    cause: Vec<Option<&'a str>>,
+    template: Vec<Option<&'a str>>,
+    language: Vec<Option<&'a str>>,
+}
+
+impl<'a> WaitColumns<'a> {
+    fn of(waits: impl Iterator<Item = Option<&'a Wait>> + Clone) -> WaitColumns<'a> {
+        let templates = waits.clone().map(|wait| wait.and_then(|wait| wait.template.as_ref()));
+        WaitColumns {
+            cause: waits.map(|wait| wait.map(|wait| wait.cause.into_str())).collect(),
+            template: templates.clone().map(|key| key.map(|(name, _)| name.as_str())).collect(),
+            language: templates.map(|key| key.map(|(_, tag)| tag.as_str())).collect(),
+        }
+    }
 }
 
 /// Columns of the words of several messages, as the arrays that a query takes.
@@ -263,8 +275,8 @@ pub async fn claim_write(
     let col = |f: fn(&NewMessage) -> &str| messages.iter().map(f).collect::<Vec<&str>>();
     let watch = col(|m| &m.watch);
     let key = col(|m| &m.entity_key);
-    let state = col(|m| m.state.as_str());
-    let operation = col(|m| m.operation.as_str());
+    let state = col(|m| m.state.into_str());
+    let operation = col(|m| m.operation.into_str());
     let channel = col(|m| &m.channel);
     let reason: Vec<Option<&str>> = messages.iter().map(|m| m.state.reason()).collect();
     let reason_text: Vec<Option<&str>> =
@@ -279,6 +291,7 @@ pub async fn claim_write(
         .iter()
         .map(|m| m.words.as_ref().map_or(&m.new_row, |w| &w.told_row).as_ref().map(Json))
         .collect();
+    let wait = WaitColumns::of(messages.iter().map(|m| m.wait.as_ref()));
     let w = WordColumns::of(messages.iter().map(|m| m.words.as_deref()));
     let params: &[&(dyn ToSql + Sync)] = &[
         &watch,
@@ -306,6 +319,9 @@ pub async fn claim_write(
         &lease.instance,
         &lease.expires_at,
         &w.time_zone_source,
+        &wait.cause,
+        &wait.template,
+        &wait.language,
     ];
     let rows = named!(tx, "claim/claim_write", params)?;
     rows.iter().map(|row| row.try_get(0)).collect()

@@ -142,7 +142,7 @@ mod tests {
         let mut table = String::new();
         for (first, last, class, meaning) in CODES {
             let codes = if first == last { first.to_string() } else { format!("{first}-{last}") };
-            let _ = writeln!(table, "{codes:<14} {:<10} {meaning}", class.as_str());
+            let _ = writeln!(table, "{codes:<14} {:<10} {meaning}", class.into_str());
         }
         insta::assert_snapshot!("error_table", table);
     }

@@ -1,6 +1,7 @@
 //! Every command that a page shows is one that there is, with arguments that it takes; and those that
 //! change nothing outside a throwaway town are run there.
 
+use rowbell_lab::demo::scratch::Scratch;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -197,7 +198,7 @@ async fn what_can_be_run_runs() {
     };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
     let town = Town::raise(exe, options, SandboxOptions::default()).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("docs").unwrap();
     fs::write(folder.path().join("opted-out.csv"), "+12025550198, asked by mail\n").unwrap();
 
     let mut wrong = Vec::new();

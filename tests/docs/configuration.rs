@@ -1,5 +1,6 @@
 //! Every example of a configuration is one that rowbell takes.
 
+use rowbell_lab::demo::scratch::Scratch;
 use std::fs;
 use std::process::Command;
 
@@ -14,7 +15,7 @@ const SECRETS: [&str; 5] =
 
 /// What `rowbell check` says of an example; nothing where it is good.
 fn mistakes(block: &Block) -> Option<String> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Scratch::new("docs").unwrap();
     for secret in SECRETS {
         fs::write(folder.path().join(secret), "not-a-real-secret").unwrap();
     }

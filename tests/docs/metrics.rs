@@ -14,7 +14,7 @@ fn table(title: &str, metrics: &[Metric]) -> String {
     for metric in metrics {
         let labels = metric.labels.join("`, `");
         let labels = if labels.is_empty() { labels } else { format!(" by `{labels}`") };
-        let (kind, unit) = (metric.kind.as_str(), metric.unit_in_words());
+        let (kind, unit) = (metric.kind.into_str(), metric.unit_in_words());
         table += &format!("| `{}` | {kind}{labels} | {unit} | {} |\n", metric.name, metric.meaning);
     }
     table

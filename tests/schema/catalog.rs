@@ -1,7 +1,17 @@
 //! What stands in the catalog: comments on everything, names on every rule, queries that fit.
 
 use super::ground::{Database, config, lines, sql_files};
+use rowbell::domain::limit::circuit::CircuitState;
+use rowbell::domain::message::attempt::{AttemptResultKind, ErrorClass};
+use rowbell::domain::message::fallback::{FallbackCause, FallbackWait};
+use rowbell::domain::message::receipt::{ReceiptStatus, Source, WitnessKind, WitnessState};
+use rowbell::domain::message::state::{Failure, Skip, WaitsFor};
+use rowbell::domain::message::unconfirmed::LookupWay;
+use rowbell::domain::value::change::Operation;
 use rowbell::postgres::capture::install;
+use rowbell::postgres::operations::opt_outs::OptOutSource;
+use rowbell::postgres::queries::Task;
+use strum::VariantArray;
 
 #[tokio::test]
 async fn everything_has_a_comment() {
@@ -54,6 +64,38 @@ select c.conrelid::regclass || ': ' || c.conname from pg_constraint c join pg_cl
     let rules = "select count(*) >= 12 from pg_constraint
                   where connamespace = 'rowbell'::regnamespace and contype = 'c'";
     assert_eq!(lines(&client, rules).await, "t", "the question itself must find something");
+}
+
+/// What a Rust enum calls its values is what the type of the column calls them, in the same order.
+#[tokio::test]
+async fn enums_have_the_words_of_their_types() {
+    fn words<T: VariantArray + Copy + Into<&'static str>>() -> String {
+        T::VARIANTS.iter().map(|value| (*value).into()).collect::<Vec<&str>>().join(" ")
+    }
+    let (_database, client) = Database::migrated().await;
+    for (sql_type, ours) in [
+        ("change_operation", words::<Operation>()),
+        ("message_waits_for", words::<WaitsFor>()),
+        ("message_reason", [words::<Failure>(), words::<Skip>()].join(" ")),
+        ("attempt_result", words::<AttemptResultKind>()),
+        ("attempt_error_class", words::<ErrorClass>()),
+        ("receipt_status", words::<ReceiptStatus>()),
+        ("evidence_source", words::<Source>()),
+        ("fallback_cause", words::<FallbackCause>()),
+        ("fallback_waits_for", words::<FallbackWait>()),
+        ("circuit_state", words::<CircuitState>()),
+        ("receipt_source_kind", words::<WitnessKind>()),
+        ("receipt_source_state", words::<WitnessState>()),
+        ("reconcile_lookup_method", words::<LookupWay>()),
+        ("opt_out_source", words::<OptOutSource>()),
+        ("retention_task", words::<Task>()),
+    ] {
+        let query = format!(
+            "select string_agg(enumlabel, ' ' order by enumsortorder)
+               from pg_enum where enumtypid = 'rowbell.{sql_type}'::regtype"
+        );
+        assert_eq!(ours, lines(&client, &query).await, "{sql_type}");
+    }
 }
 
 #[tokio::test]

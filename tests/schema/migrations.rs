@@ -46,7 +46,7 @@ async fn a_database_in_use_is_brought_up_to_date_with_its_rows() {
 
     let applied = migrate::migrate(&mut client).await.unwrap();
 
-    assert_eq!(applied.names.first(), Some(&"06_report"));
+    assert_eq!(applied.names.first(), Some(&"06_reconcile"));
     migrate::check_version(&client).await.unwrap();
     let rows = "select (select count(*) from rowbell.message), (select count(*) from rowbell.queue),
                        (select count(*) from rowbell.attempt), (select count(*) from rowbell.receipt),
@@ -128,14 +128,14 @@ async fn a_migration_gives_up_rather_than_let_others_wait_behind_it() {
     let database = Database::empty().await;
     let mut client = database.client().await;
     at_version_5(&client).await;
-    let analyst = database.client().await;
-    analyst.batch_execute("begin; select from rowbell.message").await.unwrap();
+    let dba = database.client().await;
+    dba.batch_execute("begin; lock table rowbell.message").await.unwrap();
     let began = std::time::Instant::now();
     let refused = chain(&migrate::migrate(&mut client).await.unwrap_err());
     let waited = began.elapsed();
     assert!(waited < std::time::Duration::from_secs(15), "others waited for {waited:?}");
     assert!(refused.contains("a lock was held for more than 3 seconds; try again"), "{refused}");
-    analyst.batch_execute("commit").await.unwrap();
+    dba.batch_execute("commit").await.unwrap();
     migrate::migrate(&mut client).await.unwrap();
     migrate::check_version(&client).await.unwrap();
 }

@@ -1,19 +1,23 @@
--- circuit_release: messages of channel $1 whose reason begins with $2 waited for a circuit that is
--- closed now; they are due at $3.
+-- circuit_release: the circuit of channel $1, template $2, language $3 is closed; what waited for it is due at $4.
 with released as (
     update rowbell.queue as q
-       set due_at = $3
+       set due_at = $4
       from rowbell.message as m
      where q.channel = $1
        and q.state = 'open'
-       and q.due_at > $3
+       and q.due_at > $4
        and m.message_id = q.message_id
-       and starts_with(m.reason_text, $2)
+       and m.waits_for in ('circuit', 'burst_retry')
+       and coalesce(m.waits_for_template, '') = $2
+       and coalesce(m.waits_for_language, '') = $3
  returning q.message_id
 )
 update rowbell.message as m
-   set due_at     = $3,
-       updated_at = $3,
-       updated_by = 'circuit_release'
+   set waits_for          = null,
+       waits_for_template = null,
+       waits_for_language = null,
+       due_at             = $4,
+       updated_at         = $4,
+       updated_by         = 'circuit_release'
   from released as r
  where m.message_id = r.message_id;

@@ -1,5 +1,6 @@
 -- circuit_take_back: messages $1 were refused in a burst of errors that stopped their channel or
--- template, so the fault is not theirs; they are due again at $2, $3 says why, $4 is the time.
+-- template ($5 and its language $6; empty: the channel), so the fault is not theirs; they are due again at $2,
+-- $3 says why, $4 is the time.
 --
 -- Left as they are: those that a later message of their entity speaks for.
 with chosen as (
@@ -24,13 +25,16 @@ with chosen as (
  returning message_id
 )
 update rowbell.message as m
-   set state       = 'scheduled',
-       reason      = null,
-       reason_text = $3,
-       due_at      = $2,
-       finished_at = null,
-       updated_at  = $4,
-       updated_by  = 'circuit_take_back'
+   set state              = 'scheduled',
+       reason             = null,
+       reason_text        = $3,
+       waits_for          = 'burst_retry',
+       waits_for_template = nullif($5, ''),
+       waits_for_language = nullif($6, ''),
+       due_at             = $2,
+       finished_at        = null,
+       updated_at         = $4,
+       updated_by         = 'circuit_take_back'
   from queued as q
  where m.message_id = q.message_id
 returning m.message_id;

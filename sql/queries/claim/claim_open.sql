@@ -1,10 +1,8 @@
 -- claim_open: the open messages of the entities ($1 watch, $2 key), which later changes fold into.
 --
 -- Locks them against compose, which might be about to lease one.
--- is_put_off: it was due, and a gate has put it off since; no wait after an attempt in vain is left.
 select m.message_id, q.watch, q.entity_key, q.state::text as queue_state,
-       m.operation::text, m.old_row, m.first_changed_at, m.attempt_count, q.due_at,
-       m.updated_by = 'compose_write' as is_put_off
+       m.operation::text, m.old_row, m.first_changed_at, m.attempt_count, m.waits_for::text, q.due_at
   from unnest($1::text[], $2::text[]) as entity (watch, entity_key)
   join rowbell.queue as q
     on q.watch = entity.watch and q.entity_key = entity.entity_key and q.state in ('open', 'held')

@@ -3,30 +3,32 @@
 -- One array element is one message: $1 to $21 are its columns. Messages that still have to leave get
 -- a queue row; those that leave at once (sending) get their lease and their attempt row here, in the
 -- same statement, so that no crash can leave one without the other.
--- $22 the time, $23 the daemon instance, $24 when its leases end; $25 who said the time zone.
+-- $22 the time, $23 the daemon instance, $24 when its leases end; $25 who said the time zone; $26 what it waits for,
+-- and of the circuit of a template, $27 its name and $28 its language.
 with input as (
     select *
       from unnest(
            $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[],
            $8::timestamptz[], $9::timestamptz[], $10::jsonb[], $11::jsonb[], $12::text[],
            $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-           $19::text[], $20::jsonb[], $21::timestamptz[], $25::text[]
+           $19::text[], $20::jsonb[], $21::timestamptz[], $25::text[], $26::text[], $27::text[], $28::text[]
       ) with ordinality as i (
            watch, entity_key, state, reason, reason_text, operation, change_count,
            first_changed_at, last_changed_at, old_row, new_row, channel,
            template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
-           summary, parameters, due_at, time_zone_source, ordinal
+           summary, parameters, due_at, time_zone_source, waits_for, waits_for_template, waits_for_language, ordinal
       )
 ), opened as (
     insert into rowbell.message (
-           watch, entity_key, state, reason, reason_text, operation, change_count,
-           first_changed_at, last_changed_at, old_row, new_row, channel,
+           watch, entity_key, state, reason, reason_text, waits_for, waits_for_template, waits_for_language,
+           operation, change_count, first_changed_at, last_changed_at, old_row, new_row, channel,
            template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
            time_zone_source, summary, parameters, due_at,
            attempt_count, finished_at, created_at, updated_at, updated_by
     )
     select i.watch, i.entity_key, i.state::rowbell.message_state, i.reason::rowbell.message_reason,
-           i.reason_text, i.operation::rowbell.change_operation, i.change_count,
+           i.reason_text, i.waits_for::rowbell.message_waits_for, i.waits_for_template, i.waits_for_language,
+           i.operation::rowbell.change_operation, i.change_count,
            i.first_changed_at, i.last_changed_at, i.old_row, i.new_row, i.channel,
            i.template, i.language, i.recipient_name, i.recipient_phone, i.recipient_locale,
            i.recipient_time_zone, i.time_zone_source, i.summary, i.parameters,

@@ -14,10 +14,13 @@ with joining as (
  returning q.message_id, q.hold_id
 ), written as (
     update rowbell.message as m
-       set state       = 'held',
-           reason_text = h.reason,
-           updated_at  = $3,
-           updated_by  = 'storm_join'
+       set state              = 'held',
+           reason_text        = h.reason,
+           waits_for          = 'hold',
+           waits_for_template = null,
+           waits_for_language = null,
+           updated_at         = $3,
+           updated_by         = 'storm_join'
       from queued as q
       join rowbell.hold as h using (hold_id)
      where m.message_id = q.message_id

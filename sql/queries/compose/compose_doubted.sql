@@ -16,17 +16,17 @@ with stood as (
            ) as last
       join rowbell.message as m
         on m.watch = $1 and m.entity_key = e.entity_key and m.message_id >= coalesce(last.message_id, 0)
-     where m.blanked_at is null
-       and (m.doubted_row is not null or m.reason = 'muted' or m.state in ('unconfirmed', 'sent', 'delivered', 'read'))
+     where m.redacted_at is null
+       and (m.unconfirmed_row is not null or m.reason = 'muted' or m.state in ('unconfirmed', 'sent', 'delivered', 'read'))
 ), known as (
     select s.ordinal, s.message_id, s.is_muted, s.is_told, s.old_row,
-           case when s.is_muted then s.new_row else coalesce(s.doubted_row, s.new_row, 'null') end as row,
+           case when s.is_muted then s.new_row else coalesce(s.unconfirmed_row, s.new_row, 'null') end as row,
            -- The row is read at the start of an attempt; what is in doubt is that of the first without an answer.
            coalesce(case when s.is_told then max(a.started_at)
                          else min(a.started_at) filter (where a.result = 'unknown') end, s.created_at) as told_at
       from stood as s
       left join rowbell.attempt as a using (message_id)
-     group by s.ordinal, s.message_id, s.is_muted, s.is_told, s.old_row, s.new_row, s.doubted_row, s.created_at
+     group by s.ordinal, s.message_id, s.is_muted, s.is_told, s.old_row, s.new_row, s.unconfirmed_row, s.created_at
 ), dated as (
     select k.*, max(k.told_at) filter (where k.is_told) over (partition by k.ordinal) as last_told_at
       from known as k

@@ -1,5 +1,5 @@
 -- compose_told: everything that counts as told to the entity ($1 watch, $2 key), latest first, down
--- to the last message that really left, but not below one that was blanked. Asked only for entities whose
+-- to the last message that really left, but not below one that was redacted. Asked only for entities whose
 -- latest is a muted change.
 --
 -- The latest is what was told last, not what was opened last: a message that waited while a change was muted
@@ -7,7 +7,7 @@
 -- $3: whether unconfirmed messages count as told. $4: where it is not null, only what is known to have
 -- arrived counts: delivered, or accepted by one of these channels, of which no more is ever heard. $5: whether messages of a dry run count: for another one.
 with told as (
-    select m.message_id, m.reason::text = 'muted' as is_muted, m.blanked_at is not null as is_blanked, m.old_row, m.new_row,
+    select m.message_id, m.reason::text = 'muted' as is_muted, m.redacted_at is not null as is_redacted, m.old_row, m.new_row,
            -- The row is read at the start of an attempt; a muted change was made before it was folded.
            coalesce((select max(a.started_at) from rowbell.attempt as a where a.message_id = m.message_id), m.created_at) as told_at
       from rowbell.message as m
@@ -25,7 +25,7 @@ with told as (
 ), last as (
     select u.told_at, u.message_id
       from told as u
-     where u.is_muted is not true or u.is_blanked
+     where u.is_muted is not true or u.is_redacted
      order by u.told_at desc, u.message_id desc
      limit 1
 )
@@ -33,5 +33,5 @@ select t.is_muted, t.old_row, t.new_row
   from told as t
   left join last as l on true
  where (l.message_id is null or (t.told_at, t.message_id) >= (l.told_at, l.message_id))
-   and not t.is_blanked
+   and not t.is_redacted
  order by t.told_at desc, t.message_id desc;

@@ -1,18 +1,19 @@
--- compose_write: what was decided about due messages, one array element each.
+-- compose_write: what was decided about due messages, one array element each. Writes lease, state and attempt at once.
 --
--- $1 message, $2 new state (scheduled, held, sending, failed, skipped), $3 reason, $4 reason in
--- words, $5 the row as told (JSON null: told that it is gone), $6 template, $7 language, $8 to $11 recipient, $12 summary,
--- $13 parameters, $14 when it is due again; $15 the time, $16 the daemon instance, $17 when its
--- leases end, $18 who said the time zone. Lease, state and attempt row are written by this one statement.
+-- $1 message, $2 new state (scheduled, held, sending, failed, skipped), $3 reason, $4 reason in words, $5 the row as
+-- told (JSON null: told that it is gone), $6 template, $7 language, $8 to $11 recipient, $12 summary, $13 parameters,
+-- $14 when it is due again; $15 the time, $16 the daemon instance, $17 when its leases end, $18 who said the time zone;
+-- $19 what it waits for, $20 and $21 template and language of that; $22 whether it is recorded instead of sent.
 with input as (
     select *
       from unnest(
            $1::bigint[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[],
-           $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::timestamptz[], $18::text[]
+           $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::timestamptz[],
+           $18::text[], $19::text[], $20::text[], $21::text[]
       ) as i (
-           message_id, state, reason, reason_text, new_row, template, language,
-           recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
-           summary, parameters, due_at, time_zone_source
+           message_id, state, reason, reason_text, new_row, template, language, recipient_name, recipient_phone,
+           recipient_locale, recipient_time_zone, summary, parameters, due_at,
+           time_zone_source, waits_for, waits_for_template, waits_for_language
       )
 ), ended as (
     delete from rowbell.queue as q
@@ -20,12 +21,11 @@ with input as (
      where q.message_id = i.message_id and i.state in ('failed', 'skipped')
 ), queued as (
     update rowbell.queue as q
-       set state            = case i.state when 'sending' then 'leased'::rowbell.queue_state
-                                           when 'held' then 'held'::rowbell.queue_state
-                                           else 'open'::rowbell.queue_state end,
+       set state            = (case i.state when 'sending' then 'leased' when 'held' then 'held' else 'open' end)::rowbell.queue_state,
            due_at           = coalesce(i.due_at, q.due_at),
            leased_by        = case when i.state = 'sending' then $16::text end,
-           lease_expires_at = case when i.state = 'sending' then $17::timestamptz end
+           lease_expires_at = case when i.state = 'sending' then $17::timestamptz end,
+           is_dry_run       = i.state = 'sending' and $22
       from input as i
      where q.message_id = i.message_id and i.state in ('scheduled', 'held', 'sending')
 ), written as (
@@ -33,9 +33,9 @@ with input as (
        set state               = i.state::rowbell.message_state,
            reason              = i.reason::rowbell.message_reason,
            reason_text         = i.reason_text,
-           new_row             = case when i.new_row is null then m.new_row
-                                      when i.new_row = 'null' then null
-                                      else i.new_row end,
+           waits_for           = i.waits_for::rowbell.message_waits_for,
+           (waits_for_template, waits_for_language) = (i.waits_for_template, i.waits_for_language),
+           new_row             = case when i.new_row is null then m.new_row when i.new_row <> 'null' then i.new_row end,
            template            = coalesce(i.template, m.template),
            language            = coalesce(i.language, m.language),
            recipient_name      = coalesce(i.recipient_name, m.recipient_name),

@@ -1,6 +1,6 @@
 -- explain_attempts: the attempts of the messages $1.
 select a.message_id, a.number, a.result::text, a.started_at, a.finished_at, a.http_status,
-       a.error_class, a.error_code, a.error_text, a.provider_message_id
+       a.error_class::text, a.error_code, a.error_text, a.provider_message_id
   from rowbell.attempt as a
  where a.message_id = any ($1)
  order by a.message_id, a.number;

@@ -17,13 +17,16 @@ with arrived as (
  returning q.message_id, a.message_id as arrived_id
 )
 update rowbell.message as m
-   set state       = 'skipped',
-       reason      = 'not_needed',
-       reason_text = 'message ' || w.arrived_id || ' arrived after all',
-       due_at      = null,
-       finished_at = $2,
-       updated_at  = $2,
-       updated_by  = 'fallback_withdraw'
+   set state              = 'skipped',
+       reason             = 'not_needed',
+       reason_text        = 'message ' || w.arrived_id || ' arrived after all',
+       waits_for          = null,
+       waits_for_template = null,
+       waits_for_language = null,
+       due_at             = null,
+       finished_at        = $2,
+       updated_at         = $2,
+       updated_by         = 'fallback_withdraw'
   from withdrawn as w
  where m.message_id = w.message_id
 returning m.watch, m.channel;

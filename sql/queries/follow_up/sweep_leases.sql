@@ -1,6 +1,6 @@
 -- sweep_leases: up to $2 messages whose lease ran out at $1. Their daemon died or hangs; whether
--- the request went out is not known; of a dry run (its name says so) it did not.
-select q.message_id, m.attempt_count, q.leased_by like 'dry run %' as is_dry_run
+-- the request went out is not known; of a dry run it did not.
+select q.message_id, m.attempt_count, q.is_dry_run
   from rowbell.queue as q
   join rowbell.message as m using (message_id)
  where q.state = 'leased'

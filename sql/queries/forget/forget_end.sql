@@ -1,6 +1,6 @@
 -- forget_end: the messages $1 do not leave any more; $2 the time. One that is leaving right now stays.
 --
--- In doubt: nobody decides about it any more, so it is never sent again.
+-- Unconfirmed: nobody decides about it any more, so it is never sent again.
 with gone as (
     delete from rowbell.queue as q
      where q.message_id = any ($1)
@@ -8,13 +8,16 @@ with gone as (
  returning q.message_id
 )
 update rowbell.message as m
-   set state       = 'skipped',
-       reason      = 'discarded',
-       reason_text = 'its recipient was forgotten',
-       due_at      = null,
-       finished_at = $2,
-       updated_at  = $2,
-       updated_by  = 'forget_end'
+   set state              = 'skipped',
+       reason             = 'discarded',
+       reason_text        = 'its recipient was forgotten',
+       waits_for          = null,
+       waits_for_template = null,
+       waits_for_language = null,
+       due_at             = null,
+       finished_at        = $2,
+       updated_at         = $2,
+       updated_by         = 'forget_end'
   from gone as g
  where m.message_id = g.message_id
    and m.state in ('waiting', 'scheduled', 'held')

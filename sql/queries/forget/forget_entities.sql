@@ -4,4 +4,4 @@ select m.message_id
   from unnest($1::text[], $2::text[]) as entity (watch, entity_key)
   join rowbell.message as m using (watch, entity_key)
  where m.recipient_phone is null
-   and m.blanked_at is null;
+   and m.redacted_at is null;

@@ -7,7 +7,7 @@ with looked as (
            coalesce(m.recipient_phone = any ($3), false)
            or exists (
                select
-                 from (values (m.old_row), (m.new_row), (m.doubted_row)) as stored (row)
+                 from (values (m.old_row), (m.new_row), (m.unconfirmed_row)) as stored (row)
                 cross join lateral jsonb_each_text(
                       case when jsonb_typeof(stored.row) = 'object' then stored.row end
                 ) as field
@@ -17,7 +17,7 @@ with looked as (
       from rowbell.message as m
      where m.message_id > $1
        and m.message_id <= $2
-       and m.blanked_at is null
+       and m.redacted_at is null
 )
 select l.message_id, l.watch, l.entity_key, coalesce(l.new_row, l.old_row) as captured, l.is_theirs
   from looked as l

@@ -1,4 +1,4 @@
--- forget_receipts: blanks the texts of receipts with ids above $1 that hold one of the phones $2, also
+-- forget_receipts: redacts the texts of receipts with ids above $1 that hold one of the phones $2, also
 -- of those that no message ever claimed, in the next $3. Gives the last id that was looked at.
 with looked as (
     select r.receipt_id, concat_ws(' ', r.raw, r.recipient_phone, r.error_text) as text

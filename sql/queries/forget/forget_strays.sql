@@ -1,3 +1,3 @@
 -- forget_strays: removes the ids that no attempt knew and that name phone $1 (in the form for comparing).
-delete from rowbell.stray where phone_key = $1
+delete from rowbell.unmatched_receipt where phone_key = $1
 returning provider_message_id;

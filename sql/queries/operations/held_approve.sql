@@ -21,6 +21,7 @@ with chosen as (
 update rowbell.message as m
    set state       = 'scheduled',
        reason_text = 'approved by ' || session_user,
+       waits_for   = null,
        due_at      = $4,
        updated_at  = $4,
        updated_by  = 'held_approve'

@@ -14,13 +14,16 @@ with chosen as (
  returning q.message_id
 )
 update rowbell.message as m
-   set state       = 'skipped',
-       reason      = $5::text::rowbell.message_reason,
-       reason_text = $6,
-       due_at      = null,
-       finished_at = $4,
-       updated_at  = $4,
-       updated_by  = 'held_discard'
+   set state              = 'skipped',
+       reason             = $5::text::rowbell.message_reason,
+       reason_text        = $6,
+       waits_for          = null,
+       waits_for_template = null,
+       waits_for_language = null,
+       due_at             = null,
+       finished_at        = $4,
+       updated_at         = $4,
+       updated_by         = 'held_discard'
   from ended as e
  where m.message_id = e.message_id
 returning m.message_id;

@@ -2,7 +2,7 @@
 -- on it, is tried now instead of at its time.
 with ended as (
     delete from rowbell.pause as p
-     where p.kind = $1 and p.name = $2
+     where p.kind = $1::text::rowbell.pause_kind and p.name = $2
  returning p.name
 ), tried as (
     update rowbell.circuit as c

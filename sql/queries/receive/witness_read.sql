@@ -1,3 +1,3 @@
 -- witness_read: what can tell of the receipts of each channel.
-select w.channel, w.witness, w.state, w.since, w.heard_at, w.detail
-  from rowbell.witness as w;
+select w.channel, w.kind::text, w.state::text, w.since, w.heard_at, w.detail
+  from rowbell.receipt_source as w;

@@ -1,2 +1,2 @@
--- doubt_any: whether any request is in doubt for which evidence is sought.
-select exists (select from rowbell.doubt as d where not d.is_late) as is_any;
+-- doubt_any: whether there is any unconfirmed attempt about which evidence is looked for.
+select exists (select from rowbell.unconfirmed_attempt as d where not d.is_late) as is_any;

@@ -1,7 +1,7 @@
 -- doubt_rivals: what else may have gone to the phone ($2, as phones are compared; $5 as it was written to) on
 -- channel $1 from $4 to $6, but for message $3: other requests without answer, and those that are under way.
 select m.message_id, m.parameters
-  from rowbell.doubt as d
+  from rowbell.unconfirmed_attempt as d
   join rowbell.message as m using (message_id)
  where d.channel = $1 and d.phone_key = $2 and d.message_id <> $3
    and m.state = 'unconfirmed'

@@ -1,15 +1,15 @@
--- doubt_take: up to $3 doubts on channel $1 that are to be looked into at $2, not again before $4.
+-- doubt_take: up to $3 unconfirmed attempts on channel $1 that are to be looked into at $2, not again before $4.
 --
 -- is_open: the message is still unconfirmed, and by this attempt. is_late: the policy of its watch has decided.
 with due as (
     select d.message_id, d.number
-      from rowbell.doubt as d
+      from rowbell.unconfirmed_attempt as d
      where d.channel = $1 and d.next_at <= $2
      order by d.next_at
      limit $3
        for update skip locked
 )
-update rowbell.doubt as d
+update rowbell.unconfirmed_attempt as d
    set next_at = $4
   from due, rowbell.message as m, rowbell.attempt as a
  where d.message_id = due.message_id and d.number = due.number

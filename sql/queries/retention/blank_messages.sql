@@ -4,7 +4,7 @@
 with awaited as (
     delete from rowbell.fallback as f where f.message_id = any ($1)
 ), doubted as (
-    delete from rowbell.doubt as d where d.message_id = any ($1)
+    delete from rowbell.unconfirmed_attempt as d where d.message_id = any ($1)
 ), tried as (
     update rowbell.attempt as a
        set error_text = null,
@@ -24,7 +24,7 @@ with awaited as (
 update rowbell.message as m
    set old_row             = null,
        new_row             = null,
-       doubted_row         = null,
+       unconfirmed_row     = null,
        recipient_name      = null,
        recipient_phone     = null,
        recipient_locale    = null,
@@ -32,7 +32,7 @@ update rowbell.message as m
        time_zone_source    = null,
        summary             = null,
        parameters          = case when m.parameters is not null then '[]'::jsonb end,
-       blanked_at          = $2,
+       redacted_at         = $2,
        updated_at          = $2,
        updated_by          = 'blank_messages'
  where m.message_id = any ($1)

@@ -13,7 +13,7 @@ with looked as (
     select m.message_id
       from rowbell.message as m
      where m.message_id = any (array(select message_id from looked))
-       and m.blanked_at is null
+       and m.redacted_at is null
        and m.state not in ('waiting', 'scheduled', 'held', 'sending')
        for update skip locked
 )

@@ -20,7 +20,7 @@ with looked as (
      using picked as p
      where a.message_id = p.message_id
 ), asked as (
-    delete from rowbell.inquiry as i
+    delete from rowbell.reconcile_lookup as i
      using picked as p
      where i.message_id = p.message_id
 ), done as (

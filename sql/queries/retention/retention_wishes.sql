@@ -1,10 +1,10 @@
--- retention_wishes: removes up to $2 wishes that were written before $1. An opt-out that came of one stays: it
+-- retention_wishes: removes up to $2 requests that were written before $1. An opt-out that came of one stays: it
 -- protects the person.
-delete from rowbell.inbound_wish
+delete from rowbell.opt_out_request
  where phone = any (array(
        select w.phone
-         from rowbell.inbound_wish as w
-        where w.wished_at < $1
+         from rowbell.opt_out_request as w
+        where w.requested_at < $1
         limit $2
  ))
 returning phone;

@@ -4,7 +4,7 @@
 update rowbell.attempt
    set result              = $3::text::rowbell.attempt_result,
        http_status         = $4,
-       error_class         = $5,
+       error_class         = $5::text::rowbell.attempt_error_class,
        error_code          = $6,
        error_text          = $7,
        provider_message_id = $8,

@@ -4,7 +4,7 @@
 -- order of messages, so that two deliveries never wait for each other.
 select m.message_id, a.number, a.provider_message_id,
        m.state::text, m.reason::text, m.reason_text, m.attempt_count, m.watch, m.entity_key, m.channel,
-       m.template, m.language, m.recipient_phone, m.updated_by = 'settle_move' as is_as_settled,
+       m.template, m.language, m.recipient_phone, m.waits_for::text,
        m.delivered_at, m.read_at
   from rowbell.attempt as a
   join rowbell.message as m using (message_id)

@@ -1,18 +1,21 @@
 -- settle_move: message $1 goes to state $2 (reason $3, in words $4); $5 when it is due again,
 -- $6 its id at the provider if it was accepted, $7 the time of the event, $8 the time now.
 --
--- Once in doubt, what the customer may have read stays on record.
+-- Once unconfirmed, what the customer may have read stays on record.
 -- The times of the first evidence stay: a second receipt that says the same does not move them.
 update rowbell.message as m
    set state               = $2::text::rowbell.message_state,
        reason              = $3::text::rowbell.message_reason,
        reason_text         = $4,
+       waits_for           = case when $2 = 'scheduled' then 'retry'::rowbell.message_waits_for end,
+       waits_for_template  = null,
+       waits_for_language  = null,
        due_at              = $5,
        provider_message_id = coalesce($6, m.provider_message_id),
        sent_at             = case when coalesce($6, m.provider_message_id) is not null then coalesce(m.sent_at, $7) end,
        delivered_at        = case when $2 in ('delivered', 'read') then coalesce(m.delivered_at, $7) else m.delivered_at end,
        read_at             = case when $2 = 'read' then coalesce(m.read_at, $7) else m.read_at end,
-       doubted_row         = case when $2 = 'unconfirmed' then coalesce(m.doubted_row, m.new_row, 'null') else m.doubted_row end,
+       unconfirmed_row     = case when $2 = 'unconfirmed' then coalesce(m.unconfirmed_row, m.new_row, 'null') else m.unconfirmed_row end,
        finished_at         = case when $2 in ('failed', 'skipped') then coalesce(m.finished_at, $8) end,
        updated_at          = $8,
        updated_by          = 'settle_move'

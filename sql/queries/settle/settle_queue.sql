@@ -9,4 +9,5 @@ select m.message_id, m.channel, m.watch, m.entity_key, $2::text::rowbell.queue_s
    set state            = excluded.state,
        due_at           = excluded.due_at,
        leased_by        = null,
-       lease_expires_at = null;
+       lease_expires_at = null,
+       is_dry_run       = false;

@@ -3,7 +3,7 @@
 -- What is due and has not left waits for the rate, unless its channel or watch is paused, or its channel stopped
 -- by errors. A channel that never had anything to do is absent.
 with waiting as (
-    select q.channel, q.state, q.due_at, q.due_at <= $1 as is_due, m.reason_text,
+    select q.channel, q.state, q.due_at, q.due_at <= $1 as is_due, m.waits_for,
            c.name is not null or w.name is not null or s.channel is not null as is_stopped
       from rowbell.queue as q
       left join rowbell.message as m
@@ -21,8 +21,8 @@ select w.channel,
        min(w.due_at) filter (where w.state = 'open' and not w.is_stopped) as oldest_due_at,
        count(*) filter (where w.state = 'open' and w.is_due and not w.is_stopped) as waits_for_rate,
        count(*) filter (where w.state = 'open' and w.is_due and w.is_stopped) as waits_for_stop,
-       count(*) filter (where starts_with(w.reason_text, 'pair limit:')) as waits_for_pair,
-       count(*) filter (where starts_with(w.reason_text, 'recipient limit:')) as waits_for_recipients
+       count(*) filter (where w.waits_for = 'per_recipient_limit') as waits_for_pair,
+       count(*) filter (where w.waits_for = 'unique_recipients') as waits_for_recipients
   from waiting as w
  group by w.channel
  order by w.channel;

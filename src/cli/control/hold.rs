@@ -9,6 +9,7 @@ use crate::cli::text::{age, count, moment};
 use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::message::state::Skip;
 use crate::domain::value::row::Row;
 use crate::operations::preview::preview;
 use crate::postgres::connection::pool::Client;
@@ -112,12 +113,13 @@ pub async fn discard(args: &DiscardArgs, config: &Config) -> Result<(), CliError
     let which = &args.which;
     let hold = chosen(&client, config, which).await?;
     let messages = which.limit.map_or(hold.messages, |limit| limit.min(hold.messages));
-    let reason = if args.as_told { "muted" } else { "discarded" };
+    let reason = if args.as_told { Skip::Muted } else { Skip::Discarded };
     if !which.json {
         print!("{}{}", headline(&hold), examples(&mut client, config, &hold).await);
         println!(
-            "  {messages} of {} will end as skipped, {reason}; {}",
+            "  {messages} of {} will end as skipped, {}; {}",
             hold.messages,
+            reason.into_str(),
             afterwards(args)
         );
     }

@@ -11,7 +11,7 @@ use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::recipient::recipient::Phone;
-use crate::postgres::operations::opt_outs::{self, OptOut, Wish};
+use crate::postgres::operations::opt_outs::{self, OptOut, OptOutSource, Wish};
 
 #[derive(Debug, Args)]
 pub struct OptOutArgs {
@@ -60,9 +60,10 @@ pub async fn run(args: &OptOutArgs, config: &Config) -> Result<(), CliError> {
             let wish = Wish { phone, reason: reason.clone() };
             let client = connect(config).await?;
             let now = Clock::system().now();
-            let added = opt_outs::add(&**client, std::slice::from_ref(&wish), "operator", now)
-                .await
-                .map_err(anyhow::Error::from)?;
+            let added =
+                opt_outs::add(&**client, std::slice::from_ref(&wish), OptOutSource::Operator, now)
+                    .await
+                    .map_err(anyhow::Error::from)?;
             let phone = masked(&wish.phone);
             match added {
                 0 => println!("{phone} had opted out before; it keeps the reason of then"),
@@ -120,6 +121,7 @@ fn line(opt_out: &OptOut, whole: bool, as_json: bool) -> String {
         return line.to_string();
     }
     let since = crate::cli::text::moment(*since);
+    let source = source.into_str();
     let line = format!("{phone:<15}  {since}  {source:<8}  {}", reason.as_deref().unwrap_or(""));
     line.trim_end().to_owned()
 }
@@ -149,7 +151,9 @@ async fn import(config: &Config, file: &Path, reason: Option<&str>) -> Result<()
     let now = Clock::system().now();
     let mut added = 0;
     for batch in wishes.chunks(5_000) {
-        added += opt_outs::add(&*tx, batch, "import", now).await.map_err(anyhow::Error::from)?;
+        added += opt_outs::add(&*tx, batch, OptOutSource::Import, now)
+            .await
+            .map_err(anyhow::Error::from)?;
     }
     tx.commit().await.map_err(anyhow::Error::from)?;
     println!(

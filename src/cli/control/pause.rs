@@ -10,20 +10,14 @@ use crate::postgres::connection::identity;
 use crate::postgres::operations::pauses;
 
 /// What can be paused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 enum What {
     Channel,
     Watch,
 }
 
 impl What {
-    fn as_str(self) -> &'static str {
-        match self {
-            What::Channel => "channel",
-            What::Watch => "watch",
-        }
-    }
-
     /// The name, if the configuration knows it.
     fn known(self, name: &str, config: &Config) -> Result<(), CliError> {
         let names: Vec<&str> = match self {
@@ -34,7 +28,7 @@ impl What {
             return Ok(());
         }
         let near = hint(name, &names);
-        Err(anyhow::anyhow!("there is no {} \"{name}\"{near}", self.as_str()).into())
+        Err(anyhow::anyhow!("there is no {} \"{name}\"{near}", self.into_str()).into())
     }
 }
 
@@ -65,7 +59,7 @@ pub struct AdoptArgs {
 pub async fn pause(args: &PauseArgs, config: &Config) -> Result<(), CliError> {
     args.what.known(&args.name, config)?;
     let client = connect(config).await?;
-    let what = args.what.as_str();
+    let what = args.what.into_str();
     pauses::begin(&client, what, &args.name, args.reason.as_deref())
         .await
         .map_err(anyhow::Error::from)?;
@@ -78,7 +72,7 @@ pub async fn pause(args: &PauseArgs, config: &Config) -> Result<(), CliError> {
 
 pub async fn resume(args: &ResumeArgs, config: &Config) -> Result<(), CliError> {
     let client = connect(config).await?;
-    let (what, name) = (args.what.as_str(), &args.name);
+    let (what, name) = (args.what.into_str(), &args.name);
     let (was_paused, tried) =
         pauses::end(&client, what, name).await.map_err(anyhow::Error::from)?;
     match (was_paused, tried) {

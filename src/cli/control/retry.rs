@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
+use strum::VariantArray as _;
 
 use crate::cli::text::count;
 use crate::cli::{CliError, connect};
@@ -81,10 +82,10 @@ fn meant(args: &RetryArgs, config: &Config, now: Timestamp) -> Result<Meant, any
     if let Some(watch) = &args.watch {
         crate::cli::inspect::explain::find(config, watch)?;
     }
-    let known: Vec<&str> = Failure::ALL
+    let known: Vec<&str> = Failure::VARIANTS
         .iter()
-        .map(|reason| reason.as_str())
-        .chain(Skip::ALL.iter().map(|reason| reason.as_str()))
+        .map(|reason| reason.into_str())
+        .chain(Skip::VARIANTS.iter().map(|reason| reason.into_str()))
         .chain(["unconfirmed"])
         .collect();
     for reason in &args.reason {
@@ -163,7 +164,7 @@ pub fn preview(candidates: &[Candidate], missing: &[i64]) -> String {
 fn kind(candidate: &Candidate) -> String {
     let state = candidate.state;
     let reason = state.reason().map_or(String::new(), |reason| format!(" {reason}"));
-    format!("{}, {}{reason}", candidate.watch, state.as_str())
+    format!("{}, {}{reason}", candidate.watch, state.into_str())
 }
 
 fn counted(words: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
@@ -180,7 +181,7 @@ fn as_json(candidates: &[Candidate], missing: &[i64], sent: &[i64]) -> String {
                 "message_id": candidate.message_id,
                 "watch": candidate.watch,
                 "entity_key": candidate.entity_key,
-                "state": candidate.state.as_str(),
+                "state": candidate.state.into_str(),
                 "reason": candidate.state.reason(),
                 "refusal": candidate.refusal,
                 "is_sent_again": sent.contains(&candidate.message_id),

@@ -9,10 +9,12 @@ use crate::cli::text::{count, length, masked, moment};
 use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::{Config, Watch};
+use crate::domain::message::attempt::AttemptResultKind;
+use crate::domain::message::state::State;
 use crate::domain::value::column::Columns;
 use crate::finding::hint;
 use crate::postgres::capture::install;
-use crate::postgres::operations::blockers::{self, Kind, Standstill};
+use crate::postgres::operations::blockers::{self, Kind, Standstill, Subject};
 use crate::postgres::operations::entity_history::{
     AttemptStory, CapturedChange, Field, InquiryStory, MessageStory, ReceiptStory, Story,
     StoryWords, Telling, story,
@@ -142,7 +144,7 @@ fn nothing(told: &Told, watch: &Watch) -> String {
         false => seen.problems.join("; "),
     };
     text += &format!("- the trigger: {trigger}\n");
-    let on: Vec<&str> = watch.on.iter().map(|operation| operation.as_str()).collect();
+    let on: Vec<&str> = watch.on.iter().map(|operation| operation.into_str()).collect();
     text += &format!(
         "- the change: this watch records {}, and updates only where one of these columns differs: {}\n",
         on.join(", "),
@@ -164,7 +166,7 @@ pub fn as_text(told: &Told, config: &Config, now: Timestamp) -> String {
         text += "\nEarlier messages are left out; --last shows more.\n";
     }
     for message in &story.messages {
-        text += &format!("\nMessage {}: {}\n", message.message_id, message.state);
+        text += &format!("\nMessage {}: {}\n", message.message_id, message.state.into_str());
         let mut events = events_of(message);
         // Clocks of server, daemon and provider differ; what happened at one moment stays in order.
         events.sort_by_key(|event| event.0);
@@ -216,7 +218,7 @@ fn events_of(message: &MessageStory) -> Vec<Event> {
     events.extend(message.receipts.iter().map(|receipt| (receipt.happened_at, evidence(receipt))));
     events.extend(message.inquiries.iter().map(|inquiry| (inquiry.asked_at, sought(inquiry))));
     if let Some(at) = message.finished_at {
-        events.push((at, format!("{}{}", message.state, why(message))));
+        events.push((at, format!("{}{}", message.state.into_str(), why(message))));
     }
     events
 }
@@ -224,10 +226,10 @@ fn events_of(message: &MessageStory) -> Vec<Event> {
 fn opened(message: &MessageStory) -> String {
     let changes = i64::from(message.change_count);
     let folded = match changes {
-        1 => message.operation.clone(),
+        1 => message.operation.into_str().to_owned(),
         _ => format!(
             "{}: {} folded into one, the last {} after the first",
-            message.operation,
+            message.operation.into_str(),
             count(changes, "change"),
             length(message.last_changed_at.duration_since(message.first_changed_at))
         ),
@@ -236,7 +238,7 @@ fn opened(message: &MessageStory) -> String {
 }
 
 fn captured(change: &CapturedChange) -> String {
-    let mut text = format!("{} by {}", change.operation, change.changed_by);
+    let mut text = format!("{} by {}", change.operation.into_str(), change.changed_by);
     if let Some(reason) = &change.mute_reason {
         text += &format!(", muted: {reason}");
     }
@@ -289,18 +291,23 @@ fn begun(attempt: &AttemptStory, channel: &str) -> String {
 }
 
 fn ended(attempt: &AttemptStory) -> String {
-    let result = attempt.result.clone().unwrap_or_default();
-    let mut parts = vec![if result == "dry_run" { "DRY RUN".to_owned() } else { result }];
+    let result = match attempt.result {
+        Some(AttemptResultKind::DryRun) => "DRY RUN",
+        Some(result) => result.into_str(),
+        None => "",
+    };
+    let mut parts = vec![result.to_owned()];
     parts.extend(attempt.http_status.map(|status| format!("HTTP {status}")));
     parts.extend(attempt.error_code.map(|code| format!("error {code}")));
-    parts.extend(attempt.error_class.as_ref().map(|class| format!("class {class}")));
+    parts.extend(attempt.error_class.map(|class| format!("class {}", class.into_str())));
     parts.extend(attempt.provider_message_id.as_ref().map(|id| format!("id {id}")));
     let text = attempt.error_text.as_ref().map_or(String::new(), |text| format!("\n{text}"));
     format!("attempt {}: {}{text}", attempt.number, parts.join(", "))
 }
 
 fn evidence(receipt: &ReceiptStory) -> String {
-    let mut parts = vec![format!("{} (by {})", receipt.status, receipt.source)];
+    let mut parts =
+        vec![format!("{} (by {})", receipt.status.into_str(), receipt.source.into_str())];
     parts.extend(receipt.error_code.map(|code| format!("error {code}")));
     parts.extend(receipt.error_text.clone());
     format!("receipt: {}", parts.join(", "))
@@ -312,17 +319,16 @@ fn sought(inquiry: &InquiryStory) -> String {
 }
 
 fn why(message: &MessageStory) -> String {
-    let parts: Vec<&str> = [&message.reason, &message.reason_text]
-        .into_iter()
-        .filter_map(|part| part.as_deref())
-        .collect();
+    let parts: Vec<&str> =
+        message.state.reason().into_iter().chain(message.reason_text.as_deref()).collect();
     if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
 }
 
 /// When it is decided whether the message goes on to the next channel.
 fn may_go_on(message: &MessageStory, now: Timestamp) -> Option<String> {
     let at = message.fallback_due_at?;
-    let why = message.fallback_reason_text.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    let wait = message.fallback_waits_for;
+    let why = wait.map_or(String::new(), |wait| format!(": {}", wait.in_words()));
     Some(match at > now {
         true => format!(
             "goes on to the next channel unless it arrives by {} (in {}){why}",
@@ -336,15 +342,16 @@ fn may_go_on(message: &MessageStory, now: Timestamp) -> Option<String> {
 /// Whether a message that is due does not leave because of this.
 fn keeps(stop: &Standstill, message: &MessageStory, watch: &str, now: Timestamp) -> bool {
     let is_due = message.due_at.is_some_and(|at| at <= now);
-    let is_open = matches!(message.state.as_str(), "waiting" | "scheduled");
-    let what = &stop.what;
+    let is_open = matches!(message.state, State::Waiting | State::Scheduled);
     is_open
         && is_due
         && match stop.kind {
             Kind::Copy => true,
-            Kind::Paused | Kind::Circuit => {
-                *what == format!("channel {}", message.channel) || *what == format!("watch {watch}")
-            }
+            Kind::Paused | Kind::Circuit => match &stop.what {
+                Subject::Channel(name) => *name == message.channel,
+                Subject::Watch(name) => name == watch,
+                _ => false,
+            },
             Kind::Hold | Kind::Fallback => false,
         }
 }
@@ -362,15 +369,15 @@ fn still_to_come(message: &MessageStory, now: Timestamp, is_free: bool) -> Optio
         }
         why => why,
     };
-    match (message.state.as_str(), due) {
-        ("waiting", Some(due)) => Some(format!("due {due}; later changes fold into it{why}")),
-        ("scheduled", Some(due)) => Some(format!("due {due}{why}")),
-        ("held", _) => Some(format!("waits for a person{why}")),
-        ("sending", _) => Some("an attempt is under way".to_owned()),
-        ("unconfirmed", Some(due)) => Some(format!(
+    match (message.state, due) {
+        (State::Waiting, Some(due)) => Some(format!("due {due}; later changes fold into it{why}")),
+        (State::Scheduled, Some(due)) => Some(format!("due {due}{why}")),
+        (State::Held, _) => Some(format!("waits for a person{why}")),
+        (State::Sending, _) => Some("an attempt is under way".to_owned()),
+        (State::Unconfirmed, Some(due)) => Some(format!(
             "the provider may have it; without evidence its watch's policy decides, {due}"
         )),
-        ("unconfirmed", None) => Some(
+        (State::Unconfirmed, None) => Some(
             "the provider may have it; no evidence came in time, a person has to look".to_owned(),
         ),
         _ => None,

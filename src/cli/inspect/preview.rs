@@ -63,7 +63,7 @@ fn as_json(preview: &Preview) -> Value {
     let recipient = preview.words.as_ref().map(|words| &words.recipient);
     json!({
         "old": preview.old, "new": preview.new, "changes": changes,
-        "state": preview.state.as_str(), "reason": preview.state.reason(),
+        "state": preview.state.into_str(), "reason": preview.state.reason(),
         "reason_text": preview.reason_text,
         "language": wording.map(|w| &w.language), "parameters": wording.map(|w| &w.parameters),
         "summary": wording.map(|w| &w.summary), "message": wording.and_then(|w| w.bubble.as_ref()),

@@ -1,5 +1,7 @@
 //! `rowbell status`: how the whole installation stands, and what needs a person.
 
+use std::mem::discriminant;
+
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp};
@@ -9,8 +11,9 @@ use crate::cli::text::{age, count};
 use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::message::state::{Skip, State};
 use crate::postgres::operations::status_report::{
-    self, OUTCOME_HOURS, Status, Trigger, WatchStatus,
+    self, Doorbell, OUTCOME_HOURS, Outcome, Status, Trigger, WatchStatus,
 };
 
 /// The queue of notifications is emptied within moments; so much in it means that somebody keeps it from that.
@@ -45,8 +48,8 @@ pub fn as_text(status: &Status) -> String {
         status.schema_version.map_or_else(|| "unknown".to_owned(), |version| version.to_string()),
         daemon(status),
         match status.doorbell {
-            "parked" => "parked: writers ring",
-            _ => "awake: writers need not ring",
+            Doorbell::Parked => "parked: writers ring",
+            Doorbell::Awake => "awake: writers need not ring",
         },
     );
     for table in [watches(status), status_channels::table_of(status), outcomes(status)] {
@@ -90,7 +93,7 @@ fn watches(status: &Status) -> Table {
         table.add_row([
             watch.watch.clone(),
             watch.table.clone().unwrap_or_else(|| "–".to_owned()),
-            watch.trigger.as_str().to_owned(),
+            watch.trigger.into_str().to_owned(),
             watch.changes.to_string(),
             watch.oldest_changed_at.map_or("–".to_owned(), |at| age(at, status.taken_at)),
         ]);
@@ -102,20 +105,16 @@ fn watches(status: &Status) -> Table {
 fn outcomes(status: &Status) -> Table {
     let title = format!("LAST {OUTCOME_HOURS} H");
     let mut table = table(&[&title, "MESSAGES", "REASONS"]);
-    let mut seen: Vec<&str> = Vec::new();
-    for outcome in &status.outcomes {
-        if seen.contains(&outcome.state.as_str()) {
-            continue;
-        }
-        seen.push(&outcome.state);
-        let same: Vec<_> = status.outcomes.iter().filter(|o| o.state == outcome.state).collect();
+    let is_same =
+        |one: &Outcome, other: &Outcome| discriminant(&one.state) == discriminant(&other.state);
+    for same in status.outcomes.chunk_by(is_same) {
         let mut reasons: Vec<(i64, &str)> =
-            same.iter().filter_map(|o| Some((o.messages, o.reason.as_deref()?))).collect();
+            same.iter().filter_map(|o| Some((o.messages, o.state.reason()?))).collect();
         reasons.sort_by_key(|(messages, reason)| (-messages, *reason));
         let reasons: Vec<String> =
             reasons.iter().map(|(messages, reason)| format!("{reason} {messages}")).collect();
         table.add_row([
-            outcome.state.clone(),
+            same[0].state.into_str().to_owned(),
             same.iter().map(|o| o.messages).sum::<i64>().to_string(),
             reasons.join(", "),
         ]);
@@ -159,7 +158,7 @@ fn attention(status: &Status) -> Vec<String> {
             are(in_doubt)
         ));
     }
-    if let Some(recorded) = status.outcomes.iter().find(|o| o.reason.as_deref() == Some("dry_run"))
+    if let Some(recorded) = status.outcomes.iter().find(|o| o.state == State::Skipped(Skip::DryRun))
     {
         needs.push(format!(
             "{} of the last {OUTCOME_HOURS} h {} recorded by a dry run and not sent: select * from \
@@ -168,7 +167,7 @@ fn attention(status: &Status) -> Vec<String> {
             if recorded.messages == 1 { "was" } else { "were" }
         ));
     }
-    if status.outcomes.iter().any(|outcome| outcome.state == "failed") {
+    if status.outcomes.iter().any(|outcome| matches!(outcome.state, State::Failed(_))) {
         needs.push(format!(
             "messages failed in the last {OUTCOME_HOURS} h: select * from rowbell_report.failures order by failed_at desc"
         ));
@@ -191,7 +190,7 @@ fn filling_queue(usage: f64) -> Option<String> {
 
 /// Unconfirmed messages for which no evidence is awaited any more: they have left the queue.
 fn undecided(status: &Status) -> i64 {
-    let all = status.outcomes.iter().filter(|outcome| outcome.state == "unconfirmed");
+    let all = status.outcomes.iter().filter(|outcome| outcome.state == State::Unconfirmed);
     let awaited = status.channels.iter().map(|channel| channel.unconfirmed);
     all.map(|outcome| outcome.messages).sum::<i64>() - awaited.sum::<i64>()
 }
@@ -199,14 +198,11 @@ fn undecided(status: &Status) -> i64 {
 fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
     let name = &watch.watch;
     if let Some(problem) = &watch.problem {
-        // Some of them begin with the name of the setting.
-        let about = format!("watch.{name}");
-        let text = if problem.starts_with(&about) {
-            problem.clone()
-        } else {
-            format!("watch {name}: {problem}")
-        };
-        needs.push(text);
+        needs.push(match watch.trigger {
+            // It begins with the name of the setting.
+            Trigger::Unusable => problem.clone(),
+            _ => format!("watch {name}: {problem}"),
+        });
     }
     if watch.trigger == Trigger::NotConfigured {
         needs.push(format!(
@@ -240,19 +236,15 @@ pub(crate) fn are(messages: i64) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::postgres::operations::status_report::{ChannelStatus, Daemon, Outcome, Witness};
+    use crate::domain::message::receipt::WitnessState::{self, Missing, Works};
+    use crate::postgres::operations::status_report::{ChannelStatus, Daemon, Witness};
 
     fn at(text: &str) -> Timestamp {
         format!("2026-06-24T{text}Z").parse().unwrap()
     }
 
     fn outcome(state: &str, reason: Option<&str>, messages: i64) -> Outcome {
-        Outcome {
-            state: state.to_owned(),
-            reason: reason.map(str::to_owned),
-            messages,
-            retrying: 0,
-        }
+        Outcome { state: State::parse(state, reason).unwrap(), messages, retrying: 0 }
     }
 
     fn watch(name: &str, trigger: Trigger, changes: i64, oldest: Option<&str>) -> WatchStatus {
@@ -267,8 +259,8 @@ mod tests {
         }
     }
 
-    fn heard(state: &str, since: Timestamp, heard_at: Option<Timestamp>) -> Witness {
-        let state = Some(state.to_owned());
+    fn heard(state: WitnessState, since: Timestamp, heard_at: Option<Timestamp>) -> Witness {
+        let state = Some(state);
         Witness { is_on: true, state, since: Some(since), heard_at, detail: None }
     }
 
@@ -276,7 +268,7 @@ mod tests {
         Status {
             taken_at: at("12:00:00"),
             schema_version: Some(6),
-            doorbell: "parked",
+            doorbell: Doorbell::Parked,
             notification_queue_usage: 0.0,
             daemon: Daemon { sessions: 3, connected_since: Some(at("08:30:00")) },
             watches: vec![watch("delivery", Trigger::Installed, 1, Some("11:59:58"))],
@@ -289,7 +281,7 @@ mod tests {
                 oldest_due_at: Some(at("12:00:18")),
                 rate: Some(80.0),
                 owned_by: Some("5f3a91c2d4e6b708".to_owned()),
-                polling: heard("works", at("11:00:00"), Some(at("11:59:40"))),
+                polling: heard(Works, at("11:00:00"), Some(at("11:59:40"))),
                 ..ChannelStatus::default()
             }],
             outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
@@ -322,7 +314,7 @@ mod tests {
     fn troubled() -> Status {
         let mut status = calm();
         status.daemon = Daemon { sessions: 0, connected_since: None };
-        status.doorbell = "awake";
+        status.doorbell = Doorbell::Awake;
         status.notification_queue_usage = 0.624;
         let problem = "public.clinic has no trigger for it; run `rowbell watch`".to_owned();
         status.watches = vec![
@@ -340,7 +332,7 @@ mod tests {
             waits_for_recipients: 1,
             learned_rate: Some(22.504),
             owned_by: None,
-            polling: heard("missing", at("09:00:00"), None),
+            polling: heard(Missing, at("09:00:00"), None),
             ..status.channels[0].clone()
         };
         status.outcomes = vec![

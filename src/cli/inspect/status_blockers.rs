@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::cli::text::{age, count, length, moment};
-use crate::postgres::operations::blockers::{Kind, Standstill};
+use crate::postgres::operations::blockers::{Kind, Standstill, StandstillState, Subject};
 
 /// One sentence for each, for the part of the status that needs attention.
 pub fn needs(stops: &[Standstill], now: Timestamp) -> Vec<String> {
@@ -26,7 +26,7 @@ pub fn need(stop: &Standstill, now: Timestamp) -> String {
         Kind::Circuit => format!(
             "{what} is stopped by errors {since}{because}; {}; to try at once: rowbell resume {}",
             next_try(stop, now),
-            channel_of(what)
+            resumed_with(what)
         ),
         Kind::Hold => format!(
             "{what}, {since}: {} wait for a person{because}; see rowbell held, then rowbell approve or discard",
@@ -40,13 +40,16 @@ pub fn need(stop: &Standstill, now: Timestamp) -> String {
 }
 
 /// A template starts again with its channel.
-fn channel_of(what: &str) -> &str {
-    what.find("channel ").map_or(what, |at| &what[at..])
+fn resumed_with(what: &Subject) -> Subject {
+    match what {
+        Subject::Template(key) => Subject::Channel(key.channel.clone()),
+        what => what.clone(),
+    }
 }
 
 fn next_try(stop: &Standstill, now: Timestamp) -> String {
     match stop.next_try_at {
-        _ if stop.state == "probing" => "one message is being tried".to_owned(),
+        _ if stop.state == StandstillState::Probing => "one message is being tried".to_owned(),
         Some(at) if at > now => {
             format!("one message is tried in {}", length(at.duration_since(now)))
         }
@@ -57,7 +60,9 @@ fn next_try(stop: &Standstill, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::StandstillState as State;
     use super::*;
+    use crate::domain::limit::circuit::CircuitKey;
 
     fn at(text: &str) -> Timestamp {
         format!("2026-06-24T{text}Z").parse().unwrap()
@@ -65,35 +70,36 @@ mod tests {
 
     #[test]
     fn each_says_since_when_and_why_and_what_to_do() {
-        let stop = |kind, what: &str, state: &str, reason: Option<&str>| Standstill {
+        let stop = |kind, what, state, reason: Option<&str>| Standstill {
             kind,
-            what: what.to_owned(),
-            state: state.to_owned(),
+            what,
+            state,
             reason: reason.map(str::to_owned),
             since: at("10:00:00"),
             next_try_at: (kind == Kind::Circuit).then(|| at("11:04:00")),
             messages: (kind == Kind::Hold).then_some(99_990),
         };
+        let main = || Subject::Channel("main".to_owned());
         let stops = [
             stop(
                 Kind::Copy,
-                "this database",
-                "copy",
+                Subject::Database("production".to_owned()),
+                State::Copy,
                 Some("environment production, database 16385"),
             ),
-            stop(Kind::Paused, "channel main", "paused", Some("the token is renewed")),
-            stop(Kind::Paused, "watch orders", "paused", None),
-            stop(Kind::Circuit, "channel main", "open", Some("190: Access token has expired")),
+            stop(Kind::Paused, main(), State::Paused, Some("the token is renewed")),
+            stop(Kind::Paused, Subject::Watch("orders".to_owned()), State::Paused, None),
+            stop(Kind::Circuit, main(), State::Open, Some("190: Access token has expired")),
             stop(
                 Kind::Circuit,
-                "template news (es) on channel main",
-                "probing",
+                Subject::Template(CircuitKey::template("main", "news", "es")),
+                State::Probing,
                 Some("132015: paused"),
             ),
             stop(
                 Kind::Hold,
-                "hold 7 of watch orders",
-                "held",
+                Subject::Hold { hold_id: 7, watch: "orders".to_owned() },
+                State::Held,
                 Some("one transaction changed 100000 rows"),
             ),
         ];

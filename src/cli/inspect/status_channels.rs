@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::cli::inspect::status::{LATE, are, table};
 use crate::cli::text::{age, length};
+use crate::domain::message::receipt::WitnessState;
 use crate::postgres::operations::status_report::{ChannelStatus, Status, Witness};
 
 /// What waits on each channel, and who tells of its receipts.
@@ -79,12 +80,12 @@ fn due(at: Timestamp, now: Timestamp) -> String {
 /// The state of one witness in a few words.
 fn told(witness: &Witness, now: Timestamp) -> String {
     let since = witness.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
-    match (witness.is_on, witness.state.as_deref()) {
+    match (witness.is_on, witness.state) {
         (false, _) => "off".to_owned(),
         (true, None) => "not heard yet".to_owned(),
-        (true, Some("missing")) => format!("missing{since}"),
-        (true, Some("failing")) => format!("failing{since}"),
-        (true, Some(_)) => {
+        (true, Some(WitnessState::Missing)) => format!("missing{since}"),
+        (true, Some(WitnessState::Failing)) => format!("failing{since}"),
+        (true, Some(WitnessState::Works)) => {
             witness.heard_at.map_or("works".to_owned(), |at| format!("heard {} ago", age(at, now)))
         }
     }
@@ -96,9 +97,9 @@ fn webhook(channel: &ChannelStatus, now: Timestamp) -> String {
     let since = destination.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
     // What came in later than it was found to be bad proves it good.
     let is_outdated = webhook.heard_at > destination.since;
-    match (destination.is_on, destination.state.as_deref()) {
-        (true, Some("missing")) if !is_outdated => format!("not registered{since}"),
-        (true, Some("failing")) if !is_outdated => format!("failing{since}"),
+    match (destination.is_on, destination.state) {
+        (true, Some(WitnessState::Missing)) if !is_outdated => format!("not registered{since}"),
+        (true, Some(WitnessState::Failing)) if !is_outdated => format!("failing{since}"),
         _ => told(webhook, now),
     }
 }
@@ -107,11 +108,11 @@ fn webhook(channel: &ChannelStatus, now: Timestamp) -> String {
 fn destination_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
     let ChannelStatus { channel: name, destination, .. } = channel;
     let since = destination.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
-    match (destination.is_on, destination.state.as_deref()) {
-        (true, Some("missing")) => needs.push(format!(
+    match (destination.is_on, destination.state) {
+        (true, Some(WitnessState::Missing)) => needs.push(format!(
             "channel {name}: the provider posts nothing to our webhook{since}: rowbell webhook register <url>"
         )),
-        (true, Some("failing")) => needs.push(format!(
+        (true, Some(WitnessState::Failing)) => needs.push(format!(
             "channel {name}: {}{since}; see rowbell webhook test",
             destination.detail.as_deref().unwrap_or("the webhook fails")
         )),
@@ -126,7 +127,7 @@ fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String
         return;
     }
     destination_needs(channel, now, needs);
-    let can_be_asked = polling.is_on && polling.state.as_deref() != Some("missing");
+    let can_be_asked = polling.is_on && polling.state != Some(WitnessState::Missing);
     if !webhook.is_on && !can_be_asked {
         needs.push(format!(
             "channel {name}: nothing tells what becomes of its messages: there is no webhook, and the provider \
@@ -134,7 +135,7 @@ fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String
             if polling.is_on { "cannot be asked (hookInfo: 404)" } else { "is not asked (polling.enabled)" }
         ));
     }
-    if polling.state.as_deref() == Some("failing") && polling.is_on {
+    if polling.state == Some(WitnessState::Failing) && polling.is_on {
         needs.push(format!(
             "channel {name}: the provider could not be asked for receipts{}: {}",
             polling.since.map_or_else(String::new, |at| format!(" for {}", age(at, now))),

@@ -5,6 +5,18 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+/// Whether a channel or template sends. The words are those of `rowbell.circuit_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum CircuitState {
+    Closed,
+    /// Stopped by errors.
+    Open,
+    /// One message is tried; what becomes of it decides.
+    Probing,
+}
 
 /// What one circuit is about: a channel, or a template in one language on a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,7 +36,7 @@ impl CircuitKey {
         CircuitKey { channel: channel.to_owned(), template }
     }
 
-    /// How a message that waits for it says so; stays the same while it waits.
+    /// How a message that waits for it says so.
     pub fn is_stopped(&self) -> String {
         format!("{self} is stopped")
     }

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
+
 /// A message in its words, ready for any wire. Never printed: it says who is told what.
 #[derive(Clone, Default, PartialEq)]
 pub struct TemplateMessage {
@@ -48,7 +51,13 @@ pub struct AttemptId {
 }
 
 /// What is known of a try. The words are those of `rowbell.attempt_result`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, EnumDiscriminants)]
+#[strum_discriminants(
+    name(AttemptResultKind),
+    derive(Hash, EnumString, IntoStaticStr, VariantArray, Serialize),
+    strum(serialize_all = "snake_case", const_into_str),
+    serde(rename_all = "snake_case")
+)]
 pub enum AttemptResult {
     /// The provider took it and gave an id.
     Accepted { provider_message_id: String },
@@ -63,14 +72,9 @@ pub enum AttemptResult {
 }
 
 impl AttemptResult {
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            AttemptResult::Accepted { .. } => "accepted",
-            AttemptResult::Refused { .. } => "refused",
-            AttemptResult::NotSent => "not_sent",
-            AttemptResult::Unknown => "unknown",
-            AttemptResult::DryRun => "dry_run",
-        }
+    /// The word in SQL and metrics.
+    pub fn into_str(&self) -> &'static str {
+        AttemptResultKind::from(self).into_str()
     }
 }
 
@@ -124,8 +128,12 @@ impl Answer {
     }
 }
 
-/// What a sender does about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What a sender does about an error. The words are those of `rowbell.attempt_error_class`.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray, Serialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ErrorClass {
     /// Try again, later and later.
     Retry,
@@ -141,28 +149,4 @@ pub enum ErrorClass {
     Channel,
     /// Try again after hours.
     Later,
-}
-
-impl ErrorClass {
-    pub const ALL: [ErrorClass; 7] = [
-        ErrorClass::Retry,
-        ErrorClass::Slow,
-        ErrorClass::Recipient,
-        ErrorClass::Content,
-        ErrorClass::Template,
-        ErrorClass::Channel,
-        ErrorClass::Later,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ErrorClass::Retry => "retry",
-            ErrorClass::Slow => "slow",
-            ErrorClass::Recipient => "recipient",
-            ErrorClass::Content => "content",
-            ErrorClass::Template => "template",
-            ErrorClass::Channel => "channel",
-            ErrorClass::Later => "later",
-        }
-    }
 }

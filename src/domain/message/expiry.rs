@@ -2,10 +2,12 @@
 
 use jiff::SignedDuration;
 use serde::Deserialize;
+use strum::IntoStaticStr;
 
 /// The category under which WhatsApp approved a template.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Category {
     #[default]
     Utility,
@@ -14,14 +16,6 @@ pub enum Category {
 }
 
 impl Category {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Category::Utility => "utility",
-            Category::Authentication => "authentication",
-            Category::Marketing => "marketing",
-        }
-    }
-
     /// The seconds that WhatsApp takes, from the fewest to the most.
     fn bounds(self) -> (u32, u32) {
         match self {

@@ -1,9 +1,25 @@
 //! Evidence about delivery.
 
 use jiff::Timestamp;
+use serde::Serialize;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// What a receipt says. The words are those of `rowbell.receipt_status`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    Serialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ReceiptStatus {
     Sent,
     Failed,
@@ -15,24 +31,6 @@ pub enum ReceiptStatus {
 }
 
 impl ReceiptStatus {
-    pub const ALL: [ReceiptStatus; 5] = [
-        ReceiptStatus::Sent,
-        ReceiptStatus::Failed,
-        ReceiptStatus::Delivered,
-        ReceiptStatus::Read,
-        ReceiptStatus::Other,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ReceiptStatus::Sent => "sent",
-            ReceiptStatus::Failed => "failed",
-            ReceiptStatus::Delivered => "delivered",
-            ReceiptStatus::Read => "read",
-            ReceiptStatus::Other => "other",
-        }
-    }
-
     /// Reads the status words of 1MSG and Meta, in any case.
     pub fn from_wire(word: &str) -> ReceiptStatus {
         match word.to_ascii_lowercase().as_str() {
@@ -45,24 +43,39 @@ impl ReceiptStatus {
     }
 }
 
-/// How a receipt reached us. The words are those of `rowbell.receipt_source`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a receipt reached us. The words are those of `rowbell.evidence_source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Source {
     Webhook,
     Poll,
     Timeout,
 }
 
-impl Source {
-    pub const ALL: [Source; 3] = [Source::Webhook, Source::Poll, Source::Timeout];
+/// What can tell of a channel's receipts. The words are those of `rowbell.receipt_source_kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum WitnessKind {
+    /// What was posted to us.
+    Webhook,
+    /// The provider when it is asked for receipts.
+    Polling,
+    /// Whether the provider posts to us, as it says itself.
+    #[strum(serialize = "registration")]
+    Destination,
+}
 
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Source::Webhook => "webhook",
-            Source::Poll => "poll",
-            Source::Timeout => "timeout",
-        }
-    }
+/// How it stands. The words are those of `rowbell.receipt_source_state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum WitnessState {
+    Works,
+    /// The provider does not have it.
+    Missing,
+    /// It could not be asked, or has given us up.
+    Failing,
 }
 
 /// One piece of evidence, as it came.

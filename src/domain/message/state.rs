@@ -1,10 +1,14 @@
 //! The life of a message: its states, the reasons it ends for, and the one function that holds
 //! every transition.
 
+use serde::ser::SerializeStruct as _;
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 use crate::domain::message::receipt::ReceiptStatus;
 
 /// Where a message stands. The words are those of `rowbell.message_state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum State {
     /// Changes are still being folded into it.
     Waiting,
@@ -29,7 +33,8 @@ pub enum State {
 }
 
 /// Why a message failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Failure {
     Rejected,
     Undeliverable,
@@ -38,8 +43,54 @@ pub enum Failure {
     Unwritable,
 }
 
+/// What keeps a message that still has to leave. The words are those of `rowbell.message_waits_for`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum WaitsFor {
+    /// An earlier message of the entity is being sent.
+    Order,
+    /// It is night where the recipient lives.
+    QuietHours,
+    /// Errors have stopped its template.
+    Circuit,
+    PerRecipientLimit,
+    UniqueRecipients,
+    /// The provider may have an earlier message to the same phone.
+    UnconfirmedAttempt,
+    /// Its watch cannot be used, or its row could not be read in time.
+    Watch,
+    /// An attempt was in vain.
+    Retry,
+    /// It was refused in the burst of errors that stopped its channel or template.
+    BurstRetry,
+    /// A person decides about the hold that it joined.
+    Hold,
+}
+
+impl WaitsFor {
+    /// Whether a gate has put the message off. Such a wait is decided anew when the row changes; the wait after
+    /// an attempt in vain goes on.
+    pub fn is_gate(self) -> bool {
+        !matches!(self, WaitsFor::Retry | WaitsFor::BurstRetry | WaitsFor::Hold)
+    }
+}
+
+/// What a message waits for and, where that is the circuit of a template, its name and language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    pub cause: WaitsFor,
+    pub template: Option<(String, String)>,
+}
+
+impl From<WaitsFor> for Wait {
+    fn from(cause: WaitsFor) -> Wait {
+        Wait { cause, template: None }
+    }
+}
+
 /// Why a message was skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Skip {
     NoNetChange,
     OptedOut,
@@ -165,106 +216,49 @@ fn evidence_rank(state: State) -> u8 {
     }
 }
 
-impl State {
-    /// The word in SQL, logs and tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Waiting => "waiting",
-            State::Scheduled => "scheduled",
-            State::Held => "held",
-            State::Sending => "sending",
-            State::Unconfirmed => "unconfirmed",
-            State::Sent => "sent",
-            State::Delivered => "delivered",
-            State::Read => "read",
-            State::Failed(_) => "failed",
-            State::Skipped(_) => "skipped",
-        }
-    }
+/// The states without a reason.
+const PLAIN: [State; 8] = [
+    State::Waiting,
+    State::Scheduled,
+    State::Held,
+    State::Sending,
+    State::Unconfirmed,
+    State::Sent,
+    State::Delivered,
+    State::Read,
+];
 
+impl State {
     /// The word of the reason, for failed and skipped messages.
     pub fn reason(self) -> Option<&'static str> {
         match self {
-            State::Failed(why) => Some(why.as_str()),
-            State::Skipped(why) => Some(why.as_str()),
+            State::Failed(why) => Some(why.into_str()),
+            State::Skipped(why) => Some(why.into_str()),
             _ => None,
         }
     }
 
     /// Reads state and reason back from their words.
     pub fn parse(state: &str, reason: Option<&str>) -> Option<State> {
-        let parsed = match state {
-            "waiting" => State::Waiting,
-            "scheduled" => State::Scheduled,
-            "held" => State::Held,
-            "sending" => State::Sending,
-            "unconfirmed" => State::Unconfirmed,
-            "sent" => State::Sent,
-            "delivered" => State::Delivered,
-            "read" => State::Read,
-            "failed" => State::Failed(Failure::parse(reason?)?),
-            "skipped" => State::Skipped(Skip::parse(reason?)?),
-            _ => return None,
-        };
-        Some(parsed)
+        match (state, reason) {
+            ("failed", why) => why?.parse().ok().map(State::Failed),
+            ("skipped", why) => why?.parse().ok().map(State::Skipped),
+            _ => PLAIN.into_iter().find(|plain| plain.into_str() == state),
+        }
     }
 }
 
-impl Failure {
-    pub const ALL: [Failure; 5] = [
-        Failure::Rejected,
-        Failure::Undeliverable,
-        Failure::Exhausted,
-        Failure::Expired,
-        Failure::Unwritable,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Failure::Rejected => "rejected",
-            Failure::Undeliverable => "undeliverable",
-            Failure::Exhausted => "exhausted",
-            Failure::Expired => "expired",
-            Failure::Unwritable => "unwritable",
-        }
-    }
-
-    fn parse(word: &str) -> Option<Failure> {
-        Failure::ALL.into_iter().find(|failure| failure.as_str() == word)
+/// State and reason as two fields, as in SQL.
+impl serde::Serialize for State {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("State", 2)?;
+        fields.serialize_field("state", self.into_str())?;
+        fields.serialize_field("reason", &self.reason())?;
+        fields.end()
     }
 }
 
 impl Skip {
-    pub const ALL: [Skip; 11] = [
-        Skip::NoNetChange,
-        Skip::OptedOut,
-        Skip::NoRecipient,
-        Skip::BadPhone,
-        Skip::BadEmail,
-        Skip::Muted,
-        Skip::Superseded,
-        Skip::Stale,
-        Skip::Discarded,
-        Skip::NotNeeded,
-        Skip::DryRun,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Skip::NoNetChange => "no_net_change",
-            Skip::OptedOut => "opted_out",
-            Skip::NoRecipient => "no_recipient",
-            Skip::BadPhone => "bad_phone",
-            Skip::BadEmail => "bad_email",
-            Skip::Muted => "muted",
-            Skip::Superseded => "superseded",
-            Skip::Stale => "stale",
-            Skip::Discarded => "discarded",
-            Skip::NotNeeded => "not_needed",
-            Skip::DryRun => "dry_run",
-        }
-    }
-
     /// Whether what kept a message back may not hold any more.
     pub fn may_pass(self) -> bool {
         match self {
@@ -278,10 +272,6 @@ impl Skip {
             Skip::NoNetChange | Skip::Muted | Skip::Superseded | Skip::NotNeeded => false,
         }
     }
-
-    fn parse(word: &str) -> Option<Skip> {
-        Skip::ALL.into_iter().find(|skip| skip.as_str() == word)
-    }
 }
 
 #[cfg(test)]
@@ -290,19 +280,9 @@ mod tests {
     use std::fmt::Write as _;
 
     fn states() -> Vec<State> {
-        use State as S;
-        let plain = [
-            S::Waiting,
-            S::Scheduled,
-            S::Held,
-            S::Sending,
-            S::Unconfirmed,
-            S::Sent,
-            S::Delivered,
-            S::Read,
-        ];
-        let failed = Failure::ALL.into_iter().map(S::Failed);
-        plain.into_iter().chain(failed).chain(Skip::ALL.into_iter().map(S::Skipped)).collect()
+        let failed = Failure::VARIANTS.iter().copied().map(State::Failed);
+        let skipped = Skip::VARIANTS.iter().copied().map(State::Skipped);
+        PLAIN.into_iter().chain(failed).chain(skipped).collect()
     }
 
     fn events() -> Vec<Event> {
@@ -317,7 +297,9 @@ mod tests {
     }
 
     fn word(state: State) -> String {
-        state.reason().map_or(state.as_str().to_owned(), |why| format!("{}: {why}", state.as_str()))
+        state
+            .reason()
+            .map_or(state.into_str().to_owned(), |why| format!("{}: {why}", state.into_str()))
     }
 
     /// Every state with every event: where it leads, for a person to read. What is absent cannot be.
@@ -343,7 +325,7 @@ mod tests {
                 matches!(event, Event::Receipt(_) | Event::FailedReceipt(_) | Event::Accepted)
             }) {
                 let Ok(next) = apply(state, event) else { continue };
-                let place = ranked.iter().position(|one| one.as_str() == next.as_str());
+                let place = ranked.iter().position(|one| one.into_str() == next.into_str());
                 assert!(place >= Some(rank), "{state:?} after {event:?} is {next:?}");
             }
         }
@@ -352,7 +334,7 @@ mod tests {
     #[test]
     fn words_are_read_back() {
         for state in states() {
-            assert_eq!(State::parse(state.as_str(), state.reason()), Some(state));
+            assert_eq!(State::parse(state.into_str(), state.reason()), Some(state));
         }
     }
 }

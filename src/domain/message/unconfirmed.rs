@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
 /// How far the clocks of the provider and of ours may be apart.
 const SKEW: Duration = Duration::from_secs(5);
@@ -40,8 +42,26 @@ impl std::fmt::Debug for Seen {
     }
 }
 
+/// Where evidence is looked for. The words are those of `rowbell.reconcile_lookup_method`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum LookupWay {
+    /// Receipts that named an id which no attempt knows.
+    Receipts,
+    /// The provider's list of messages.
+    List,
+    /// Nothing was found: the policy of the watch.
+    Policy,
+}
+
 /// What came of comparing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, EnumDiscriminants)]
+#[strum_discriminants(
+    name(FoundKind),
+    derive(IntoStaticStr),
+    strum(serialize_all = "snake_case", const_into_str)
+)]
 pub enum Found {
     Nothing,
     One(String),

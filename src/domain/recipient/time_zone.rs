@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
+use strum::IntoStaticStr;
+
 use crate::domain::value::moment;
 
 /// Who may say it, in the order in which they are asked. The words stand in
 /// `rowbell.message.time_zone_source`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ZoneSource {
     /// The watched row itself.
     Row,
@@ -14,17 +17,6 @@ pub enum ZoneSource {
     Recipient,
     Watch,
     Configuration,
-}
-
-impl ZoneSource {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ZoneSource::Row => "row",
-            ZoneSource::Recipient => "recipient",
-            ZoneSource::Watch => "watch",
-            ZoneSource::Configuration => "configuration",
-        }
-    }
 }
 
 /// The zone that holds.
@@ -54,10 +46,10 @@ impl<'a> ChosenZone<'a> {
 
     /// `recipient`; `watch; "Madrid" of the recipient is no time zone`.
     pub fn story(&self) -> Cow<'static, str> {
-        let mut story = Cow::Borrowed(self.source.as_str());
+        let mut story = Cow::Borrowed(self.source.into_str());
         for (name, source) in &self.passed_over {
             let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
-            let source = source.as_str();
+            let source = source.into_str();
             story.to_mut().push_str(&format!("; \"{name}\" of the {source} is no time zone"));
         }
         story

@@ -123,7 +123,7 @@ fn variable_of(
         "row" => Jinja::from(Serde(occasion.row)),
         "old" => occasion.old.map_or(Jinja::from(()), |old| Jinja::from(Serde(old))),
         "zone" => Jinja::from_safe_string(scene.reader.zone_if_other()?),
-        "operation" => Jinja::from(occasion.operation.as_str()),
+        "operation" => Jinja::from(occasion.operation.into_str()),
         column => occasion.row.get(column).map_or(Jinja::from(()), jinja_of),
     })
 }

@@ -4,27 +4,30 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::value::row::Row;
 
-/// What happened to a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize, serde::Serialize)]
+/// What happened to a row. The words are those of `rowbell.change_operation`.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    serde::Deserialize,
+    serde::Serialize,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Operation {
     Insert,
     Update,
     Delete,
-}
-
-impl Operation {
-    /// The word in configuration, SQL and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Operation::Insert => "insert",
-            Operation::Update => "update",
-            Operation::Delete => "delete",
-        }
-    }
 }
 
 /// One captured change: a row of `rowbell.change`.

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::config::{self, Config};
-use crate::domain::message::state::{Failure, Skip, State};
+use crate::domain::message::state::{Failure, Skip, State, WaitsFor};
 use crate::domain::value::change::{NetChange, Operation};
-use crate::pipeline::gate::gates::{Candidate, Decision};
+use crate::pipeline::gate::gates::{Candidate, Decision, Parts};
 use crate::postgres::queries::{FoldedIn, NewMessage, OpenMessage, Taken};
 
 /// When a message leaves: a quiet period after its last change, but at most `max_wait` after its
@@ -21,6 +21,7 @@ pub fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
         state: State::Waiting,
         hold_id: None,
         reason_text: None,
+        wait: None,
         channel: watch.channel.clone(),
         words: None,
         watch: net.watch,
@@ -40,7 +41,8 @@ pub fn folded_in(config: &Config, message: OpenMessage, net: NetChange) -> Optio
     let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at);
     // A wait after an attempt in vain goes on. What a gate had put off, tried before or not, is decided anew:
     // the change may be urgent, where what was to be told before was not.
-    let is_waited_for = message.attempt_count > 0 && !message.is_put_off;
+    let is_put_off = message.waits_for.is_some_and(WaitsFor::is_gate);
+    let is_waited_for = message.attempt_count > 0 && !is_put_off;
     let due_at = if is_waited_for { due_at.max(message.due_at) } else { due_at };
     let operation = match (&message.old_row, &net.new_row) {
         (None, _) => Operation::Insert,
@@ -84,6 +86,7 @@ pub fn unreadable(config: &Config, taken: Taken) -> Option<NewMessage> {
         entity_key,
         state: State::Failed(Failure::Unwritable),
         reason_text: Some(format!("the row could not be captured: {error}")),
+        wait: None,
         operation,
         change_count: 1,
         first_changed_at: changed_at,
@@ -119,7 +122,8 @@ pub fn decided(
 ) -> NewMessage {
     (net.old_row, net.new_row) = (candidate.old_row, candidate.new_row);
     let state = decision.state();
-    let (reason_text, due_at, words) = decision.into_parts();
+    let Parts { reason_text, wait, due_at, words } = decision.into_parts();
     let message = waiting(watch, net);
-    NewMessage { state, reason_text, words, due_at: due_at.unwrap_or(message.due_at), ..message }
+    let due_at = due_at.unwrap_or(message.due_at);
+    NewMessage { state, reason_text, wait, words, due_at, ..message }
 }

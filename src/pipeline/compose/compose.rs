@@ -20,13 +20,15 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::circuit::CircuitKey;
+use crate::domain::message::fallback::FallbackCause;
+use crate::domain::message::state::WaitsFor;
 use crate::pipeline::compose::fair_queue::Turns;
 use crate::pipeline::context::channel_sender::Lane;
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
 use crate::pipeline::gate::blockers::{Stops, Way, try_one};
 use crate::pipeline::gate::decide::{decide, outgoing};
-use crate::pipeline::gate::gates::{Candidate, Decision};
+use crate::pipeline::gate::gates::{Candidate, Decision, Parts};
 use crate::pipeline::gate::row_errors::{Fault, fault_of, one_by_one};
 use crate::postgres::queries::{self, Decided, DueMessage};
 
@@ -130,7 +132,7 @@ impl Compose {
         let attempts: BTreeMap<i64, i16> =
             queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
         let on: Vec<i64> = decided.iter().filter(|d| d.leads_on).map(|d| d.message_id).collect();
-        queries::fallback_await(&tx, &on, "skipped", now).await?;
+        queries::fallback_await(&tx, &on, FallbackCause::Skipped, now).await?;
         tx.commit().await?;
         self.turns.passed(reached, &served);
         let leased = decided.iter().filter(|d| d.words.is_some()).count();
@@ -177,9 +179,9 @@ impl Compose {
             decided.extend(ids.into_iter().zip(decisions).map(|(message_id, decision)| {
                 let state = decision.state();
                 let leads_on = settings.is_some_and(|watch| watch.leads_on(channel, state));
-                let (reason_text, due_at, words) = decision.into_parts();
+                let Parts { reason_text, wait, due_at, words } = decision.into_parts();
                 let watch = watch.clone();
-                Decided { message_id, watch, state, reason_text, words, due_at, leads_on }
+                Decided { message_id, watch, state, reason_text, wait, words, due_at, leads_on }
             }));
             served.push((watch, leaves));
         }
@@ -198,7 +200,7 @@ impl Compose {
             Err(why) => {
                 let due_at = self.site.clock.now() + BROKEN_WAIT;
                 let why = format!("the watch cannot be used: {why}");
-                return Ok(vec![Decision::Defer { due_at, why }; candidates.len()]);
+                return Ok(vec![Decision::defer(due_at, WaitsFor::Watch, why); candidates.len()]);
             }
         };
         let decisions = match self.careful.contains(watch) {

@@ -34,8 +34,6 @@ pub struct Site {
     pub config: Arc<Config>,
     /// Name of this process in leases: new at every start, so that nobody inherits a lease.
     pub instance: String,
-    /// The same in leases of messages that are recorded instead of posted.
-    pub rehearsing_instance: String,
     pub lanes: BTreeMap<String, Arc<Lane>>,
     pub circuits: Circuits,
     pub witnesses: Witnesses,
@@ -91,7 +89,6 @@ impl Site {
             asked_channels: asked_channels(&config),
             clock,
             config,
-            rehearsing_instance: format!("dry run {instance}"),
             instance: instance.to_string(),
             lanes,
             system_identifier: OnceLock::new(),
@@ -105,10 +102,10 @@ impl Site {
         Ask { at: now + self.config.polling.first_after, of: &self.asked_channels }
     }
 
-    /// The lease that messages get which leave now. Its holder's name tells a dry run: if that dies, nothing left.
+    /// The lease that messages get which leave now. If a dry run dies, nothing has left.
     pub fn lease(&self, now: Timestamp, is_dry_run: bool) -> Lease<'_> {
-        let instance = if is_dry_run { &self.rehearsing_instance } else { &self.instance };
-        Lease { now, instance, expires_at: now + self.config.delivery.lease }
+        let expires_at = now + self.config.delivery.lease;
+        Lease { now, instance: &self.instance, expires_at, is_dry_run }
     }
 
     /// Whether the provider of a channel shows the messages that it has.

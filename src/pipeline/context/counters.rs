@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metrics::{Counter, Histogram};
+use strum::VariantArray as _;
 
 use crate::config::{Config, Watch};
 use crate::domain::message::attempt::{AttemptResult, ErrorClass};
@@ -51,7 +52,7 @@ impl Counts {
     pub fn became(&self, watch: &str, channel: &str, state: State) {
         let channels = self.messages.get(watch);
         let states = channels.and_then(|channels| channels.get(channel));
-        if let Some(counter) = states.and_then(|states| states.get(state.as_str())) {
+        if let Some(counter) = states.and_then(|states| states.get(state.into_str())) {
             counter.increment(1);
         }
     }
@@ -59,9 +60,9 @@ impl Counts {
     /// Receipts came in on the channel.
     pub fn received(&self, channel: &str, source: Source, receipts: &[Receipt]) {
         let Some(counters) = self.receipts.get(channel) else { return };
-        for status in ReceiptStatus::ALL {
-            let count = receipts.iter().filter(|receipt| receipt.status == status).count();
-            if let Some(counter) = counters.get(&(source.as_str(), status.as_str())) {
+        for status in ReceiptStatus::VARIANTS {
+            let count = receipts.iter().filter(|receipt| receipt.status == *status).count();
+            if let Some(counter) = counters.get(&(source.into_str(), status.into_str())) {
                 counter.increment(count as u64);
             }
         }
@@ -78,7 +79,7 @@ pub struct ChannelCounts {
 
 impl ChannelCounts {
     pub fn new(channel: &str) -> ChannelCounts {
-        let refused = ErrorClass::ALL.map(|class| ("refused", class.as_str()));
+        let refused = ErrorClass::VARIANTS.iter().map(|class| ("refused", class.into_str()));
         let others = ["accepted", "not_sent", "unknown", "dry_run"].map(|result| (result, ""));
         let counter = |words: (&'static str, &'static str)| {
             let (result, class) = words;
@@ -97,10 +98,10 @@ impl ChannelCounts {
     /// What became of an attempt is written.
     pub fn attempted(&self, result: &AttemptResult) {
         let class = match result {
-            AttemptResult::Refused { class, .. } => class.as_str(),
+            AttemptResult::Refused { class, .. } => class.into_str(),
             _ => "",
         };
-        if let Some(counter) = self.attempts.get(&(result.as_str(), class)) {
+        if let Some(counter) = self.attempts.get(&(result.into_str(), class)) {
             counter.increment(1);
         }
     }
@@ -141,9 +142,10 @@ fn by_channel(name: &str, watch: &Watch) -> BTreeMap<String, BTreeMap<&'static s
 }
 
 fn receipts(channel: &str) -> ByWords {
-    let sources = Source::ALL.map(Source::as_str).into_iter();
-    let words =
-        sources.flat_map(|source| ReceiptStatus::ALL.map(|status| (source, status.as_str())));
+    let statuses = ReceiptStatus::VARIANTS.iter().map(|status| status.into_str());
+    let words = Source::VARIANTS
+        .iter()
+        .flat_map(|source| statuses.clone().map(|status| (source.into_str(), status)));
     let counter = |(source, status): (&'static str, &'static str)| {
         let channel = channel.to_owned();
         let counter = metrics::counter!("rowbell_receipts_total", "channel" => channel, "source" => source, "status" => status);

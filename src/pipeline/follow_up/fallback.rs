@@ -23,6 +23,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Fallback as Step, Watch};
+use crate::domain::message::fallback::{FallbackCause, FallbackWait};
 use crate::domain::message::state::{Event, Failure, Skip, State};
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
@@ -45,11 +46,6 @@ const NOT_YET: Duration = Duration::from_secs(60);
 /// How long after its start a daemon believes that receipts of the time before may still come in.
 const CATCHING_UP: Duration = Duration::from_secs(600);
 
-/// Why something is put off.
-const EARLY: &str = "the daemon has just started: receipts of the time before may still come in";
-const STOPPED: &str = "errors have stopped its channel or template";
-const SILENT: &str = "nothing at all was heard of its channel since: the receipts are missing";
-
 /// Opens fallbacks.
 pub struct Fallback {
     site: Arc<Site>,
@@ -65,7 +61,7 @@ enum Fate {
     /// It is told, it is on its way, or there is no further channel.
     Done,
     /// It cannot be decided yet.
-    NotYet(&'static str),
+    NotYet(FallbackWait),
     /// It waits for a later attempt on its own channel: that ends.
     GiveUp,
     Onward(String, String),
@@ -112,9 +108,10 @@ impl Fallback {
         let above = (last.due_at, last.message_id);
         let is_heard = due.iter().any(|due| due.message.as_ref().is_some_and(|m| m.is_heard));
         let (mut done, mut later, mut onward) = (Vec::new(), Vec::new(), Vec::<Onward>::new());
-        for DueFallback { message_id, is_failure, message, .. } in due {
-            match message.map_or(Fate::Done, |message| self.fate(&message, message_id, is_failure))
-            {
+        for DueFallback { message_id, cause, message, .. } in due {
+            match message.map_or(Fate::Done, |message| {
+                self.fate(&message, message_id, cause != FallbackCause::Undelivered)
+            }) {
                 Fate::Done => done.push(message_id),
                 Fate::NotYet(why) => later.push((message_id, why)),
                 Fate::GiveUp => self.give_up(&tx, message_id).await?,
@@ -129,7 +126,10 @@ impl Fallback {
         queries::fallback_later(&tx, &later, now + NOT_YET).await?;
         tx.commit().await?;
         self.above = above;
-        self.say_silence(later.iter().filter(|(_, why)| *why == SILENT).count(), is_heard);
+        self.say_silence(
+            later.iter().filter(|(_, why)| *why == FallbackWait::Receipts).count(),
+            is_heard,
+        );
         if !opened.is_empty() {
             tracing::info!(messages = opened.len(), "messages go on to their next channel");
             self.site.lanes.values().for_each(|lane| lane.ring());
@@ -166,7 +166,7 @@ impl Fallback {
             | (false, State::Sent | State::Unconfirmed)
                 if message.is_stopped =>
             {
-                return Fate::NotYet(STOPPED);
+                return Fate::NotYet(FallbackWait::Circuit);
             }
             (
                 true,
@@ -178,15 +178,15 @@ impl Fallback {
             (false, State::Sent | State::Unconfirmed)
                 if self.site.clock.now() < self.started_at + CATCHING_UP =>
             {
-                return Fate::NotYet(EARLY);
+                return Fate::NotYet(FallbackWait::PastReceipts);
             }
             (false, State::Sent | State::Unconfirmed) if !message.is_heard => {
-                return Fate::NotYet(SILENT);
+                return Fate::NotYet(FallbackWait::Receipts);
             }
             (false, State::Sent | State::Unconfirmed) => "not delivered in time",
             (false, State::Scheduled | State::Waiting) => return Fate::GiveUp,
-            (false, State::Sending) => return Fate::NotYet("an attempt is under way"),
-            (false, State::Held) => return Fate::NotYet("it waits for a person"),
+            (false, State::Sending) => return Fate::NotYet(FallbackWait::Attempt),
+            (false, State::Held) => return Fate::NotYet(FallbackWait::Person),
             (false, _) => return Fate::Done,
         };
         let why =

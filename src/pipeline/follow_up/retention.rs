@@ -99,7 +99,7 @@ impl Retention {
         walk.done += batch.done;
         if batch.last_id.is_none() {
             if walk.done > 0 {
-                tracing::info!(task = walk.task.as_str(), rows = walk.done, "retention went on");
+                tracing::info!(task = walk.task.into_str(), rows = walk.done, "retention went on");
             }
             self.open.pop_front();
         }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::UnconfirmedPolicy;
 use crate::domain::message::attempt::{Answer, AttemptResult};
 use crate::domain::message::state::{Event, Failure};
+use crate::domain::message::unconfirmed::LookupWay;
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
 use crate::pipeline::settle::circuit;
@@ -103,7 +104,8 @@ impl Sweep {
                 continue;
             };
             let attempt = standing.attempt_count;
-            let step = Step { way: "policy", found: decided(policy), provider_message_id: None };
+            let step =
+                Step { way: LookupWay::Policy, found: decided(policy), provider_message_id: None };
             queries::doubt_note(tx, *message_id, attempt, step, now).await?;
             if policy == UnconfirmedPolicy::Hold {
                 let next = now + LATE_LOOK_EVERY;

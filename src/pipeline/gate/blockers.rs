@@ -11,6 +11,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use crate::domain::limit::circuit::CircuitKey;
+use crate::domain::message::state::{Wait, WaitsFor};
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::copy_guard;
@@ -82,10 +83,10 @@ impl Stops {
                 Stop::Circuit { key, reason, probe_at } => {
                     stops.circuits.insert(key, Rest { reason, probe_at });
                 }
-                Stop::Owner { channel, epoch } if site.knows_epoch(&channel, epoch) => {
+                Stop::Lease { channel, epoch } if site.knows_epoch(&channel, epoch) => {
                     stops.owned.push(channel);
                 }
-                Stop::Owner { .. } => {}
+                Stop::Lease { .. } => {}
                 Stop::PausedChannel(name) => stops.paused_channels.push(name),
                 Stop::PausedWatch(name) => stops.paused_watches.push(name),
                 Stop::Hold { watch, hold_id, transaction, last_joined_at } => {
@@ -93,9 +94,9 @@ impl Stops {
                         stops.holds.insert((watch, transaction), hold_id);
                     }
                 }
-                Stop::Clone { environment, system_identifier, database_oid } => {
+                Stop::Copy(installed) => {
                     stops.is_clone = true;
-                    copy_guard::refuse(site, &environment, &system_identifier, &database_oid);
+                    copy_guard::refuse(site, &installed);
                 }
             }
         }
@@ -170,7 +171,8 @@ pub async fn hold_back(
         let due_at =
             rest.probe_at.max(now + LOOK_AGAIN) + pause.mul_f64(rand::random::<f64>() / 10.0);
         let why = format!("{}: {}", key.is_stopped(), rest.reason);
-        *decision = Decision::Defer { due_at, why };
+        let wait = Wait { cause: WaitsFor::Circuit, template: key.template };
+        *decision = Decision::defer(due_at, wait, why);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@
 
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::StageError;
-use crate::postgres::connection::identity;
+use crate::postgres::connection::identity::{self, Identity};
 
 /// At the start: the first daemon ever writes down what it sends for.
 pub async fn begin(site: &Site) -> Result<(), StageError> {
@@ -21,14 +21,14 @@ pub async fn begin(site: &Site) -> Result<(), StageError> {
 }
 
 /// Says once why nothing leaves.
-pub fn refuse(site: &Site, environment: &str, system_identifier: &str, database_oid: &str) {
+pub fn refuse(site: &Site, installed: &Identity) {
     if site.knew_clone(true) {
         return;
     }
     tracing::error!(
-        installed.environment = environment,
-        installed.system_identifier = system_identifier,
-        installed.database_oid = database_oid,
+        installed.environment = installed.environment,
+        installed.system_identifier = installed.system_identifier,
+        installed.database_oid = installed.database_oid,
         environment = site.config.installation.environment,
         system_identifier = site.system_identifier().unwrap_or("unknown"),
         "this database was installed for another environment or server: it is a copy, so nothing is sent, \

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::config::{Address, RecipientDefaults};
-use crate::domain::message::state::{Failure, Skip, State};
+use crate::domain::message::state::{Failure, Skip, State, Wait, WaitsFor};
 use crate::domain::recipient::recipient::{BadEmail, Email, Phone, Recipient};
 use crate::domain::text::labels::ByColumn;
 use crate::domain::text::summary::{Occasion, Unwritable};
@@ -67,7 +67,25 @@ pub enum Decision {
     Send(Box<Words>),
     Skip(Skip, Option<String>),
     Fail(Failure, String),
-    Defer { due_at: Timestamp, why: String },
+    Defer(Box<Deferral>),
+}
+
+/// Until when a message is put off, and why.
+#[derive(Clone, Debug)]
+pub struct Deferral {
+    pub due_at: Timestamp,
+    pub wait: Wait,
+    /// The same as a sentence.
+    pub why: String,
+}
+
+/// A decision as the columns of a message.
+#[derive(Default)]
+pub struct Parts {
+    pub reason_text: Option<String>,
+    pub wait: Option<Wait>,
+    pub due_at: Option<Timestamp>,
+    pub words: Option<Box<Words>>,
 }
 
 impl Decision {
@@ -77,17 +95,29 @@ impl Decision {
             Decision::Send(_) => State::Sending,
             Decision::Skip(why, _) => State::Skipped(*why),
             Decision::Fail(why, _) => State::Failed(*why),
-            Decision::Defer { .. } => State::Scheduled,
+            Decision::Defer(_) => State::Scheduled,
         }
     }
 
-    /// Why, in words, and when it is due again.
-    pub fn into_parts(self) -> (Option<String>, Option<Timestamp>, Option<Box<Words>>) {
+    /// Puts a message off.
+    pub fn defer(due_at: Timestamp, wait: impl Into<Wait>, why: impl Into<String>) -> Decision {
+        Decision::Defer(Box::new(Deferral { due_at, wait: wait.into(), why: why.into() }))
+    }
+
+    pub fn into_parts(self) -> Parts {
         match self {
-            Decision::Send(words) => (None, None, Some(words)),
-            Decision::Skip(_, text) => (text, None, None),
-            Decision::Fail(_, text) => (Some(text), None, None),
-            Decision::Defer { due_at, why } => (Some(why), Some(due_at), None),
+            Decision::Send(words) => Parts { words: Some(words), ..Parts::default() },
+            Decision::Skip(_, reason_text) => Parts { reason_text, ..Parts::default() },
+            Decision::Fail(_, text) => Parts { reason_text: Some(text), ..Parts::default() },
+            Decision::Defer(deferral) => {
+                let Deferral { due_at, wait, why } = *deferral;
+                Parts {
+                    reason_text: Some(why),
+                    wait: Some(wait),
+                    due_at: Some(due_at),
+                    words: None,
+                }
+            }
         }
     }
 }
@@ -127,8 +157,8 @@ impl Case<'_> {
         if !self.present.is_in_flight {
             return Ok(());
         }
-        let why = "an earlier message of the entity is being sent".to_owned();
-        Err(Decision::Defer { due_at: self.now + ORDER_WAIT, why })
+        let why = "an earlier message of the entity is being sent";
+        Err(Decision::defer(self.now + ORDER_WAIT, WaitsFor::Order, why))
     }
 
     fn net_change(&self) -> Result<(Operation, Vec<FieldChange>), Decision> {

@@ -1,5 +1,6 @@
 //! Time, as the gates see it: the recipient's clock, whether it shows quiet hours, how long a message holds.
 
+use crate::domain::message::state::WaitsFor;
 use crate::domain::recipient::recipient::Recipient;
 use crate::domain::recipient::time_zone::{ChosenZone, ZoneSource};
 use crate::domain::value::moment;
@@ -40,12 +41,12 @@ impl Case<'_> {
             return Ok(());
         };
         // What was passed over stands with the words: a reason holds nothing that a row says.
-        let (name, source) = (&recipient.time_zone, self.time_zone().source.as_str());
+        let (name, source) = (&recipient.time_zone, self.time_zone().source.into_str());
         let opening = zone.to_datetime(wait.opening).strftime("%Y-%m-%d %H:%M");
         let mut why = format!("quiet hours until {opening} in {name} (zone by {source})");
         if wait.until < wait.opening {
             why += "; it leaves earlier, because it is urgent then";
         }
-        Err(Decision::Defer { due_at: wait.until, why })
+        Err(Decision::defer(wait.until, WaitsFor::QuietHours, why))
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::domain::message::attempt::{AttemptResult, ErrorClass};
 use crate::domain::message::disposition::PAIR_LIMIT;
+use crate::domain::message::state::WaitsFor;
 use crate::pipeline::context::channel_sender::Lane;
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::counters;
@@ -31,13 +32,11 @@ pub fn hold_back(site: &Site, candidates: &[Candidate], decisions: &mut [Decisio
             continue;
         };
         let Err(wait) = lane.limiter.admit(phone) else { continue };
-        let (due_at, why) = told(site, &lane.channel, wait);
-        *decision = Decision::Defer { due_at, why };
+        *decision = deferral(site, &lane.channel, wait);
     }
 }
 
-/// Until when, and why in words. `status` counts by the first two of them.
-fn told(site: &Site, channel: &str, wait: Wait) -> (Timestamp, String) {
+fn deferral(site: &Site, channel: &str, wait: Wait) -> Decision {
     let limits = site.config.channel.get(channel).map(|channel| channel.limits);
     match wait {
         Wait::Pair(until) => {
@@ -45,14 +44,14 @@ fn told(site: &Site, channel: &str, wait: Wait) -> (Timestamp, String) {
             let why = format!(
                 "pair limit: after {burst} messages at once, a phone gets one in {every} s on channel {channel}"
             );
-            (until, why)
+            Decision::defer(until, WaitsFor::PerRecipientLimit, why)
         }
         Wait::Recipients(until) => {
             let most = limits.map_or(0, |limits| limits.daily_recipients);
             let why = format!(
                 "recipient limit: channel {channel} has written to {most} phones within 24 h"
             );
-            (until, why)
+            Decision::defer(until, WaitsFor::UniqueRecipients, why)
         }
     }
 }

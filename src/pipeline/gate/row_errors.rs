@@ -1,10 +1,11 @@
 //! Care for a watch whose batch failed on the data of some row.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 
-use crate::domain::message::state::Failure;
+use crate::domain::message::state::{Failure, WaitsFor};
 use crate::pipeline::context::context::{Site, Watching};
 use crate::pipeline::context::stage::{StageError, chain};
 use crate::pipeline::gate::blockers::Stops;
@@ -49,7 +50,7 @@ pub async fn one_by_one(
                     }
                     Fault::Slow => {
                         tracing::warn!(watch, error = %text, "a row could not be read in time; it waits");
-                        Decision::Defer { due_at: site.clock.now() + SLOW_WAIT, why: text }
+                        Decision::defer(site.clock.now() + SLOW_WAIT, WaitsFor::Watch, text)
                     }
                     Fault::Watch | Fault::Server => return Err(StageError::Read { source, watch }),
                 });
@@ -72,11 +73,12 @@ fn tell(watch: &str, candidate: &Candidate, error: &tokio_postgres::Error) {
     );
 }
 
-/// Whose fault an error is, by its SQLSTATE; without one, by whether it is about a value at all.
+/// Whose fault an error is, by its SQLSTATE; without one, by whether a value could not be read.
 pub fn fault_of(error: &tokio_postgres::Error) -> Fault {
     let Some(code) = error.code().map(tokio_postgres::error::SqlState::code) else {
-        // The library tells its kinds of errors apart in words only.
-        let is_value = error.to_string().starts_with("error deserializing column");
+        // What else fails without an answer of the server is the connection, and that is an I/O error.
+        let is_value = !error.is_closed()
+            && error.source().is_some_and(|source| !source.is::<std::io::Error>());
         return if is_value { Fault::Row } else { Fault::Server };
     };
     match code.get(..2) {

@@ -26,11 +26,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
 use crate::domain::message::poll_schedule::{Asking, Looked};
+use crate::domain::message::receipt::WitnessKind::Polling;
+use crate::domain::message::receipt::WitnessState::{Failing, Missing};
 use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
 use crate::domain::message::state::State;
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
-use crate::pipeline::receive::receipt_source::{self, Kind};
+use crate::pipeline::receive::receipt_source;
 use crate::pipeline::settle::evidence::take_in;
 use crate::postgres::queries::{self, PollGroup};
 use crate::provider::limiter::Limiter;
@@ -286,7 +288,7 @@ impl Poll {
         }
         self.has_answered = true;
         self.troubles = 0;
-        receipt_source::heard(client, &self.site, &self.channel, Kind::Polling).await
+        receipt_source::heard(client, &self.site, &self.channel, Polling).await
     }
 
     /// Noted once: the channel is left to the webhook.
@@ -300,8 +302,7 @@ impl Poll {
             );
         }
         let why = "hookInfo answered 404";
-        receipt_source::is_silent(client, &self.site, &self.channel, Kind::Polling, "missing", why)
-            .await
+        receipt_source::is_silent(client, &self.site, &self.channel, Polling, Missing, why).await
     }
 
     async fn is_in_trouble(
@@ -316,8 +317,7 @@ impl Poll {
         self.troubles = (self.troubles + 1).min(7);
         self.silent_until = Some(now + self.trouble_pause());
         let why = error.to_string();
-        receipt_source::is_silent(client, &self.site, &self.channel, Kind::Polling, "failing", &why)
-            .await
+        receipt_source::is_silent(client, &self.site, &self.channel, Polling, Failing, &why).await
     }
 
     fn trouble_pause(&self) -> Duration {

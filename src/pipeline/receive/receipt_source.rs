@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::message::receipt::{WitnessKind, WitnessState};
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::queries;
@@ -15,31 +16,13 @@ use crate::postgres::queries;
 /// How often it is written down that a witness was heard.
 const WRITE_EVERY: Duration = Duration::from_secs(60);
 
-/// Who tells. The words are those of `rowbell.witness`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    Webhook,
-    Polling,
-    Destination,
-}
-
-impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Kind::Webhook => "webhook",
-            Kind::Polling => "polling",
-            Kind::Destination => "destination",
-        }
-    }
-}
-
 /// What this process wrote down last.
 #[derive(Debug, Default)]
-pub struct Witnesses(Mutex<HashMap<(String, Kind), Timestamp>>);
+pub struct Witnesses(Mutex<HashMap<(String, WitnessKind), Timestamp>>);
 
 impl Witnesses {
     /// Whether it is time to write it down again.
-    fn is_due(&self, channel: &str, kind: Kind, now: Timestamp) -> bool {
+    fn is_due(&self, channel: &str, kind: WitnessKind, now: Timestamp) -> bool {
         // Times are right at every line; a panic elsewhere does not spoil them.
         let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = (channel.to_owned(), kind);
@@ -50,7 +33,7 @@ impl Witnesses {
         is_due
     }
 
-    fn forget(&self, channel: &str, kind: Kind) {
+    fn forget(&self, channel: &str, kind: WitnessKind) {
         let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         written.remove(&(channel.to_owned(), kind));
     }
@@ -61,12 +44,12 @@ pub async fn heard(
     client: &deadpool_postgres::Client,
     site: &Site,
     channel: &str,
-    kind: Kind,
+    kind: WitnessKind,
 ) -> Result<(), StageError> {
     let now = site.clock.now();
     if site.witnesses.is_due(channel, kind, now) {
         let written =
-            queries::witness_write(client, channel, kind.as_str(), "works", None, now).await;
+            queries::witness_write(client, channel, kind, WitnessState::Works, None, now).await;
         written.inspect_err(|_| site.witnesses.forget(channel, kind))?;
     }
     Ok(())
@@ -77,8 +60,8 @@ pub async fn is_silent(
     client: &deadpool_postgres::Client,
     site: &Site,
     channel: &str,
-    kind: Kind,
-    state: &str,
+    kind: WitnessKind,
+    state: WitnessState,
     why: &str,
 ) -> Result<(), StageError> {
     site.witnesses.forget(channel, kind);
@@ -90,11 +73,11 @@ pub async fn is_known(
     client: &deadpool_postgres::Client,
     site: &Site,
     channel: &str,
-    kind: Kind,
-    state: &str,
+    kind: WitnessKind,
+    state: WitnessState,
     why: Option<&str>,
 ) -> Result<(), StageError> {
     let now = site.clock.now();
-    queries::witness_write(client, channel, kind.as_str(), state, why, now).await?;
+    queries::witness_write(client, channel, kind, state, why, now).await?;
     Ok(())
 }

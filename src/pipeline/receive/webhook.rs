@@ -26,13 +26,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::message::receipt::Source;
+use crate::domain::message::receipt::{Source, WitnessKind};
 use crate::domain::recipient::opt_out_keywords::WishWords;
 use crate::http::server::Door;
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::{StageError, loggable};
 use crate::pipeline::receive::opt_out_request::take_wishes;
-use crate::pipeline::receive::receipt_source::{self, Kind};
+use crate::pipeline::receive::receipt_source;
 use crate::pipeline::settle::evidence::take_in;
 use crate::provider::onemsg::webhook_payload::{self, Delivered};
 
@@ -106,7 +106,8 @@ impl Receive {
             return Ok(());
         }
         // The receipts are stored: that they came is not worth a second delivery.
-        if let Err(error) = receipt_source::heard(&client, &self.site, channel, Kind::Webhook).await
+        if let Err(error) =
+            receipt_source::heard(&client, &self.site, channel, WitnessKind::Webhook).await
         {
             tracing::warn!(
                 error = loggable(&error),

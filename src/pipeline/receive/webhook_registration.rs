@@ -1,7 +1,7 @@
 //! destination: whether the provider still posts to our webhook.
 //!
 //! Takes the provider's own word, asked for at the start and every `webhook.look_every`. Leaves in
-//! `rowbell.witness` whether it posts to us, has given us up after failures, or never knew us; one log
+//! `rowbell.receipt_source` whether it posts to us, has given us up after failures, or never knew us; one log
 //! line and one metric for each change, and nothing while there is none: the database is not asked.
 //! What was given up is revived by writing the provider's list back as it was read. That call replaces
 //! the list as a whole, so it is made only if the list was understood to the last word and two looks
@@ -17,10 +17,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::message::receipt::{WitnessKind, WitnessState};
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
 use crate::pipeline::gate::blockers::Stops;
-use crate::pipeline::receive::receipt_source::{self, Kind};
+use crate::pipeline::receive::receipt_source;
 use crate::provider::onemsg::client::{AskError, Client};
 use crate::provider::onemsg::webhook_settings::{self, Hooks, MAX_URLS};
 
@@ -45,19 +46,20 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// State and detail as `rowbell.witness` keeps them.
-    fn written(&self) -> (&'static str, Option<String>) {
+    /// State and detail as `rowbell.receipt_source` keeps them.
+    fn written(&self) -> (WitnessState, Option<String>) {
         match self {
-            Standing::Posts => ("works", None),
-            Standing::Unregistered => {
-                ("missing", Some("no address of the provider's list is ours".to_owned()))
-            }
+            Standing::Posts => (WitnessState::Works, None),
+            Standing::Unregistered => (
+                WitnessState::Missing,
+                Some("no address of the provider's list is ours".to_owned()),
+            ),
             Standing::GivenUp(why) => (
-                "failing",
+                WitnessState::Failing,
                 Some(format!("the provider has given up our address after failures; {why}")),
             ),
             Standing::NoAcks => (
-                "failing",
+                WitnessState::Failing,
                 Some("the provider posts to us, but tells nothing of deliveries".to_owned()),
             ),
         }
@@ -236,7 +238,7 @@ impl Destination {
             &client,
             &self.site,
             &self.channel,
-            Kind::Destination,
+            WitnessKind::Destination,
             state,
             detail.as_deref(),
         )
@@ -251,7 +253,7 @@ impl Destination {
         Ok(())
     }
 
-    fn tell(&self, standing: &Standing, state: &'static str) {
+    fn tell(&self, standing: &Standing, state: WitnessState) {
         let channel = &self.channel;
         match standing {
             Standing::Posts if self.known.is_none() => return,
@@ -273,7 +275,7 @@ impl Destination {
                  switches that on"
             ),
         }
-        metrics::counter!("rowbell_destination_changes_total", "channel" => channel.clone(), "state" => state)
+        metrics::counter!("rowbell_destination_changes_total", "channel" => channel.clone(), "state" => state.into_str())
             .increment(1);
     }
 }

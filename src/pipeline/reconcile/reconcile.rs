@@ -4,7 +4,7 @@
 //! knows; then asks the provider for its list of messages to that phone. Where exactly one message and one
 //! request fit each other, the attempt gets that id and the message is sent; receipts that came before are
 //! joined then, and hookInfo is asked for it like for any other. Each step is written to
-//! `rowbell.inquiry`. The last look is at the moment when the policy of the watch decides: after it sweep does.
+//! `rowbell.reconcile_lookup`. The last look is at the moment when the policy of the watch decides: after it sweep does.
 //! What the policy keeps for a person is not asked for any more; but a receipt for that phone that comes
 //! within a month is looked at, and counts if the provider says that it is of that time.
 //!
@@ -28,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::UnconfirmedPolicy;
 use crate::domain::message::receipt::{Receipt, Source};
 use crate::domain::message::state::{Event, State};
-use crate::domain::message::unconfirmed::{Found, Seen, earliest, next_look, pick};
+use crate::domain::message::unconfirmed::{
+    Found, FoundKind, LookupWay, Seen, earliest, next_look, pick,
+};
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
 use crate::pipeline::settle::evidence::{join, take_in};
@@ -76,7 +78,7 @@ pub struct Seek {
 
 /// What one way of looking brought: in words, and the id if it is beyond doubt.
 struct Look {
-    way: &'static str,
+    way: LookupWay,
     found: Found,
     words: String,
     /// Of the message that was found.
@@ -85,13 +87,8 @@ struct Look {
 
 impl Look {
     fn counted(self, channel: &str) -> Look {
-        let found = match self.found {
-            Found::Nothing => "nothing",
-            Found::One(_) => "one",
-            Found::Several => "several",
-            Found::AnotherText => "another_text",
-        };
-        metrics::counter!("rowbell_seeking_looks_total", "channel" => channel.to_owned(), "way" => self.way, "found" => found)
+        let (way, found) = (self.way.into_str(), FoundKind::from(&self.found).into_str());
+        metrics::counter!("rowbell_seeking_looks_total", "channel" => channel.to_owned(), "way" => way, "found" => found)
             .increment(1);
         self
     }
@@ -190,7 +187,7 @@ impl Seek {
         let tx = client.transaction().await?;
         for look in [by_receipts, by_list] {
             // That no receipt came is no news.
-            if look.way == "list" || look.found != Found::Nothing {
+            if look.way == LookupWay::List || look.found != Found::Nothing {
                 let step = Step { way: look.way, found: &look.words, provider_message_id: None };
                 queries::doubt_note(&tx, doubt.message_id, doubt.number, step, now).await?;
             }
@@ -280,7 +277,7 @@ impl Seek {
                 "late receipts for that phone, but which of the messages they belong to is not clear"
             }
         };
-        Ok(Look { way: "receipts", found, words: words.to_owned(), receipts: told })
+        Ok(Look { way: LookupWay::Receipts, found, words: words.to_owned(), receipts: told })
     }
 
     /// Receipts that named an id for that phone which no attempt knows.
@@ -295,7 +292,7 @@ impl Seek {
             Found::One(_) => "one receipt for that phone, and no other message that it fits",
             _ => "receipts for that phone, but which of the messages they belong to is not clear",
         };
-        Ok(Look { way: "receipts", found, words: words.to_owned(), receipts: Vec::new() })
+        Ok(Look { way: LookupWay::Receipts, found, words: words.to_owned(), receipts: Vec::new() })
     }
 
     /// The provider's list of messages to that phone, of some time.
@@ -337,7 +334,12 @@ impl Seek {
         };
         let receipts = rows.into_iter().map(|(_, receipt)| receipt);
         let receipts = receipts.filter(|r| found == Found::One(r.provider_message_id.clone()));
-        Ok(Look { way: "list", words: words.to_owned(), receipts: receipts.collect(), found })
+        Ok(Look {
+            way: LookupWay::List,
+            words: words.to_owned(),
+            receipts: receipts.collect(),
+            found,
+        })
     }
 
     /// The attempt was accepted after all.
@@ -384,5 +386,10 @@ impl Seek {
 }
 
 fn nothing(words: &str) -> Look {
-    Look { way: "list", found: Found::Nothing, words: words.to_owned(), receipts: Vec::new() }
+    Look {
+        way: LookupWay::List,
+        found: Found::Nothing,
+        words: words.to_owned(),
+        receipts: Vec::new(),
+    }
 }

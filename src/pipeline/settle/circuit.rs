@@ -17,7 +17,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use crate::config;
-use crate::domain::limit::circuit::{Burst, CircuitKey, Pauses, Tally, TripRules};
+use crate::domain::limit::circuit::{Burst, CircuitKey, CircuitState, Pauses, Tally, TripRules};
 use crate::domain::message::attempt::ErrorClass;
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::counters;
@@ -159,7 +159,7 @@ async fn tried_well(
         let Some(mut circuit) = queries::circuit_lock(tx, &key).await? else {
             continue;
         };
-        if circuit.state == "closed" {
+        if circuit.state == CircuitState::Closed {
             continue;
         }
         if circuit.is_by_receipt && !is_by_receipt {
@@ -181,7 +181,7 @@ async fn close(
     mut circuit: Circuit,
 ) -> Result<(), StageError> {
     let now = site.clock.now();
-    circuit.state = "closed".to_owned();
+    circuit.state = CircuitState::Closed;
     circuit.closed_at = Some(now);
     queries::circuit_write(tx, key, &circuit, now).await?;
     queries::circuit_release(tx, key, now).await?;
@@ -265,7 +265,7 @@ async fn stop(
 ) -> Result<(), StageError> {
     let now = site.clock.now();
     let known = queries::circuit_lock(tx, key).await?;
-    let is_news = known.as_ref().is_none_or(|circuit| circuit.state == "closed");
+    let is_news = known.as_ref().is_none_or(|circuit| circuit.state == CircuitState::Closed);
     if let Some(lane) = site.lanes.get(&key.channel) {
         lane.halt(key.clone());
     }
@@ -275,7 +275,7 @@ async fn stop(
     let pause = pause(site, known.as_ref(), trouble.code, now);
     let opened_count = known.as_ref().map_or(0, |circuit| circuit.opened_count);
     let circuit = Circuit {
-        state: "open".to_owned(),
+        state: CircuitState::Open,
         reason,
         error_code: trouble.code,
         is_by_receipt: trouble.is_by_receipt,
@@ -322,9 +322,9 @@ fn pause(site: &Site, known: Option<&Circuit>, code: Option<i32>, now: Timestamp
 async fn rest_again(tx: &Transaction<'_>, site: &Site, key: &CircuitKey) -> Result<(), StageError> {
     let now = site.clock.now();
     if let Some(mut circuit) = queries::circuit_lock(tx, key).await?
-        && circuit.state == "probing"
+        && circuit.state == CircuitState::Probing
     {
-        circuit.state = "open".to_owned();
+        circuit.state = CircuitState::Open;
         circuit.probe_at = now + circuit.pause;
         queries::circuit_write(tx, key, &circuit, now).await?;
     }
@@ -346,7 +346,7 @@ async fn take_back(
     site.circuits.counted().opt_outs.retain(|opt_out| opt_out.channel != key.channel);
     let due_at = now + site.circuits.settings.first_pause * 2;
     let why = format!("{}: refused in a burst of errors, to be tried again", key.is_stopped());
-    let back = queries::circuit_take_back(tx, &burst.refused, due_at, &why, now).await?;
+    let back = queries::circuit_take_back(tx, key, &burst.refused, due_at, &why, now).await?;
     tracing::info!(circuit = %key, messages = back.len(), "messages that the burst had failed are put back");
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::domain::message::attempt::ErrorClass;
 use crate::domain::message::disposition::failed_receipt;
 use crate::domain::message::evidence::{Evidence, Weighed, weigh};
 use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
-use crate::domain::message::state::{Event, State};
+use crate::domain::message::state::{Event, State, WaitsFor};
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::settle::circuit::{self, Trouble};
@@ -140,7 +140,8 @@ fn is_outdated(evidence: &Evidence, message: &KnownMessage) -> bool {
     let arrived = matches!(evidence.status, ReceiptStatus::Delivered | ReceiptStatus::Read);
     let standing = &message.standing;
     let is_of_the_last = message.attempt == standing.attempt_count;
-    (!arrived && !is_of_the_last) || (standing.state == State::Scheduled && !standing.is_as_settled)
+    (!arrived && !is_of_the_last)
+        || (standing.state == State::Scheduled && standing.waits_for != Some(WaitsFor::Retry))
 }
 
 /// What a receipt does to its message, and how long that then waits for its next attempt.

@@ -3,6 +3,7 @@
 
 use deadpool_postgres::Transaction;
 
+use crate::domain::message::fallback::FallbackCause;
 use crate::domain::message::state::{Skip, State};
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::StageError;
@@ -21,11 +22,11 @@ pub async fn settled(
     };
     let now = site.clock.now();
     if watch.leads_on(&standing.channel, state) {
-        queries::fallback_await(tx, &[message_id], "failed", now).await?;
+        queries::fallback_await(tx, &[message_id], FallbackCause::Failed, now).await?;
     } else if let (State::Sent | State::Unconfirmed, Some(after)) =
         (state, watch.undelivered_after(&standing.channel))
     {
-        queries::fallback_await(tx, &[message_id], "undelivered", now + after).await?;
+        queries::fallback_await(tx, &[message_id], FallbackCause::Undelivered, now + after).await?;
     }
     Ok(())
 }
@@ -43,7 +44,7 @@ pub async fn opened(
     };
     let on: Vec<i64> =
         messages.iter().zip(ids).filter(|(m, _)| leads_on(m)).map(|(_, id)| *id).collect();
-    queries::fallback_await(tx, &on, "skipped", site.clock.now()).await?;
+    queries::fallback_await(tx, &on, FallbackCause::Skipped, site.clock.now()).await?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub fn report(settled: &Settled) {
             if *class == ErrorClass::Slow && !is_pair {
                 debug(settled, "provider asks to slow down");
             } else {
-                warn(settled, class.as_str(), "provider refused a message");
+                warn(settled, class.into_str(), "provider refused a message");
             }
             if let Some(time) = retry_after.filter(|_| !is_pair) {
                 settled.lane.stop_for(time);
@@ -36,7 +36,7 @@ pub fn report(settled: &Settled) {
                 }
                 _ => "provider could not be asked",
             };
-            warn(settled, result.as_str(), what);
+            warn(settled, result.into_str(), what);
         }
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::domain::message::receipt::Receipt;
+use crate::domain::message::state::WaitsFor;
 use crate::domain::recipient::phone_forms::key as phone_key;
 use crate::pipeline::context::context::Site;
 use crate::pipeline::context::stage::StageError;
@@ -125,7 +126,7 @@ pub async fn wait_for(
         });
         if is_doubted {
             let why = "an earlier message to the same phone is unconfirmed, and evidence is sought";
-            *decision = Decision::Defer { due_at: now + WAIT, why: why.to_owned() };
+            *decision = Decision::defer(now + WAIT, WaitsFor::UnconfirmedAttempt, why);
         }
     }
     Ok(())

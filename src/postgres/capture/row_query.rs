@@ -102,7 +102,7 @@ select case when present.{first_key} is not null then {values} end as row,
        asked.time_zone,
        told.message_id as told_id,
        told.is_muted,
-       told.is_blanked,
+       told.is_redacted,
        told.new_row as told_row,
        coalesce(told.first_id = item.fallback_of, false) as has_arrived,
        first.message_id as first_id,
@@ -153,7 +153,7 @@ fn told(watch: &Watch, telling: Telling<'_>) -> String {
   ) as other on true
   left join lateral (
        select m.message_id, m.new_row, m.reason = 'muted' as is_muted,
-              m.blanked_at is not null as is_blanked,
+              m.redacted_at is not null as is_redacted,
               coalesce(m.fallback_of, m.message_id) as first_id
          from rowbell.message as m
         where other.is_there
@@ -167,9 +167,9 @@ fn told(watch: &Watch, telling: Telling<'_>) -> String {
   left join lateral (
        select m.message_id, m.old_row
          from rowbell.message as m
-        where other.is_there and (told.message_id is null or told.is_blanked)
+        where other.is_there and (told.message_id is null or told.is_redacted)
           and m.watch = $4 and m.entity_key = item.entity_key
-          and m.blanked_at is null and m.message_id > coalesce(told.message_id, 0)
+          and m.redacted_at is null and m.message_id > coalesce(told.message_id, 0)
         order by m.message_id
         limit 1
   ) as first on true",
@@ -345,9 +345,9 @@ fn present(
     columns: &[String],
 ) -> Result<Present, tokio_postgres::Error> {
     // What was blanked is old news: the row before the next change stands for it.
-    let is_blanked: Option<bool> = row.try_get("is_blanked")?;
+    let is_redacted: Option<bool> = row.try_get("is_redacted")?;
     let told_id: Option<i64> = row.try_get("told_id")?;
-    let told_id = told_id.filter(|_| is_blanked != Some(true));
+    let told_id = told_id.filter(|_| is_redacted != Some(true));
     let first_id: Option<i64> = row.try_get("first_id")?;
     let told = match (told_id, row.try_get::<_, Option<bool>>("is_muted")?) {
         (Some(_), Some(true)) => Told::Muted,

@@ -66,7 +66,7 @@ fn layout_id(table: &WatchedTable) -> i64 {
 
 pub fn trigger_sql(table: &WatchedTable, watch: &Watch) -> String {
     let name = quote(&trigger_name(&table.watch));
-    let events: Vec<&str> = watch.on.iter().map(|operation| operation.as_str()).collect();
+    let events: Vec<&str> = watch.on.iter().map(|operation| operation.into_str()).collect();
     format!(
         "drop trigger if exists {name} on {table};\n\
          create trigger {name}\n    after {events} on {table}\n    for each row execute function {function}({arguments});",
@@ -172,7 +172,7 @@ end",
 
 fn operation_expression(operations: &[Operation]) -> String {
     match operations {
-        [only] => literal(only.as_str()),
+        [only] => literal(only.into_str()),
         _ => "pg_catalog.lower(tg_op)::rowbell.change_operation".to_owned(),
     }
 }
@@ -188,7 +188,7 @@ fn for_each_operation(
     let mut sql = String::new();
     for (i, operation) in operations.iter().enumerate() {
         let word = if i == 0 { "if" } else { "elsif" };
-        let name = operation.as_str().to_uppercase();
+        let name = operation.into_str().to_uppercase();
         sql += &format!(
             "        {word} tg_op operator(pg_catalog.=) '{name}' then\n{}",
             statements(*operation)

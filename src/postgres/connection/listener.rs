@@ -1,7 +1,7 @@
 //! The doorbell, from the daemon's side: when to look for changes.
 //!
 //! A NOTIFY at every commit would make all writers queue behind one lock of the whole cluster. So
-//! the trigger rings only while the bell says `parked`; see `sql/migrations/02_change.sql`.
+//! the trigger rings only while the bell says `parked`; see `sql/migrations/02_capture.sql`.
 //!
 //! Few changes: the bell stays parked, every commit rings, and the daemon sleeps in between. A ring
 //! wakes faster than any poll, and at low rates the lock is free.

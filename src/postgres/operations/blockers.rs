@@ -1,17 +1,23 @@
 //! Everything that keeps messages from leaving, for people to see: copies, pauses, circuits, holds,
 //! fallbacks that cannot begin.
 
+use std::fmt;
+
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use strum::EnumString;
 use tokio_postgres::{Client, Error, Row};
 
 use crate::config::Config;
 use crate::domain::limit::circuit::CircuitKey;
+use crate::domain::message::fallback::FallbackWait;
 use crate::postgres::connection::identity;
+use crate::postgres::connection::word::{maybe, word};
 
 /// What kind of standstill it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// The database is a copy: nothing leaves.
     Copy,
@@ -25,14 +31,61 @@ pub enum Kind {
     Fallback,
 }
 
+/// How it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum StandstillState {
+    Copy,
+    Paused,
+    Open,
+    /// One message is being tried.
+    Probing,
+    Held,
+    Waiting,
+}
+
+/// What it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// All of the database, which was installed for this environment.
+    Database(String),
+    Channel(String),
+    /// A template in one language on a channel.
+    Template(CircuitKey),
+    Watch(String),
+    Hold {
+        hold_id: i64,
+        watch: String,
+    },
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Database(environment) => {
+                write!(f, "this database was installed for environment {environment}")
+            }
+            Subject::Channel(name) => write!(f, "channel {name}"),
+            Subject::Template(key) => key.fmt(f),
+            Subject::Watch(name) => write!(f, "watch {name}"),
+            Subject::Hold { hold_id, watch } => write!(f, "hold {hold_id} of watch {watch}"),
+        }
+    }
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// One thing that keeps messages from leaving.
 #[derive(Clone, Debug, Serialize)]
 pub struct Standstill {
     pub kind: Kind,
-    /// `channel main`, `template x (en) on channel main`, `watch orders`, `hold 7 of watch orders`.
-    pub what: String,
-    /// `paused`, `open`, `probing`, `held`, `waiting` or `copy`.
-    pub state: String,
+    pub what: Subject,
+    pub state: StandstillState,
     pub reason: Option<String>,
     pub since: Timestamp,
     /// When the next message is tried, if it starts again by itself.
@@ -50,26 +103,37 @@ pub async fn read(client: &Client, config: &Config) -> Result<Vec<Standstill>, E
 }
 
 fn standstill(row: &Row) -> Result<Standstill, Error> {
-    let name: String = row.try_get("name")?;
-    let template: String = row.try_get("template")?;
-    let (kind, what) = match row.try_get("kind")? {
-        "copy" => (Kind::Copy, format!("this database was installed for environment {name}")),
-        "circuit" if template.is_empty() => (Kind::Circuit, CircuitKey::channel(&name).to_string()),
-        "circuit" => {
-            let key = CircuitKey::template(&name, &template, row.try_get("language")?);
-            (Kind::Circuit, key.to_string())
-        }
-        "fallback" => (Kind::Fallback, format!("channel {name}")),
-        "hold" => (Kind::Hold, format!("hold {template} of watch {name}")),
-        paused => (Kind::Paused, format!("{paused} {name}")),
-    };
+    let kind = word(row, "kind")?;
+    let waits_for: Option<FallbackWait> = maybe(row, "waits_for")?;
+    let reason: Option<String> = row.try_get("reason")?;
     Ok(Standstill {
         kind,
-        what,
-        state: row.try_get("state")?,
-        reason: row.try_get("reason")?,
+        what: subject(row, kind)?,
+        state: word(row, "state")?,
+        reason: reason.or(waits_for.map(|wait| wait.in_words().to_owned())),
         since: row.try_get("since")?,
         next_try_at: row.try_get("next_try_at")?,
         messages: row.try_get("messages")?,
+    })
+}
+
+fn subject(row: &Row, kind: Kind) -> Result<Subject, Error> {
+    Ok(match kind {
+        Kind::Copy => Subject::Database(row.try_get("environment")?),
+        Kind::Hold => {
+            Subject::Hold { hold_id: row.try_get("hold_id")?, watch: row.try_get("watch")? }
+        }
+        Kind::Paused | Kind::Circuit | Kind::Fallback => {
+            let template: Option<&str> = row.try_get("template")?;
+            match (row.try_get::<_, Option<String>>("watch")?, template) {
+                (Some(watch), _) => Subject::Watch(watch),
+                (None, None) => Subject::Channel(row.try_get("channel")?),
+                (None, Some(template)) => Subject::Template(CircuitKey::template(
+                    row.try_get("channel")?,
+                    template,
+                    row.try_get("language")?,
+                )),
+            }
+        }
     })
 }

@@ -6,10 +6,17 @@ use serde_json::Value;
 use tokio_postgres::types::Json;
 use tokio_postgres::{Client, Error, Row as SqlRow};
 
+use crate::domain::message::attempt::{AttemptResultKind, ErrorClass};
+use crate::domain::message::fallback::FallbackWait;
+use crate::domain::message::receipt::{ReceiptStatus, Source};
+use crate::domain::message::state::State;
+use crate::domain::message::unconfirmed::LookupWay;
+use crate::domain::value::change::Operation;
 use crate::domain::value::column::Columns;
 use crate::domain::value::diff::diff;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
+use crate::postgres::connection::word::{maybe, state, word};
 
 /// Everything that the database knows about an entity. Phones are whole in here: who shows them
 /// masks them.
@@ -35,7 +42,7 @@ pub struct Field {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct CapturedChange {
-    pub operation: String,
+    pub operation: Operation,
     pub fields: Vec<Field>,
     pub changed_at: Timestamp,
     pub changed_by: String,
@@ -46,10 +53,10 @@ pub struct CapturedChange {
 #[derive(Clone, Debug, Serialize)]
 pub struct MessageStory {
     pub message_id: i64,
-    pub state: String,
-    pub reason: Option<String>,
+    #[serde(flatten)]
+    pub state: State,
     pub reason_text: Option<String>,
-    pub operation: String,
+    pub operation: Operation,
     pub change_count: i32,
     /// From the row before the first change to the row as told, or as it is after the last change.
     pub fields: Vec<Field>,
@@ -62,7 +69,7 @@ pub struct MessageStory {
     /// When it is decided whether it goes on to the next channel.
     pub fallback_due_at: Option<Timestamp>,
     /// Why that was put off.
-    pub fallback_reason_text: Option<String>,
+    pub fallback_waits_for: Option<FallbackWait>,
     pub words: Option<StoryWords>,
     /// When it may leave; of an unconfirmed one, when its watch's policy decides.
     pub due_at: Option<Timestamp>,
@@ -97,11 +104,11 @@ pub struct StoryWords {
 pub struct AttemptStory {
     pub number: i16,
     /// None while the request is under way.
-    pub result: Option<String>,
+    pub result: Option<AttemptResultKind>,
     pub started_at: Timestamp,
     pub finished_at: Option<Timestamp>,
     pub http_status: Option<i16>,
-    pub error_class: Option<String>,
+    pub error_class: Option<ErrorClass>,
     pub error_code: Option<i32>,
     pub error_text: Option<String>,
     pub provider_message_id: Option<String>,
@@ -109,8 +116,8 @@ pub struct AttemptStory {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct ReceiptStory {
-    pub status: String,
-    pub source: String,
+    pub status: ReceiptStatus,
+    pub source: Source,
     pub error_code: Option<i32>,
     pub error_text: Option<String>,
     pub happened_at: Timestamp,
@@ -120,8 +127,7 @@ pub struct ReceiptStory {
 pub struct InquiryStory {
     pub attempt: i16,
     pub asked_at: Timestamp,
-    /// receipts, list or policy.
-    pub way: String,
+    pub way: LookupWay,
     pub found: String,
     pub provider_message_id: Option<String>,
 }
@@ -147,7 +153,7 @@ pub async fn story(
     let limit = usize::from(limit);
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows.iter().take(limit).rev() {
-        messages.push(message(row, telling)?);
+        messages.extend(message(row, telling)?);
     }
     let ids: Vec<i64> = messages.iter().map(|message| message.message_id).collect();
     attempts(client, &ids, &mut messages).await?;
@@ -174,7 +180,7 @@ fn fields(old: Option<&Row>, new: Option<&Row>, telling: &Telling<'_>) -> Vec<Fi
 fn change(row: &SqlRow, telling: &Telling<'_>) -> Result<CapturedChange, Error> {
     let (old, new) = (object(row, "old_row")?, object(row, "new_row")?);
     Ok(CapturedChange {
-        operation: row.try_get("operation")?,
+        operation: word(row, "operation")?,
         fields: fields(old.as_ref(), new.as_ref(), telling),
         changed_at: row.try_get("changed_at")?,
         changed_by: row.try_get("changed_by")?,
@@ -183,14 +189,17 @@ fn change(row: &SqlRow, telling: &Telling<'_>) -> Result<CapturedChange, Error> 
     })
 }
 
-fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<MessageStory, Error> {
+/// None when its state is of a newer release.
+fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<Option<MessageStory>, Error> {
+    let Some(state) = state(row)? else {
+        return Ok(None);
+    };
     let (old, new) = (object(row, "old_row")?, object(row, "new_row")?);
-    Ok(MessageStory {
+    Ok(Some(MessageStory {
         message_id: row.try_get("message_id")?,
-        state: row.try_get("state")?,
-        reason: row.try_get("reason")?,
+        state,
         reason_text: row.try_get("reason_text")?,
-        operation: row.try_get("operation")?,
+        operation: word(row, "operation")?,
         change_count: row.try_get("change_count")?,
         fields: fields(old.as_ref(), new.as_ref(), telling),
         first_changed_at: row.try_get("first_changed_at")?,
@@ -199,7 +208,7 @@ fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<MessageStory, Error> {
         channel: row.try_get("channel")?,
         fallback_of: row.try_get("fallback_of")?,
         fallback_due_at: row.try_get("fallback_due_at")?,
-        fallback_reason_text: row.try_get("fallback_reason_text")?,
+        fallback_waits_for: maybe(row, "fallback_waits_for")?,
         words: words(row)?,
         due_at: row.try_get("due_at")?,
         provider_message_id: row.try_get("provider_message_id")?,
@@ -210,7 +219,7 @@ fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<MessageStory, Error> {
         attempts: Vec::new(),
         receipts: Vec::new(),
         inquiries: Vec::new(),
-    })
+    }))
 }
 
 fn words(row: &SqlRow) -> Result<Option<StoryWords>, Error> {
@@ -239,11 +248,11 @@ async fn attempts(
     for row in client.query(query, &[&ids]).await? {
         let attempt = AttemptStory {
             number: row.try_get("number")?,
-            result: row.try_get("result")?,
+            result: maybe(&row, "result")?,
             started_at: row.try_get("started_at")?,
             finished_at: row.try_get("finished_at")?,
             http_status: row.try_get("http_status")?,
-            error_class: row.try_get("error_class")?,
+            error_class: maybe(&row, "error_class")?,
             error_code: row.try_get("error_code")?,
             error_text: row.try_get("error_text")?,
             provider_message_id: row.try_get("provider_message_id")?,
@@ -264,8 +273,8 @@ async fn receipts(
     let query = include_str!("../../../sql/queries/explain/explain_receipts.sql");
     for row in client.query(query, &[&ids]).await? {
         let receipt = ReceiptStory {
-            status: row.try_get("status")?,
-            source: row.try_get("source")?,
+            status: word(&row, "status")?,
+            source: word(&row, "source")?,
             error_code: row.try_get("error_code")?,
             error_text: row.try_get("error_text")?,
             happened_at: row.try_get("happened_at")?,
@@ -288,7 +297,7 @@ async fn inquiries(
         let inquiry = InquiryStory {
             attempt: row.try_get("number")?,
             asked_at: row.try_get("asked_at")?,
-            way: row.try_get("way")?,
+            way: word(&row, "method")?,
             found: row.try_get("found")?,
             provider_message_id: row.try_get("provider_message_id")?,
         };

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio_postgres::{Client, Error};
 
+use crate::domain::message::state::Skip;
+
 /// Messages moved by one transaction: a decision about many never stands in the daemon's way.
 const CHUNK: i64 = 2_000;
 
@@ -71,12 +73,12 @@ pub async fn approve(
     Ok(done)
 }
 
-/// Ends up to `limit` messages of a hold; how many. `reason` is discarded or muted.
+/// Ends up to `limit` messages of a hold; how many.
 pub async fn discard(
     client: &Client,
     hold: &Hold,
     limit: i64,
-    reason: &str,
+    reason: Skip,
     text: &str,
     now: Timestamp,
 ) -> Result<i64, Error> {
@@ -86,7 +88,10 @@ pub async fn discard(
     while done < limit {
         let chunk = CHUNK.min(limit - done);
         let ended = client
-            .execute(&statement, &[&hold.watch, &hold.hold_id, &chunk, &now, &reason, &text])
+            .execute(
+                &statement,
+                &[&hold.watch, &hold.hold_id, &chunk, &now, &reason.into_str(), &text],
+            )
             .await?;
         if ended == 0 {
             break;

@@ -1,9 +1,12 @@
 //! Phones that must not be written to, as `rowbell opt-out` changes and lists them.
 
 use jiff::Timestamp;
+use serde::Serialize;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use tokio_postgres::{Client, Error, GenericClient, Row};
 
 use crate::domain::recipient::phone_forms::forms;
+use crate::postgres::connection::word::word;
 
 /// Phones that one statement of `each` reads.
 const PAGE: i64 = 1_000;
@@ -15,8 +18,20 @@ pub struct OptOut {
     pub phone: String,
     pub since: Timestamp,
     pub reason: Option<String>,
-    /// Who said so.
-    pub source: String,
+    pub source: OptOutSource,
+}
+
+/// Who said so. The words are those of `rowbell.opt_out_source`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum OptOutSource {
+    /// The customer wrote it to us.
+    Inbound,
+    Operator,
+    Import,
+    /// WhatsApp refused a message because of it.
+    Provider,
 }
 
 /// A phone, and why.
@@ -30,13 +45,13 @@ pub struct Wish {
 pub async fn add(
     client: &impl GenericClient,
     wishes: &[Wish],
-    source: &str,
+    source: OptOutSource,
     now: Timestamp,
 ) -> Result<usize, Error> {
     let phones: Vec<&str> = wishes.iter().map(|wish| wish.phone.as_str()).collect();
     let reasons: Vec<Option<&str>> = wishes.iter().map(|wish| wish.reason.as_deref()).collect();
     let query = include_str!("../../../sql/queries/operations/opt_out_add.sql");
-    let added = client.query(query, &[&phones, &reasons, &source, &now]).await?;
+    let added = client.query(query, &[&phones, &reasons, &source.into_str(), &now]).await?;
     Ok(added.len())
 }
 
@@ -54,7 +69,7 @@ pub async fn page(client: &Client, above: &str) -> Result<Vec<OptOut>, Error> {
             phone: row.try_get(0)?,
             since: row.try_get(1)?,
             reason: row.try_get(2)?,
-            source: row.try_get(3)?,
+            source: word(row, "source")?,
         })
     };
     client.query(query, &[&above, &PAGE]).await?.iter().map(opt_out).collect()

@@ -7,6 +7,7 @@ use tokio_postgres::{Client, Error};
 
 use crate::config::Config;
 use crate::domain::message::state::{Event, Skip, State, apply};
+use crate::postgres::connection::word::state;
 
 /// Which messages are meant.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ pub async fn look(
 }
 
 fn candidate(row: &tokio_postgres::Row, config: &Config) -> Result<Option<Candidate>, Error> {
-    let Some(state) = State::parse(row.try_get("state")?, row.try_get("reason")?) else {
+    let Some(state) = state(row)? else {
         return Ok(None);
     };
     let (watch, channel): (String, String) = (row.try_get("watch")?, row.try_get("channel")?);

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use strum::IntoStaticStr;
 use tokio_postgres::{Client, Error};
 
 use crate::config::{ChannelKind, Config, Watch};
 use crate::domain::limit::adaptive_rate::Learned;
+use crate::domain::message::receipt::{WitnessKind, WitnessState};
+use crate::domain::message::state::State;
 use crate::postgres::capture::install;
+use crate::postgres::connection::word::{state, word};
 use crate::postgres::operations::blockers::{self, Standstill};
 use crate::postgres::schema::migrate;
 
@@ -20,7 +24,7 @@ pub const OUTCOME_HOURS: i64 = 24;
 pub struct Status {
     pub taken_at: Timestamp,
     pub schema_version: Option<i32>,
-    pub doorbell: &'static str,
+    pub doorbell: Doorbell,
     /// How full the server's queue of notifications is, 0 to 1. Once it is full, transactions that ring fail.
     pub notification_queue_usage: f64,
     pub daemon: Daemon,
@@ -30,6 +34,14 @@ pub struct Status {
     pub outcomes: Vec<Outcome>,
     /// What keeps messages from leaving.
     pub stops: Vec<Standstill>,
+}
+
+/// Whether writers have to ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doorbell {
+    Parked,
+    Awake,
 }
 
 /// Other sessions under our application name: a daemon has at least its listening one.
@@ -54,29 +66,19 @@ pub struct WatchStatus {
     pub oldest_changed_at: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum Trigger {
     Installed,
     Missing,
     /// It is there, but not as the configuration asks for.
     Drift,
-    /// The watch does not fit its table.
+    /// The watch does not fit its table: the problem begins with the name of the setting.
     Unusable,
     /// Changes are there, but no such watch in the configuration.
+    #[strum(serialize = "not configured")]
     NotConfigured,
-}
-
-impl Trigger {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Trigger::Installed => "installed",
-            Trigger::Missing => "missing",
-            Trigger::Drift => "drift",
-            Trigger::Unusable => "unusable",
-            Trigger::NotConfigured => "not configured",
-        }
-    }
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -116,8 +118,8 @@ pub struct ChannelStatus {
 pub struct Witness {
     /// Whether the configuration asks for it.
     pub is_on: bool,
-    /// works, missing or failing; None: it has told nothing yet.
-    pub state: Option<String>,
+    /// None: it has told nothing yet.
+    pub state: Option<WitnessState>,
     pub since: Option<Timestamp>,
     pub heard_at: Option<Timestamp>,
     pub detail: Option<String>,
@@ -125,8 +127,8 @@ pub struct Witness {
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    pub state: String,
-    pub reason: Option<String>,
+    #[serde(flatten)]
+    pub state: State,
     pub messages: i64,
     /// Of them, those that were tried and still have to leave.
     pub retrying: i64,
@@ -139,7 +141,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
     Ok(Status {
         taken_at: now,
         schema_version: migrate::version(client).await?,
-        doorbell: if site.try_get("is_parked")? { "parked" } else { "awake" },
+        doorbell: if site.try_get("is_parked")? { Doorbell::Parked } else { Doorbell::Awake },
         notification_queue_usage: site.try_get("notification_queue_usage")?,
         daemon: Daemon {
             sessions: site.try_get("sessions")?,
@@ -178,7 +180,7 @@ async fn trigger(
     watch: &Watch,
 ) -> Result<WatchStatus, Error> {
     let Some(template) = config.template.get(&watch.template) else {
-        let problem = format!("there is no template \"{}\"", watch.template);
+        let problem = format!("watch.{name}.template: there is no template \"{}\"", watch.template);
         return Ok(watch_status(name, None, Trigger::Unusable, Some(problem)));
     };
     let table = match install::describe(client, name, watch, template).await {
@@ -282,7 +284,7 @@ async fn owners(
     for row in client.query(query, &[&now]).await? {
         let name: String = row.try_get("channel")?;
         let Some(channel) = channels.get_mut(&name) else { continue };
-        channel.owned_by = row.try_get("owned_by")?;
+        channel.owned_by = row.try_get("leased_by")?;
         let learned = Option::zip(row.try_get("learned_rate")?, row.try_get("learned_at")?);
         let grown = Option::zip(learned, channel.rate).map(|((rate, at), configured)| {
             let nanos = |at: Timestamp| i64::try_from(at.as_nanosecond()).unwrap_or(0);
@@ -303,12 +305,12 @@ async fn witnesses(
         let name: String = row.try_get("channel")?;
         // What came in for no channel of ours belongs to none.
         let Some(channel) = channels.get_mut(&name) else { continue };
-        let witness = match row.try_get("witness")? {
-            "polling" => &mut channel.polling,
-            "destination" => &mut channel.destination,
-            _ => &mut channel.webhook,
+        let witness = match word(&row, "kind")? {
+            WitnessKind::Polling => &mut channel.polling,
+            WitnessKind::Destination => &mut channel.destination,
+            WitnessKind::Webhook => &mut channel.webhook,
         };
-        witness.state = row.try_get("state")?;
+        witness.state = Some(word(&row, "state")?);
         witness.since = row.try_get("since")?;
         witness.heard_at = row.try_get("heard_at")?;
         witness.detail = row.try_get("detail")?;
@@ -331,14 +333,12 @@ async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error
     let since = now - SignedDuration::from_hours(OUTCOME_HOURS);
     let query = include_str!("../../../sql/queries/status/status_outcomes.sql");
     let rows = client.query(query, &[&since]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Outcome {
-                state: row.try_get("state")?,
-                reason: row.try_get("reason")?,
-                messages: row.try_get("messages")?,
-                retrying: row.try_get("retrying")?,
-            })
-        })
-        .collect()
+    let mut outcomes = Vec::with_capacity(rows.len());
+    for row in &rows {
+        // One that is of a newer release is left out.
+        let Some(state) = state(row)? else { continue };
+        let (messages, retrying) = (row.try_get("messages")?, row.try_get("retrying")?);
+        outcomes.push(Outcome { state, messages, retrying });
+    }
+    Ok(outcomes)
 }

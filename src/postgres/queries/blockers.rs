@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
+use strum::EnumString;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use crate::domain::limit::circuit::CircuitKey;
+use crate::domain::limit::circuit::{CircuitKey, CircuitState};
+use crate::postgres::connection::identity::Identity;
+use crate::postgres::connection::word::word;
 
 /// Something that keeps messages from leaving.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub enum Stop {
         probe_at: Timestamp,
     },
     /// Not one of them: this daemon may send on the channel.
-    Owner {
+    Lease {
         channel: String,
         epoch: i64,
     },
@@ -33,11 +36,18 @@ pub enum Stop {
         last_joined_at: Timestamp,
     },
     /// The database was installed for this environment, server and oid, and these are not ours.
-    Clone {
-        environment: String,
-        system_identifier: String,
-        database_oid: String,
-    },
+    Copy(Identity),
+}
+
+/// The kinds of rows of `stop_read`.
+#[derive(EnumString)]
+#[strum(serialize_all = "snake_case")]
+enum StopKind {
+    Lease,
+    Circuit,
+    Pause,
+    Hold,
+    Copy,
 }
 
 pub async fn stop_read(
@@ -55,35 +65,31 @@ pub async fn stop_read(
 }
 
 fn stop(row: &SqlRow) -> Result<Stop, Error> {
-    let name: String = row.try_get("name")?;
-    Ok(match row.try_get("kind")? {
-        "owner" => {
-            Stop::Owner { channel: name, epoch: number(row, "template")?.unwrap_or_default() }
+    Ok(match word(row, "kind")? {
+        StopKind::Lease => {
+            Stop::Lease { channel: row.try_get("channel")?, epoch: row.try_get("epoch")? }
         }
-        "channel" => Stop::PausedChannel(name),
-        "watch" => Stop::PausedWatch(name),
-        "hold" => Stop::Hold {
-            watch: name,
-            hold_id: number(row, "template")?.unwrap_or_default(),
-            transaction: number(row, "language")?,
-            last_joined_at: row.try_get("since")?,
-        },
-        "clone" => Stop::Clone {
-            environment: name,
-            system_identifier: row.try_get("template")?,
-            database_oid: row.try_get("language")?,
-        },
-        _ => Stop::Circuit {
-            key: key(&name, row.try_get("template")?, row.try_get("language")?),
+        StopKind::Circuit => Stop::Circuit {
+            key: key(row.try_get("channel")?, row.try_get("template")?, row.try_get("language")?),
             reason: row.try_get("reason")?,
             probe_at: row.try_get("probe_at")?,
         },
+        StopKind::Pause => match row.try_get("watch")? {
+            Some(watch) => Stop::PausedWatch(watch),
+            None => Stop::PausedChannel(row.try_get("channel")?),
+        },
+        StopKind::Hold => Stop::Hold {
+            watch: row.try_get("watch")?,
+            hold_id: row.try_get("hold_id")?,
+            transaction: row.try_get("transaction_id")?,
+            last_joined_at: row.try_get("last_joined_at")?,
+        },
+        StopKind::Copy => Stop::Copy(Identity {
+            environment: row.try_get("environment")?,
+            system_identifier: row.try_get("system_identifier")?,
+            database_oid: row.try_get("database_oid")?,
+        }),
     })
-}
-
-/// The number that a text is; None when it is empty.
-fn number(row: &SqlRow, column: &str) -> Result<Option<i64>, Error> {
-    Ok(row.try_get::<_, &str>(column)?.parse().ok())
 }
 
 fn key(channel: &str, template: &str, language: &str) -> CircuitKey {
@@ -102,8 +108,7 @@ fn parts(key: &CircuitKey) -> (&str, &str) {
 /// Where a circuit stands.
 #[derive(Clone, Debug)]
 pub struct Circuit {
-    /// closed, open or probing.
-    pub state: String,
+    pub state: CircuitState,
     pub reason: String,
     pub error_code: Option<i32>,
     pub is_by_receipt: bool,
@@ -126,7 +131,7 @@ pub async fn circuit_lock(
         return Ok(None);
     };
     Ok(Some(Circuit {
-        state: row.try_get("state")?,
+        state: word(row, "state")?,
         reason: row.try_get("reason")?,
         error_code: row.try_get("error_code")?,
         is_by_receipt: row.try_get("is_by_receipt")?,
@@ -151,7 +156,7 @@ pub async fn circuit_write(
         &key.channel,
         &template,
         &language,
-        &circuit.state,
+        &circuit.state.into_str(),
         &circuit.reason,
         &circuit.error_code,
         &circuit.is_by_receipt,
@@ -187,19 +192,23 @@ pub async fn circuit_release(
     key: &CircuitKey,
     now: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "circuit/circuit_release", &[&key.channel, &key.is_stopped(), &now])?;
+    let (template, language) = parts(key);
+    named!(tx, "circuit/circuit_release", &[&key.channel, &template, &language, &now])?;
     Ok(())
 }
 
 /// Puts messages that a burst ended back; returns them.
 pub async fn circuit_take_back(
     tx: &Transaction<'_>,
+    key: &CircuitKey,
     messages: &[i64],
     due_at: Timestamp,
     why: &str,
     now: Timestamp,
 ) -> Result<Vec<i64>, Error> {
-    let rows = named!(tx, "circuit/circuit_take_back", &[&messages, &due_at, &why, &now])?;
+    let (template, language) = parts(key);
+    let params: &[&(dyn ToSql + Sync)] = &[&messages, &due_at, &why, &now, &template, &language];
+    let rows = named!(tx, "circuit/circuit_take_back", params)?;
     rows.iter().map(|row| row.try_get(0)).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::domain::value::change::{Change, Operation};
 use crate::domain::value::row::Row;
 use crate::error_chain::chain;
 use crate::postgres::capture::row_query::object;
-use crate::postgres::queries::operation;
+use crate::postgres::connection::word::word;
 
 /// A change as taken, or what was left of it when the trigger could not read the row.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ pub async fn claim_take(
 
 fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
     let watch: String = row.try_get("watch")?;
-    let operation = operation(row, "operation")?;
+    let operation = word(row, "operation")?;
     let changed_at: Timestamp = row.try_get("changed_at")?;
     let entity_key: Option<String> = row.try_get("entity_key")?;
     let error: Option<String> = row.try_get("capture_error")?;

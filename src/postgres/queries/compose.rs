@@ -8,12 +8,13 @@ use serde_json::Value;
 use tokio_postgres::Error;
 use tokio_postgres::types::{Json, ToSql};
 
-use crate::domain::message::state::State;
+use crate::domain::message::state::{State, Wait};
 use crate::domain::recipient::phone_forms;
 use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
-use crate::postgres::queries::{Lease, WordColumns, Words, operation};
+use crate::postgres::connection::word::word;
+use crate::postgres::queries::{Lease, WaitColumns, WordColumns, Words};
 
 /// A message that is due.
 #[derive(Clone, Debug)]
@@ -63,7 +64,7 @@ pub async fn compose_due(
                 due_at: row.try_get("due_at")?,
                 watch: row.try_get("watch")?,
                 entity_key: row.try_get("entity_key")?,
-                operation: operation(row, "operation")?,
+                operation: word(row, "operation")?,
                 old_row: object(row, "old_row")?,
                 new_row: object(row, "new_row")?,
                 attempt_count: row.try_get("attempt_count")?,
@@ -187,6 +188,7 @@ pub struct Decided {
     pub watch: String,
     pub state: State,
     pub reason_text: Option<String>,
+    pub wait: Option<Wait>,
     pub words: Option<Box<Words>>,
     pub due_at: Option<Timestamp>,
     /// It goes on to the next channel of its watch.
@@ -200,11 +202,12 @@ pub async fn compose_write(
     lease: Lease<'_>,
 ) -> Result<Vec<(i64, i16)>, Error> {
     let ids: Vec<i64> = decided.iter().map(|d| d.message_id).collect();
-    let state: Vec<&str> = decided.iter().map(|d| d.state.as_str()).collect();
+    let state: Vec<&str> = decided.iter().map(|d| d.state.into_str()).collect();
     let reason: Vec<Option<&str>> = decided.iter().map(|d| d.state.reason()).collect();
     let reason_text: Vec<Option<&str>> = decided.iter().map(|d| d.reason_text.as_deref()).collect();
     let new: Vec<Option<Json<Value>>> = decided.iter().map(told_json).collect();
     let due: Vec<Option<Timestamp>> = decided.iter().map(|d| d.due_at).collect();
+    let wait = WaitColumns::of(decided.iter().map(|d| d.wait.as_ref()));
     let w = WordColumns::of(decided.iter().map(|d| d.words.as_deref()));
     let params: &[&(dyn ToSql + Sync)] = &[
         &ids,
@@ -225,6 +228,10 @@ pub async fn compose_write(
         &lease.instance,
         &lease.expires_at,
         &w.time_zone_source,
+        &wait.cause,
+        &wait.template,
+        &wait.language,
+        &lease.is_dry_run,
     ];
     let rows = named!(tx, "compose/compose_write", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()

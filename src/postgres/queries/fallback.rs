@@ -4,18 +4,20 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
+use crate::domain::message::fallback::{FallbackCause, FallbackWait};
 use crate::domain::message::state::State;
+use crate::postgres::connection::word::word;
 
 /// These messages may have to go to the next channel of their watch: `failed` and `skipped` now,
 /// `undelivered` if nothing else is heard by then.
 pub async fn fallback_await(
     tx: &Transaction<'_>,
     message_ids: &[i64],
-    cause: &str,
+    cause: FallbackCause,
     due_at: Timestamp,
 ) -> Result<(), Error> {
     if !message_ids.is_empty() {
-        named!(tx, "follow_up/fallback_await", &[&message_ids, &cause, &due_at])?;
+        named!(tx, "follow_up/fallback_await", &[&message_ids, &cause.into_str(), &due_at])?;
     }
     Ok(())
 }
@@ -25,7 +27,7 @@ pub async fn fallback_await(
 pub struct DueFallback {
     pub message_id: i64,
     pub due_at: Timestamp,
-    pub is_failure: bool,
+    pub cause: FallbackCause,
     /// None: the message is gone, or its state is of a newer release.
     pub message: Option<Unreached>,
 }
@@ -75,7 +77,7 @@ fn due(row: &tokio_postgres::Row) -> Result<DueFallback, Error> {
     Ok(DueFallback {
         message_id: row.try_get("message_id")?,
         due_at: row.try_get("due_at")?,
-        is_failure: row.try_get::<_, &str>("cause")? != "undelivered",
+        cause: word(row, "cause")?,
         message,
     })
 }
@@ -103,11 +105,12 @@ pub async fn fallback_done(tx: &Transaction<'_>, message_ids: &[i64]) -> Result<
 
 pub async fn fallback_later(
     tx: &Transaction<'_>,
-    later: &[(i64, &str)],
+    later: &[(i64, FallbackWait)],
     due_at: Timestamp,
 ) -> Result<(), Error> {
-    let (ids, reasons): (Vec<i64>, Vec<&str>) = later.iter().copied().unzip();
-    named!(tx, "follow_up/fallback_later", &[&ids, &due_at, &reasons])?;
+    let (ids, waits): (Vec<i64>, Vec<&str>) =
+        later.iter().map(|(id, wait)| (*id, wait.into_str())).unzip();
+    named!(tx, "follow_up/fallback_later", &[&ids, &due_at, &waits])?;
     Ok(())
 }
 

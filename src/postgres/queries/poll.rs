@@ -6,7 +6,9 @@ use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
 use crate::domain::message::poll_schedule::{Group, Looked};
+use crate::domain::message::receipt::{WitnessKind, WitnessState};
 use crate::domain::message::state::State;
+use crate::postgres::connection::word::word;
 use crate::postgres::queries::settle::Ask;
 
 /// Messages that were accepted together and whose end is asked for.
@@ -108,12 +110,13 @@ pub async fn poll_next(client: &Client, channel: &str) -> Result<Option<Timestam
 pub async fn witness_write(
     client: &Client,
     channel: &str,
-    witness: &str,
-    state: &str,
+    witness: WitnessKind,
+    state: WitnessState,
     detail: Option<&str>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let params: &[&(dyn ToSql + Sync)] = &[&channel, &witness, &state, &detail, &now];
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&channel, &witness.into_str(), &state.into_str(), &detail, &now];
     named!(client, "receive/witness_write", params)?;
     Ok(())
 }
@@ -124,10 +127,9 @@ pub async fn polling_missing_since(
     channel: &str,
 ) -> Result<Option<Timestamp>, Error> {
     for row in named!(client, "receive/witness_read", &[])? {
-        let is_it: (String, String, String) =
-            (row.try_get("channel")?, row.try_get("witness")?, row.try_get("state")?);
-        if (is_it.0.as_str(), is_it.1.as_str(), is_it.2.as_str()) == (channel, "polling", "missing")
-        {
+        let is_polling = word::<WitnessKind>(&row, "kind")? == WitnessKind::Polling;
+        let is_missing = word::<WitnessState>(&row, "state")? == WitnessState::Missing;
+        if is_polling && is_missing && row.try_get::<_, &str>("channel")? == channel {
             return Ok(Some(row.try_get("since")?));
         }
     }

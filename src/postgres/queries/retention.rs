@@ -5,23 +5,15 @@ use jiff::Timestamp;
 use tokio_postgres::Error;
 
 /// One kind of removal; its words are those of `rowbell.retention.task`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Task {
+    #[strum(serialize = "redact_messages")]
     BlankMessages,
+    #[strum(serialize = "redact_receipts")]
     BlankReceipts,
     RemoveMessages,
     RemoveReceipts,
-}
-
-impl Task {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Task::BlankMessages => "blank_messages",
-            Task::BlankReceipts => "blank_receipts",
-            Task::RemoveMessages => "remove_messages",
-            Task::RemoveReceipts => "remove_receipts",
-        }
-    }
 }
 
 /// What one batch did.
@@ -37,7 +29,7 @@ pub async fn retention_read(
     tx: &Transaction<'_>,
     task: Task,
 ) -> Result<Option<(i64, Timestamp)>, Error> {
-    let rows = named!(tx, "retention/retention_read", &[&task.as_str()])?;
+    let rows = named!(tx, "retention/retention_read", &[&task.into_str()])?;
     rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
@@ -48,7 +40,7 @@ pub async fn retention_write(
     began_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "retention/retention_write", &[&task.as_str(), &done_to, &began_at, &now])?;
+    named!(tx, "retention/retention_write", &[&task.into_str(), &done_to, &began_at, &now])?;
     Ok(())
 }
 

@@ -7,8 +7,9 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::message::attempt::{Answer, AttemptResult};
 use crate::domain::message::evidence::Evidence;
-use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
-use crate::domain::message::state::State;
+use crate::domain::message::receipt::{Receipt, Source};
+use crate::domain::message::state::{State, WaitsFor};
+use crate::postgres::connection::word::{maybe, state, word};
 
 /// An acceptance to store.
 #[derive(Clone, Debug)]
@@ -58,8 +59,7 @@ pub struct Standing {
     pub template: Option<(String, String)>,
     /// As it was written to, once it is put into words.
     pub phone: Option<String>,
-    /// Nothing was folded into it since it was settled last.
-    pub is_as_settled: bool,
+    pub waits_for: Option<WaitsFor>,
 }
 
 /// Locks a message. None when there is no such message, or its state is of a newer release.
@@ -70,7 +70,7 @@ pub async fn settle_lock(tx: &Transaction<'_>, message_id: i64) -> Result<Option
 
 /// None when the state is of a newer release.
 fn standing(row: &SqlRow) -> Result<Option<Standing>, Error> {
-    let Some(state) = State::parse(row.try_get("state")?, row.try_get("reason")?) else {
+    let Some(state) = state(row)? else {
         return Ok(None);
     };
     Ok(Some(Standing {
@@ -81,7 +81,7 @@ fn standing(row: &SqlRow) -> Result<Option<Standing>, Error> {
         channel: row.try_get("channel")?,
         template: Option::zip(row.try_get("template")?, row.try_get("language")?),
         phone: row.try_get("recipient_phone")?,
-        is_as_settled: row.try_get("is_as_settled")?,
+        waits_for: maybe(row, "waits_for")?,
     }))
 }
 
@@ -92,11 +92,11 @@ pub async fn settle_attempt(
     answer: &Answer,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let result = answer.result.as_str();
+    let result = answer.result.into_str();
     let http_status = answer.http_status.and_then(|status| i16::try_from(status).ok());
     let (class, provider_id) = match &answer.result {
         AttemptResult::Accepted { provider_message_id } => (None, Some(provider_message_id)),
-        AttemptResult::Refused { class, .. } => (Some(class.as_str()), None),
+        AttemptResult::Refused { class, .. } => (Some(class.into_str()), None),
         AttemptResult::NotSent | AttemptResult::Unknown | AttemptResult::DryRun => (None, None),
     };
     let params: &[&(dyn ToSql + Sync)] = &[
@@ -131,7 +131,7 @@ pub struct Move<'a> {
 pub async fn settle_move(tx: &Transaction<'_>, to: &Move<'_>) -> Result<(), Error> {
     let params: &[&(dyn ToSql + Sync)] = &[
         &to.message_id,
-        &to.state.as_str(),
+        &to.state.into_str(),
         &to.state.reason(),
         &to.reason_text,
         &to.due_at,
@@ -214,7 +214,7 @@ pub async fn settle_receipts(
     rows.iter()
         .map(|row| {
             Ok(Evidence {
-                status: ReceiptStatus::from_wire(row.try_get("status")?),
+                status: word(row, "status")?,
                 error_code: row.try_get("error_code")?,
                 error_title: row.try_get("error_title")?,
                 error_text: row.try_get("error_text")?,
@@ -248,7 +248,7 @@ pub async fn settle_evidence(
         return Ok(());
     }
     let ids: Vec<i64> = moved.iter().map(|m| m.message_id).collect();
-    let states: Vec<&str> = moved.iter().map(|m| m.state.as_str()).collect();
+    let states: Vec<&str> = moved.iter().map(|m| m.state.into_str()).collect();
     let reasons: Vec<Option<&str>> = moved.iter().map(|m| m.state.reason()).collect();
     let texts: Vec<Option<&str>> = moved.iter().map(|m| m.reason_text.as_deref()).collect();
     let provider_ids: Vec<&str> = moved.iter().map(|m| m.provider_message_id.as_str()).collect();
@@ -288,14 +288,14 @@ pub async fn receive_store(
     }
     let channels = vec![channel; receipts.len()];
     let ids = each(receipts, |r| Some(&r.provider_message_id));
-    let statuses = each(receipts, |r| Some(r.status.as_str()));
+    let statuses = each(receipts, |r| Some(r.status.into_str()));
     let codes: Vec<Option<i32>> = receipts.iter().map(|r| r.error_code).collect();
     let titles = each(receipts, |r| r.error_title.as_deref());
     let texts = each(receipts, |r| r.error_text.as_deref());
     let occurred: Vec<Option<Timestamp>> = receipts.iter().map(|r| r.occurred_at).collect();
     let phones = each(receipts, |r| r.phone.as_deref());
     let raw = each(receipts, |r| Some(&r.raw));
-    let source = source.as_str();
+    let source = source.into_str();
     let params: &[&(dyn ToSql + Sync)] = &[
         &channels, &ids, &statuses, &codes, &titles, &texts, &occurred, &phones, &raw, &now,
         &source,

@@ -6,6 +6,7 @@ use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::message::receipt::Receipt;
+use crate::domain::message::unconfirmed::LookupWay;
 
 /// An attempt that the provider may have taken.
 #[derive(Clone)]
@@ -129,8 +130,7 @@ pub async fn doubt_adopt(
 /// A step of seeking evidence.
 #[derive(Clone, Copy, Debug)]
 pub struct Step<'a> {
-    /// receipts, list or policy.
-    pub way: &'static str,
+    pub way: LookupWay,
     pub found: &'a str,
     pub provider_message_id: Option<&'a str>,
 }
@@ -144,7 +144,7 @@ pub async fn doubt_note(
 ) -> Result<(), Error> {
     let Step { way, found, provider_message_id } = step;
     let params: &[&(dyn ToSql + Sync)] =
-        &[&message_id, &attempt, &way, &found, &provider_message_id, &now];
+        &[&message_id, &attempt, &way.into_str(), &found, &provider_message_id, &now];
     named!(tx, "reconcile/doubt_note", params)?;
     Ok(())
 }

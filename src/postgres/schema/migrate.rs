@@ -6,28 +6,15 @@ use tokio_postgres::error::SqlState;
 
 use crate::postgres::schema::roles;
 
-/// The migrations, in order. Their number is the schema version.
+/// The migrations, in the order in which data flows. Their number is the schema version.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("01_schema", include_str!("../../../sql/migrations/01_schema.sql")),
-    ("02_change", include_str!("../../../sql/migrations/02_change.sql")),
+    ("02_capture", include_str!("../../../sql/migrations/02_capture.sql")),
     ("03_message", include_str!("../../../sql/migrations/03_message.sql")),
     ("04_attempt", include_str!("../../../sql/migrations/04_attempt.sql")),
     ("05_channel", include_str!("../../../sql/migrations/05_channel.sql")),
-    ("06_report", include_str!("../../../sql/migrations/06_report.sql")),
-    ("07_stop", include_str!("../../../sql/migrations/07_stop.sql")),
-    ("08_address", include_str!("../../../sql/migrations/08_address.sql")),
-    ("09_fallback", include_str!("../../../sql/migrations/09_fallback.sql")),
-    ("10_figures", include_str!("../../../sql/migrations/10_figures.sql")),
-    ("11_evidence", include_str!("../../../sql/migrations/11_evidence.sql")),
-    ("12_doubt", include_str!("../../../sql/migrations/12_doubt.sql")),
-    ("13_inbound", include_str!("../../../sql/migrations/13_inbound.sql")),
-    ("14_retention", include_str!("../../../sql/migrations/14_retention.sql")),
-    ("15_capture", include_str!("../../../sql/migrations/15_capture.sql")),
-    ("16_destination", include_str!("../../../sql/migrations/16_destination.sql")),
-    ("17_late", include_str!("../../../sql/migrations/17_late.sql")),
-    ("18_time", include_str!("../../../sql/migrations/18_time.sql")),
-    ("19_owner", include_str!("../../../sql/migrations/19_owner.sql")),
-    ("20_doubted", include_str!("../../../sql/migrations/20_doubted.sql")),
+    ("06_reconcile", include_str!("../../../sql/migrations/06_reconcile.sql")),
+    ("07_report", include_str!("../../../sql/migrations/07_report.sql")),
 ];
 
 /// Held while migrating, so that two of us never migrate at once.

@@ -224,7 +224,7 @@ async fn receipts_that_are_stored_are_answered_200_even_if_nobody_can_note_who_t
     let db = town.connect().await.unwrap();
     db.batch_execute(
         "create function refuse() returns trigger language plpgsql as 'begin raise exception $$no$$; end';
-         create trigger refuse before insert or update on rowbell.witness for each row when (new.witness = 'webhook')
+         create trigger refuse before insert or update on rowbell.receipt_source for each row when (new.kind = 'webhook')
          execute function refuse()",
     )
     .await

@@ -253,7 +253,7 @@ async fn what_each_error_leads_to() {
         let receipt = meets(&mut world, delivery + 1, None, Some(code)).await;
         delivery += 2;
         let _ =
-            writeln!(table, "{code:<10} {:<10} {refused} {}", class.as_str(), receipt.trim_end());
+            writeln!(table, "{code:<10} {:<10} {refused} {}", class.into_str(), receipt.trim_end());
     }
     for status in [400, 401, 403, 404, 422, 429, 500, 503] {
         let refused = meets(&mut world, delivery, Some(Fault::Refused { status }), None).await;

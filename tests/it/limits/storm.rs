@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rowbell::domain::message::state::Skip;
 use rowbell::postgres::operations::holds::{self, Wanted};
 use rowbell_lab::demo::cluster::ClusterOptions;
 use rowbell_lab::demo::testbed::{Town, TownOptions};
@@ -188,7 +189,8 @@ async fn approved_messages_tell_the_rows_as_they_are_and_stale_ones_end_as_stale
 
 #[tokio::test]
 async fn discarded_messages_are_told_with_the_next_change_unless_they_count_as_told() {
-    for (reason, expected) in [("discarded", "1 Main Street → third"), ("muted", "second → third")]
+    for (reason, expected) in
+        [(Skip::Discarded, "1 Main Street → third"), (Skip::Muted, "second → third")]
     {
         let mut world = World::with(&at_once("{ transaction = 1, minute = 0 }")).await;
         world.sql("update delivery set address = 'second'").await;
@@ -200,7 +202,7 @@ async fn discarded_messages_are_told_with_the_next_change_unless_they_count_as_t
         world.sql("update delivery set address = 'third' where id = 1").await;
         world.settle().await;
         let read = world.read(MARIA);
-        assert!(read.len() == 1 && read[0].contains(expected), "{reason}: {read:?}");
+        assert!(read.len() == 1 && read[0].contains(expected), "{reason:?}: {read:?}");
     }
 }
 

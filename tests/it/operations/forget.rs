@@ -10,7 +10,7 @@ use crate::harness::{JUAN, MARIA, World};
 const TRACES: &str = "select count(*) from (
     select m::text as text from rowbell.message m union all select a::text from rowbell.attempt a
     union all select r::text from rowbell.receipt r union all select c::text from rowbell.change c
-    union all select q::text from rowbell.queue q union all select w::text from rowbell.inbound_wish w
+    union all select q::text from rowbell.queue q union all select w::text from rowbell.opt_out_request w
 ) as stored where text ~ '2000001|Maria|hers'";
 
 async fn forgotten(world: &World, phone: &str) -> String {
@@ -41,7 +41,7 @@ async fn lived() -> World {
            from rowbell.message as m where m.message_id = a.message_id and m.recipient_name = 'Maria';
          insert into rowbell.receipt (channel, provider_message_id, status, raw, recipient_phone, source)
          values ('main', 'orphan', 'delivered', '{MARIA}@c.us', '{MARIA}', 'webhook'), ('main', 'his', 'read', '{JUAN}', '{JUAN}', 'webhook');
-         insert into rowbell.inbound_wish values ('{MARIA}', false, now())"
+         insert into rowbell.opt_out_request values ('{MARIA}', false, now())"
     );
     world.sql(&receipts).await;
     world

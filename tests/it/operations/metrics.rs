@@ -135,7 +135,7 @@ fn assert_told_of(look: &Look) {
         assert_eq!(labels, wanted, "{series}");
     }
     for metric in all().filter(|metric| look.page.contains(&format!("# TYPE {} ", metric.name))) {
-        let kind = format!("# TYPE {} {}\n", metric.name, metric.kind.as_str());
+        let kind = format!("# TYPE {} {}\n", metric.name, metric.kind.into_str());
         let help = format!("# HELP {} {}\n", metric.name, metric.meaning);
         assert!(look.page.contains(&kind) && look.page.contains(&help), "{kind}{help}");
     }
@@ -353,7 +353,7 @@ fn every_metric_is_described_once_and_counted() {
         for kind in ["counter", "gauge", "histogram"] {
             for call in text.split(&format!("metrics::{kind}!(")).skip(1) {
                 let name = call.split('"').nth(1).unwrap().to_owned();
-                assert_eq!(metric(&name).kind.as_str(), kind, "{name} in {}", file.display());
+                assert_eq!(metric(&name).kind.into_str(), kind, "{name} in {}", file.display());
                 counted.insert(name);
             }
         }

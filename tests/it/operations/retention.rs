@@ -13,7 +13,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const TRACES: &str = "select count(*) from (
     select m::text as text from rowbell.message m union all select a::text from rowbell.attempt a
     union all select r::text from rowbell.receipt r union all select c::text from rowbell.change c
-    union all select q::text from rowbell.queue q union all select w::text from rowbell.inbound_wish w
+    union all select q::text from rowbell.queue q union all select w::text from rowbell.opt_out_request w
 ) as stored where text ~ '2000001|Maria|Street|moved'";
 
 async fn retain(world: &mut World) {
@@ -48,7 +48,7 @@ async fn personal_data_goes_after_its_time_and_the_facts_stay_until_theirs() {
         world.value("select count(*) from rowbell.receipt where status = 'delivered'").await,
         "2"
     );
-    assert_eq!(world.value("select blanked_at is not null from rowbell.message").await, "true");
+    assert_eq!(world.value("select redacted_at is not null from rowbell.message").await, "true");
     world.pass(640 * DAY);
     retain(&mut world).await;
     let left =
@@ -120,10 +120,10 @@ async fn what_a_customer_wished_is_forgotten_and_still_holds() {
     world.posted(&wrote("stop", began)).await;
     world.pass(89 * DAY);
     retain(&mut world).await;
-    assert_eq!(world.value("select count(*) from rowbell.inbound_wish").await, "1");
+    assert_eq!(world.value("select count(*) from rowbell.opt_out_request").await, "1");
     world.pass(2 * DAY);
     retain(&mut world).await;
-    assert_eq!(world.value("select count(*) from rowbell.inbound_wish").await, "0");
+    assert_eq!(world.value("select count(*) from rowbell.opt_out_request").await, "0");
     world.posted(&wrote("start", began - 60)).await;
     moved(&mut world, "here").await;
     assert_eq!(world.messages().await, ["1 skipped opted_out 1 change(s) 0 attempt(s)"]);
@@ -171,7 +171,7 @@ async fn nobody_waits_for_retention_and_it_waits_for_nobody() {
     };
     tokio::time::timeout(patience, walked).await.expect("retention waits for a lock");
     let kept =
-        "select string_agg(message_id::text, ' ') from rowbell.message where blanked_at is null";
+        "select string_agg(message_id::text, ' ') from rowbell.message where redacted_at is null";
     assert_eq!(world.value(kept).await, "1700");
     writer.batch_execute("commit").await.unwrap();
     world.pass(DAY);

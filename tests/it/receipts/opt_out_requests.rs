@@ -96,7 +96,7 @@ async fn other_words_say_nothing_and_are_not_kept() {
     ours["messages"][0]["self"] = 1.into();
     world.posted(&ours).await;
     assert_eq!(told(&mut world).await, 1);
-    assert_eq!(world.value("select count(*) from rowbell.inbound_wish").await, "0");
+    assert_eq!(world.value("select count(*) from rowbell.opt_out_request").await, "0");
     let kept = "select count(*) from rowbell.receipt where raw like '%stop by%'";
     assert_eq!(world.value(kept).await, "0");
 }

@@ -31,7 +31,7 @@ async fn state(world: &World) -> String {
 
 /// What was done about the doubt, step by step.
 async fn steps(world: &World) -> Vec<String> {
-    let sql = "select way || ': ' || found from rowbell_report.inquiries order by inquiry_id";
+    let sql = "select method || ': ' || found from rowbell_report.lookups order by lookup_id";
     world.db.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
@@ -71,7 +71,7 @@ async fn the_providers_list_shows_the_message_and_receipts_follow() {
         assert_eq!(world.read(MARIA).len(), 1);
         let why = world.value("select error_text from rowbell.attempt").await;
         assert_ne!(why, "null", "why no answer came stays on record: {fault:?}");
-        assert_eq!(world.value("select count(*) from rowbell.doubt").await, "0");
+        assert_eq!(world.value("select count(*) from rowbell.unconfirmed_attempt").await, "0");
         assert_eq!(world.value("select count(*) from rowbell.queue").await, "0");
     }
 }
@@ -181,7 +181,10 @@ async fn a_channel_without_a_history_says_so_and_the_message_waits_for_a_person(
     let steps = steps(&world).await;
     assert_eq!(steps[0], "list: the channel keeps no history of its messages");
     assert_eq!(world.read(MARIA).len(), 1);
-    assert_eq!(world.value("select count(*) from rowbell.doubt where not is_late").await, "0");
+    assert_eq!(
+        world.value("select count(*) from rowbell.unconfirmed_attempt where not is_late").await,
+        "0"
+    );
 }
 
 /// The policy kept it for a person; the provider has it, and told nobody in time.
@@ -213,7 +216,7 @@ async fn a_receipt_that_comes_after_the_policy_has_decided_still_settles_the_mat
     let step =
         "receipts: a late receipt for that phone, of that time, and no other message that it fits";
     assert_eq!(steps(&world).await.last().map(String::as_str), Some(step));
-    assert_eq!(world.value("select count(*) from rowbell.doubt").await, "0");
+    assert_eq!(world.value("select count(*) from rowbell.unconfirmed_attempt").await, "0");
 }
 
 #[tokio::test]
@@ -259,14 +262,14 @@ async fn a_matter_that_a_person_settled_or_that_is_a_month_old_is_closed() {
     let (mut world, _) = kept(false).await;
     world.sql("update rowbell.message set attempt_count = 2").await;
     later(&mut world, 24 * 3_600).await;
-    assert_eq!(world.value("select count(*) from rowbell.doubt").await, "0");
+    assert_eq!(world.value("select count(*) from rowbell.unconfirmed_attempt").await, "0");
     let (mut world, _) = kept(false).await;
     for _ in 0..29 {
         later(&mut world, 24 * 3_600).await;
     }
-    assert_eq!(world.value("select count(*) from rowbell.doubt").await, "1");
+    assert_eq!(world.value("select count(*) from rowbell.unconfirmed_attempt").await, "1");
     later(&mut world, 3 * 24 * 3_600).await;
-    assert_eq!(world.value("select count(*) from rowbell.doubt").await, "0");
+    assert_eq!(world.value("select count(*) from rowbell.unconfirmed_attempt").await, "0");
 }
 
 /// Two requests in doubt to one phone could not be told apart.

@@ -46,7 +46,7 @@ async fn give_up(world: &World) {
 }
 
 async fn known(world: &World) -> String {
-    let sql = "select string_agg(state || coalesce(': ' || detail, ''), ', ') from rowbell.witness where witness = 'destination'";
+    let sql = "select string_agg(state || coalesce(': ' || detail, ''), ', ') from rowbell.receipt_source where kind = 'registration'";
     world.value(sql).await
 }
 
@@ -164,7 +164,7 @@ async fn a_daemon_that_comes_back_is_posted_to_again() {
 
     let daemon = town.daemon().await.unwrap();
     let db = town.connect().await.unwrap();
-    let heard = "select exists (select from rowbell.witness where witness = 'webhook')";
+    let heard = "select exists (select from rowbell.receipt_source where kind = 'webhook')";
     let end = tokio::time::Instant::now() + Duration::from_secs(30);
     while !db.query_one(heard, &[]).await.unwrap().get::<_, bool>(0) {
         assert!(tokio::time::Instant::now() < end, "nothing is posted to it; {}", town.log());

@@ -200,7 +200,7 @@ async fn two_thousand(policy: &str, history: bool, accepted: bool) -> World {
     let unexplained = "select count(*) from rowbell.attempt a
                         where (a.result = 'unknown' or (a.result = 'accepted' and a.error_text is not null))
                           and (a.error_text is null or not exists (
-                                  select from rowbell.inquiry i where i.message_id = a.message_id and i.number = a.number))";
+                                  select from rowbell.reconcile_lookup i where i.message_id = a.message_id and i.number = a.number))";
     assert_eq!(world.value(unexplained).await, "0");
     world
 }

@@ -1,10 +1,17 @@
--- 15_capture: what a trigger writes gets smaller and cheaper for the writer.
---
--- Naming every column in every change cost the writers more than anything else that the trigger
--- does. So a change carries values only, and a layout says once which columns they belong to.
+-- 02_capture: what the triggers write, and the doorbell that they ring.
 
--- The columns whose values the changes of a watch carry. "rowbell watch" writes one when it makes a
--- trigger, and none is ever changed: changes that an earlier trigger wrote stay readable.
+create type rowbell.change_operation as enum (
+    'insert',
+    'update',
+    'delete'
+);
+comment on type rowbell.change_operation is 'What happened to the row.';
+
+
+-- The columns whose values the changes of a watch carry. Naming every column in every change would cost
+-- the writers more than anything else that the trigger does: so a change carries values only, and a layout
+-- says once which columns they belong to. "rowbell watch" writes one when it makes a trigger, and none is
+-- ever changed: changes that an earlier trigger wrote stay readable.
 create table rowbell.layout (
     layout_id   bigint primary key,
     watch       text not null,
@@ -17,13 +24,56 @@ comment on column rowbell.layout.watch is 'Name of the watch.';
 comment on column rowbell.layout.columns is 'The key, watched and needed columns, in the order of the values.';
 comment on column rowbell.layout.created_at is 'When a trigger was first made with these columns.';
 
-alter table rowbell.change
-    add column layout_id bigint,
-    add column captured  jsonb;
+
+-- A captured change that is not folded into a message yet. Small by design: folding deletes the row.
+--
+-- No foreign keys, no CHECKs: nothing here may ever refuse the business transaction.
+create table rowbell.change (
+    -- Written first on purpose: taking the transaction id before the change id means that every
+    -- change id below a limit belongs to a transaction id that was assigned before the limit was
+    -- read. The claim relies on that when it moves its lower bound.
+    transaction_id  xid8 not null default pg_current_xact_id(),
+    change_id       bigint generated always as identity (cache 1) primary key,
+
+    watch           text not null,
+    entity_key      text,
+    operation       rowbell.change_operation not null,
+
+    -- The rows before and after: as values in the order of a layout, or under the names of the columns.
+    layout_id       bigint,
+    captured        jsonb,
+    old_row         jsonb,
+    new_row         jsonb,
+
+    changed_at      timestamptz not null default clock_timestamp(),
+    changed_by      text not null default session_user,
+    mute_reason     text,
+    capture_error   text
+)
+with (
+    -- Rows live for milliseconds. Vacuum by count, not by share, and often.
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_scale_factor = 0,
+    autovacuum_vacuum_insert_threshold = 50000,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 100000,
+    autovacuum_vacuum_cost_delay = 0
+);
+comment on table  rowbell.change is 'A captured change that is not yet folded into a message. Rows are deleted when they are folded.';
+comment on column rowbell.change.transaction_id is 'The business transaction that made the change.';
+comment on column rowbell.change.change_id is 'Order of capture. Not the order of commit.';
+comment on column rowbell.change.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell.change.entity_key is 'Primary key of the row before the change, as text; parts of a composite key are joined by commas (a comma or backslash inside a part has a backslash before it). Null only when the capture failed.';
+comment on column rowbell.change.operation is 'insert, update or delete.';
 comment on column rowbell.change.layout_id is 'The layout that names the values in captured; null where the rows stand in old_row and new_row.';
 comment on column rowbell.change.captured is 'The values of the layout''s columns before the change, then those after it, in one array; an insert has only the latter, a delete only the former. Read it through rowbell.change_row.';
 comment on column rowbell.change.old_row is 'The watched, key and recipient columns before the change, where the trigger had to look them up by name; null otherwise and for an insert.';
 comment on column rowbell.change.new_row is 'The same columns after the change; null otherwise and for a delete.';
+comment on column rowbell.change.changed_at is 'When the row was changed, by the clock of the server.';
+comment on column rowbell.change.changed_by is 'Database user of the session that changed the row.';
+comment on column rowbell.change.mute_reason is 'Set by "set local rowbell.mute = ''…''": the change counts as told and nothing is sent.';
+comment on column rowbell.change.capture_error is 'Why the row could not be read by the trigger; the business transaction went through all the same.';
 
 
 -- The changes with their rows under the names of the columns, whichever way they were captured.
@@ -98,3 +148,10 @@ end
 $$;
 comment on function rowbell.capture_by_name(text, text[], text[], text[], text, jsonb, jsonb) is
     'Records a change of a table that is no longer what it was when its trigger was made: columns are looked up by name.';
+
+
+-- The doorbell. Its last value is 1 while a daemon is awake (it will look by itself) and 2 while
+-- the daemon is parked (somebody has to ring). A sequence is read and set outside transactions and
+-- snapshots, so that a writer in any isolation level sees the present.
+create sequence rowbell.doorbell as smallint minvalue 1 maxvalue 2 start 1;
+comment on sequence rowbell.doorbell is '1: the daemon is awake, writers need not ring. 2: it is parked, writers notify channel "rowbell".';
