@@ -16,28 +16,28 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::http::listeners::{self, Doors, ListenError, webhook_secret};
+use crate::http::listeners::{self, ListenError, Listeners, webhook_secret};
 use crate::pipeline::claim::claim::Claim;
 use crate::pipeline::compose::compose::Compose;
-use crate::pipeline::context::channel_sender::{Lane, Outgoing};
-use crate::pipeline::context::context::Site;
-use crate::pipeline::deliver::channel_lease::Owner;
+use crate::pipeline::context::channel_sender::{ChannelSender, Outgoing};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::deliver::channel_lease::ChannelLease;
 use crate::pipeline::deliver::deliver::Deliver;
 use crate::pipeline::follow_up::fallback::Fallback;
 use crate::pipeline::follow_up::retention::Retention;
 use crate::pipeline::follow_up::sweep::Sweep;
 use crate::pipeline::gate::copy_guard;
 use crate::pipeline::receive::poll::Poll;
-use crate::pipeline::receive::webhook_registration::Destination;
-use crate::pipeline::reconcile::reconcile::Seek;
+use crate::pipeline::receive::webhook_registration::WebhookRegistration;
+use crate::pipeline::reconcile::reconcile::Reconcile;
 use crate::pipeline::settle::settle::{Settle, Settled};
 use crate::postgres::connection::listener::Bell;
 use crate::postgres::connection::pool::{self, Instance};
 use crate::postgres::schema::migrate;
-use crate::provider::client::{Client, ClientError};
+use crate::provider::client::{ClientError, ProviderClient};
 use crate::provider::limiter::Limiter;
 
-/// Messages that one lane may have leased at once, for each request in flight: enough that the
+/// Messages that one channel sender may have leased at once, for each request in flight: enough that the
 /// next batch is ready when this one is out.
 const SLOTS_PER_REQUEST: usize = 16;
 
@@ -78,28 +78,28 @@ impl AppError {
 pub struct App {
     stages: Stages,
     bell: Bell,
-    doors: Doors,
+    listeners: Listeners,
 }
 
 /// The stages of one installation, connected to each other.
 pub struct Stages {
-    pub site: Arc<Site>,
-    pub owner: Owner,
+    pub context: Arc<Context>,
+    pub owner: ChannelLease,
     pub claim: Claim,
-    /// One for each lane.
+    /// One for each channel sender.
     pub composes: Vec<Compose>,
-    /// One for each lane.
+    /// One for each channel sender.
     pub delivers: Vec<Deliver>,
     pub settle: Settle,
     pub sweep: Sweep,
     pub retention: Retention,
     pub fallback: Fallback,
-    /// One for each lane; none where polling is off.
+    /// One for each channel sender; none where polling is off.
     pub polls: Vec<Poll>,
     /// One for each channel whose provider shows its messages.
-    pub seeks: Vec<Seek>,
+    pub reconciles: Vec<Reconcile>,
     /// One for each channel whose provider posts to our webhook, if there is one.
-    pub destinations: Vec<Destination>,
+    pub registrations: Vec<WebhookRegistration>,
 }
 
 impl Stages {
@@ -111,28 +111,30 @@ impl Stages {
         migrate::check_version(&client).await?;
         drop(client);
         let (settle_tx, settle_rx) = mpsc::unbounded_channel();
-        let (lanes, inboxes) = lanes(&config, &clock);
-        let delivers = delivers(&config, &clock, &lanes, inboxes, &settle_tx)?;
-        let site = Arc::new(Site::new(pool, clock, config, lanes, instance));
-        copy_guard::begin(&site).await?;
-        let mut owner = Owner::new(site.clone());
+        let (channel_senders, inboxes) = channel_senders(&config, &clock);
+        let delivers = delivers(&config, &clock, &channel_senders, inboxes, &settle_tx)?;
+        let context = Arc::new(Context::new(pool, clock, config, channel_senders, instance));
+        copy_guard::begin(&context).await?;
+        let mut owner = ChannelLease::new(context.clone());
         owner.step().await?;
-        let (polls, seeks) = (polls(&site, &delivers), seeks(&site, &delivers));
-        let destinations = destinations(&site, &delivers)?;
-        let lanes = site.lanes.values();
+        let (polls, reconciles) = (polls(&context, &delivers), reconciles(&context, &delivers));
+        let registrations = registrations(&context, &delivers)?;
+        let channel_senders = context.channel_senders.values();
         Ok(Stages {
             owner,
-            claim: Claim::new(site.clone()),
-            composes: lanes.map(|lane| Compose::new(site.clone(), lane.clone())).collect(),
+            claim: Claim::new(context.clone()),
+            composes: channel_senders
+                .map(|channel_sender| Compose::new(context.clone(), channel_sender.clone()))
+                .collect(),
             delivers,
-            settle: Settle::new(site.clone(), settle_rx),
-            sweep: Sweep::new(site.clone()),
-            retention: Retention::new(site.clone()),
-            fallback: Fallback::new(site.clone()),
+            settle: Settle::new(context.clone(), settle_rx),
+            sweep: Sweep::new(context.clone()),
+            retention: Retention::new(context.clone()),
+            fallback: Fallback::new(context.clone()),
             polls,
-            seeks,
-            destinations,
-            site,
+            reconciles,
+            registrations,
+            context,
         })
     }
 }
@@ -144,8 +146,8 @@ impl App {
         listeners::keep_counts(&config);
         let stages = Stages::build(config.clone(), clock).await?;
         let bell = Bell::connect(&config.database, &config.doorbell);
-        let doors = Doors::bind(&stages.site).await?;
-        Ok(App { stages, bell, doors })
+        let listeners = Listeners::bind(&stages.context).await?;
+        Ok(App { stages, bell, listeners })
     }
 
     /// Runs until `stop`, then finishes what is in flight. `ready` is called once the stages run
@@ -161,7 +163,7 @@ impl App {
         let _end_of_sending = deliver_stop.clone().drop_guard();
         let give_up = CancellationToken::new();
         let stages = self.stages;
-        let timeout = stages.site.config.delivery.shutdown_timeout;
+        let timeout = stages.context.config.delivery.shutdown_timeout;
 
         let (mut listening, mut takers) = (self.bell.listening(), JoinSet::new());
         takers.spawn(stages.claim.run(self.bell, intake.clone()));
@@ -170,8 +172,8 @@ impl App {
         }
         tidy_up(&mut takers, stages.sweep, stages.retention, &intake);
         takers.spawn(stages.fallback.run(intake.clone()));
-        ask(&mut takers, stages.polls, stages.seeks, stages.destinations, &intake);
-        self.doors.open(&mut takers, &intake);
+        ask(&mut takers, stages.polls, stages.reconciles, stages.registrations, &intake);
+        self.listeners.open(&mut takers, &intake);
         let mut senders = JoinSet::new();
         send_apart(stages.delivers, &deliver_stop, &mut senders)?;
         let mut writers = JoinSet::new();
@@ -224,22 +226,22 @@ fn tidy_up(takers: &mut JoinSet<()>, sweep: Sweep, retention: Retention, stop: &
 fn ask(
     takers: &mut JoinSet<()>,
     polls: Vec<Poll>,
-    seeks: Vec<Seek>,
-    destinations: Vec<Destination>,
+    reconciles: Vec<Reconcile>,
+    registrations: Vec<WebhookRegistration>,
     stop: &CancellationToken,
 ) {
     polls.into_iter().for_each(|poll| drop(takers.spawn(poll.run(stop.clone()))));
-    seeks.into_iter().for_each(|seek| drop(takers.spawn(seek.run(stop.clone()))));
-    for destination in destinations {
-        takers.spawn(destination.run(stop.clone()));
+    reconciles.into_iter().for_each(|reconcile| drop(takers.spawn(reconcile.run(stop.clone()))));
+    for registration in registrations {
+        takers.spawn(registration.run(stop.clone()));
     }
 }
 
 /// One for each channel whose provider can be asked.
-fn polls(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Poll> {
+fn polls(context: &Arc<Context>, delivers: &[Deliver]) -> Vec<Poll> {
     let poll = |deliver: &Deliver| match &deliver.client {
-        Client::OneMsg(client) if site.config.polling.enabled => {
-            Some(Poll::new(site.clone(), &deliver.lane.channel, client.clone()))
+        ProviderClient::OneMsg(client) if context.config.polling.enabled => {
+            Some(Poll::new(context.clone(), &deliver.channel_sender.channel, client.clone()))
         }
         _ => None,
     };
@@ -247,29 +249,32 @@ fn polls(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Poll> {
 }
 
 /// One for each channel whose provider shows its messages.
-fn seeks(site: &Arc<Site>, delivers: &[Deliver]) -> Vec<Seek> {
-    let seek = |deliver: &Deliver| match &deliver.client {
-        Client::OneMsg(client) => {
-            Some(Seek::new(site.clone(), &deliver.lane.channel, client.clone()))
+fn reconciles(context: &Arc<Context>, delivers: &[Deliver]) -> Vec<Reconcile> {
+    let reconcile = |deliver: &Deliver| match &deliver.client {
+        ProviderClient::OneMsg(client) => {
+            Some(Reconcile::new(context.clone(), &deliver.channel_sender.channel, client.clone()))
         }
         _ => None,
     };
-    delivers.iter().filter_map(seek).collect()
+    delivers.iter().filter_map(reconcile).collect()
 }
 
 /// One for each channel whose provider posts to our webhook; none where there is no webhook.
-fn destinations(site: &Arc<Site>, delivers: &[Deliver]) -> Result<Vec<Destination>, AppError> {
-    let Some(secret) = webhook_secret(&site.config)? else {
+fn registrations(
+    context: &Arc<Context>,
+    delivers: &[Deliver],
+) -> Result<Vec<WebhookRegistration>, AppError> {
+    let Some(secret) = webhook_secret(&context.config)? else {
         return Ok(Vec::new());
     };
-    let destination = |deliver: &Deliver| match &deliver.client {
-        Client::OneMsg(client) => {
-            let channel = &deliver.lane.channel;
-            Some(Destination::new(site.clone(), channel, client.clone(), secret.clone()))
+    let registration = |deliver: &Deliver| match &deliver.client {
+        ProviderClient::OneMsg(client) => {
+            let channel = &deliver.channel_sender.channel;
+            Some(WebhookRegistration::new(context.clone(), channel, client.clone(), secret.clone()))
         }
         _ => None,
     };
-    Ok(delivers.iter().filter_map(destination).collect())
+    Ok(delivers.iter().filter_map(registration).collect())
 }
 
 /// All channels send on a thread of their own: three hundred requests on their way must not stand
@@ -298,35 +303,39 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 type Inboxes = BTreeMap<String, mpsc::UnboundedReceiver<Outgoing>>;
 
-fn lanes(config: &Config, clock: &Clock) -> (BTreeMap<String, Arc<Lane>>, Inboxes) {
-    let mut lanes = BTreeMap::new();
+fn channel_senders(
+    config: &Config,
+    clock: &Clock,
+) -> (BTreeMap<String, Arc<ChannelSender>>, Inboxes) {
+    let mut channel_senders = BTreeMap::new();
     let mut inboxes = BTreeMap::new();
     for (name, channel) in &config.channel {
         let limiter = Limiter::new(channel.rate, channel.limits, clock.clone());
         let slots = channel.concurrency.saturating_mul(SLOTS_PER_REQUEST);
-        let (lane, inbox) = Lane::new(name, limiter, slots, clock.clone());
-        lanes.insert(name.clone(), Arc::new(lane));
+        let (channel_sender, inbox) = ChannelSender::new(name, limiter, slots, clock.clone());
+        channel_senders.insert(name.clone(), Arc::new(channel_sender));
         inboxes.insert(name.clone(), inbox);
     }
-    (lanes, inboxes)
+    (channel_senders, inboxes)
 }
 
 fn delivers(
     config: &Config,
     clock: &Clock,
-    lanes: &BTreeMap<String, Arc<Lane>>,
+    channel_senders: &BTreeMap<String, Arc<ChannelSender>>,
     mut inboxes: Inboxes,
     settle: &mpsc::UnboundedSender<Settled>,
 ) -> Result<Vec<Deliver>, AppError> {
     let mut delivers = Vec::new();
     for (name, channel) in &config.channel {
-        let (Some(lane), Some(inbox)) = (lanes.get(name), inboxes.remove(name)) else {
+        let (Some(channel_sender), Some(inbox)) = (channel_senders.get(name), inboxes.remove(name))
+        else {
             continue;
         };
-        let client = Client::new(channel, config)
+        let client = ProviderClient::new(channel, config)
             .map_err(|source| AppError::Channel { channel: name.clone(), source })?;
         delivers.push(Deliver {
-            lane: lane.clone(),
+            channel_sender: channel_sender.clone(),
             inbox,
             next: None,
             client,

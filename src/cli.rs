@@ -106,7 +106,7 @@ enum Command {
     OptOut(opt_out::OptOutArgs),
     /// Remove the personal data of one person and keep the facts; shows first what it would do.
     Forget(forget::ForgetArgs),
-    /// Send messages again that failed, were skipped or are in doubt; shows first what it would do.
+    /// Send messages again that failed, were skipped or are unconfirmed; shows first what it would do.
     Retry(retry::RetryArgs),
     /// Show settings.
     #[command(subcommand, arg_required_else_help = true)]

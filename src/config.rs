@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::domain::message::expiry::Category;
-use crate::domain::message::poll_schedule::Asking;
-use crate::domain::text::localized_text::LocalText;
+use crate::domain::message::poll_schedule::PollSchedule;
+use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::PhraseSettings;
 
 pub mod channel;
@@ -25,10 +25,10 @@ mod tree;
 pub mod units;
 pub mod watch;
 
-pub use channel::{Address, AuthPlace, Channel, ChannelKind, Limits, OneMsg};
+pub use channel::{AuthPlace, Channel, ChannelKind, ChannelLimits, OneMsg, RecipientAddress};
 pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
 pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
-pub use watch::{Fallback, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm};
+pub use watch::{FallbackStep, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm};
 
 /// Everything that `rowbell` is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,22 +36,22 @@ pub use watch::{Fallback, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm};
 pub struct Config {
     pub installation: Installation,
     pub database: Database,
-    pub doorbell: Doorbell,
+    pub doorbell: DoorbellSettings,
     pub recipient: RecipientDefaults,
     pub quiet_hours: QuietHoursDefaults,
     pub delivery: Delivery,
-    pub circuit: Circuit,
-    pub retention: Retention,
+    pub circuit: CircuitSettings,
+    pub retention: RetentionSettings,
     pub polling: Polling,
     pub storm: Storm,
     pub webhook: Webhook,
-    pub inbound: Inbound,
+    pub inbound: InboundSettings,
     pub metrics: Metrics,
     pub log: Log,
     #[serde(default)]
     pub channel: BTreeMap<String, Channel>,
     #[serde(default)]
-    pub template: BTreeMap<String, Template>,
+    pub template: BTreeMap<String, TemplateSettings>,
     #[serde(default)]
     pub watch: BTreeMap<String, Watch>,
     /// What rowbell says by itself, by language tag.
@@ -85,7 +85,7 @@ pub struct Database {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Doorbell {
+pub struct DoorbellSettings {
     /// How long to stay awake after the last change before parking.
     pub linger: Duration,
     /// How often to look while awake.
@@ -125,7 +125,7 @@ pub struct Delivery {
 /// When a channel or a template stops by itself, and how it is tried again.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Circuit {
+pub struct CircuitSettings {
     /// How far back outcomes are counted.
     pub window: Duration,
     /// Outcomes within the window before their share means anything.
@@ -140,7 +140,7 @@ pub struct Circuit {
 /// How long what is stored is kept.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Retention {
+pub struct RetentionSettings {
     /// Who was told, and in which words; None: for ever.
     #[serde(deserialize_with = "units::age")]
     pub personal: Option<Duration>,
@@ -152,7 +152,7 @@ pub struct Retention {
 /// What customers may write to be left alone, by language tag.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Inbound {
+pub struct InboundSettings {
     pub opt_out: BTreeMap<String, Vec<String>>,
     pub opt_in: BTreeMap<String, Vec<String>>,
 }
@@ -195,8 +195,8 @@ pub struct Polling {
 }
 
 impl Polling {
-    pub fn asking(&self) -> Asking {
-        Asking {
+    pub fn asking(&self) -> PollSchedule {
+        PollSchedule {
             first_after: self.first_after,
             factor: self.factor,
             longest_pause: self.longest_pause,
@@ -235,7 +235,7 @@ pub enum LogFormat {
 /// A template as WhatsApp approved it; on other channels, its text.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Template {
+pub struct TemplateSettings {
     /// Name at the provider; WhatsApp needs it.
     #[serde(default)]
     pub name: String,
@@ -243,12 +243,12 @@ pub struct Template {
     #[serde(default)]
     pub namespace: String,
     /// Language code at the provider: one, or one for each language tag.
-    pub language: LocalText,
+    pub language: LocalizedText,
     /// Body variables in order, as MiniJinja templates over `recipient`, `service`, `summary`, `row`.
     pub body: Vec<String>,
     /// The approved body text with its `{{1}}` …, for preview and for the room that it leaves; other
     /// channels than WhatsApp send it.
-    pub text: Option<LocalText>,
+    pub text: Option<LocalizedText>,
     /// As WhatsApp approved it.
     #[serde(default)]
     pub category: Category,

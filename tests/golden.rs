@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use rowbell::config::{Config, load};
-use rowbell::domain::text::summary::{Occasion, Phrasing, PhrasingSource, Wording};
+use rowbell::domain::text::summary::{Phrasing, PhrasingSource, RenderContext, Wording};
 use rowbell::domain::value::change::Operation;
 use rowbell::domain::value::column::{Columns, columns};
-use rowbell::domain::value::diff::{Kind, diff};
+use rowbell::domain::value::diff::{ColumnKind, diff};
 use rowbell::domain::value::moment;
 use rowbell::domain::value::row::Row;
 use serde_json::{Value, json};
@@ -46,8 +46,8 @@ impl Shop {
             ("extras", "text[]"),
             ("address", "text"),
         ];
-        let kinds: BTreeMap<String, Kind> =
-            types.iter().map(|(name, kind)| ((*name).to_owned(), Kind::of(kind))).collect();
+        let kinds: BTreeMap<String, ColumnKind> =
+            types.iter().map(|(name, kind)| ((*name).to_owned(), ColumnKind::of(kind))).collect();
         let names: Vec<String> = kinds.keys().cloned().collect();
         let phrasing = Phrasing::compile(&PhrasingSource {
             service: watch.service.as_ref(),
@@ -77,7 +77,7 @@ impl Shop {
             (_, None) => Operation::Delete,
             _ => Operation::Update,
         };
-        let occasion = Occasion {
+        let occasion = RenderContext {
             operation,
             changes: &diff(old, new, names, &self.columns, &time_zone),
             old,
@@ -119,8 +119,8 @@ fn the_seed_case_in_every_language_and_zone() {
     let mut table = String::new();
     for locale in LANGUAGES {
         for zone in ZONES {
-            let bubble = shop.tell(locale, zone, &old, &new).bubble.unwrap();
-            writeln!(table, "{locale:5} {zone:16} {bubble}").unwrap();
+            let rendered_text = shop.tell(locale, zone, &old, &new).rendered_text.unwrap();
+            writeln!(table, "{locale:5} {zone:16} {rendered_text}").unwrap();
         }
     }
     assert!(table.starts_with(

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rowbell_lab::demo::cluster::{ClusterOptions, wait_until};
 use rowbell_lab::demo::scratch::Scratch;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{Fault, FaultRule, ReceiptOptions, SandboxOptions};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -67,8 +67,8 @@ fn its_user_is_one_that_systemd_can_make() {
 #[test]
 fn the_unit_fits_the_settings() {
     let default = rowbell::config::load::from_text("").unwrap();
-    let patience = setting("TimeoutStopSec").trim_end_matches('s').parse().unwrap();
-    assert!(Duration::from_secs(patience) > default.delivery.shutdown_timeout);
+    let backoff = setting("TimeoutStopSec").trim_end_matches('s').parse().unwrap();
+    assert!(Duration::from_secs(backoff) > default.delivery.shutdown_timeout);
     let (credential, _) = setting("LoadCredential").split_once(':').unwrap();
     let documented = format!("# token_file      = \"{credential}\"");
     assert!(rowbell::config::load::DEFAULT.contains(&documented), "{documented}");
@@ -95,18 +95,18 @@ fn what_a_restart_cannot_mend_ends_with_a_code_that_prevents_one() {
 
 #[tokio::test]
 async fn a_database_that_refuses_us_is_a_mistake_and_one_that_is_away_is_not() {
-    let town = town().await;
-    let written = fs::read_to_string(town.config_file()).unwrap();
+    let testbed = testbed().await;
+    let written = fs::read_to_string(testbed.config_file()).unwrap();
     let check = |url: String| {
-        let file = town.config_file().with_file_name("other.toml");
-        fs::write(&file, written.replace(&town.cluster.url("crm"), &url)).unwrap();
+        let file = testbed.config_file().with_file_name("other.toml");
+        fs::write(&file, written.replace(&testbed.cluster.url("crm"), &url)).unwrap();
         let run = Command::new(EXE).arg("--config").arg(file).arg("check").output().unwrap();
         (
             run.status.code(),
             String::from_utf8(run.stdout).unwrap() + &String::from_utf8(run.stderr).unwrap(),
         )
     };
-    let (code, said) = check(town.cluster.url("crn"));
+    let (code, said) = check(testbed.cluster.url("crn"));
     assert_eq!(code, Some(1), "{said}");
     let why = "that database does not exist; check its name in database.url";
     assert!(said.contains(why) && !said.contains("is good"), "{said}");
@@ -127,16 +127,16 @@ struct Service {
 
 impl Service {
     /// As the unit does: the token is a credential.
-    fn start(town: &Town) -> Service {
-        Service::start_with(town, &[])
+    fn start(testbed: &Testbed) -> Service {
+        Service::start_with(testbed, &[])
     }
 
     /// The same with more options for `run`.
-    fn start_with(town: &Town, options: &[&str]) -> Service {
+    fn start_with(testbed: &Testbed, options: &[&str]) -> Service {
         let folder = Scratch::new("test").unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-        let written = fs::read_to_string(town.config_file()).unwrap();
-        let token = town.config_file().with_file_name("1msg.token");
+        let written = fs::read_to_string(testbed.config_file()).unwrap();
+        let token = testbed.config_file().with_file_name("1msg.token");
         fs::copy(&token, folder.path().join("1msg.token")).unwrap();
         let config = folder.path().join("rowbell.toml");
         fs::write(&config, written.replace(token.to_str().unwrap(), "1msg.token")).unwrap();
@@ -206,29 +206,29 @@ impl Drop for Service {
     }
 }
 
-async fn town() -> Town {
+async fn testbed() -> Testbed {
     town_with(Vec::new()).await
 }
 
-async fn town_with(edits: Vec<(&'static str, &'static str)>) -> Town {
+async fn town_with(edits: Vec<(&'static str, &'static str)>) -> Testbed {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
-    let options = TownOptions {
+    let options = TestbedOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
         customers: 2,
         deliveries: 2,
         quiet_period: "0s".to_owned(),
         webhook: false,
         edits,
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
-    Town::raise(Path::new(EXE), options, provider).await.unwrap()
+    Testbed::raise(Path::new(EXE), options, provider).await.unwrap()
 }
 
 #[tokio::test]
 async fn the_daemon_is_ready_once_it_listens_and_not_before() {
-    let town = town().await;
-    let admin = town.connect().await.unwrap();
+    let testbed = testbed().await;
+    let admin = testbed.connect().await.unwrap();
     // One connection is enough for the daemon to start, and not enough to listen as well.
     admin
         .batch_execute(
@@ -237,13 +237,13 @@ async fn the_daemon_is_ready_once_it_listens_and_not_before() {
         )
         .await
         .unwrap();
-    let config = fs::read_to_string(town.config_file()).unwrap();
-    let url = town.url();
+    let config = fs::read_to_string(testbed.config_file()).unwrap();
+    let url = testbed.url();
     let as_keeper = config.replace(&url, &url.replace("postgres@", "keeper@"));
     assert_ne!(config, as_keeper);
-    fs::write(town.config_file(), as_keeper).unwrap();
+    fs::write(testbed.config_file(), as_keeper).unwrap();
 
-    let mut service = Service::start(&town);
+    let mut service = Service::start(&testbed);
     service.wait_for("STATUS=Starting");
     let is_deaf = || service.logged().contains("the doorbell cannot be heard");
     assert!(wait_until(DEADLINE, is_deaf), "{}", service.logged());
@@ -261,7 +261,7 @@ async fn the_daemon_is_ready_once_it_listens_and_not_before() {
     assert!(service.said.contains(&"STATUS=Listening".to_owned()), "{:?}", service.said);
     let change = "update delivery set address = '7 Another Street' where id = 1";
     admin.batch_execute(change).await.unwrap();
-    town.sandbox.wait_for(1, DEADLINE).await.unwrap();
+    testbed.sandbox.wait_for(1, DEADLINE).await.unwrap();
 
     service.terminate();
     service.wait_for("STOPPING=1");
@@ -270,14 +270,14 @@ async fn the_daemon_is_ready_once_it_listens_and_not_before() {
 
 #[tokio::test]
 async fn a_stop_finishes_what_is_in_flight() {
-    let town = town().await;
-    let db = town.connect().await.unwrap();
-    let mut service = Service::start(&town);
+    let testbed = testbed().await;
+    let db = testbed.connect().await.unwrap();
+    let mut service = Service::start(&testbed);
     service.wait_for("READY=1");
-    town.sandbox.set_faults(vec![FaultRule::always(Fault::Latency { ms: 500, jitter_ms: 0 })]);
+    testbed.sandbox.set_faults(vec![FaultRule::always(Fault::Latency { ms: 500, jitter_ms: 0 })]);
     let change = "update delivery set address = '7 Another Street' where id = 1";
     db.batch_execute(change).await.unwrap();
-    town.sandbox.wait_for(1, DEADLINE).await.unwrap();
+    testbed.sandbox.wait_for(1, DEADLINE).await.unwrap();
 
     // The provider has it, and its answer is on the way. What is no request to stop stops nothing.
     service.signal(Signal::HUP);
@@ -288,7 +288,7 @@ async fn a_stop_finishes_what_is_in_flight() {
     let state = "select string_agg(state::text, ' ') from rowbell.message";
     let state: Option<String> = db.query_one(state, &[]).await.unwrap().get(0);
     assert_eq!(state.as_deref(), Some("sent"));
-    assert_eq!(town.sandbox.count(), 1);
+    assert_eq!(testbed.sandbox.count(), 1);
 }
 
 /// A second channel, to somebody who is not there.
@@ -301,9 +301,9 @@ const SMS: (&str, &str) = (
 /// gcm-playground #24: with the switch for a dry run on, it sent all the same.
 #[tokio::test]
 async fn a_dry_run_says_loudly_what_it_is_and_nothing_leaves() {
-    let town = town_with(vec![SMS]).await;
-    let db = town.connect().await.unwrap();
-    let mut service = Service::start_with(&town, &["--dry-run"]);
+    let testbed = town_with(vec![SMS]).await;
+    let db = testbed.connect().await.unwrap();
+    let mut service = Service::start_with(&testbed, &["--dry-run"]);
     service.wait_for("READY=1");
     service.wait_for("STATUS=Listening; DRY RUN on main, sms");
     let change = "update delivery set address = '7 Another Street' where id = 1";
@@ -322,6 +322,6 @@ async fn a_dry_run_says_loudly_what_it_is_and_nothing_leaves() {
     let logged = service.logged();
     let line = logged.lines().find(|line| line.contains("DRY RUN")).unwrap_or_default();
     assert!(line.contains(" WARN ") && line.ends_with("channels=\"main, sms\""), "{logged}");
-    let counts = town.sandbox.counts();
+    let counts = testbed.sandbox.counts();
     assert_eq!((counts.accepted, counts.refused), (0, 0), "nothing was asked of the provider");
 }

@@ -40,7 +40,7 @@ pub mod sandbox {
     pub use server::{NotYet, Sandbox};
     pub use state::faults::{Fault, FaultRule};
     pub use state::outcome::Outcome;
-    pub use state::state::Counts;
+    pub use state::state::SandboxCounts;
     pub use state::store::{Arrival, Duplicate, SeenMessage, SeenStatus};
     pub use template::TemplateOptions;
 }

@@ -8,9 +8,9 @@ use crate::cli::confirm::agreed;
 use crate::cli::webhook_test;
 use crate::config::{Config, load};
 use crate::finding::hint;
-use crate::provider::client::Client;
+use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::client;
-use crate::provider::onemsg::webhook_settings::{Hooks, MAX_URLS, is_ours, shown};
+use crate::provider::onemsg::webhook_settings::{MAX_URLS, WebhookSettings, is_ours, shown};
 
 #[derive(Debug, Args)]
 pub struct WebhookArgs {
@@ -42,11 +42,14 @@ enum WebhookCommand {
 
 pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
     let (name, client) = client(args.channel.as_deref(), config)?;
-    let hooks = async || client.hooks().await.map_err(anyhow::Error::from);
+    let webhook_settings = async || client.webhook_settings().await.map_err(anyhow::Error::from);
     match &args.command {
-        WebhookCommand::Show => print!("{}", as_text(name, &hooks().await?, &secret(config)?)),
+        WebhookCommand::Show => {
+            print!("{}", as_text(name, &webhook_settings().await?, &secret(config)?))
+        }
         WebhookCommand::Register { url, yes } => {
-            register(name, &client, &hooks().await?, url, *yes, &secret(config)?).await?;
+            register(name, &client, &webhook_settings().await?, url, *yes, &secret(config)?)
+                .await?;
         }
         WebhookCommand::Test(args) => webhook_test::run(args, name, &client, config).await?,
     }
@@ -57,7 +60,7 @@ pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
 fn client<'a>(
     wanted: Option<&'a str>,
     config: &'a Config,
-) -> Result<(&'a str, client::Client), CliError> {
+) -> Result<(&'a str, client::OneMsgClient), CliError> {
     let ours: Vec<&str> = config
         .channel
         .iter()
@@ -76,8 +79,8 @@ fn client<'a>(
             return Err(anyhow::anyhow!("which channel? Give --channel; there are {which}").into());
         }
     };
-    match Client::new(&config.channel[name], config).map_err(anyhow::Error::from)? {
-        Client::OneMsg(client) => Ok((name, client)),
+    match ProviderClient::new(&config.channel[name], config).map_err(anyhow::Error::from)? {
+        ProviderClient::OneMsg(client) => Ok((name, client)),
         _ => Err(anyhow::anyhow!("channel {name} is not at 1MSG").into()),
     }
 }
@@ -89,13 +92,13 @@ fn secret(config: &Config) -> Result<Option<String>, CliError> {
 }
 
 /// The list without our secret.
-fn as_text(name: &str, hooks: &Hooks, secret: &Option<String>) -> String {
+fn as_text(name: &str, webhook_settings: &WebhookSettings, secret: &Option<String>) -> String {
     let mut text = format!("channel {name} posts to:\n");
-    for url in &hooks.urls {
+    for url in &webhook_settings.urls {
         let is_ours = secret.as_ref().is_some_and(|secret| is_ours(url, secret));
         let shown = shown(url, secret.as_deref());
         let ours = if is_ours { "  (ours)" } else { "" };
-        let given_up = match hooks.disabled.contains(url) {
+        let given_up = match webhook_settings.disabled.contains(url) {
             true => {
                 "  (given up by the provider after failures; `rowbell webhook register` revives it)"
             }
@@ -103,10 +106,10 @@ fn as_text(name: &str, hooks: &Hooks, secret: &Option<String>) -> String {
         };
         text += &format!("  {shown}{ours}{given_up}\n");
     }
-    if hooks.urls.is_empty() {
+    if webhook_settings.urls.is_empty() {
         text += "  nothing\n";
     }
-    text += match hooks.acks {
+    text += match webhook_settings.acks {
         Some(true) => "it tells of deliveries\n",
         Some(false) => {
             "it does not tell of deliveries; `rowbell webhook register` switches that on\n"
@@ -119,8 +122,8 @@ fn as_text(name: &str, hooks: &Hooks, secret: &Option<String>) -> String {
 /// The provider's call replaces its whole list, so what stands there is written back with ours.
 async fn register(
     name: &str,
-    client: &client::Client,
-    hooks: &Hooks,
+    client: &client::OneMsgClient,
+    webhook_settings: &WebhookSettings,
     url: &str,
     yes: bool,
     secret: &Option<String>,
@@ -129,14 +132,14 @@ async fn register(
         let why = "expected a URL that ends in /webhook/ and the secret of webhook.secret_file";
         return Err(anyhow::anyhow!(why).into());
     }
-    if hooks.is_partly_unread {
+    if webhook_settings.is_partly_unread {
         return Err(anyhow::anyhow!(
             "the list of channel {name} at the provider has something that could not be read, and would be lost: \
              add our address at the provider itself"
         )
         .into());
     }
-    let mut urls = hooks.urls.clone();
+    let mut urls = webhook_settings.urls.clone();
     if !urls.iter().any(|known| known == url) {
         urls.push(url.to_owned());
     }
@@ -147,8 +150,8 @@ async fn register(
         )
         .into());
     }
-    let is_there = urls == hooks.urls && hooks.disabled.is_empty();
-    if is_there && hooks.acks != Some(false) {
+    let is_there = urls == webhook_settings.urls && webhook_settings.disabled.is_empty();
+    if is_there && webhook_settings.acks != Some(false) {
         println!("channel {name} posts to us already, and tells of deliveries");
         return Ok(());
     }
@@ -159,11 +162,11 @@ async fn register(
     if !agreed(yes, &question)? {
         return Err(CliError::Said);
     }
-    client.set_hooks(&urls).await.map_err(anyhow::Error::from)?;
-    if hooks.acks != Some(true) {
+    client.set_webhook_settings(&urls).await.map_err(anyhow::Error::from)?;
+    if webhook_settings.acks != Some(true) {
         client.switch_acks_on().await.map_err(anyhow::Error::from)?;
     }
-    let now = client.hooks().await.map_err(anyhow::Error::from)?;
+    let now = client.webhook_settings().await.map_err(anyhow::Error::from)?;
     print!("{}", as_text(name, &now, secret));
     Ok(())
 }

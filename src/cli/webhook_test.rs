@@ -8,10 +8,10 @@ use crate::cli::CliError;
 use crate::cli::confirm::agreed;
 use crate::cli::text::masked;
 use crate::clock::Clock;
-use crate::config::{Config, Template};
+use crate::config::{Config, TemplateSettings};
 use crate::domain::message::attempt::TemplateMessage;
 use crate::domain::recipient::recipient::Phone;
-use crate::operations::webhook_probe::{Outcome, Report, Test};
+use crate::operations::webhook_probe::{ProbeOutcome, ProbeReport, WebhookTest};
 use crate::provider::onemsg::client;
 
 #[derive(Debug, Args)]
@@ -36,20 +36,20 @@ pub struct TestArgs {
 pub async fn run(
     args: &TestArgs,
     name: &str,
-    client: &client::Client,
+    client: &client::OneMsgClient,
     config: &Config,
 ) -> Result<(), CliError> {
     let message = match &args.to {
         Some(to) => Some(message(to, args, name, config)?),
         None => None,
     };
-    let test = Test {
+    let test = WebhookTest {
         config,
         name,
         channel: &config.channel[name],
         client,
         message,
-        patience: Duration::from_secs(args.wait),
+        timeout: Duration::from_secs(args.wait),
         now: Clock::system().now(),
     };
     let report = test.run().await;
@@ -94,7 +94,7 @@ fn template<'a>(
     wanted: Option<&'a str>,
     channel: &str,
     config: &'a Config,
-) -> Result<(&'a str, &'a Template), CliError> {
+) -> Result<(&'a str, &'a TemplateSettings), CliError> {
     let mut of_watches = config.watch.values().filter(|watch| watch.channel == channel);
     let key = wanted.or_else(|| of_watches.next().map(|watch| watch.template.as_str()));
     let Some(key) = key else {
@@ -106,13 +106,13 @@ fn template<'a>(
     }
 }
 
-fn as_text(report: &Report) -> String {
+fn as_text(report: &ProbeReport) -> String {
     let mut text = format!("channel {}\n", report.channel);
     for step in &report.steps {
         let result = match step.result {
-            Outcome::Ok => "ok",
-            Outcome::Failed => "FAILED",
-            Outcome::NotTried => "not tried",
+            ProbeOutcome::Ok => "ok",
+            ProbeOutcome::Failed => "FAILED",
+            ProbeOutcome::NotTried => "not tried",
         };
         text += &format!("  {:<9}  {:<9}  {}\n", step.step, result, step.found);
         if let Some(todo) = &step.todo {

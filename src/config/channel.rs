@@ -53,7 +53,7 @@ pub struct Channel {
     pub kind: ChannelKind,
     /// Messages a second that this channel may send.
     pub rate: Rate,
-    pub limits: Limits,
+    pub limits: ChannelLimits,
     /// Requests in flight at once.
     pub concurrency: usize,
     pub timeout: Duration,
@@ -68,7 +68,7 @@ pub struct Channel {
 #[serde(rename = "provider")]
 enum Written {
     #[serde(rename = "1msg")]
-    OneMsg((Sending, Limits, OneMsg)),
+    OneMsg((Sending, ChannelLimits, OneMsg)),
     #[serde(rename = "http")]
     Http((Sending, Box<Answers>, Box<Http>)),
     #[serde(rename = "smtp")]
@@ -93,10 +93,12 @@ impl From<Written> for Channel {
             Written::OneMsg((sending, limits, own)) => (sending, limits, ChannelKind::OneMsg(own)),
             Written::Http((sending, answers, own)) => (
                 sending,
-                Limits::none(),
+                ChannelLimits::none(),
                 ChannelKind::Http(Box::new(Http { answers: *answers, ..*own })),
             ),
-            Written::Smtp((sending, own)) => (sending, Limits::none(), ChannelKind::Smtp(own)),
+            Written::Smtp((sending, own)) => {
+                (sending, ChannelLimits::none(), ChannelKind::Smtp(own))
+            }
         };
         let Sending { rate, concurrency, timeout, connect_timeout, dry_run } = sending;
         Channel { kind, rate, limits, concurrency, timeout, connect_timeout, dry_run }
@@ -107,7 +109,7 @@ impl From<Written> for Channel {
 pub fn provider_with(setting: &str) -> Option<&'static str> {
     let has = |fields: Vec<&str>| fields.contains(&setting);
     let providers = [
-        ("1msg", has(fields_of::<OneMsg>()) || has(fields_of::<Limits>())),
+        ("1msg", has(fields_of::<OneMsg>()) || has(fields_of::<ChannelLimits>())),
         ("http", has(fields_of::<Http>()) || has(fields_of::<Answers>())),
         ("smtp", has(fields_of::<Smtp>())),
     ];
@@ -132,7 +134,7 @@ pub fn defaults_of(channel: &Setting, of_providers: &Table) -> Option<Setting> {
 /// Whom a channel may write to, and how often; see `provider/limiter.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub struct ChannelLimits {
     /// One phone gets one message in this time, once its burst is used up.
     pub pair_every: Duration,
     /// Messages to one phone that may be sent at once; 0: any number.
@@ -141,10 +143,10 @@ pub struct Limits {
     pub daily_recipients: u32,
 }
 
-impl Limits {
+impl ChannelLimits {
     /// Nobody is written to too often.
-    pub const fn none() -> Limits {
-        Limits { pair_every: Duration::from_secs(6), pair_burst: 0, daily_recipients: 0 }
+    pub const fn none() -> ChannelLimits {
+        ChannelLimits { pair_every: Duration::from_secs(6), pair_burst: 0, daily_recipients: 0 }
     }
 
     /// The limit of one phone, if there is one.
@@ -182,7 +184,7 @@ pub enum AuthPlace {
 
 /// By what a channel knows a recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Address {
+pub enum RecipientAddress {
     Phone,
     Email,
     /// Whichever of the two the recipient has.
@@ -211,11 +213,11 @@ impl Channel {
         }
     }
 
-    pub fn address(&self) -> Address {
+    pub fn address(&self) -> RecipientAddress {
         match self.kind {
-            ChannelKind::OneMsg(_) => Address::Phone,
+            ChannelKind::OneMsg(_) => RecipientAddress::Phone,
             ChannelKind::Http(ref settings) => settings.address(),
-            ChannelKind::Smtp(_) => Address::Email,
+            ChannelKind::Smtp(_) => RecipientAddress::Email,
         }
     }
 

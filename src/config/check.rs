@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use crate::config::check_channel::{check_channel, check_fallback, is_for_whatsapp};
 use crate::config::load::secret_path;
-use crate::config::{Config, Template, Watch};
+use crate::config::{Config, TemplateSettings, Watch};
 use crate::domain::recipient::opt_out_keywords::folded;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::recipient::time_of_day::Window;
-use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::value::moment;
 use crate::finding::{Finding, hint};
 
 /// Every setting that does not fit, with what was expected.
 pub fn mistakes(config: &Config) -> Vec<Finding> {
-    let mut found = Found(Vec::new());
+    let mut found = CheckFindings(Vec::new());
     general(config, &mut found);
     for (name, channel) in &config.channel {
         check_channel(&format!("channel.{name}"), channel, config, &mut found);
@@ -36,9 +36,9 @@ pub fn mistakes(config: &Config) -> Vec<Finding> {
     found.0
 }
 
-pub(crate) struct Found(Vec<Finding>);
+pub(crate) struct CheckFindings(Vec<Finding>);
 
-impl Found {
+impl CheckFindings {
     pub fn unless(&mut self, fits: bool, key: impl Into<String>, what: impl Into<String>) {
         if !fits {
             self.0.push(Finding::new(key, what));
@@ -99,7 +99,7 @@ impl Found {
         self.unless(names.contains(&column), at, what);
     }
 
-    pub fn languages(&mut self, key: &str, text: &LocalText) {
+    pub fn languages(&mut self, key: &str, text: &LocalizedText) {
         for (tag, _) in text.each() {
             if tag != "default" {
                 self.locale(&format!("{key}.{tag}"), tag);
@@ -108,7 +108,7 @@ impl Found {
     }
 }
 
-fn general(config: &Config, found: &mut Found) {
+fn general(config: &Config, found: &mut CheckFindings) {
     let database = &config.database;
     found.unless(database.pool_size >= 2, "database.pool_size", "expected at least 2 connections");
     let url = wrong_url(&database.url);
@@ -189,7 +189,7 @@ fn wrong_url(url: &str) -> Option<String> {
     })
 }
 
-fn check_retention(config: &Config, found: &mut Found) {
+fn check_retention(config: &Config, found: &mut CheckFindings) {
     let day = Duration::from_secs(86_400);
     let retention = &config.retention;
     found.unless(
@@ -206,7 +206,7 @@ fn check_retention(config: &Config, found: &mut Found) {
     );
 }
 
-fn check_polling(config: &Config, found: &mut Found) {
+fn check_polling(config: &Config, found: &mut CheckFindings) {
     let polling = &config.polling;
     found.unless(
         polling.factor >= 1.0 && polling.factor.is_finite(),
@@ -230,7 +230,7 @@ fn check_polling(config: &Config, found: &mut Found) {
     );
 }
 
-fn check_webhook(config: &Config, found: &mut Found) {
+fn check_webhook(config: &Config, found: &mut CheckFindings) {
     let webhook = &config.webhook;
     found.within("webhook.max_connections", webhook.max_connections, 1..=10_000);
     let second = Duration::from_secs(1);
@@ -249,7 +249,7 @@ fn check_webhook(config: &Config, found: &mut Found) {
     }
 }
 
-fn check_metrics(config: &Config, found: &mut Found) {
+fn check_metrics(config: &Config, found: &mut CheckFindings) {
     let listen = &config.metrics.listen;
     if listen.is_empty() {
         return;
@@ -262,7 +262,7 @@ fn check_metrics(config: &Config, found: &mut Found) {
     );
 }
 
-fn check_inbound(config: &Config, found: &mut Found) {
+fn check_inbound(config: &Config, found: &mut CheckFindings) {
     let inbound = &config.inbound;
     let lists = inbound.opt_out.iter().map(|list| ("opt_out", list));
     let lists = lists.chain(inbound.opt_in.iter().map(|list| ("opt_in", list)));
@@ -285,7 +285,12 @@ fn check_inbound(config: &Config, found: &mut Found) {
     }
 }
 
-fn check_template(key: &str, template: &Template, is_approved: bool, found: &mut Found) {
+fn check_template(
+    key: &str,
+    template: &TemplateSettings,
+    is_approved: bool,
+    found: &mut CheckFindings,
+) {
     found.unless(
         !is_approved || !template.name.is_empty(),
         format!("{key}.name"),
@@ -313,7 +318,7 @@ fn check_template(key: &str, template: &Template, is_approved: bool, found: &mut
     }
 }
 
-fn check_quiet_hours(key: &str, watch: &Watch, found: &mut Found) {
+fn check_quiet_hours(key: &str, watch: &Watch, found: &mut CheckFindings) {
     let quiet = &watch.quiet_hours;
     never_end(&format!("{key}.quiet_hours.times"), quiet.times.as_deref(), found);
     found.unless(
@@ -327,13 +332,13 @@ fn check_quiet_hours(key: &str, watch: &Watch, found: &mut Found) {
     );
 }
 
-fn never_end(key: &str, times: Option<&[Window]>, found: &mut Found) {
+fn never_end(key: &str, times: Option<&[Window]>, found: &mut CheckFindings) {
     let windows = times.unwrap_or_default().to_vec();
     let quiet = QuietHours { windows, unless_within: None };
     found.unless(!quiet.never_end(), key, "leaves no time of the week in which anything may leave");
 }
 
-fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
+fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut CheckFindings) {
     found.known(format!("{key}.channel"), "channel", &watch.channel, &config.channel);
     found.known(format!("{key}.template"), "template", &watch.template, &config.template);
     found.unless(
@@ -362,7 +367,7 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
     check_say(key, watch, found);
 }
 
-fn check_say(key: &str, watch: &Watch, found: &mut Found) {
+fn check_say(key: &str, watch: &Watch, found: &mut CheckFindings) {
     for (i, rule) in watch.say.iter().enumerate() {
         let lists = [("when", &rule.when), ("when_all", &rule.when_all), ("covers", &rule.covers)];
         let listed =

@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use crate::config::check::Found;
+use crate::config::check::CheckFindings;
 use crate::config::load::secret_path;
-use crate::config::{Channel, ChannelKind, Config, Http, Limits, OneMsg, Smtp, SmtpTls, Watch};
+use crate::config::{
+    Channel, ChannelKind, ChannelLimits, Config, Http, OneMsg, Smtp, SmtpTls, Watch,
+};
 
 /// Parts of header names whose values are secrets.
 const SECRET_HEADERS: [&str; 6] = ["auth", "key", "token", "secret", "password", "cookie"];
 
-pub(crate) fn check_channel(key: &str, channel: &Channel, config: &Config, found: &mut Found) {
+pub(crate) fn check_channel(
+    key: &str,
+    channel: &Channel,
+    config: &Config,
+    found: &mut CheckFindings,
+) {
     found.unless(channel.concurrency >= 1, format!("{key}.concurrency"), "expected at least 1");
     for (setting, file) in channel.secret_files() {
         found.file(format!("{key}.{setting}"), &secret_path(file));
@@ -31,7 +38,7 @@ pub(crate) fn check_channel(key: &str, channel: &Channel, config: &Config, found
     }
 }
 
-fn check_one_msg(key: &str, settings: &OneMsg, limits: Limits, found: &mut Found) {
+fn check_one_msg(key: &str, settings: &OneMsg, limits: ChannelLimits, found: &mut CheckFindings) {
     found.unless(!settings.channel_id.is_empty(), format!("{key}.channel_id"), "is empty");
     found.url(format!("{key}.base_url"), &settings.base_url, "https://api.1msg.io");
     let second = Duration::from_secs(1);
@@ -47,7 +54,7 @@ fn check_one_msg(key: &str, settings: &OneMsg, limits: Limits, found: &mut Found
     );
 }
 
-fn check_http(key: &str, settings: &Http, found: &mut Found) {
+fn check_http(key: &str, settings: &Http, found: &mut CheckFindings) {
     found.url(format!("{key}.url"), &settings.url, "https://sms.example/messages");
     found.languages(&format!("{key}.body"), &settings.body);
     for name in settings.headers.keys() {
@@ -76,7 +83,7 @@ fn check_http(key: &str, settings: &Http, found: &mut Found) {
     }
 }
 
-fn check_smtp(key: &str, settings: &Smtp, found: &mut Found) {
+fn check_smtp(key: &str, settings: &Smtp, found: &mut CheckFindings) {
     found.unless(!settings.host.is_empty(), format!("{key}.host"), "is empty");
     let sender = settings.from.parse::<lettre::message::Mailbox>();
     found.unless(
@@ -105,7 +112,7 @@ fn check_smtp(key: &str, settings: &Smtp, found: &mut Found) {
     found.languages(&format!("{key}.body"), &settings.body);
 }
 
-pub(crate) fn check_fallback(key: &str, watch: &Watch, config: &Config, found: &mut Found) {
+pub(crate) fn check_fallback(key: &str, watch: &Watch, config: &Config, found: &mut CheckFindings) {
     let mut before = vec![watch.channel.as_str()];
     for (i, step) in watch.fallback.iter().enumerate() {
         let here = format!("{key}.fallback[{i}]");

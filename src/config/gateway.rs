@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
-use crate::config::channel::Address;
-use crate::domain::text::localized_text::LocalText;
+use crate::config::channel::RecipientAddress;
+use crate::domain::text::localized_text::LocalizedText;
 
 /// An HTTP gateway, such as one for SMS.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,19 +22,19 @@ pub struct Http {
     #[serde(default)]
     pub header_files: BTreeMap<String, PathBuf>,
     /// The request's body as a MiniJinja template; see `provider/message_body.rs` for its variables.
-    pub body: LocalText,
+    pub body: LocalizedText,
     #[serde(skip)]
     pub answers: Answers,
 }
 
 impl Http {
     /// What the body asks for. A body that asks for both, or for neither, takes what there is.
-    pub fn address(&self) -> Address {
+    pub fn address(&self) -> RecipientAddress {
         let asks = |what: &str| self.body.each().iter().any(|(_, body)| body.contains(what));
         match (asks("recipient.phone"), asks("recipient.email")) {
-            (true, false) => Address::Phone,
-            (false, true) => Address::Email,
-            _ => Address::Any,
+            (true, false) => RecipientAddress::Phone,
+            (false, true) => RecipientAddress::Email,
+            _ => RecipientAddress::Any,
         }
     }
 }
@@ -141,13 +141,13 @@ pub struct Smtp {
     pub password_file: Option<PathBuf>,
     /// The sender: `Shop <hello@shop.example>`.
     pub from: String,
-    pub subject: LocalText,
+    pub subject: LocalizedText,
     #[serde(default = "text_alone")]
-    pub body: LocalText,
+    pub body: LocalizedText,
 }
 
-fn text_alone() -> LocalText {
-    LocalText::Same("{{ text }}".to_owned())
+fn text_alone() -> LocalizedText {
+    LocalizedText::Same("{{ text }}".to_owned())
 }
 
 /// How the connection to the mail server is secured.

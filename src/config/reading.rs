@@ -15,7 +15,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use crate::config::tree::{Setting, Step, Table, Value, key_of};
+use crate::config::tree::{PathSegment, Setting, Table, Value, key_of};
 use crate::config::{channel, units};
 use crate::finding::{Finding, hint, nearest};
 
@@ -25,13 +25,13 @@ pub const TAG: &str = "provider";
 /// Mistakes that are told at once.
 const MAX_FINDINGS: usize = 50;
 
-type Read<T> = Result<T, Fault>;
+type Read<T> = Result<T, ReadingError>;
 
 /// Why a setting cannot be read.
 #[derive(Debug)]
-pub struct Fault {
+pub struct ReadingError {
     /// From the setting to the root.
-    path: Vec<Step>,
+    path: Vec<PathSegment>,
     what: Wrong,
 }
 
@@ -43,49 +43,54 @@ enum Wrong {
     Value(String),
 }
 
-impl Fault {
-    fn below(mut self, step: Step) -> Fault {
+impl ReadingError {
+    fn below(mut self, step: PathSegment) -> ReadingError {
         self.path.push(step);
         self
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ReadingError {}
 
-impl fmt::Display for Fault {
+impl fmt::Display for ReadingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.what)
     }
 }
 
-impl de::Error for Fault {
-    fn custom<T: fmt::Display>(what: T) -> Fault {
-        Fault { path: Vec::new(), what: Wrong::Value(what.to_string()) }
+impl de::Error for ReadingError {
+    fn custom<T: fmt::Display>(what: T) -> ReadingError {
+        ReadingError { path: Vec::new(), what: Wrong::Value(what.to_string()) }
     }
 
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> ReadingError {
         match found {
-            Unexpected::Str(text) => Fault::custom(format!("expected {expected}, found {text:?}")),
-            Unexpected::Seq => Fault::custom(format!("expected {expected}, found a list")),
-            Unexpected::Map => Fault::custom(format!("expected {expected}, found a table")),
-            other => Fault::custom(format!("expected {expected}, found {other}")),
+            Unexpected::Str(text) => {
+                ReadingError::custom(format!("expected {expected}, found {text:?}"))
+            }
+            Unexpected::Seq => ReadingError::custom(format!("expected {expected}, found a list")),
+            Unexpected::Map => ReadingError::custom(format!("expected {expected}, found a table")),
+            other => ReadingError::custom(format!("expected {expected}, found {other}")),
         }
     }
 
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Fault {
-        Fault::invalid_type(found, expected)
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> ReadingError {
+        ReadingError::invalid_type(found, expected)
     }
 
-    fn unknown_variant(found: &str, known: &'static [&'static str]) -> Fault {
-        Fault::custom(format!("expected {}, found \"{found}\"", one_of(known)))
+    fn unknown_variant(found: &str, known: &'static [&'static str]) -> ReadingError {
+        ReadingError::custom(format!("expected {}, found \"{found}\"", one_of(known)))
     }
 
-    fn unknown_field(name: &str, known: &'static [&'static str]) -> Fault {
-        Fault { path: vec![Step::Key(name.to_owned())], what: Wrong::Unknown(known.to_vec()) }
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> ReadingError {
+        ReadingError {
+            path: vec![PathSegment::Key(name.to_owned())],
+            what: Wrong::Unknown(known.to_vec()),
+        }
     }
 
-    fn missing_field(name: &'static str) -> Fault {
-        Fault { path: vec![Step::Key(name.to_owned())], what: Wrong::Missing }
+    fn missing_field(name: &'static str) -> ReadingError {
+        ReadingError { path: vec![PathSegment::Key(name.to_owned())], what: Wrong::Missing }
     }
 }
 
@@ -102,10 +107,10 @@ pub fn read_all<T: DeserializeOwned>(
     mut tree: Setting,
     defaults: &Setting,
 ) -> (Option<T>, Vec<Finding>) {
-    let mut found: BTreeMap<Vec<Step>, (Wrong, u8)> = BTreeMap::new();
+    let mut found: BTreeMap<Vec<PathSegment>, (Wrong, u8)> = BTreeMap::new();
     let mut is_whole = true;
     let parsed = loop {
-        let Fault { mut path, what } = match T::deserialize(&tree) {
+        let ReadingError { mut path, what } = match T::deserialize(&tree) {
             Ok(parsed) => break is_whole.then_some(parsed),
             Err(fault) => fault,
         };
@@ -119,7 +124,7 @@ pub fn read_all<T: DeserializeOwned>(
         }
     };
     // A setting that is missing because its name was misspelt is one mistake, not two.
-    let misspelt: Vec<Vec<Step>> =
+    let misspelt: Vec<Vec<PathSegment>> =
         found.iter().filter_map(|(path, (what, _))| meant(path, what)).collect();
     found.retain(|path, (what, _)| !matches!(what, Wrong::Missing) || !misspelt.contains(path));
     let findings =
@@ -130,7 +135,7 @@ pub fn read_all<T: DeserializeOwned>(
 /// Takes a mistake out of the tree, so that the next one shows: the default comes in its place, or
 /// nothing; where something must be there, an empty text or list; and if that does not help, the
 /// whole section goes. False: there is nothing more to try.
-fn mend(tree: &mut Setting, path: &[Step], defaults: &Setting, tried: u8) -> bool {
+fn mend(tree: &mut Setting, path: &[PathSegment], defaults: &Setting, tried: u8) -> bool {
     let is_there = tree.at(path).is_some();
     match (is_there, tried, defaults.at(path)) {
         (true, 1, default) => tree.set(path, default.cloned()),
@@ -141,16 +146,18 @@ fn mend(tree: &mut Setting, path: &[Step], defaults: &Setting, tried: u8) -> boo
 }
 
 /// The setting whose name was misspelt.
-fn meant(path: &[Step], what: &Wrong) -> Option<Vec<Step>> {
-    let (Wrong::Unknown(known), [above @ .., Step::Key(name)]) = (what, path) else { return None };
+fn meant(path: &[PathSegment], what: &Wrong) -> Option<Vec<PathSegment>> {
+    let (Wrong::Unknown(known), [above @ .., PathSegment::Key(name)]) = (what, path) else {
+        return None;
+    };
     let near = nearest(name, known.iter().copied())?;
-    Some([above, &[Step::Key(near.to_owned())]].concat())
+    Some([above, &[PathSegment::Key(near.to_owned())]].concat())
 }
 
-fn words(path: &[Step], what: &Wrong) -> String {
+fn words(path: &[PathSegment], what: &Wrong) -> String {
     match (what, path.last()) {
         (Wrong::Missing, _) => "is missing, and there is no default for it".to_owned(),
-        (Wrong::Unknown(known), Some(Step::Key(name))) => {
+        (Wrong::Unknown(known), Some(PathSegment::Key(name))) => {
             format!("there is no such setting{}", hint(name, known))
         }
         (Wrong::Unknown(_), _) => "there is no such setting".to_owned(),
@@ -162,7 +169,7 @@ fn words(path: &[Step], what: &Wrong) -> String {
 pub fn fields_of<T: DeserializeOwned>() -> Vec<&'static str> {
     let odd = Setting::from(Value::Table(Table::from([(String::new(), Value::Bool(true).into())])));
     match T::deserialize(&odd) {
-        Err(Fault { what: Wrong::Unknown(known), .. }) => known,
+        Err(ReadingError { what: Wrong::Unknown(known), .. }) => known,
         _ => Vec::new(),
     }
 }
@@ -177,7 +184,7 @@ impl Setting {
             Value::List(_) => Unexpected::Seq,
             Value::Table(_) => Unexpected::Map,
         };
-        Err(Fault::invalid_type(found, &expected))
+        Err(ReadingError::invalid_type(found, &expected))
     }
 }
 
@@ -201,7 +208,7 @@ macro_rules! plain {
 }
 
 impl<'de> Deserializer<'de> for &'de Setting {
-    type Error = Fault;
+    type Error = ReadingError;
 
     plain! {
         deserialize_bool, visit_bool, bool, "true or false";
@@ -261,7 +268,7 @@ impl<'de> Deserializer<'de> for &'de Setting {
         match &self.value {
             // As serde has it, a duration is a struct; here it is a text.
             Value::Text(text) if name == "Duration" => {
-                let time = units::duration_of(text).map_err(Fault::custom)?;
+                let time = units::duration_of(text).map_err(ReadingError::custom)?;
                 let parts = [time.as_secs(), u64::from(time.subsec_nanos())];
                 visitor.visit_seq(SeqDeserializer::new(parts.into_iter()))
             }
@@ -295,11 +302,11 @@ impl<'de> Deserializer<'de> for &'de Setting {
 struct Items<'de>(std::iter::Enumerate<std::slice::Iter<'de, Setting>>);
 
 impl<'de> de::SeqAccess<'de> for Items<'de> {
-    type Error = Fault;
+    type Error = ReadingError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
         let Some((index, item)) = self.0.next() else { return Ok(None) };
-        seed.deserialize(item).map(Some).map_err(|fault| fault.below(Step::Index(index)))
+        seed.deserialize(item).map(Some).map_err(|fault| fault.below(PathSegment::Index(index)))
     }
 }
 
@@ -316,7 +323,7 @@ impl<'de> Entries<'de> {
 }
 
 impl<'de> de::MapAccess<'de> for Entries<'de> {
-    type Error = Fault;
+    type Error = ReadingError;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
         self.value = self.left.next();
@@ -325,8 +332,9 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<S::Value> {
-        let (name, setting) = self.value.take().ok_or_else(|| Fault::custom("no key was read"))?;
-        seed.deserialize(setting).map_err(|fault| fault.below(Step::Key(name.clone())))
+        let (name, setting) =
+            self.value.take().ok_or_else(|| ReadingError::custom("no key was read"))?;
+        seed.deserialize(setting).map_err(|fault| fault.below(PathSegment::Key(name.clone())))
     }
 }
 
@@ -339,11 +347,13 @@ struct Shared<'a, 'de> {
 
 /// The variant with the table that it is in.
 impl<'de> de::MapAccess<'de> for Shared<'_, 'de> {
-    type Error = Fault;
+    type Error = ReadingError;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
-        let tag = self.table.get(TAG).ok_or_else(|| Fault::missing_field(TAG))?;
-        seed.deserialize(tag).map(Some).map_err(|fault| fault.below(Step::Key(TAG.to_owned())))
+        let tag = self.table.get(TAG).ok_or_else(|| ReadingError::missing_field(TAG))?;
+        seed.deserialize(tag)
+            .map(Some)
+            .map_err(|fault| fault.below(PathSegment::Key(TAG.to_owned())))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<S::Value> {
@@ -352,7 +362,7 @@ impl<'de> de::MapAccess<'de> for Shared<'_, 'de> {
 }
 
 impl<'de> de::SeqAccess<'de> for Shared<'_, 'de> {
-    type Error = Fault;
+    type Error = ReadingError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
         seed.deserialize(*self).map(Some)
@@ -360,7 +370,7 @@ impl<'de> de::SeqAccess<'de> for Shared<'_, 'de> {
 }
 
 impl<'de> Deserializer<'de> for Shared<'_, 'de> {
-    type Error = Fault;
+    type Error = ReadingError;
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Read<V::Value> {
         let read = visitor.visit_seq(self)?;
@@ -375,7 +385,7 @@ impl<'de> Deserializer<'de> for Shared<'_, 'de> {
             )),
             _ => Wrong::Unknown(known),
         };
-        Err(Fault { path: vec![Step::Key(name.clone())], what })
+        Err(ReadingError { path: vec![PathSegment::Key(name.clone())], what })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -389,7 +399,7 @@ impl<'de> Deserializer<'de> for Shared<'_, 'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Read<V::Value> {
-        Err(Fault::custom("only structs share a table"))
+        Err(ReadingError::custom("only structs share a table"))
     }
 
     forward_to_deserialize_any! {

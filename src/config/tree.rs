@@ -32,19 +32,19 @@ pub enum Value {
 
 /// One step from a setting to one in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub enum PathSegment {
     Key(String),
     Index(usize),
 }
 
 /// `a.b[0].c`
-pub fn key_of(path: &[Step]) -> String {
+pub fn key_of(path: &[PathSegment]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
-            Step::Key(name) if text.is_empty() => text.push_str(name),
-            Step::Key(name) => text.extend([".", name]),
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            PathSegment::Key(name) if text.is_empty() => text.push_str(name),
+            PathSegment::Key(name) => text.extend([".", name]),
+            PathSegment::Index(index) => text.push_str(&format!("[{index}]")),
         }
     }
     text
@@ -94,32 +94,34 @@ impl Setting {
         self.table()?.get(name)
     }
 
-    pub fn at(&self, path: &[Step]) -> Option<&Setting> {
+    pub fn at(&self, path: &[PathSegment]) -> Option<&Setting> {
         path.iter().try_fold(self, |here, step| match (&here.value, step) {
-            (Value::Table(table), Step::Key(name)) => table.get(name),
-            (Value::List(items), Step::Index(index)) => items.get(*index),
+            (Value::Table(table), PathSegment::Key(name)) => table.get(name),
+            (Value::List(items), PathSegment::Index(index)) => items.get(*index),
             _ => None,
         })
     }
 
-    fn at_mut(&mut self, path: &[Step]) -> Option<&mut Setting> {
+    fn at_mut(&mut self, path: &[PathSegment]) -> Option<&mut Setting> {
         path.iter().try_fold(self, |here, step| match (&mut here.value, step) {
-            (Value::Table(table), Step::Key(name)) => table.get_mut(name),
-            (Value::List(items), Step::Index(index)) => items.get_mut(*index),
+            (Value::Table(table), PathSegment::Key(name)) => table.get_mut(name),
+            (Value::List(items), PathSegment::Index(index)) => items.get_mut(*index),
             _ => None,
         })
     }
 
     /// Puts a setting in its place, or takes it away; false: it has no place.
-    pub fn set(&mut self, path: &[Step], setting: Option<Setting>) -> bool {
+    pub fn set(&mut self, path: &[PathSegment], setting: Option<Setting>) -> bool {
         let Some((last, above)) = path.split_last() else { return false };
         match (self.at_mut(above).map(|above| &mut above.value), last, setting) {
-            (Some(Value::Table(table)), Step::Key(name), Some(setting)) => {
+            (Some(Value::Table(table)), PathSegment::Key(name), Some(setting)) => {
                 table.insert(name.clone(), setting);
                 true
             }
-            (Some(Value::Table(table)), Step::Key(name), None) => table.remove(name).is_some(),
-            (Some(Value::List(items)), Step::Index(index), _) if *index < items.len() => {
+            (Some(Value::Table(table)), PathSegment::Key(name), None) => {
+                table.remove(name).is_some()
+            }
+            (Some(Value::List(items)), PathSegment::Index(index), _) if *index < items.len() => {
                 items.remove(*index);
                 true
             }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::config::{Config, WatchQuietHours};
 use crate::domain::message::state::{Failure, Skip, State};
-use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::summary::SayRule;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column::ColumnRules;
@@ -47,7 +47,7 @@ pub enum UnconfirmedPolicy {
 /// recipient.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fallback {
+pub struct FallbackStep {
     pub channel: String,
     /// How long a message that was accepted may go without `delivered`; without it, only a failure
     /// leads here.
@@ -69,7 +69,7 @@ pub struct Watch {
     pub key: Vec<String>,
     pub channel: String,
     pub template: String,
-    pub service: Option<LocalText>,
+    pub service: Option<LocalizedText>,
     /// Columns whose change is told; `details.window` is a path into a JSON column.
     pub columns: Vec<String>,
     /// Columns that the recipient query and the templates need besides `columns` and the key.
@@ -88,13 +88,13 @@ pub struct Watch {
     pub unconfirmed: UnconfirmedPolicy,
     /// Where a message goes that did not reach its recipient, in this order.
     #[serde(default)]
-    pub fallback: Vec<Fallback>,
+    pub fallback: Vec<FallbackStep>,
     /// Name of a column in the words; the column's own name when absent.
     #[serde(default)]
-    pub label: BTreeMap<String, LocalText>,
+    pub label: BTreeMap<String, LocalizedText>,
     /// Names of values in the words, by column and value.
     #[serde(default)]
-    pub value: BTreeMap<String, BTreeMap<String, LocalText>>,
+    pub value: BTreeMap<String, BTreeMap<String, LocalizedText>>,
     /// How values of a column are compared and shown.
     #[serde(default)]
     pub column: BTreeMap<String, ColumnRules>,
@@ -115,7 +115,7 @@ pub struct Watch {
 
 impl Watch {
     /// The channels that come after one of the watch's, in this order.
-    pub fn fallbacks_after(&self, channel: &str) -> &[Fallback] {
+    pub fn fallbacks_after(&self, channel: &str) -> &[FallbackStep] {
         let place = self.fallback.iter().position(|step| step.channel == channel);
         match place {
             Some(place) => &self.fallback[place + 1..],
@@ -131,7 +131,7 @@ impl Watch {
 
     /// Whether a message that ended so on a channel goes on to another. What is wrong with the message
     /// itself, its template or its channel does not: every message would.
-    pub fn leads_on(&self, channel: &str, state: State) -> bool {
+    pub fn may_fall_back(&self, channel: &str, state: State) -> bool {
         let mut steps = self.fallbacks_after(channel).iter();
         match state {
             State::Failed(Failure::Undeliverable | Failure::Exhausted)

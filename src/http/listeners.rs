@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, load};
-use crate::http::metrics::Page;
-use crate::pipeline::context::context::Site;
+use crate::http::metrics::MetricsEndpoint;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::receive::webhook::Receive;
 use crate::telemetry::metrics;
 
@@ -25,14 +25,14 @@ pub enum ListenError {
 }
 
 /// The doors of one daemon, bound and not served yet.
-pub struct Doors {
+pub struct Listeners {
     webhook: Option<(Receive, TcpListener)>,
-    metrics: Option<(Page, TcpListener)>,
+    metrics: Option<(MetricsEndpoint, TcpListener)>,
 }
 
-impl Doors {
-    pub async fn bind(site: &Arc<Site>) -> Result<Doors, ListenError> {
-        Ok(Doors { webhook: webhook(site).await?, metrics: page(site).await? })
+impl Listeners {
+    pub async fn bind(context: &Arc<Context>) -> Result<Listeners, ListenError> {
+        Ok(Listeners { webhook: webhook(context).await?, metrics: page(context).await? })
     }
 
     /// Serves until told to stop.
@@ -46,13 +46,13 @@ impl Doors {
     }
 }
 
-async fn webhook(site: &Arc<Site>) -> Result<Option<(Receive, TcpListener)>, ListenError> {
-    let address = &site.config.webhook.listen;
-    let Some(secret) = webhook_secret(&site.config)? else {
+async fn webhook(context: &Arc<Context>) -> Result<Option<(Receive, TcpListener)>, ListenError> {
+    let address = &context.config.webhook.listen;
+    let Some(secret) = webhook_secret(&context.config)? else {
         return Ok(None);
     };
     let listener = bind("webhook.listen", address).await?;
-    Ok(Some((Receive::new(site.clone(), secret), listener)))
+    Ok(Some((Receive::new(context.clone(), secret), listener)))
 }
 
 async fn bind(setting: &'static str, address: &str) -> Result<TcpListener, ListenError> {
@@ -71,8 +71,10 @@ pub fn webhook_secret(config: &Config) -> Result<Option<String>, ListenError> {
     Ok(Some(secret.expose_secret().to_owned()))
 }
 
-async fn page(site: &Arc<Site>) -> Result<Option<(Page, TcpListener)>, ListenError> {
-    let address = &site.config.metrics.listen;
+async fn page(
+    context: &Arc<Context>,
+) -> Result<Option<(MetricsEndpoint, TcpListener)>, ListenError> {
+    let address = &context.config.metrics.listen;
     if address.is_empty() {
         return Ok(None);
     }
@@ -80,7 +82,7 @@ async fn page(site: &Arc<Site>) -> Result<Option<(Page, TcpListener)>, ListenErr
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "metrics can be read at /metrics");
     }
-    let page = Page::new(site.clone(), metrics::keep());
+    let page = MetricsEndpoint::new(context.clone(), metrics::keep());
     Ok(Some((page, listener)))
 }
 

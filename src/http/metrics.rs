@@ -21,8 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::server::Door;
-use crate::pipeline::context::context::Site;
+use crate::http::server::HttpServer;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{StageError, chain};
 use crate::postgres::queries::{self, Figure, Scope};
 use crate::telemetry::metrics::{Metric, OF_THE_DATABASE};
@@ -44,21 +44,24 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The page for monitoring systems.
-pub struct Page {
-    site: Arc<Site>,
+pub struct MetricsEndpoint {
+    context: Arc<Context>,
     counted: PrometheusHandle,
     turn: Mutex<()>,
 }
 
-impl Page {
-    pub fn new(site: Arc<Site>, counted: PrometheusHandle) -> Page {
-        Page { site, counted, turn: Mutex::new(()) }
+impl MetricsEndpoint {
+    pub fn new(context: Arc<Context>, counted: PrometheusHandle) -> MetricsEndpoint {
+        MetricsEndpoint { context, counted, turn: Mutex::new(()) }
     }
 
     /// Serves until told to stop.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
-        let door =
-            Door { networks: Vec::new(), max_connections: MAX_CONNECTIONS, timeout: LAST_ANSWER };
+        let server = HttpServer {
+            networks: Vec::new(),
+            max_connections: MAX_CONNECTIONS,
+            timeout: LAST_ANSWER,
+        };
         let counted = self.counted.clone();
         let router = Router::new().route("/metrics", get(shown)).with_state(Arc::new(self));
         let upkeep = async {
@@ -68,7 +71,7 @@ impl Page {
             }
         };
         tokio::select! {
-            () = door.serve(listener, router, stop) => {}
+            () = server.serve(listener, router, stop) => {}
             () = upkeep => {}
         }
     }
@@ -92,17 +95,17 @@ impl Page {
     }
 
     async fn ask(&self) -> Result<Option<Vec<Figure>>, StageError> {
-        let config = &self.site.config;
+        let config = &self.context.config;
         let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
         let scope = Scope {
-            now: self.site.clock.now(),
+            now: self.context.clock.now(),
             channels: &channels,
-            watches: &self.site.watch_names(),
+            watches: &self.context.watch_names(),
             lease: config.delivery.lease,
         };
-        let patience =
+        let backoff =
             Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
-        let mut client = self.site.pool.timeout_get(&patience).await?;
+        let mut client = self.context.pool.timeout_get(&backoff).await?;
         match tokio::time::timeout(ANSWER, queries::metrics(&mut client, scope)).await {
             Ok(figures) => Ok(Some(figures?)),
             Err(_) => {
@@ -114,7 +117,7 @@ impl Page {
     }
 }
 
-async fn shown(State(page): State<Arc<Page>>) -> impl IntoResponse {
+async fn shown(State(page): State<Arc<MetricsEndpoint>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, TEXT)], page.text().await)
 }
 

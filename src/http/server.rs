@@ -26,14 +26,14 @@ const BUFFER: usize = 16 * 1024;
 const ACCEPT_WAIT: Duration = Duration::from_millis(100);
 
 /// The door.
-pub struct Door {
+pub struct HttpServer {
     pub networks: Vec<IpNet>,
     pub max_connections: usize,
     /// How long an answer under way may take when the server stops.
     pub timeout: Duration,
 }
 
-impl Door {
+impl HttpServer {
     /// Serves until told to stop; then finishes the deliveries that are under way.
     pub async fn serve(&self, listener: TcpListener, router: Router, stop: CancellationToken) {
         let mut open = FuturesUnordered::new();
@@ -46,9 +46,9 @@ impl Door {
                     Ok((stream, peer)) => {
                         is_failing = false;
                         if self.admits(peer) {
-                            let is_crowd = open.len() * 2 > self.max_connections;
-                            let patience = if is_crowd { HEAD_TIMEOUT_IN_A_CROWD } else { HEAD_TIMEOUT };
-                            open.push(self.one(stream, patience, router.clone(), stop.clone()));
+                            let is_burst = open.len() * 2 > self.max_connections;
+                            let backoff = if is_burst { HEAD_TIMEOUT_IN_A_CROWD } else { HEAD_TIMEOUT };
+                            open.push(self.one(stream, backoff, router.clone(), stop.clone()));
                         }
                     }
                     Err(error) => {
@@ -73,13 +73,13 @@ impl Door {
     async fn one(
         &self,
         stream: TcpStream,
-        patience: Duration,
+        backoff: Duration,
         router: Router,
         stop: CancellationToken,
     ) {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(patience)
+            .header_read_timeout(backoff)
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         tokio::pin!(connection);
@@ -99,14 +99,14 @@ mod tests {
 
     #[test]
     fn only_the_networks_that_are_named_may_connect() {
-        let door = |networks: &[&str]| Door {
+        let server = |networks: &[&str]| HttpServer {
             networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
             max_connections: 1,
             timeout: Duration::ZERO,
         };
         let peer = |address: &str| format!("{address}:1").parse::<SocketAddr>().unwrap();
-        assert!(door(&[]).admits(peer("198.51.100.7")));
-        let some = door(&["203.0.113.0/24", "2001:db8::/32"]);
+        assert!(server(&[]).admits(peer("198.51.100.7")));
+        let some = server(&["203.0.113.0/24", "2001:db8::/32"]);
         assert!(some.admits(peer("203.0.113.9")) && some.admits(peer("[2001:db8::1]")));
         assert!(some.admits(peer("[::ffff:203.0.113.9]")), "the same address, as IPv6 writes it");
         assert!(!some.admits(peer("198.51.100.7")) && !some.admits(peer("[2001:db9::1]")));

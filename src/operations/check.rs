@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::clock::Clock;
-use crate::config::{Address, Config};
+use crate::config::{Config, RecipientAddress};
 use crate::domain::text::summary::Phrasing;
 use crate::domain::value::row::Row;
 use crate::error_chain::chain;
 use crate::finding::hint;
-use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::route;
 use crate::postgres::capture::quoting::subquery;
 use crate::postgres::capture::{install, table};
 use crate::postgres::schema::migrate;
-use crate::provider::client::{Client, ClientError};
+use crate::provider::client::{ClientError, ProviderClient};
 
 use crate::operations::preview::preview;
 
@@ -27,7 +27,7 @@ pub fn offline(config: &Config) -> Vec<String> {
         .iter()
         .filter_map(|(name, channel)| {
             // Whether secrets can be read is a question of who asks.
-            let error = Client::new(channel, config).err()?;
+            let error = ProviderClient::new(channel, config).err()?;
             let is_setting = matches!(error, ClientError::Letter(_) | ClientError::Setting { .. });
             is_setting.then(|| format!("channel.{name}.{error}"))
         })
@@ -56,9 +56,9 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
     }
     let mut problems = Vec::new();
     for name in config.watch.keys() {
-        match Watching::look_up(client, config, name).await {
+        match CompiledWatch::look_up(client, config, name).await {
             Err(why) => problems.push(why),
-            Ok(watching) => problems.extend(watch_problems(client, config, &watching).await),
+            Ok(compiled) => problems.extend(watch_problems(client, config, &compiled).await),
         }
     }
     problems
@@ -67,23 +67,23 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
 async fn watch_problems(
     client: &mut deadpool_postgres::Client,
     config: &Config,
-    watching: &Watching,
+    compiled: &CompiledWatch,
 ) -> Vec<String> {
-    let name = &watching.name;
-    let mut problems = match install::drift(client, &watching.table, &watching.config).await {
+    let name = &compiled.name;
+    let mut problems = match install::drift(client, &compiled.table, &compiled.config).await {
         Ok(drift) => drift.into_iter().map(|what| format!("watch.{name}: {what}")).collect(),
         Err(error) => vec![format!("watch.{name}: {}", chain(&error))],
     };
-    problems.extend(unused_names(watching));
-    match table::codes(client, &watching.table).await {
-        Ok(codes) => problems.extend(unused_values(watching, &codes)),
+    problems.extend(unused_names(compiled));
+    match table::codes(client, &compiled.table).await {
+        Ok(codes) => problems.extend(unused_values(compiled, &codes)),
         Err(error) => problems.push(format!("watch.{name}: {}", chain(&error))),
     }
-    if let Some(problem) = recipient_problem(client, watching).await {
+    if let Some(problem) = recipient_problem(client, compiled).await {
         problems.push(format!("watch.{name}.recipient: {problem}"));
         return problems;
     }
-    match sample_key(client, watching).await {
+    match sample_key(client, compiled).await {
         Err(error) => {
             problems
                 .push(format!("watch.{name}: a sample row could not be read: {}", chain(&error)));
@@ -103,8 +103,8 @@ async fn watch_problems(
 }
 
 /// Names of columns and values that name nothing: they would be passed over in silence.
-fn unused_names(watching: &Watching) -> Vec<String> {
-    let (name, table, settings) = (&watching.name, &watching.table, &watching.config);
+fn unused_names(compiled: &CompiledWatch) -> Vec<String> {
+    let (name, table, settings) = (&compiled.name, &compiled.table, &compiled.config);
     let labels = settings.label.keys().map(|column| ("label", column));
     let values = settings.value.keys().map(|column| ("value", column));
     labels
@@ -118,8 +118,8 @@ fn unused_names(watching: &Watching) -> Vec<String> {
 }
 
 /// Values that an enum column never has: their names and rules would be passed over in silence.
-fn unused_values(watching: &Watching, codes: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    let (name, settings) = (&watching.name, &watching.config);
+fn unused_values(compiled: &CompiledWatch, codes: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let (name, settings) = (&compiled.name, &compiled.config);
     let mut problems = Vec::new();
     for (column, labels) in codes {
         let names = settings.value.get(column).into_iter().flat_map(BTreeMap::keys);
@@ -153,23 +153,23 @@ fn texts_of(wanted: &Value) -> Vec<&str> {
 /// What is wrong with the recipient query, whether there are rows or not.
 async fn recipient_problem(
     client: &deadpool_postgres::Client,
-    watching: &Watching,
+    compiled: &CompiledWatch,
 ) -> Option<String> {
     let query = format!(
         "select r.* from jsonb_populate_record(null::{}, '{{}}') as changed cross join lateral (\n{}\n) as r",
-        watching.table.table,
-        subquery(&watching.config.recipient)
+        compiled.table.table,
+        subquery(&compiled.config.recipient)
     );
     let statement = match client.prepare(&query).await {
         Ok(statement) => statement,
         Err(error) => return Some(chain(&error)),
     };
     let given: Vec<&str> = statement.columns().iter().map(tokio_postgres::Column::name).collect();
-    let ways = std::iter::once(&watching.routes.own).chain(&watching.routes.fallbacks);
+    let ways = std::iter::once(&compiled.routes.own).chain(&compiled.routes.fallbacks);
     let needed = ways.filter_map(|way| match way.address {
-        Address::Phone => Some((&way.channel, "phone")),
-        Address::Email => Some((&way.channel, "email")),
-        Address::Any => None,
+        RecipientAddress::Phone => Some((&way.channel, "phone")),
+        RecipientAddress::Email => Some((&way.channel, "email")),
+        RecipientAddress::Any => None,
     });
     let (channel, column) = needed.into_iter().find(|(_, column)| !given.contains(column))?;
     Some(format!(
@@ -181,12 +181,12 @@ async fn recipient_problem(
 /// The key of some row.
 async fn sample_key(
     client: &deadpool_postgres::Client,
-    watching: &Watching,
+    compiled: &CompiledWatch,
 ) -> Result<Option<String>, tokio_postgres::Error> {
     use crate::domain::value::change::entity_key;
     use tokio_postgres::types::Json;
-    let query = format!("select to_jsonb(t) from {} as t limit 1", watching.table.table);
+    let query = format!("select to_jsonb(t) from {} as t limit 1", compiled.table.table);
     let row = client.query_opt(&query, &[]).await?;
     let row: Option<Json<Row>> = row.map(|row| row.try_get(0)).transpose()?;
-    Ok(row.and_then(|Json(row)| entity_key(&row, &watching.table.key)))
+    Ok(row.and_then(|Json(row)| entity_key(&row, &compiled.table.key)))
 }

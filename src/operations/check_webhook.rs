@@ -4,8 +4,8 @@
 use secrecy::ExposeSecret as _;
 
 use crate::config::{Config, load};
-use crate::provider::client::Client;
-use crate::provider::onemsg::webhook_settings::Standing;
+use crate::provider::client::ProviderClient;
+use crate::provider::onemsg::webhook_settings::WebhookStatus;
 
 /// Sentences about what keeps receipts from coming in, for each channel.
 pub async fn warnings(config: &Config) -> Vec<String> {
@@ -19,19 +19,21 @@ pub async fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     for (name, channel) in &config.channel {
         // A token that cannot be read, and a provider that refuses it, is told of with the templates.
-        let Ok(Client::OneMsg(client)) = Client::new(channel, config) else { continue };
-        let Ok(hooks) = client.hooks().await else { continue };
-        let what = match hooks.standing(secret.expose_secret()) {
-            Standing::Unregistered => {
+        let Ok(ProviderClient::OneMsg(client)) = ProviderClient::new(channel, config) else {
+            continue;
+        };
+        let Ok(webhook_settings) = client.webhook_settings().await else { continue };
+        let what = match webhook_settings.snapshot(secret.expose_secret()) {
+            WebhookStatus::Unregistered => {
                 "posts nothing to our webhook: rowbell webhook register <url>"
             }
-            Standing::GivenUp(_) => {
+            WebhookStatus::GivenUp(_) => {
                 "has given up our webhook after failures; the daemon revives it, `rowbell webhook test` shows why it failed"
             }
-            Standing::NoAcks(_) => {
+            WebhookStatus::NoAcks(_) => {
                 "tells nothing of deliveries: rowbell webhook register <url> switches that on"
             }
-            Standing::Posts(_) => continue,
+            WebhookStatus::Posts(_) => continue,
         };
         warnings.push(format!("the provider of channel {name} {what}"));
     }

@@ -16,9 +16,9 @@ use crate::config::Config;
 use crate::domain::recipient::phone_forms::{forms, key as phone_key};
 use crate::domain::recipient::recipient::Phone;
 use crate::domain::value::row::Row;
-use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
-use crate::postgres::capture::row_query::{self, Wanted};
+use crate::postgres::capture::row_query::{self, RowRequest};
 use crate::postgres::connection::pool::Client;
 use crate::postgres::queries::{self, Concerned};
 
@@ -32,7 +32,7 @@ type Entity = (String, String);
 
 /// What concerns a phone.
 #[derive(Debug, Default, Serialize)]
-pub struct Found {
+pub struct ForgetReport {
     /// Messages that are blanked.
     pub messages: usize,
     /// Of them, those that still had to leave.
@@ -53,7 +53,11 @@ pub struct Found {
 }
 
 /// Looks for everything that concerns a phone; changes nothing.
-pub async fn find(client: &mut Client, config: &Config, phone: &str) -> Result<Found, StageError> {
+pub async fn find(
+    client: &mut Client,
+    config: &Config,
+    phone: &str,
+) -> Result<ForgetReport, StageError> {
     let forms = forms(phone);
     let tx = client.build_transaction().read_only(true).start().await?;
     let mut theirs: BTreeSet<i64> = BTreeSet::new();
@@ -72,7 +76,7 @@ pub async fn find(client: &mut Client, config: &Config, phone: &str) -> Result<F
             nameless.insert((change.watch.clone(), change.entity_key.clone()), captured.clone());
         }
     }
-    let mut found = Found::default();
+    let mut found = ForgetReport::default();
     let asked = ask(&tx, config, &nameless, &entities, &forms, &mut found.not_asked).await?;
     entities.extend(asked);
     let (watches, keys): (Vec<&str>, Vec<&str>) =
@@ -114,16 +118,16 @@ async fn ask(
     forms: &[String],
     not_asked: &mut Vec<String>,
 ) -> Result<Vec<Entity>, StageError> {
-    let mut by_watch: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
+    let mut by_watch: BTreeMap<&str, Vec<RowRequest<'_>>> = BTreeMap::new();
     for (entity, captured) in nameless.iter().filter(|(entity, _)| !known.contains(*entity)) {
         let wanted =
-            Wanted { message_id: None, entity_key: &entity.1, fallback_of: None, captured };
+            RowRequest { message_id: None, entity_key: &entity.1, fallback_of: None, captured };
         by_watch.entry(&entity.0).or_default().push(wanted);
     }
     let mut theirs = Vec::new();
     for (watch, wanted) in by_watch {
-        let watching = match Watching::look_up(tx.client(), config, watch).await {
-            Ok(watching) => watching,
+        let compiled = match CompiledWatch::look_up(tx.client(), config, watch).await {
+            Ok(compiled) => compiled,
             Err(why) => {
                 not_asked.push(format!("{watch}: {why}"));
                 continue;
@@ -131,7 +135,7 @@ async fn ask(
         };
         for chunk in wanted.chunks(READ) {
             tx.batch_execute("savepoint ask").await?;
-            let read = row_query::read(tx, &watching.read_sql, &watching.table, chunk).await;
+            let read = row_query::read(tx, &compiled.read_sql, &compiled.table, chunk).await;
             let Ok(presents) = read else {
                 tx.batch_execute("rollback to savepoint ask").await?;
                 not_asked.push(format!("{watch}: its recipient query failed"));
@@ -163,7 +167,7 @@ pub async fn forget(
     client: &mut Client,
     clock: &Clock,
     phone: &str,
-    found: &Found,
+    found: &ForgetReport,
 ) -> Result<(), StageError> {
     let now = clock.now();
     for chunk in found.change_ids.chunks(CHUNK) {
@@ -174,13 +178,13 @@ pub async fn forget(
     for chunk in found.ids.chunks(CHUNK) {
         let tx = client.transaction().await?;
         queries::forget_end(&tx, chunk, now).await?;
-        queries::blank_messages(&tx, chunk, now).await?;
+        queries::redact_messages(&tx, chunk, now).await?;
         tx.commit().await?;
     }
     let tx = client.transaction().await?;
     let forms = forms(phone);
-    queries::forget_strays(&tx, &phone_key(phone)).await?;
-    queries::forget_wishes(&tx, &forms).await?;
+    queries::forget_unmatched(&tx, &phone_key(phone)).await?;
+    queries::forget_opt_out_requests(&tx, &forms).await?;
     tx.commit().await?;
     let mut above = 0;
     loop {

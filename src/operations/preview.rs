@@ -13,13 +13,13 @@ use crate::domain::value::change::{self, Operation};
 use crate::domain::value::diff::FieldChange;
 use crate::domain::value::row::Row;
 use crate::finding::hint;
-use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::baseline::baseline_of;
-use crate::pipeline::gate::gates::{Candidate, Case, Decision, Parts, skipped_as_opted_out};
+use crate::pipeline::gate::gates::{Candidate, Decision, GateInput, Parts, skipped_as_opted_out};
 use crate::postgres::capture::label_query;
-use crate::postgres::capture::row_query::{self, Telling, Wanted};
-use crate::postgres::queries::{self, Words};
+use crate::postgres::capture::row_query::{self, BaselineScope, RowRequest};
+use crate::postgres::queries::{self, MessageWords};
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub struct Preview {
     pub state: State,
     /// Why it would not leave.
     pub reason_text: Option<String>,
-    pub words: Option<Box<Words>>,
+    pub words: Option<Box<MessageWords>>,
     /// Quiet hours: when it would leave, and why not now.
     pub waits: Option<(Timestamp, String)>,
 }
@@ -71,30 +71,30 @@ pub async fn preview(
     key: &str,
     invented: &Row,
 ) -> Result<Preview, PreviewError> {
-    let watching = Watching::look_up(client, config, watch)
+    let compiled = CompiledWatch::look_up(client, config, watch)
         .await
         .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
-    let captured = key_row(&watching, key)?;
-    known_columns(&watching, invented)?;
+    let captured = key_row(&compiled, key)?;
+    known_columns(&compiled, invented)?;
     let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
-    let telling = Telling {
-        silent: &watching.silent_channels,
-        dry_runs: config.is_dry_run(&watching.config.channel),
+    let selection = BaselineScope {
+        silent: &compiled.silent_channels,
+        dry_runs: config.is_dry_run(&compiled.config.channel),
     };
-    let sql = row_query::preview_sql(&watching.table, &watching.config, telling);
+    let sql = row_query::preview_sql(&compiled.table, &compiled.config, selection);
     let wanted =
-        Wanted { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
+        RowRequest { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
     let read = |source| StageError::Read { watch: watch.to_owned(), source };
     let stored =
-        row_query::preview(&tx, &sql, &watching.table, wanted, &Row::new()).await.map_err(read)?;
+        row_query::preview(&tx, &sql, &compiled.table, wanted, &Row::new()).await.map_err(read)?;
     let present =
-        row_query::preview(&tx, &sql, &watching.table, wanted, invented).await.map_err(read)?;
+        row_query::preview(&tx, &sql, &compiled.table, wanted, invented).await.map_err(read)?;
     let (Some(stored), Some(present)) = (stored, present) else {
-        return Err(no_row(&watching, key));
+        return Err(no_row(&compiled, key));
     };
     let candidate = Candidate {
         message_id: None,
-        channel: watching.config.channel.clone(),
+        channel: compiled.config.channel.clone(),
         fallback_of: None,
         attempt_count: 0,
         entity_key: key.to_owned(),
@@ -102,13 +102,13 @@ pub async fn preview(
         old_row: stored.row,
         new_row: Some(captured),
     };
-    let old = baseline_of(&tx, config, &watching, &candidate, &present.told).await?;
+    let old = baseline_of(&tx, config, &compiled, &candidate, &present.told).await?;
     if present.row.is_none() && old.is_none() {
-        return Err(no_row(&watching, key));
+        return Err(no_row(&compiled, key));
     }
-    let case = Case {
-        watching: &watching,
-        route: &watching.routes.own,
+    let case = GateInput {
+        compiled: &compiled,
+        route: &compiled.routes.own,
         defaults: &config.recipient,
         candidate: &candidate,
         present: &present,
@@ -128,7 +128,7 @@ type Decided = (Vec<FieldChange>, Decision, Option<(Timestamp, String)>);
 
 async fn decide(
     tx: &deadpool_postgres::Transaction<'_>,
-    case: &Case<'_>,
+    case: &GateInput<'_>,
 ) -> Result<Decided, StageError> {
     let passed = match case.gates() {
         Err(decision) => return Ok((case.changes(), decision, None)),
@@ -144,16 +144,16 @@ async fn decide(
         Err(Decision::Defer(deferral)) => Some((deferral.due_at, deferral.why)),
         Err(decision) => return Ok((changes, decision, None)),
     };
-    let watching = case.watching;
-    let names = label_query::find(tx, &watching.lookups, case.rows()).await;
+    let compiled = case.compiled;
+    let names = label_query::find(tx, &compiled.lookups, case.rows()).await;
     let names =
-        names.map_err(|source| StageError::Read { watch: watching.name.clone(), source })?;
+        names.map_err(|source| StageError::Read { watch: compiled.name.clone(), source })?;
     Ok((changes, case.words(passed, &Arc::new(names)), waits))
 }
 
 /// What is invented of a column that is not there would be passed over in silence.
-fn known_columns(watching: &Watching, invented: &Row) -> Result<(), PreviewError> {
-    let table = &watching.table;
+fn known_columns(compiled: &CompiledWatch, invented: &Row) -> Result<(), PreviewError> {
+    let table = &compiled.table;
     match invented.keys().find(|column| table.column(column).is_none()) {
         None => Ok(()),
         Some(column) => Err(PreviewError::Column {
@@ -164,17 +164,17 @@ fn known_columns(watching: &Watching, invented: &Row) -> Result<(), PreviewError
     }
 }
 
-fn no_row(watching: &Watching, key: &str) -> PreviewError {
-    PreviewError::NoRow { key: key.to_owned(), table: watching.table.table.clone() }
+fn no_row(compiled: &CompiledWatch, key: &str) -> PreviewError {
+    PreviewError::NoRow { key: key.to_owned(), table: compiled.table.table.clone() }
 }
 
 /// The key columns with the values that the text names; see `rowbell.change.entity_key`.
-fn key_row(watching: &Watching, key: &str) -> Result<Row, PreviewError> {
-    let columns = &watching.table.key;
+fn key_row(compiled: &CompiledWatch, key: &str) -> Result<Row, PreviewError> {
+    let columns = &compiled.table.key;
     change::key_row(key, columns).map_err(|found| PreviewError::KeyParts {
         key: key.to_owned(),
         found,
-        table: watching.table.table.clone(),
+        table: compiled.table.table.clone(),
         expected: columns.len(),
         columns: columns.join(", "),
     })

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io;
 
-use crate::config::{Config, Template};
-use crate::domain::text::localized_text::LocalText;
+use crate::config::{Config, TemplateSettings};
+use crate::domain::text::localized_text::LocalizedText;
 use crate::error_chain::chain;
 use crate::finding::hint;
-use crate::provider::client::Client;
+use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::client::AskError;
-use crate::provider::onemsg::template_list::{self, Listed};
+use crate::provider::onemsg::template_list::{self, ListedTemplate};
 
 /// What came of the comparison.
 #[derive(Debug, Default)]
@@ -25,8 +25,8 @@ pub async fn compare(config: &Config) -> Compared {
     let mut compared = Compared::default();
     for (channel, templates) in used(config) {
         let Some(settings) = config.channel.get(channel) else { continue };
-        let client = match Client::new(settings, config) {
-            Ok(Client::OneMsg(client)) => client,
+        let client = match ProviderClient::new(settings, config) {
+            Ok(ProviderClient::OneMsg(client)) => client,
             Ok(_) => continue,
             Err(error) => {
                 let why = chain(&error);
@@ -73,8 +73,8 @@ fn may_not_be_read(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The templates that watches send on each channel.
-fn used(config: &Config) -> BTreeMap<&str, BTreeMap<&str, &Template>> {
-    let mut used: BTreeMap<&str, BTreeMap<&str, &Template>> = BTreeMap::new();
+fn used(config: &Config) -> BTreeMap<&str, BTreeMap<&str, &TemplateSettings>> {
+    let mut used: BTreeMap<&str, BTreeMap<&str, &TemplateSettings>> = BTreeMap::new();
     for watch in config.watch.values() {
         let own = (watch.channel.as_str(), watch.template.as_str());
         let further = watch.fallback.iter().map(|step| {
@@ -90,9 +90,14 @@ fn used(config: &Config) -> BTreeMap<&str, BTreeMap<&str, &Template>> {
 }
 
 /// Sentences that name the setting, what is wrong with it, and what to do.
-fn problems(key: &str, template: &Template, listed: &[Listed], channel: &str) -> Vec<String> {
+fn problems(
+    key: &str,
+    template: &TemplateSettings,
+    listed: &[ListedTemplate],
+    channel: &str,
+) -> Vec<String> {
     let name = &template.name;
-    let same: Vec<&Listed> = listed.iter().filter(|listed| &listed.name == name).collect();
+    let same: Vec<&ListedTemplate> = listed.iter().filter(|listed| &listed.name == name).collect();
     if same.is_empty() {
         let names: BTreeSet<&str> = listed.iter().map(|listed| listed.name.as_str()).collect();
         let names: Vec<&str> = names.into_iter().collect();
@@ -121,7 +126,12 @@ fn problems(key: &str, template: &Template, listed: &[Listed], channel: &str) ->
     found
 }
 
-fn differences(key: &str, template: &Template, tag: &str, listed: &Listed) -> Vec<String> {
+fn differences(
+    key: &str,
+    template: &TemplateSettings,
+    tag: &str,
+    listed: &ListedTemplate,
+) -> Vec<String> {
     let mut found = Vec::new();
     let (name, code) = (&listed.name, &listed.language);
     if listed.status != "approved" {
@@ -171,12 +181,12 @@ fn differences(key: &str, template: &Template, tag: &str, listed: &Listed) -> Ve
 }
 
 /// The text of the configuration for a language, if it has one for exactly that.
-fn text_in<'a>(template: &'a Template, tag: &str) -> Option<&'a str> {
+fn text_in<'a>(template: &'a TemplateSettings, tag: &str) -> Option<&'a str> {
     let code =
         template.language.each().into_iter().find(|(t, _)| *t == tag).map(|(_, code)| code)?;
     match template.text.as_ref()? {
-        LocalText::Same(text) => Some(text),
-        LocalText::ByLanguage(texts) => {
+        LocalizedText::Same(text) => Some(text),
+        LocalizedText::ByLanguage(texts) => {
             texts.get(tag).or_else(|| texts.get(code)).map(String::as_str)
         }
     }

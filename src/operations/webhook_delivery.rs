@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use crate::domain::message::attempt::{AttemptResult, TemplateMessage};
 use crate::operations::webhook_probe::{
-    FIRST_THE_OTHERS, Outcome, Step, Test, failed, not_tried, ok,
+    FIRST_THE_OTHERS, ProbeOutcome, ProbeStep, WebhookTest, failed, not_tried, ok,
 };
 use crate::postgres::connection::pool::Client;
-use crate::postgres::operations::blockers::{self, Kind, Subject};
-use crate::postgres::operations::status_report::{self, Witness};
+use crate::postgres::operations::blockers::{self, BlockerKind, BlockerSubject};
+use crate::postgres::operations::status_report::{self, ReceiptSource};
 use crate::postgres::operations::webhook_probe;
 
 /// What the provider posted longer ago proves nothing about today.
@@ -20,19 +20,19 @@ const FRESH: SignedDuration = SignedDuration::from_hours(1);
 /// How often it is looked whether a receipt has come.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-impl Test<'_> {
+impl WebhookTest<'_> {
     /// Whether what the provider posts is stored.
     pub(crate) async fn delivery(
         &self,
         url: Option<&str>,
-        registered: &Step,
+        registered: &ProbeStep,
         db: Option<&Client>,
-    ) -> Step {
+    ) -> ProbeStep {
         let (Some(_), Some(db)) = (url, db) else {
             return not_tried("delivery", FIRST_THE_OTHERS);
         };
         match &self.message {
-            Some(message) if registered.result == Outcome::Ok => self.sent(message, db).await,
+            Some(message) if registered.result == ProbeOutcome::Ok => self.sent(message, db).await,
             Some(_) => {
                 not_tried("delivery", "no message was sent: the provider would tell nothing of it")
             }
@@ -40,18 +40,20 @@ impl Test<'_> {
         }
     }
 
-    async fn heard(&self, db: &Client) -> Step {
+    async fn heard(&self, db: &Client) -> ProbeStep {
         let todo = "prove it: `rowbell webhook test --to <your own phone>` sends one message there and waits for its \
                     receipt; or write any message to the number of the channel, and run this again";
         match status_report::webhook_witness(db, self.config, self.name).await {
-            Ok(Witness { heard_at: Some(at), .. }) if self.now.duration_since(at) <= FRESH => {
+            Ok(ReceiptSource { heard_at: Some(at), .. })
+                if self.now.duration_since(at) <= FRESH =>
+            {
                 let minutes = self.now.duration_since(at).as_mins().max(0);
                 ok(
                     "delivery",
                     format!("the provider itself posted {minutes} min ago, and it was stored"),
                 )
             }
-            Ok(Witness { heard_at: Some(at), .. }) => {
+            Ok(ReceiptSource { heard_at: Some(at), .. }) => {
                 let hours = self.now.duration_since(at).as_hours();
                 failed(
                     "delivery",
@@ -66,7 +68,7 @@ impl Test<'_> {
         }
     }
 
-    async fn sent(&self, message: &TemplateMessage, db: &Client) -> Step {
+    async fn sent(&self, message: &TemplateMessage, db: &Client) -> ProbeStep {
         if let Some((why, todo)) = self.objection(message, db).await {
             return failed("delivery", format!("no message was sent: {why}"), todo);
         }
@@ -93,9 +95,7 @@ impl Test<'_> {
                         ),
                     );
                 }
-                Ok(false) if began.elapsed() < self.patience => {
-                    tokio::time::sleep(LOOK_EVERY).await
-                }
+                Ok(false) if began.elapsed() < self.timeout => tokio::time::sleep(LOOK_EVERY).await,
                 Ok(false) => break,
                 Err(error) => {
                     return failed(
@@ -110,7 +110,7 @@ impl Test<'_> {
             "delivery",
             format!(
                 "the provider took the message, and posted nothing for {} s",
-                self.patience.as_secs()
+                self.timeout.as_secs()
             ),
             "it does not reach that address: is it open to the internet (name, firewall, certificate of a public \
              authority), and does webhook.networks let the provider in? `rowbell webhook show` tells whether it has \
@@ -120,27 +120,29 @@ impl Test<'_> {
 
     /// What forbids the message, and what to do about that.
     async fn objection(&self, message: &TemplateMessage, db: &Client) -> Option<(String, String)> {
-        let whole = Subject::Channel(self.name.to_owned());
+        let whole = BlockerSubject::Channel(self.name.to_owned());
         let channel = whole.to_string();
         let again =
             |error: tokio_postgres::Error| Some((error.to_string(), "try again".to_owned()));
-        let stops = match blockers::read(db, self.config).await {
-            Ok(stops) => stops,
+        let blockers = match blockers::read(db, self.config).await {
+            Ok(blockers) => blockers,
             Err(error) => return again(error),
         };
-        for stop in stops.iter().filter(|stop| stop.kind == Kind::Copy || stop.what == whole) {
+        for stop in
+            blockers.iter().filter(|stop| stop.kind == BlockerKind::Copy || stop.what == whole)
+        {
             let (why, todo) = match stop.kind {
-                Kind::Copy => (
+                BlockerKind::Copy => (
                     "this database is a copy and sends nothing".to_owned(),
                     "rowbell adopt".to_owned(),
                 ),
-                Kind::Paused => {
+                BlockerKind::Paused => {
                     (format!("{channel} is paused"), format!("rowbell resume {channel}"))
                 }
-                Kind::Circuit => {
+                BlockerKind::Circuit => {
                     (format!("{channel} is stopped by errors"), "see `rowbell status`".to_owned())
                 }
-                Kind::Hold | Kind::Fallback => continue,
+                BlockerKind::Hold | BlockerKind::Fallback => continue,
             };
             return Some((why, todo));
         }
@@ -149,7 +151,7 @@ impl Test<'_> {
             Ok(found) if found.is_opted_out => {
                 Some(("that phone stands in rowbell.opt_out".to_owned(), other))
             }
-            Ok(found) if found.is_in_doubt => Some((
+            Ok(found) if found.is_unconfirmed => Some((
                 "a message to that phone is unconfirmed, and evidence is sought".to_owned(),
                 other,
             )),

@@ -19,15 +19,15 @@ use crate::postgres::operations::webhook_probe;
 use crate::postgres::schema::migrate;
 use crate::provider::onemsg::client;
 use crate::provider::onemsg::webhook_payload::TEST_ID;
-use crate::provider::onemsg::webhook_settings::{self, Hooks, Standing};
-use crate::provider::webhook_probe::{Knock, Knocker};
+use crate::provider::onemsg::webhook_settings::{self, WebhookSettings, WebhookStatus};
+use crate::provider::webhook_probe::{ProbeResult, WebhookProbe};
 
 pub(crate) const FIRST_THE_OTHERS: &str =
     "nothing can come from the provider before the steps above work";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum ProbeOutcome {
     Ok,
     Failed,
     /// It cannot be known before the steps that failed work.
@@ -36,9 +36,9 @@ pub enum Outcome {
 
 /// One step on the way of a delivery.
 #[derive(Clone, Debug, Serialize)]
-pub struct Step {
+pub struct ProbeStep {
     pub step: &'static str,
-    pub result: Outcome,
+    pub result: ProbeOutcome,
     pub found: String,
     /// What to do, where something is to be done.
     pub todo: Option<String>,
@@ -46,45 +46,45 @@ pub struct Step {
 
 /// What came of the test.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct ProbeReport {
     pub channel: String,
     /// The provider itself got through, and what it posted is stored.
     pub is_proven: bool,
-    pub steps: Vec<Step>,
+    pub steps: Vec<ProbeStep>,
 }
 
 /// One channel and its way to us.
-pub struct Test<'a> {
+pub struct WebhookTest<'a> {
     pub config: &'a Config,
     pub name: &'a str,
     pub channel: &'a Channel,
-    pub client: &'a client::Client,
+    pub client: &'a client::OneMsgClient,
     /// A message to send, whose receipt shows that the provider gets through.
     pub message: Option<TemplateMessage>,
     /// How long to wait for that receipt.
-    pub patience: Duration,
+    pub timeout: Duration,
     pub now: Timestamp,
 }
 
-pub(crate) fn ok(step: &'static str, found: impl Into<String>) -> Step {
-    Step { step, result: Outcome::Ok, found: found.into(), todo: None }
+pub(crate) fn ok(step: &'static str, found: impl Into<String>) -> ProbeStep {
+    ProbeStep { step, result: ProbeOutcome::Ok, found: found.into(), todo: None }
 }
 
 pub(crate) fn failed(
     step: &'static str,
     found: impl Into<String>,
     todo: impl Into<String>,
-) -> Step {
-    Step { step, result: Outcome::Failed, found: found.into(), todo: Some(todo.into()) }
+) -> ProbeStep {
+    ProbeStep { step, result: ProbeOutcome::Failed, found: found.into(), todo: Some(todo.into()) }
 }
 
-pub(crate) fn not_tried(step: &'static str, found: impl Into<String>) -> Step {
-    Step { step, result: Outcome::NotTried, found: found.into(), todo: None }
+pub(crate) fn not_tried(step: &'static str, found: impl Into<String>) -> ProbeStep {
+    ProbeStep { step, result: ProbeOutcome::NotTried, found: found.into(), todo: None }
 }
 
-impl Test<'_> {
+impl WebhookTest<'_> {
     /// Takes every step that can be taken; changes nothing but for the message, if there is one.
-    pub async fn run(self) -> Report {
+    pub async fn run(self) -> ProbeReport {
         let (settings, secret) = self.settings();
         let mut steps = vec![settings];
         let Some(secret) = secret else {
@@ -96,25 +96,25 @@ impl Test<'_> {
         let outside = self.outside(url.as_deref(), &secret, db.as_ref(), &daemon).await;
         let daemon = match (daemon.result, outside.result) {
             // The daemon may run on another machine.
-            (Outcome::Failed, Outcome::Ok) => {
+            (ProbeOutcome::Failed, ProbeOutcome::Ok) => {
                 ok("daemon", "answers at the registered address, not on this machine")
             }
             _ => daemon,
         };
         let delivery = match (daemon.result, outside.result) {
-            (Outcome::Failed, Outcome::Failed) => not_tried("delivery", FIRST_THE_OTHERS),
+            (ProbeOutcome::Failed, ProbeOutcome::Failed) => not_tried("delivery", FIRST_THE_OTHERS),
             _ => self.delivery(url.as_deref(), &registered, db.as_ref()).await,
         };
-        let is_proven = delivery.result == Outcome::Ok;
+        let is_proven = delivery.result == ProbeOutcome::Ok;
         steps.extend([database, daemon, registered, outside, delivery]);
         self.report(steps, is_proven)
     }
 
-    fn report(&self, steps: Vec<Step>, is_proven: bool) -> Report {
-        Report { channel: self.name.to_owned(), is_proven, steps }
+    fn report(&self, steps: Vec<ProbeStep>, is_proven: bool) -> ProbeReport {
+        ProbeReport { channel: self.name.to_owned(), is_proven, steps }
     }
 
-    fn settings(&self) -> (Step, Option<String>) {
+    fn settings(&self) -> (ProbeStep, Option<String>) {
         use secrecy::ExposeSecret as _;
         let webhook = &self.config.webhook;
         if webhook.listen.is_empty() {
@@ -146,7 +146,7 @@ impl Test<'_> {
         }
     }
 
-    async fn database(&self) -> (Step, Option<Client>) {
+    async fn database(&self) -> (ProbeStep, Option<Client>) {
         let client = match pool::connect(&self.config.database) {
             Ok(pool) => pool::get(&pool).await,
             Err(error) => Err(error),
@@ -166,17 +166,17 @@ impl Test<'_> {
     }
 
     /// Whether the daemon on this machine answers, and knows the same secret.
-    async fn daemon(&self, secret: &str) -> Step {
+    async fn daemon(&self, secret: &str) -> ProbeStep {
         let listen = &self.config.webhook.listen;
-        let (Some(address), Ok(knocker)) = (here(listen), Knocker::new(self.channel)) else {
+        let (Some(address), Ok(probe)) = (here(listen), WebhookProbe::new(self.channel)) else {
             return not_tried("daemon", format!("webhook.listen = \"{listen}\" cannot be asked"));
         };
         let url = format!("http://{address}/webhook/{secret}");
-        match knocker.challenge(&url, secret, "rowbell").await {
-            Knock::Answered(200, text) if text == "rowbell" => {
+        match probe.challenge(&url, secret, "rowbell").await {
+            ProbeResult::Answered(200, text) if text == "rowbell" => {
                 ok("daemon", format!("answers on {address} and knows the secret"))
             }
-            Knock::Answered(403 | 404, _) => failed(
+            ProbeResult::Answered(403 | 404, _) => failed(
                 "daemon",
                 format!(
                     "what answers on {address} does not know the secret of webhook.secret_file"
@@ -184,17 +184,17 @@ impl Test<'_> {
                 "restart the daemon (systemctl restart rowbell): it reads the secret at its start; if another program \
                  listens there, choose another webhook.listen",
             ),
-            Knock::Answered(status, _) => failed(
+            ProbeResult::Answered(status, _) => failed(
                 "daemon",
                 format!("what answers on {address} ({status}) is not rowbell"),
                 "another program listens there: choose another webhook.listen, and restart the daemon",
             ),
-            Knock::Unreached(why) => failed(
+            ProbeResult::Unreached(why) => failed(
                 "daemon",
                 format!("nothing listens on {address}: {why}"),
                 "start the daemon (systemctl start rowbell), or see why it ended (journalctl -u rowbell)",
             ),
-            Knock::Silent(why) => failed(
+            ProbeResult::Silent(why) => failed(
                 "daemon",
                 format!("what listens on {address} does not answer: {why}"),
                 "if webhook.networks leaves this machine out, nothing is wrong with that; otherwise see its log \
@@ -204,9 +204,9 @@ impl Test<'_> {
     }
 
     /// Whether the provider posts to us at all, and where.
-    async fn registered(&self, secret: &str) -> (Step, Option<String>) {
-        let hooks = match self.client.hooks().await {
-            Ok(hooks) => hooks,
+    async fn registered(&self, secret: &str) -> (ProbeStep, Option<String>) {
+        let webhook_settings = match self.client.webhook_settings().await {
+            Ok(webhook_settings) => webhook_settings,
             Err(error) => {
                 let todo =
                     "see `rowbell check`, which compares channel and token with the provider";
@@ -217,20 +217,20 @@ impl Test<'_> {
             }
         };
         let shown = |url| webhook_settings::shown(url, Some(secret));
-        match hooks.standing(secret) {
-            Standing::Unregistered => (unregistered(&hooks), None),
-            Standing::GivenUp(url) => {
+        match webhook_settings.snapshot(secret) {
+            WebhookStatus::Unregistered => (unregistered(&webhook_settings), None),
+            WebhookStatus::GivenUp(url) => {
                 let todo = "see to the steps below that fail; then `rowbell webhook register` with the same address \
                             revives it (a running daemon does that by itself)";
                 let found = format!("it has given up {} after failures", shown(url));
                 (failed("provider", found, todo), Some(url.to_owned()))
             }
-            Standing::NoAcks(url) => {
+            WebhookStatus::NoAcks(url) => {
                 let todo = "`rowbell webhook register` with the same address switches that on";
                 let found = format!("it posts to {}, but tells nothing of deliveries", shown(url));
                 (failed("provider", found, todo), Some(url.to_owned()))
             }
-            Standing::Posts(url) => {
+            WebhookStatus::Posts(url) => {
                 let found = format!("posts to {}, and tells of deliveries", shown(url));
                 (ok("provider", found), Some(url.to_owned()))
             }
@@ -243,17 +243,17 @@ impl Test<'_> {
         url: Option<&str>,
         secret: &str,
         db: Option<&Client>,
-        daemon: &Step,
-    ) -> Step {
-        let (Some(url), Ok(knocker)) = (url, Knocker::new(self.channel)) else {
+        daemon: &ProbeStep,
+    ) -> ProbeStep {
+        let (Some(url), Ok(probe)) = (url, WebhookProbe::new(self.channel)) else {
             return not_tried("address", "no address to post to");
         };
         let id = format!("{TEST_ID}{:016x}", rand::random::<u64>());
         let instance = self.channel.one_msg().map(|settings| settings.channel_id.as_str());
         let body = json!({ "instanceId": instance, "ack": [{ "id": id, "status": "test" }] });
-        let knock = knocker.post(url, &body).await;
-        let Knock::Answered(200, _) = knock else {
-            return refused(&knock, webhook_settings::shown(url, Some(secret)), daemon);
+        let probe_result = probe.post(url, &body).await;
+        let ProbeResult::Answered(200, _) = probe_result else {
+            return refused(&probe_result, webhook_settings::shown(url, Some(secret)), daemon);
         };
         let Some(db) = db else {
             return not_tried(
@@ -282,8 +282,8 @@ impl Test<'_> {
 }
 
 /// The provider posts nothing to us.
-fn unregistered(hooks: &Hooks) -> Step {
-    let found = match stale(hooks) {
+fn unregistered(webhook_settings: &WebhookSettings) -> ProbeStep {
+    let found = match stale(webhook_settings) {
         Some(url) => {
             let shown = webhook_settings::shown(url, Some(last(url)));
             format!("it posts to {shown}, which ends in another secret")
@@ -308,8 +308,8 @@ fn here(listen: &str) -> Option<SocketAddr> {
 }
 
 /// An address that looks like ours, from before the secret was changed.
-fn stale(hooks: &Hooks) -> Option<&str> {
-    hooks
+fn stale(webhook_settings: &WebhookSettings) -> Option<&str> {
+    webhook_settings
         .urls
         .iter()
         .map(String::as_str)
@@ -321,8 +321,8 @@ fn last(url: &str) -> &str {
 }
 
 /// Why the registered address did not take a delivery from here.
-fn refused(knock: &Knock, shown: String, daemon: &Step) -> Step {
-    let is_daemon_well = daemon.result == Outcome::Ok;
+fn refused(probe_result: &ProbeResult, shown: String, daemon: &ProbeStep) -> ProbeStep {
+    let is_daemon_well = daemon.result == ProbeOutcome::Ok;
     let on_the_way = if !is_daemon_well {
         "first the step above, unless the daemon runs on another machine; then look at what stands between: name, \
          firewall, reverse proxy, certificate"
@@ -330,34 +330,36 @@ fn refused(knock: &Knock, shown: String, daemon: &Step) -> Step {
         "look at what stands between: name, firewall, reverse proxy, certificate. Some networks do not let a \
                       machine reach its own public address: then --to proves more"
     };
-    let (found, todo) = match knock {
-        Knock::Unreached(why) => {
+    let (found, todo) = match probe_result {
+        ProbeResult::Unreached(why) => {
             (format!("{shown} cannot be reached from here: {why}"), on_the_way)
         }
-        Knock::Silent(why) => (format!("{shown} does not answer from here: {why}"), on_the_way),
-        Knock::Answered(404, _) if is_daemon_well => (
+        ProbeResult::Silent(why) => {
+            (format!("{shown} does not answer from here: {why}"), on_the_way)
+        }
+        ProbeResult::Answered(404, _) if is_daemon_well => (
             format!("{shown} answers 404, and the daemon behind it would not"),
             "the reverse proxy does not pass /webhook/ on to webhook.listen",
         ),
-        Knock::Answered(404, _) => (
+        ProbeResult::Answered(404, _) => (
             format!("{shown} answers 404: the secret is another one there"),
             "restart the daemon, then look again",
         ),
-        Knock::Answered(503, _) if is_daemon_well => (
+        ProbeResult::Answered(503, _) if is_daemon_well => (
             format!("{shown} answers 503: the daemon could not store the delivery"),
             "its database cannot be used, or is slow: see its log (journalctl -u rowbell)",
         ),
-        Knock::Answered(502..=504, _) => (
+        ProbeResult::Answered(502..=504, _) => (
             format!("{shown} answers for a daemon that is not there"),
             "start the daemon, and compare webhook.listen with what the reverse proxy passes on to",
         ),
-        Knock::Answered(status @ 300..=399, _) => (
+        ProbeResult::Answered(status @ 300..=399, _) => (
             format!(
                 "{shown} answers with a redirect ({status}), which the provider may not follow"
             ),
             "register the address that it leads to",
         ),
-        Knock::Answered(status, _) => {
+        ProbeResult::Answered(status, _) => {
             (format!("{shown} answers {status}"), "expected 200: look at what answers there")
         }
     };

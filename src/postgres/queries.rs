@@ -169,7 +169,7 @@ pub async fn claim_rename(
 
 /// What a message says and to whom, once that is decided.
 #[derive(Clone, Debug)]
-pub struct Words {
+pub struct MessageWords {
     /// The row as it is told; None: that it is gone.
     pub told_row: Option<Row>,
     pub template: String,
@@ -197,7 +197,7 @@ pub struct NewMessage {
     pub old_row: Option<Row>,
     pub new_row: Option<Row>,
     pub channel: String,
-    pub words: Option<Box<Words>>,
+    pub words: Option<Box<MessageWords>>,
     pub due_at: Timestamp,
     /// The storm that holds it.
     pub hold_id: Option<i64>,
@@ -245,10 +245,10 @@ struct WordColumns<'a> {
 }
 
 impl<'a> WordColumns<'a> {
-    fn of(words: impl Iterator<Item = Option<&'a Words>> + Clone) -> WordColumns<'a> {
+    fn of(words: impl Iterator<Item = Option<&'a MessageWords>> + Clone) -> WordColumns<'a> {
         fn each<'a, T>(
-            words: impl Iterator<Item = Option<&'a Words>>,
-            column: impl Fn(&'a Words) -> T,
+            words: impl Iterator<Item = Option<&'a MessageWords>>,
+            column: impl Fn(&'a MessageWords) -> T,
         ) -> Vec<Option<T>> {
             words.map(|w| w.map(&column)).collect()
         }

@@ -7,7 +7,7 @@ use reqwest::RequestBuilder;
 use crate::config::load::{self, SecretError};
 use crate::config::{Channel, ChannelKind, Config};
 use crate::domain::message::attempt::{Answer, AttemptId, TemplateMessage};
-use crate::provider::message_body::LetterError;
+use crate::provider::message_body::MessageBodyError;
 use crate::provider::onemsg::client;
 use crate::provider::{http_gateway, smtp};
 
@@ -17,9 +17,9 @@ pub enum ClientError {
     #[error("{setting}")]
     Secret { setting: String, source: SecretError },
     #[error(transparent)]
-    OneMsg(#[from] client::ClientError),
+    OneMsg(#[from] client::OneMsgClientError),
     #[error(transparent)]
-    Letter(#[from] LetterError),
+    Letter(#[from] MessageBodyError),
     #[error("{setting}: {why}")]
     Setting { setting: String, why: String },
     #[error("{setting}: could not read \"{}\"", path.display())]
@@ -30,25 +30,25 @@ pub enum ClientError {
 
 /// A client of one channel. Cheap to clone.
 #[derive(Clone)]
-pub enum Client {
-    OneMsg(client::Client),
-    Http(http_gateway::Client),
-    Smtp(smtp::Client),
+pub enum ProviderClient {
+    OneMsg(client::OneMsgClient),
+    Http(http_gateway::HttpGateway),
+    Smtp(smtp::SmtpClient),
 }
 
-impl Client {
+impl ProviderClient {
     /// Reads the secrets of the channel and prepares its connections; asks nobody.
-    pub fn new(channel: &Channel, config: &Config) -> Result<Client, ClientError> {
+    pub fn new(channel: &Channel, config: &Config) -> Result<ProviderClient, ClientError> {
         Ok(match &channel.kind {
             ChannelKind::OneMsg(settings) => {
                 let token = secret("token_file", &settings.token_file)?;
-                Client::OneMsg(client::Client::new(channel, settings, token)?)
+                ProviderClient::OneMsg(client::OneMsgClient::new(channel, settings, token)?)
             }
             ChannelKind::Http(settings) => {
-                Client::Http(http_gateway::Client::new(channel, settings, config)?)
+                ProviderClient::Http(http_gateway::HttpGateway::new(channel, settings, config)?)
             }
             ChannelKind::Smtp(settings) => {
-                Client::Smtp(smtp::Client::new(channel, settings, config)?)
+                ProviderClient::Smtp(smtp::SmtpClient::new(channel, settings, config)?)
             }
         })
     }
@@ -72,18 +72,18 @@ impl Client {
     /// The message as it goes out; an answer, if it cannot.
     fn prepare(&self, id: AttemptId, message: &TemplateMessage) -> Result<Ready<'_>, Answer> {
         Ok(match self {
-            Client::OneMsg(client) => Ready::OneMsg(client, client.request(message)?),
-            Client::Http(client) => Ready::Http(client, client.request(id, message)?),
-            Client::Smtp(client) => Ready::Smtp(client, client.mail(id, message)?),
+            ProviderClient::OneMsg(client) => Ready::OneMsg(client, client.request(message)?),
+            ProviderClient::Http(client) => Ready::Http(client, client.request(id, message)?),
+            ProviderClient::Smtp(client) => Ready::Smtp(client, client.mail(id, message)?),
         })
     }
 }
 
 /// A message as it goes out.
 enum Ready<'a> {
-    OneMsg(&'a client::Client, RequestBuilder),
-    Http(&'a http_gateway::Client, http_gateway::Request),
-    Smtp(&'a smtp::Client, smtp::Mail),
+    OneMsg(&'a client::OneMsgClient, RequestBuilder),
+    Http(&'a http_gateway::HttpGateway, http_gateway::Request),
+    Smtp(&'a smtp::SmtpClient, smtp::Mail),
 }
 
 impl Ready<'_> {

@@ -16,17 +16,17 @@ use crate::domain::message::attempt::{
     Answer, AttemptId, AttemptResult, ErrorClass, TemplateMessage,
 };
 use crate::provider::client::{ClientError, attempt_name, secret};
-use crate::provider::message_body::{Letters, Writing, sample};
+use crate::provider::message_body::{BodyFormat, MessageBodies, sample};
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
-use crate::provider::redact::{blank_emails, blank_phones};
-use crate::provider::transport::{self, Reply};
+use crate::provider::redact::{redact_emails, redact_phones};
+use crate::provider::transport::{self, HttpReply};
 
 /// The setting that holds the template of the request.
 const BODY: &str = "body";
 
 /// A client of one gateway. Cheap to clone; no secret and no address of a recipient is ever printed.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct HttpGateway(Arc<Inner>);
 
 /// A request, and the name of its attempt.
 pub struct Request {
@@ -38,15 +38,19 @@ struct Inner {
     http: reqwest::Client,
     method: Method,
     url: Url,
-    letters: Letters,
+    bodies: MessageBodies,
     is_json: bool,
     answers: Answers,
     secrets: Vec<SecretString>,
     environment: String,
 }
 
-impl Client {
-    pub fn new(channel: &Channel, settings: &Http, config: &Config) -> Result<Client, ClientError> {
+impl HttpGateway {
+    pub fn new(
+        channel: &Channel,
+        settings: &Http,
+        config: &Config,
+    ) -> Result<HttpGateway, ClientError> {
         let wrong =
             |setting: &str, why: String| ClientError::Setting { setting: setting.to_owned(), why };
         let url = Url::parse(&settings.url).map_err(|error| wrong("url", error.to_string()))?;
@@ -54,9 +58,9 @@ impl Client {
         let is_json = headers
             .get(CONTENT_TYPE)
             .is_none_or(|kind| kind.to_str().is_ok_and(|kind| kind.contains("json")));
-        let writing = if is_json { Writing::Json } else { Writing::Plain };
+        let writing = if is_json { BodyFormat::Json } else { BodyFormat::Plain };
         let texts = vec![(BODY, settings.body.clone())];
-        let letters = Letters::compile(texts, writing, &config.recipient.locale)?;
+        let bodies = MessageBodies::compile(texts, writing, &config.recipient.locale)?;
         let method = match settings.method {
             HttpMethod::Post => Method::POST,
             HttpMethod::Put => Method::PUT,
@@ -66,7 +70,7 @@ impl Client {
             http: transport::http(channel, headers)?,
             method,
             url,
-            letters,
+            bodies,
             is_json,
             answers: settings.answers.clone(),
             secrets,
@@ -76,7 +80,7 @@ impl Client {
             let message = TemplateMessage { locale: tag.to_owned(), ..sample() };
             inner.body(&message, "production-1-1").map_err(|why| wrong(BODY, why))?;
         }
-        Ok(Client(Arc::new(inner)))
+        Ok(HttpGateway(Arc::new(inner)))
     }
 
     /// The request for one message.
@@ -102,14 +106,14 @@ impl Client {
 impl Inner {
     /// The request's body. One that should be JSON and is not never leaves.
     fn body(&self, message: &TemplateMessage, attempt_id: &str) -> Result<String, String> {
-        let body = self.letters.render(BODY, message, attempt_id).map_err(|e| e.to_string())?;
+        let body = self.bodies.render(BODY, message, attempt_id).map_err(|e| e.to_string())?;
         if self.is_json && serde_json::from_str::<serde::de::IgnoredAny>(&body).is_err() {
             return Err("the body is not JSON; texts stand in it as \"{{ text }}\", lists as {{ parameters | tojson }}".to_owned());
         }
         Ok(body)
     }
 
-    fn judge(&self, reply: &Reply, attempt_id: &str) -> Answer {
+    fn judge(&self, reply: &HttpReply, attempt_id: &str) -> Answer {
         let status = reply.status;
         let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
         let at = |pointer: &Option<String>| text_at(json.as_ref()?, pointer.as_deref()?);
@@ -181,7 +185,7 @@ impl Inner {
             let part = secret.split_whitespace().last().unwrap_or(secret);
             text.replace(part, "…")
         });
-        blank_emails(&blank_phones(&hidden))
+        redact_emails(&redact_phones(&hidden))
     }
 }
 

@@ -8,7 +8,7 @@
 //! **Learning** (`domain/adaptive_rate.rs`). When the provider says that it was too fast (429, 130429, 80007 …), the
 //! rate is halved at once, at most once a second and never below a hundredth; it grows back evenly, from nothing
 //! to the configured rate within ten minutes. Both are one number and its time in rowbell.channel, so that a
-//! restart changes nothing. `Retry-After` stops the lane besides.
+//! restart changes nothing. `Retry-After` stops the channel sender besides.
 //!
 //! **Per recipient** (`recipient_limit.rs`). One phone gets `pair_burst` messages at once, then one each
 //! `pair_every`. A message that has to wait gets a time of its own, after those that were told to wait before it;
@@ -38,11 +38,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::Clock;
-use crate::config::Limits;
+use crate::config::ChannelLimits;
 use crate::config::units::Rate;
 use crate::domain::limit::adaptive_rate::Learned;
 use crate::domain::limit::burst::hashed;
-use crate::domain::limit::unique_recipients::Daily;
+use crate::domain::limit::unique_recipients::UniqueRecipients;
 use rate_limit::RateLimit;
 use recipient_limit::RecipientLimit;
 
@@ -50,26 +50,26 @@ use recipient_limit::RecipientLimit;
 pub struct Limiter {
     clock: Clock,
     configured: Rate,
-    limits: Limits,
+    limits: ChannelLimits,
     counted: Mutex<Counted>,
 }
 
 struct Counted {
     rate: RateLimit,
     per_recipient: Option<RecipientLimit>,
-    daily: Option<Daily>,
+    daily: Option<UniqueRecipients>,
 }
 
 /// Why one message has to wait, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
+pub enum LimitWait {
     Pair(Timestamp),
     Recipients(Timestamp),
 }
 
 /// What was sent on a channel before this process came to own it.
 #[derive(Clone, Debug, Default)]
-pub struct Past {
+pub struct SentBefore {
     /// Messages of the last while, oldest first, those of about the same moment together.
     pub left: Vec<(Timestamp, usize)>,
     /// Phones that were written to lately, and when that is paid back.
@@ -81,13 +81,13 @@ pub struct Past {
 
 impl Limiter {
     /// A limiter that knows no past.
-    pub fn new(rate: Rate, limits: Limits, clock: Clock) -> Limiter {
+    pub fn new(rate: Rate, limits: ChannelLimits, clock: Clock) -> Limiter {
         let counted = Counted::new(rate, limits, &clock);
         Limiter { configured: rate, limits, counted: Mutex::new(counted), clock }
     }
 
     /// Begins anew, with what was sent before.
-    pub fn remember(&self, past: Past) {
+    pub fn remember(&self, past: SentBefore) {
         let mut counted = Counted::new(self.configured, self.limits, &self.clock);
         let left: Vec<(u64, usize)> = past.left.iter().map(|(at, n)| (nanos(*at), *n)).collect();
         let learned = past.learned.map(|(rate, at)| Learned { rate, at: nanos(at) as i64 });
@@ -105,7 +105,7 @@ impl Limiter {
     }
 
     /// How far back what was sent to one phone may matter; none without that limit.
-    pub fn pair_memory(&self) -> Option<Duration> {
+    pub fn recipient_memory(&self) -> Option<Duration> {
         self.limits.pair().map(|(every, burst)| every * burst)
     }
 
@@ -146,7 +146,7 @@ impl Limiter {
     }
 
     /// Takes a place for a message to this phone, or says why it has to wait.
-    pub fn admit(&self, phone: &str) -> Result<(), Wait> {
+    pub fn admit(&self, phone: &str) -> Result<(), LimitWait> {
         let mut counted = self.counted();
         let Counted { per_recipient, daily, .. } = &mut *counted;
         if per_recipient.is_none() && daily.is_none() {
@@ -154,13 +154,13 @@ impl Limiter {
         }
         let phone = hashed(phone);
         if let Some(limit) = per_recipient {
-            limit.take(phone).map_err(|at| Wait::Pair(moment(at)))?;
+            limit.take(phone).map_err(|at| LimitWait::Pair(moment(at)))?;
         }
         if let Some(daily) = daily
             && let Err(at) = daily.take(phone, self.clock.now().as_millisecond())
         {
             per_recipient.iter_mut().for_each(|limit| limit.give_back(phone));
-            return Err(Wait::Recipients(moment(at as u64 * 1_000_000)));
+            return Err(LimitWait::Recipients(moment(at as u64 * 1_000_000)));
         }
         Ok(())
     }
@@ -183,14 +183,14 @@ impl Limiter {
 }
 
 impl Counted {
-    fn new(rate: Rate, limits: Limits, clock: &Clock) -> Counted {
+    fn new(rate: Rate, limits: ChannelLimits, clock: &Clock) -> Counted {
         Counted {
             rate: RateLimit::new(rate.as_per_second(), clock.clone()),
             per_recipient: limits
                 .pair()
                 .map(|(every, burst)| RecipientLimit::new(every, burst, clock.clone())),
             daily: (limits.daily_recipients > 0)
-                .then(|| Daily::new(limits.daily_recipients as usize)),
+                .then(|| UniqueRecipients::new(limits.daily_recipients as usize)),
         }
     }
 }
@@ -207,43 +207,43 @@ fn moment(nanos: u64) -> Timestamp {
 mod tests {
     use super::*;
 
-    fn limiter(limits: Limits) -> (Limiter, Clock) {
+    fn limiter(limits: ChannelLimits) -> (Limiter, Clock) {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH + Duration::from_secs(1_000_000));
         (Limiter::new(Rate::per_second(10), limits, clock.clone()), clock)
     }
 
     #[test]
     fn without_limits_everybody_may_be_written_to() {
-        let (limiter, _) = limiter(Limits::none());
+        let (limiter, _) = limiter(ChannelLimits::none());
         assert!((0..1_000).all(|_| limiter.admit("12025550143").is_ok()));
     }
 
     /// A place that the other limit does not let a message use is there for the next one.
     #[test]
     fn a_message_that_waits_takes_no_place() {
-        let limits = Limits { pair_burst: 1, daily_recipients: 1, ..Limits::none() };
+        let limits = ChannelLimits { pair_burst: 1, daily_recipients: 1, ..ChannelLimits::none() };
         let (limiter, clock) = limiter(limits);
         assert_eq!(limiter.admit("1"), Ok(()));
-        assert!(matches!(limiter.admit("1"), Err(Wait::Pair(_))));
-        assert!(matches!(limiter.admit("2"), Err(Wait::Recipients(_))));
+        assert!(matches!(limiter.admit("1"), Err(LimitWait::Pair(_))));
+        assert!(matches!(limiter.admit("2"), Err(LimitWait::Recipients(_))));
         clock.advance(Duration::from_secs(86_400));
         assert_eq!(limiter.admit("2"), Ok(()));
     }
 
     #[test]
     fn a_new_owner_knows_what_was_sent() {
-        let limits = Limits { pair_burst: 1, daily_recipients: 2, ..Limits::none() };
+        let limits = ChannelLimits { pair_burst: 1, daily_recipients: 2, ..ChannelLimits::none() };
         let (limiter, clock) = limiter(limits);
         let now = clock.now();
-        limiter.remember(Past {
+        limiter.remember(SentBefore {
             left: vec![(now - Duration::from_millis(500), 10)],
             pairs: vec![("1".into(), now + Duration::from_secs(3))],
             recipients: vec![("1".into(), now), ("2".into(), now - Duration::from_secs(60))],
             learned: Some((2.0, now)),
         });
         assert!(limiter.take_permit().is_err());
-        assert_eq!(limiter.admit("1"), Err(Wait::Pair(now + Duration::from_secs(3))));
-        assert!(matches!(limiter.admit("3"), Err(Wait::Recipients(_))));
+        assert_eq!(limiter.admit("1"), Err(LimitWait::Pair(now + Duration::from_secs(3))));
+        assert!(matches!(limiter.admit("3"), Err(LimitWait::Recipients(_))));
         assert_eq!(limiter.admit("2"), Ok(()));
         assert_eq!(limiter.cut(), None, "it was cut a moment ago");
     }

@@ -9,12 +9,12 @@ use minijinja::value::Value as Jinja;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
 use crate::domain::message::attempt::TemplateMessage;
-use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::localized_text::LocalizedText;
 
 /// A mistake in a template, on one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {why}")]
-pub struct LetterError {
+pub struct MessageBodyError {
     /// Setting of the channel: `body`, `subject.es`.
     pub place: String,
     pub why: String,
@@ -22,45 +22,46 @@ pub struct LetterError {
 
 /// How values are written into a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writing {
+pub enum BodyFormat {
     Plain,
     /// As part of a JSON text between quotes: `"text": "{{ text }}"`.
     Json,
 }
 
 /// The templates of one channel, compiled.
-pub struct Letters {
+pub struct MessageBodies {
     environment: Environment<'static>,
-    texts: Vec<(&'static str, LocalText)>,
+    texts: Vec<(&'static str, LocalizedText)>,
     /// Language where neither the recipient's nor `default` is there.
     fallback: String,
 }
 
-impl Letters {
+impl MessageBodies {
     /// Compiles the texts and tries each on an invented message.
     pub fn compile(
-        texts: Vec<(&'static str, LocalText)>,
-        writing: Writing,
+        texts: Vec<(&'static str, LocalizedText)>,
+        writing: BodyFormat,
         fallback: &str,
-    ) -> Result<Letters, LetterError> {
+    ) -> Result<MessageBodies, MessageBodyError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        if writing == Writing::Json {
+        if writing == BodyFormat::Json {
             environment.set_auto_escape_callback(|_| AutoEscape::Custom("json".into()));
             environment.set_formatter(within_json);
         }
-        let mut letters = Letters { environment, texts: Vec::new(), fallback: fallback.to_owned() };
+        let mut bodies =
+            MessageBodies { environment, texts: Vec::new(), fallback: fallback.to_owned() };
         for (setting, text) in &texts {
             for (tag, template) in text.each() {
                 let place = place(setting, tag);
                 let added =
-                    letters.environment.add_template_owned(place.clone(), template.to_owned());
+                    bodies.environment.add_template_owned(place.clone(), template.to_owned());
                 added.map_err(|error| wrong(&place, &error))?;
-                letters.render_named(&place, &sample(), "production-1-1")?;
+                bodies.render_named(&place, &sample(), "production-1-1")?;
             }
         }
-        letters.texts = texts;
-        Ok(letters)
+        bodies.texts = texts;
+        Ok(bodies)
     }
 
     /// The text of a setting for a message.
@@ -69,8 +70,8 @@ impl Letters {
         setting: &str,
         message: &TemplateMessage,
         attempt_id: &str,
-    ) -> Result<String, LetterError> {
-        let missing = || LetterError {
+    ) -> Result<String, MessageBodyError> {
+        let missing = || MessageBodyError {
             place: setting.to_owned(),
             why: format!("has no text for locale \"{}\" and no default", message.locale),
         };
@@ -86,7 +87,7 @@ impl Letters {
         name: &str,
         message: &TemplateMessage,
         attempt_id: &str,
-    ) -> Result<String, LetterError> {
+    ) -> Result<String, MessageBodyError> {
         let variables = context! {
             text => message.text(),
             summary => &message.summary,
@@ -124,13 +125,13 @@ fn place(setting: &str, tag: &str) -> String {
     if tag == "default" { setting.to_owned() } else { format!("{setting}.{tag}") }
 }
 
-fn wrong(place: &str, error: &minijinja::Error) -> LetterError {
+fn wrong(place: &str, error: &minijinja::Error) -> MessageBodyError {
     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
     let why = error
         .line()
         .filter(|line| *line > 1)
         .map_or(what.clone(), |line| format!("{what} (line {line})"));
-    LetterError { place: place.to_owned(), why }
+    MessageBodyError { place: place.to_owned(), why }
 }
 
 /// What templates are tried on: every character that can break a format.

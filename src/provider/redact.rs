@@ -1,7 +1,7 @@
 //! Phones and mail addresses do not stand in what is kept about errors.
 
 /// Runs of seven digits and more keep their last two.
-pub fn blank_phones(text: &str) -> String {
+pub fn redact_phones(text: &str) -> String {
     let mut blanked = String::with_capacity(text.len());
     let mut digits = String::new();
     for character in text.chars().chain(std::iter::once('\0')) {
@@ -23,7 +23,7 @@ pub fn blank_phones(text: &str) -> String {
 }
 
 /// Whatever has an @ in it and letters around it keeps the @ only.
-pub fn blank_emails(text: &str) -> String {
+pub fn redact_emails(text: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);
     let mut blanked = String::with_capacity(text.len());
     let mut rest = text;
@@ -46,14 +46,14 @@ mod tests {
 
     #[test]
     fn phones_are_blanked() {
-        assert_eq!(blank_phones("to 12020721369@c.us, code 131026"), "to …69@c.us, code 131026");
-        assert_eq!(blank_phones("1234567"), "…67");
+        assert_eq!(redact_phones("to 12020721369@c.us, code 131026"), "to …69@c.us, code 131026");
+        assert_eq!(redact_phones("1234567"), "…67");
     }
 
     #[test]
     fn mail_addresses_are_blanked() {
         let said = "550 5.1.1 <maria.gómez+x@example.com>: no such user at a@b.de (see @help)";
-        assert_eq!(blank_emails(said), "550 5.1.1 <…@…>: no such user at …@… (see @help)");
-        assert_eq!(blank_emails("nothing here"), "nothing here");
+        assert_eq!(redact_emails(said), "550 5.1.1 <…@…>: no such user at …@… (see @help)");
+        assert_eq!(redact_emails("nothing here"), "nothing here");
     }
 }

@@ -22,9 +22,9 @@ use crate::domain::message::attempt::{Answer, AttemptId, ErrorClass, TemplateMes
 use crate::domain::text::whatsapp_limits;
 use crate::error_chain::chain;
 use crate::provider::client::{ClientError, attempt_name, secret};
-use crate::provider::message_body::{Letters, Writing};
+use crate::provider::message_body::{BodyFormat, MessageBodies};
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
-use crate::provider::redact::{blank_emails, blank_phones};
+use crate::provider::redact::{redact_emails, redact_phones};
 use crate::provider::transport::use_ring;
 
 /// Settings that hold templates.
@@ -36,7 +36,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// A client of one mail server. Cheap to clone; neither password nor address is ever printed.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct SmtpClient(Arc<Inner>);
 
 struct Inner {
     server: (String, u16),
@@ -46,16 +46,20 @@ struct Inner {
     credentials: Option<Credentials>,
     password: Option<SecretString>,
     from: Mailbox,
-    letters: Letters,
+    bodies: MessageBodies,
     environment: String,
     /// For all that comes before the text, and for the text with the reply to it.
-    patience: (Duration, Duration),
+    backoff: (Duration, Duration),
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
     most_idle: usize,
 }
 
-impl Client {
-    pub fn new(channel: &Channel, settings: &Smtp, config: &Config) -> Result<Client, ClientError> {
+impl SmtpClient {
+    pub fn new(
+        channel: &Channel,
+        settings: &Smtp,
+        config: &Config,
+    ) -> Result<SmtpClient, ClientError> {
         use_ring();
         let wrong =
             |setting: &str, why: String| ClientError::Setting { setting: setting.to_owned(), why };
@@ -66,7 +70,7 @@ impl Client {
             Credentials::new(user.clone(), password.expose_secret().to_owned())
         });
         let half = channel.timeout / 2;
-        Ok(Client(Arc::new(Inner {
+        Ok(SmtpClient(Arc::new(Inner {
             server: (settings.host.clone(), settings.port),
             tls: settings.tls,
             tls_parameters: tls_parameters(settings)?,
@@ -74,9 +78,9 @@ impl Client {
             credentials,
             password,
             from: settings.from.parse().map_err(|_| wrong("from", "is no sender".to_owned()))?,
-            letters: Letters::compile(texts, Writing::Plain, &config.recipient.locale)?,
+            bodies: MessageBodies::compile(texts, BodyFormat::Plain, &config.recipient.locale)?,
             environment: config.installation.environment.clone(),
-            patience: (channel.connect_timeout + half, half),
+            backoff: (channel.connect_timeout + half, half),
             idle: Mutex::default(),
             most_idle: channel.concurrency,
         })))
@@ -119,7 +123,7 @@ enum Step {
 impl Inner {
     /// The conversation in which the server takes the mail.
     async fn converse(&self, mail: &Mail) -> Result<(), Box<Answer>> {
-        let (before, after) = self.patience;
+        let (before, after) = self.backoff;
         let ready = tokio::time::timeout(before, self.up_to_text(&mail.to)).await;
         let late =
             || Box::new(Answer::nothing_sent("the mail server did not answer in time".to_owned()));
@@ -209,7 +213,7 @@ impl Inner {
         let name = attempt_name(&self.environment, id);
         let wrong = |why: String| Box::new(Answer::refused(ErrorClass::Content, why));
         let render = |setting| {
-            self.letters.render(setting, message, &name).map_err(|error| wrong(error.to_string()))
+            self.bodies.render(setting, message, &name).map_err(|error| wrong(error.to_string()))
         };
         let (subject, body) = (whatsapp_limits::clean(&render(SUBJECT)?), render(BODY)?);
         let to: lettre::Address = message.email.parse().map_err(|_| {
@@ -244,7 +248,7 @@ impl Inner {
         let said = chain(error);
         let said =
             self.password.as_ref().map_or(said.clone(), |p| said.replace(p.expose_secret(), "…"));
-        let text = bounded(&blank_emails(&blank_phones(&said)), 500);
+        let text = bounded(&redact_emails(&redact_phones(&said)), 500);
         let class = match step {
             _ if error.is_transient() => ErrorClass::Retry,
             Step::Recipient if error.is_permanent() => ErrorClass::Recipient,

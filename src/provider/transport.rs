@@ -24,7 +24,7 @@ pub enum TransportError {
 }
 
 /// An answer as it came.
-pub struct Reply {
+pub struct HttpReply {
     pub status: u16,
     pub retry_after: Option<Duration>,
     pub body: Vec<u8>,
@@ -60,7 +60,10 @@ pub fn use_ring() {
 
 /// Sends a request that must not be sent twice. Without an answer: whether it can have arrived.
 /// `blank` takes secrets out of a text.
-pub async fn ask(request: RequestBuilder, blank: impl Fn(&str) -> String) -> Result<Reply, Answer> {
+pub async fn ask(
+    request: RequestBuilder,
+    blank: impl Fn(&str) -> String,
+) -> Result<HttpReply, Answer> {
     match request.send().await {
         Ok(response) => read(response, &blank).await,
         Err(error) if error.is_connect() || error.is_builder() => {
@@ -70,7 +73,7 @@ pub async fn ask(request: RequestBuilder, blank: impl Fn(&str) -> String) -> Res
     }
 }
 
-async fn read(mut response: Response, blank: impl Fn(&str) -> String) -> Result<Reply, Answer> {
+async fn read(mut response: Response, blank: impl Fn(&str) -> String) -> Result<HttpReply, Answer> {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers());
     let mut body = Vec::new();
@@ -83,7 +86,7 @@ async fn read(mut response: Response, blank: impl Fn(&str) -> String) -> Result<
             Err(error) => return Err(Answer::unknown(Some(status), describe(error, &blank))),
         }
     }
-    Ok(Reply { status, retry_after, body })
+    Ok(HttpReply { status, retry_after, body })
 }
 
 /// An error of reqwest without its URL, which may carry a token.

@@ -9,7 +9,7 @@ use crate::provider::transport::{self, TransportError};
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Knock {
+pub enum ProbeResult {
     /// The HTTP status, and the answer, bounded.
     Answered(u16, String),
     /// Nobody was reached: name, address, port or certificate.
@@ -19,38 +19,38 @@ pub enum Knock {
 }
 
 /// Who knocks, with the patience that the channel has with its provider.
-pub struct Knocker(reqwest::Client);
+pub struct WebhookProbe(reqwest::Client);
 
-impl Knocker {
-    pub fn new(channel: &Channel) -> Result<Knocker, TransportError> {
-        Ok(Knocker(transport::http(channel, HeaderMap::new())?))
+impl WebhookProbe {
+    pub fn new(channel: &Channel) -> Result<WebhookProbe, TransportError> {
+        Ok(WebhookProbe(transport::http(channel, HeaderMap::new())?))
     }
 
     /// Posts a delivery.
-    pub async fn post(&self, url: &str, body: &Value) -> Knock {
+    pub async fn post(&self, url: &str, body: &Value) -> ProbeResult {
         let request = self.0.post(url).header(CONTENT_TYPE, "application/json");
-        knock(request.body(body.to_string())).await
+        probe_result(request.body(body.to_string())).await
     }
 
     /// Asks whether the address knows the secret, without a delivery.
-    pub async fn challenge(&self, url: &str, secret: &str, challenge: &str) -> Knock {
+    pub async fn challenge(&self, url: &str, secret: &str, challenge: &str) -> ProbeResult {
         let query =
             [("hub.mode", "subscribe"), ("hub.verify_token", secret), ("hub.challenge", challenge)];
-        knock(self.0.get(url).query(&query)).await
+        probe_result(self.0.get(url).query(&query)).await
     }
 }
 
-async fn knock(request: reqwest::RequestBuilder) -> Knock {
+async fn probe_result(request: reqwest::RequestBuilder) -> ProbeResult {
     let response = match request.send().await {
         Ok(response) => response,
         Err(error) if error.is_connect() || error.is_builder() => {
-            return Knock::Unreached(innermost(&error));
+            return ProbeResult::Unreached(innermost(&error));
         }
-        Err(error) => return Knock::Silent(innermost(&error)),
+        Err(error) => return ProbeResult::Silent(innermost(&error)),
     };
     let status = response.status().as_u16();
     let text = response.text().await.unwrap_or_default();
-    Knock::Answered(status, text.chars().take(200).collect())
+    ProbeResult::Answered(status, text.chars().take(200).collect())
 }
 
 /// The first cause, which says what happened: the others say who was told of it.

@@ -17,7 +17,7 @@ pub type Survey = BTreeMap<u32, SurveyTable>;
 /// All tables with their columns and keys.
 pub async fn survey(client: &Client) -> Result<Survey, Error> {
     let mut tables = columns(client).await?;
-    let query = include_str!("../../sql/queries/suggest/survey_keys.sql");
+    let query = include_str!("../../sql/queries/suggest/suggest_keys.sql");
     for row in client.query(query, &[]).await? {
         let Some(table) = tables.get_mut(&row.try_get::<_, u32>(0)?) else { continue };
         let columns: Vec<String> = row.try_get(2)?;
@@ -44,7 +44,7 @@ pub async fn survey(client: &Client) -> Result<Survey, Error> {
 
 async fn columns(client: &Client) -> Result<Survey, Error> {
     let mut tables = Survey::new();
-    let query = include_str!("../../sql/queries/suggest/survey_columns.sql");
+    let query = include_str!("../../sql/queries/suggest/suggest_columns.sql");
     for row in client.query(query, &[]).await? {
         let values: Vec<String> = row.try_get(8)?;
         let column = SurveyColumn {

@@ -1,7 +1,7 @@
 //! Which columns of a table customers would want to hear of, for `rowbell suggest`.
 
-use crate::domain::value::column_kind::Kind;
-use crate::suggest::recipient_path::Way;
+use crate::domain::value::column_kind::ColumnKind;
+use crate::suggest::recipient_path::RecipientPath;
 use crate::suggest::survey::{Link, SurveyColumn, SurveyTable, plain, words};
 
 /// Columns that are watched, at most.
@@ -56,7 +56,7 @@ const AHEAD: [&str; 6] = ["scheduled", "planned", "expected", "estimated", "prom
 
 /// What customers would hear of.
 #[derive(Debug, Default)]
-pub struct Telling<'a> {
+pub struct ColumnSelection<'a> {
     pub columns: Vec<&'a SurveyColumn>,
     /// Foreign keys that are told by the name of their row.
     pub links: Vec<(&'a SurveyColumn, &'a Link)>,
@@ -65,14 +65,14 @@ pub struct Telling<'a> {
     pub windows: Vec<(&'a SurveyColumn, &'a SurveyColumn)>,
 }
 
-impl<'a> Telling<'a> {
+impl<'a> ColumnSelection<'a> {
     /// Chooses; `titled` says whether the table that a foreign key leads to has names.
     pub fn of(
         table: &'a SurveyTable,
-        way: &Way<'_>,
+        way: &RecipientPath<'_>,
         titled: impl Fn(&Link) -> bool,
-    ) -> Telling<'a> {
-        let mut telling = Telling::default();
+    ) -> ColumnSelection<'a> {
+        let mut selection = ColumnSelection::default();
         let mut chosen: Vec<(usize, &SurveyColumn)> = Vec::new();
         for column in &table.columns {
             if is_of_the_recipient(table, column, way) || table.key.contains(&column.name) {
@@ -82,25 +82,25 @@ impl<'a> Telling<'a> {
             match (link, interest(column)) {
                 (Some(link), _) => {
                     let fits = titled(link) && !is_technical(column);
-                    if fits && telling.links.len() < MOST_LINKS {
-                        telling.links.push((column, link));
+                    if fits && selection.links.len() < MOST_LINKS {
+                        selection.links.push((column, link));
                     } else {
-                        telling.left_out.push(column);
+                        selection.left_out.push(column);
                     }
                 }
                 (None, Some(rank)) => chosen.push((rank, column)),
-                (None, None) => telling.left_out.push(column),
+                (None, None) => selection.left_out.push(column),
             }
         }
         chosen.sort_by_key(|(rank, _)| *rank);
         for (index, (_, column)) in chosen.into_iter().enumerate() {
             match index < MOST {
-                true => telling.columns.push(column),
-                false => telling.left_out.push(column),
+                true => selection.columns.push(column),
+                false => selection.left_out.push(column),
             }
         }
-        telling.windows = windows(&telling.columns);
-        telling
+        selection.windows = windows(&selection.columns);
+        selection
     }
 
     /// The column after which a message is too late: the end of a window, or a moment that lies ahead.
@@ -109,7 +109,10 @@ impl<'a> Telling<'a> {
         let is_moment = |column: &&&SurveyColumn| {
             matches!(
                 column.kind(),
-                Kind::TimestampTz | Kind::Timestamp | Kind::Date | Kind::Range(_)
+                ColumnKind::TimestampTz
+                    | ColumnKind::Timestamp
+                    | ColumnKind::Date
+                    | ColumnKind::Range(_)
             )
         };
         end.or_else(|| self.columns.iter().find(is_moment).copied())
@@ -117,7 +120,11 @@ impl<'a> Telling<'a> {
 }
 
 /// Name, phone and the like, where the table holds them itself; and the foreign key to who does.
-fn is_of_the_recipient(table: &SurveyTable, column: &SurveyColumn, way: &Way<'_>) -> bool {
+fn is_of_the_recipient(
+    table: &SurveyTable,
+    column: &SurveyColumn,
+    way: &RecipientPath<'_>,
+) -> bool {
     if way.first_columns().contains(&column.name.as_str()) {
         return true;
     }
@@ -139,10 +146,10 @@ fn interest(column: &SurveyColumn) -> Option<usize> {
     let name = plain(&column.name);
     let has = |list: &[&str]| list.iter().any(|word| name.contains(word));
     match column.kind() {
-        kind if kind.has_time() || matches!(kind, Kind::Date) => Some(0),
-        Kind::Range(inner) if *inner == Kind::Date => Some(0),
+        kind if kind.has_time() || matches!(kind, ColumnKind::Date) => Some(0),
+        ColumnKind::Range(inner) if *inner == ColumnKind::Date => Some(0),
         _ if column.is_code() => Some(1),
-        Kind::Number { .. } | Kind::Money if has(&AMOUNTS) => Some(3),
+        ColumnKind::Number { .. } | ColumnKind::Money if has(&AMOUNTS) => Some(3),
         _ if column.is_text() && has(&PLACES) => Some(2),
         _ => None,
     }
@@ -176,7 +183,7 @@ fn windows<'a>(columns: &[&'a SurveyColumn]) -> Vec<(&'a SurveyColumn, &'a Surve
         let ends = ends(start);
         let fits = |end: &&&SurveyColumn| {
             end.kind() == start.kind()
-                && end.kind() != Kind::Time
+                && end.kind() != ColumnKind::Time
                 && ends.contains(&plain(&end.name))
         };
         Some((*start, *columns.iter().find(fits)?))

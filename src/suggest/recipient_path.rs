@@ -9,7 +9,7 @@ const LONGEST: usize = 3;
 
 /// One join of a way.
 #[derive(Clone, Debug)]
-pub struct Step<'a> {
+pub struct PathStep<'a> {
     pub table: &'a SurveyTable,
     /// Column before and column here.
     pub on: Vec<(String, String)>,
@@ -18,12 +18,12 @@ pub struct Step<'a> {
 
 /// A way to a table with a phone; no step at all where the phone stands in the table itself.
 #[derive(Clone, Debug)]
-pub struct Way<'a> {
-    pub steps: Vec<Step<'a>>,
+pub struct RecipientPath<'a> {
+    pub steps: Vec<PathStep<'a>>,
     pub person: &'a SurveyTable,
 }
 
-impl Way<'_> {
+impl RecipientPath<'_> {
     /// The columns that lead away.
     pub fn first_columns(&self) -> Vec<&str> {
         let first = self.steps.first();
@@ -45,9 +45,12 @@ impl Way<'_> {
 }
 
 /// All ways to a phone, the likeliest first.
-pub fn ways<'a>(from: &'a SurveyTable, tables: &'a BTreeMap<u32, SurveyTable>) -> Vec<Way<'a>> {
+pub fn recipient_paths<'a>(
+    from: &'a SurveyTable,
+    tables: &'a BTreeMap<u32, SurveyTable>,
+) -> Vec<RecipientPath<'a>> {
     let mut found = Vec::new();
-    let mut open = vec![Way { steps: Vec::new(), person: from }];
+    let mut open = vec![RecipientPath { steps: Vec::new(), person: from }];
     while let Some(way) = open.pop() {
         if way.person.phone().is_some() {
             found.push(way);
@@ -63,25 +66,28 @@ pub fn ways<'a>(from: &'a SurveyTable, tables: &'a BTreeMap<u32, SurveyTable>) -
                 let mut steps = way.steps.clone();
                 let person = step.table;
                 steps.push(step);
-                open.push(Way { steps, person });
+                open.push(RecipientPath { steps, person });
             }
         }
     }
-    found.sort_by_key(Way::rank);
+    found.sort_by_key(RecipientPath::rank);
     found
 }
 
 /// Where the foreign keys of a table lead, and tables that have one row for each of its rows.
-fn steps_from<'a>(table: &'a SurveyTable, tables: &'a BTreeMap<u32, SurveyTable>) -> Vec<Step<'a>> {
+fn steps_from<'a>(
+    table: &'a SurveyTable,
+    tables: &'a BTreeMap<u32, SurveyTable>,
+) -> Vec<PathStep<'a>> {
     let forward = table.links.iter().filter_map(|link| {
         let on = link.columns.iter().cloned().zip(link.to_columns.iter().cloned()).collect();
-        Some(Step { table: tables.get(&link.to)?, on, is_declared: link.is_declared })
+        Some(PathStep { table: tables.get(&link.to)?, on, is_declared: link.is_declared })
     });
     let profile = |other: &'a SurveyTable| {
         let link =
             other.links.iter().find(|link| link.to == table.oid && is_unique(other, link))?;
         let on = link.to_columns.iter().cloned().zip(link.columns.iter().cloned()).collect();
-        Some(Step { table: other, on, is_declared: link.is_declared })
+        Some(PathStep { table: other, on, is_declared: link.is_declared })
     };
     let back = tables.values().filter(|other| other.oid != table.oid).filter_map(profile);
     forward.chain(back).collect()

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::domain::value::column_kind::Kind;
-use crate::suggest::column_selection::Telling;
-use crate::suggest::recipient_path::Way;
+use crate::domain::value::column_kind::ColumnKind;
+use crate::suggest::column_selection::ColumnSelection;
+use crate::suggest::recipient_path::RecipientPath;
 use crate::suggest::survey::{SurveyColumn, SurveyTable, singular, words};
 
 /// Names of MiniJinja, and of what the words bring along.
@@ -41,9 +41,9 @@ const TAKEN: [&str; 24] = [
 pub struct Suggestion<'a> {
     pub table: &'a SurveyTable,
     pub tables: &'a BTreeMap<u32, SurveyTable>,
-    pub way: &'a Way<'a>,
+    pub way: &'a RecipientPath<'a>,
     /// Other ways to a phone.
-    pub others: &'a [Way<'a>],
+    pub others: &'a [RecipientPath<'a>],
     pub channel: &'a str,
     pub template: &'a str,
 }
@@ -61,17 +61,17 @@ impl Suggestion<'_> {
     /// The watch as it stands in a file.
     pub fn text(&self) -> String {
         let titled = |to: u32| self.tables.get(&to).and_then(SurveyTable::title);
-        let telling = Telling::of(self.table, self.way, |link| titled(link.to).is_some());
+        let selection = ColumnSelection::of(self.table, self.way, |link| titled(link.to).is_some());
         let name = key(&watch_name(self.table));
-        let mut text = self.head(&name, &telling);
+        let mut text = self.head(&name, &selection);
         text += &self.recipient();
-        text += &self.deadline(&telling);
-        text += &self.labels(&telling);
-        text += &self.rules(&name, &telling);
+        text += &self.deadline(&selection);
+        text += &self.labels(&selection);
+        text += &self.rules(&name, &selection);
         text
     }
 
-    fn head(&self, name: &str, telling: &Telling<'_>) -> String {
+    fn head(&self, name: &str, selection: &ColumnSelection<'_>) -> String {
         let table = &self.table.quoted;
         let mut text = format!(
             "# Suggested by `rowbell suggest` for {table}. Read it, and decide where it says so. Then\n\
@@ -89,7 +89,8 @@ impl Suggestion<'_> {
                 list(unique.iter().map(String::as_str))
             );
         }
-        let columns = telling.columns.iter().chain(telling.links.iter().map(|(column, _)| column));
+        let columns =
+            selection.columns.iter().chain(selection.links.iter().map(|(column, _)| column));
         let watched = list(columns.map(|column| column.name.as_str()));
         let service = watch_name(self.table).replace('_', " ");
         let _ = write!(
@@ -102,8 +103,8 @@ impl Suggestion<'_> {
             quoted(self.template),
             quoted(&service),
         );
-        if !telling.left_out.is_empty() {
-            let names: Vec<&str> = telling.left_out.iter().map(|c| c.name.as_str()).collect();
+        if !selection.left_out.is_empty() {
+            let names: Vec<&str> = selection.left_out.iter().map(|c| c.name.as_str()).collect();
             text += &wrapped(&format!("Not among them: {}.", names.join(", ")));
         }
         text + &format!(
@@ -203,19 +204,19 @@ impl Suggestion<'_> {
         answers.find_map(|answer| answer).or_else(|| ask(self.table, "changed"))
     }
 
-    fn deadline(&self, telling: &Telling<'_>) -> String {
-        let Some(column) = telling.deadline() else {
+    fn deadline(&self, selection: &ColumnSelection<'_>) -> String {
+        let Some(column) = selection.deadline() else {
             return "\n# Decide: after which moment is a message too late? Such as \"due_at\".\n# expires_at = \"\"\n".to_owned();
         };
         let sql = &column.quoted;
         let (sql, why) = match column.kind() {
-            Kind::Range(_) => (format!("upper({sql})"), "it is over then"),
-            Kind::Date => (format!("{sql} + 1"), "the day is over then"),
-            Kind::Timestamp if self.holds_utc() => (
+            ColumnKind::Range(_) => (format!("upper({sql})"), "it is over then"),
+            ColumnKind::Date => (format!("{sql} + 1"), "the day is over then"),
+            ColumnKind::Timestamp if self.holds_utc() => (
                 format!("{sql} at time zone 'UTC'"),
                 "it is over then; its column seems to hold UTC",
             ),
-            Kind::Timestamp => (
+            ColumnKind::Timestamp => (
                 format!("{sql} at time zone 'UTC'"),
                 "it is over then. Decide: the column says no time zone; write the one that it means",
             ),
@@ -227,23 +228,24 @@ impl Suggestion<'_> {
     /// Programs that write camelCase, or `timestamp(3)` and `timestamp(6)`, keep UTC in it.
     fn holds_utc(&self) -> bool {
         self.table.columns.iter().any(|column| {
-            let is_wall = column.kind() == Kind::Timestamp;
+            let is_wall = column.kind() == ColumnKind::Timestamp;
             let is_camel = column.name.chars().any(char::is_uppercase);
             is_wall && (is_camel || column.type_name.contains('('))
         })
     }
 
-    fn labels(&self, telling: &Telling<'_>) -> String {
+    fn labels(&self, selection: &ColumnSelection<'_>) -> String {
         let mut text = String::from(
             "\n# How columns and values are called, in each language of your customers: en, es = \"…\".\n",
         );
-        let columns = telling.columns.iter().chain(telling.links.iter().map(|(column, _)| column));
+        let columns =
+            selection.columns.iter().chain(selection.links.iter().map(|(column, _)| column));
         for column in columns {
             let label = quoted(&label(column));
             let _ = writeln!(text, "label.{} = {{ en = {label} }}", key(&column.name));
         }
-        for column in &telling.columns {
-            if matches!(column.kind(), Kind::Number { .. }) && column.is_code() {
+        for column in &selection.columns {
+            if matches!(column.kind(), ColumnKind::Number { .. }) && column.is_code() {
                 text += &wrapped(&format!("Decide: what the numbers of {} mean.", column.name));
             }
             if column.is_code() {
@@ -259,7 +261,7 @@ impl Suggestion<'_> {
                     writeln!(text, "column.{}.currency = {}", key(&column.name), quoted(&currency));
             }
         }
-        for (column, link) in &telling.links {
+        for (column, link) in &selection.links {
             let Some(to) = self.tables.get(&link.to) else { continue };
             let (Some(title), Some(id)) = (to.title(), link.to_columns.first()) else { continue };
             let id = to.column(id).map_or(id.as_str(), |id| &id.quoted);
@@ -273,7 +275,7 @@ impl Suggestion<'_> {
     }
 
     fn currency(&self, column: &SurveyColumn) -> Option<String> {
-        let is_amount = matches!(column.kind(), Kind::Number { .. }) && !column.is_code();
+        let is_amount = matches!(column.kind(), ColumnKind::Number { .. }) && !column.is_code();
         let is_money = ["price", "amount", "total", "fee", "cost", "balance"]
             .iter()
             .any(|word| words(&column.name).iter().any(|w| w == word));
@@ -282,9 +284,9 @@ impl Suggestion<'_> {
         named.filter(|_| is_amount && is_money).map(|currency| currency.name.clone())
     }
 
-    fn rules(&self, name: &str, telling: &Telling<'_>) -> String {
+    fn rules(&self, name: &str, selection: &ColumnSelection<'_>) -> String {
         let mut text = String::new();
-        for column in &telling.columns {
+        for column in &selection.columns {
             let cancelled =
                 column.values.iter().find(|value| words(value).concat().starts_with("cancel"));
             if let Some(value) = cancelled {
@@ -299,7 +301,7 @@ impl Suggestion<'_> {
             }
         }
         let mut told: Vec<&str> = Vec::new();
-        for (start, end) in &telling.windows {
+        for (start, end) in &selection.windows {
             told.extend([start.name.as_str(), end.name.as_str()]);
             let (from, to) = (self.moment(start), self.moment(end));
             let said = format!("New time: {{{{ {from} | window({to}) }}}}.");
@@ -310,12 +312,13 @@ impl Suggestion<'_> {
                 quoted(&said)
             );
         }
-        for column in telling.columns.iter().filter(|column| !told.contains(&column.name.as_str()))
+        for column in
+            selection.columns.iter().filter(|column| !told.contains(&column.name.as_str()))
         {
             let filter = match column.kind() {
-                Kind::TimestampTz | Kind::Timestamp => "datetime",
-                Kind::Date => "date",
-                Kind::Range(_) => "window",
+                ColumnKind::TimestampTz | ColumnKind::Timestamp => "datetime",
+                ColumnKind::Date => "date",
+                ColumnKind::Range(_) => "window",
                 _ => continue,
             };
             let said = format!("{}: {{{{ {} | {filter} }}}}.", label(column), self.moment(column));
@@ -333,7 +336,7 @@ impl Suggestion<'_> {
     /// A moment for a filter; what holds UTC without saying so gets a Z.
     fn moment(&self, column: &SurveyColumn) -> String {
         let variable = variable(&column.name);
-        if column.kind() != Kind::Timestamp || !self.holds_utc() {
+        if column.kind() != ColumnKind::Timestamp || !self.holds_utc() {
             return variable;
         }
         match column.is_nullable {
@@ -351,8 +354,8 @@ fn label(column: &SurveyColumn) -> String {
         name.pop();
     }
     let text = name.join(" ");
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+    let mut bodies = text.chars();
+    bodies.next().map_or(String::new(), |first| first.to_uppercase().chain(bodies).collect())
 }
 
 /// How a template names a column.

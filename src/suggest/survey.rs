@@ -1,6 +1,6 @@
 //! What `rowbell suggest` sees of a database: tables, their keys, and what their names give away.
 
-use crate::domain::value::column_kind::Kind;
+use crate::domain::value::column_kind::ColumnKind;
 
 /// A table of the business.
 #[derive(Clone, Debug, Default)]
@@ -184,13 +184,13 @@ impl SurveyTable {
         let found = self.columns.iter().filter_map(|c| Some((c, rank(c)?)));
         let (column, (_, is_no, sql)) =
             found.max_by_key(|(_, (is_whatsapp, _, _))| *is_whatsapp)?;
-        match (Kind::of(&column.type_name), is_no) {
-            (Kind::Bool, false) => Some(sql),
-            (Kind::Bool, true) => Some(format!("not {sql}")),
-            (Kind::Timestamp | Kind::TimestampTz | Kind::Date, false) => {
+        match (ColumnKind::of(&column.type_name), is_no) {
+            (ColumnKind::Bool, false) => Some(sql),
+            (ColumnKind::Bool, true) => Some(format!("not {sql}")),
+            (ColumnKind::Timestamp | ColumnKind::TimestampTz | ColumnKind::Date, false) => {
                 Some(format!("{sql} is not null"))
             }
-            (Kind::Timestamp | Kind::TimestampTz | Kind::Date, true) => {
+            (ColumnKind::Timestamp | ColumnKind::TimestampTz | ColumnKind::Date, true) => {
                 Some(format!("{sql} is null"))
             }
             _ => None,
@@ -199,12 +199,12 @@ impl SurveyTable {
 }
 
 impl SurveyColumn {
-    pub fn kind(&self) -> Kind {
-        if self.is_enum { Kind::Text } else { Kind::of(&self.type_name) }
+    pub fn kind(&self) -> ColumnKind {
+        if self.is_enum { ColumnKind::Text } else { ColumnKind::of(&self.type_name) }
     }
 
     pub fn is_text(&self) -> bool {
-        matches!(self.kind(), Kind::Text | Kind::Caseless | Kind::Padded)
+        matches!(self.kind(), ColumnKind::Text | ColumnKind::Caseless | ColumnKind::Padded)
             && self.type_name != "uuid"
     }
 
@@ -214,7 +214,7 @@ impl SurveyColumn {
         let is_status =
             ["status", "state", "stage", "phase", "step"].iter().any(|w| name.ends_with(w));
         self.is_enum
-            || (is_status && (self.is_text() || matches!(self.kind(), Kind::Number { .. })))
+            || (is_status && (self.is_text() || matches!(self.kind(), ColumnKind::Number { .. })))
     }
 
     pub fn is_address(&self) -> bool {

@@ -13,7 +13,7 @@ const REQUEST_SECONDS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum Kind {
+pub enum MetricKind {
     Counter,
     Gauge,
     Histogram,
@@ -23,7 +23,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: MetricKind,
     pub labels: &'static [&'static str],
     pub unit: Unit,
     pub meaning: &'static str,
@@ -55,7 +55,7 @@ pub const OF_THE_PROCESS: [Metric; 16] = [
     ),
     Metric {
         name: "rowbell_request_seconds",
-        kind: Kind::Histogram,
+        kind: MetricKind::Histogram,
         labels: &["channel"],
         unit: Unit::Seconds,
         meaning: "how long the provider took to answer a request to send",
@@ -70,27 +70,31 @@ pub const OF_THE_PROCESS: [Metric; 16] = [
         &["channel", "kind"],
         "how often errors stopped the channel, or one of its templates",
     ),
-    counter("rowbell_slowed_down_total", &["channel"], "how often the provider asked to slow down"),
+    counter(
+        "rowbell_rate_reductions_total",
+        &["channel"],
+        "how often the provider asked to slow down",
+    ),
     counter("rowbell_storms_total", &["watch"], "bulk edits whose messages were held"),
-    counter("rowbell_inbound_wishes_total", &["wish"], "customers who wrote stop or start"),
+    counter("rowbell_opt_out_requests_total", &["wish"], "customers who wrote stop or start"),
     counter(
         "rowbell_polling_answers_total",
         &["channel", "kind"],
         "answers of the provider about what became of a message",
     ),
     gauge(
-        "rowbell_polling_late_seconds",
+        "rowbell_poll_lag_seconds",
         &["channel"],
         Unit::Seconds,
         "how far the questions about what became of messages are behind",
     ),
     counter(
-        "rowbell_seeking_looks_total",
+        "rowbell_reconcile_lookups_total",
         &["channel", "way", "found"],
         "looks for evidence about requests without answer, and what they found",
     ),
     counter(
-        "rowbell_destination_changes_total",
+        "rowbell_webhook_registration_changes_total",
         &["channel", "state"],
         "how often it changed whether the provider posts to our webhook",
     ),
@@ -163,7 +167,7 @@ const fn counter(
     labels: &'static [&'static str],
     meaning: &'static str,
 ) -> Metric {
-    Metric { name, kind: Kind::Counter, labels, unit: Unit::Count, meaning }
+    Metric { name, kind: MetricKind::Counter, labels, unit: Unit::Count, meaning }
 }
 
 const fn gauge(
@@ -172,7 +176,7 @@ const fn gauge(
     unit: Unit,
     meaning: &'static str,
 ) -> Metric {
-    Metric { name, kind: Kind::Gauge, labels, unit, meaning }
+    Metric { name, kind: MetricKind::Gauge, labels, unit, meaning }
 }
 
 /// Keeps what is counted from now on. There is one place for it in a process: who asks again gets the same.
@@ -194,8 +198,8 @@ pub fn keep() -> PrometheusHandle {
 fn describe(metric: &Metric) {
     let Metric { name, unit, meaning, .. } = *metric;
     match metric.kind {
-        Kind::Counter => metrics::describe_counter!(name, unit, meaning),
-        Kind::Gauge => metrics::describe_gauge!(name, unit, meaning),
-        Kind::Histogram => metrics::describe_histogram!(name, unit, meaning),
+        MetricKind::Counter => metrics::describe_counter!(name, unit, meaning),
+        MetricKind::Gauge => metrics::describe_gauge!(name, unit, meaning),
+        MetricKind::Histogram => metrics::describe_histogram!(name, unit, meaning),
     }
 }

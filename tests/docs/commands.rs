@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use rowbell_lab::demo::cluster::ClusterOptions;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{Sandbox, SandboxOptions};
 
 use super::page::{pages, root};
@@ -192,12 +192,12 @@ fn to_run() -> Vec<Shown> {
 #[tokio::test]
 async fn what_can_be_run_runs() {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
-    let options = TownOptions {
+    let options = TestbedOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
-    let town = Town::raise(exe, options, SandboxOptions::default()).await.unwrap();
+    let testbed = Testbed::raise(exe, options, SandboxOptions::default()).await.unwrap();
     let folder = Scratch::new("docs").unwrap();
     fs::write(folder.path().join("opted-out.csv"), "+12025550198, asked by mail\n").unwrap();
 
@@ -210,7 +210,7 @@ async fn what_can_be_run_runs() {
         }
         let output = Command::new(exe)
             .arg("--config")
-            .arg(town.config_file())
+            .arg(testbed.config_file())
             .args(&words)
             .current_dir(folder.path())
             .stdin(Stdio::null())

@@ -11,7 +11,7 @@ use rowbell::config::{Config, load};
 use rowbell::domain::message::receipt::Receipt;
 use rowbell::domain::value::row::Row;
 use rowbell::operations::preview::preview;
-use rowbell::pipeline::context::channel_sender::Owned;
+use rowbell::pipeline::context::channel_sender::HeldLease;
 use rowbell::pipeline::context::stage::{Progress, StageError};
 use rowbell::pipeline::deliver::channel_lease::LEASE;
 use rowbell::pipeline::receive::webhook::Receive;
@@ -20,7 +20,7 @@ use rowbell::postgres::schema::migrate;
 use rowbell::provider::onemsg::webhook_payload::{self, Delivered};
 use rowbell_lab::demo::cluster::{Cluster, ClusterOptions};
 use rowbell_lab::demo::scratch::Scratch;
-use rowbell_lab::demo::testbed::{self, Town, TownOptions};
+use rowbell_lab::demo::testbed::{self, Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{ChannelOptions, LimitOptions, ReceiptOptions, Sandbox, SandboxOptions};
 use tokio_postgres::Client;
 
@@ -240,9 +240,9 @@ impl World {
 
     /// The daemon keeps its channels, however long a stage takes on a busy machine.
     fn keep(&self) {
-        for lane in self.stages.site.lanes.values() {
-            if let Some(owned) = lane.owned() {
-                lane.own(Owned { until: self.clock.now() + LEASE, ..owned });
+        for channel_sender in self.stages.context.channel_senders.values() {
+            if let Some(owned) = channel_sender.held_lease() {
+                channel_sender.own(HeldLease { until: self.clock.now() + LEASE, ..owned });
             }
         }
     }
@@ -254,9 +254,11 @@ impl World {
 
     /// Whether a channel may send more in a moment. Where the clock stands still it may not.
     async fn waits_for_the_rate(&self) -> bool {
-        let mut lanes = self.stages.site.lanes.values();
+        let mut channel_senders = self.stages.context.channel_senders.values();
         let pause = Duration::from_millis(5);
-        if !lanes.any(|lane| lane.in_flight() > 0 || lane.limiter.next_in() > pause) {
+        if !channel_senders.any(|channel_sender| {
+            channel_sender.in_flight() > 0 || channel_sender.limiter.next_in() > pause
+        }) {
             return false;
         }
         let before = self.clock.now();
@@ -284,7 +286,7 @@ impl World {
             note(deliver.step().await);
         }
         self.stages.settle.step().await.unwrap();
-        for seek in &mut self.stages.seeks {
+        for seek in &mut self.stages.reconciles {
             note(seek.step().await.unwrap());
         }
         for poll in &mut self.stages.polls {
@@ -309,7 +311,13 @@ impl World {
     /// The daemon dies; a new one takes over as soon as the server has noticed.
     pub async fn crash(&mut self) {
         self.stages = self.another().await;
-        while !self.stages.site.lanes.values().all(|lane| lane.is_owned()) {
+        while !self
+            .stages
+            .context
+            .channel_senders
+            .values()
+            .all(|channel_sender| channel_sender.is_leased())
+        {
             tokio::task::yield_now().await;
             self.stages.owner.step().await.unwrap();
         }
@@ -322,7 +330,7 @@ impl World {
 
     /// What a person sees who asks what another address of delivery 1 would say.
     pub async fn previewed(&self) -> String {
-        let mut client = self.stages.site.pool.get().await.unwrap();
+        let mut client = self.stages.context.pool.get().await.unwrap();
         let invented: Row = [("address".to_owned(), "2 New Street".into())].into_iter().collect();
         let clock = Clock::system();
         let shown = preview(&mut client, &self.config, &clock, "home_delivery", "1", &invented);
@@ -349,14 +357,14 @@ impl World {
 
     /// The provider posts this to our webhook.
     pub async fn posted(&self, body: &serde_json::Value) {
-        let receive = Receive::new(self.stages.site.clone(), String::new());
+        let receive = Receive::new(self.stages.context.clone(), String::new());
         let delivered = webhook_payload::parse(body.to_string().as_bytes()).unwrap();
         receive.step(&delivered).await.unwrap();
     }
 
     /// The provider tells us several things at once.
     pub async fn receipts(&self, receipts: Vec<Receipt>) {
-        let receive = Receive::new(self.stages.site.clone(), String::new());
+        let receive = Receive::new(self.stages.context.clone(), String::new());
         let delivered = Delivered { instance_id: None, receipts, messages: Vec::new() };
         receive.step(&delivered).await.unwrap();
     }
@@ -411,17 +419,17 @@ fn goes_on(step: Result<Progress, StageError>) -> Progress {
 }
 
 /// A town for commands as typed: no daemon runs yet, what changes leaves at once, no receipt comes.
-pub async fn still_town() -> Town {
+pub async fn still_town() -> Testbed {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
-    let options = TownOptions {
+    let options = TestbedOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
         quiet_period: "0s".to_owned(),
         webhook: false,
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
     let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
-    Town::raise(exe, options, provider).await.unwrap()
+    Testbed::raise(exe, options, provider).await.unwrap()
 }
 
 /// A server of its own.

@@ -4,13 +4,15 @@ use super::ground::{Database, config, lines, sql_files};
 use rowbell::domain::limit::circuit::CircuitState;
 use rowbell::domain::message::attempt::{AttemptResultKind, ErrorClass};
 use rowbell::domain::message::fallback::{FallbackCause, FallbackWait};
-use rowbell::domain::message::receipt::{ReceiptStatus, Source, WitnessKind, WitnessState};
+use rowbell::domain::message::receipt::{
+    EvidenceSource, ReceiptSourceKind, ReceiptSourceState, ReceiptStatus,
+};
 use rowbell::domain::message::state::{Failure, Skip, WaitsFor};
-use rowbell::domain::message::unconfirmed::LookupWay;
+use rowbell::domain::message::unconfirmed::LookupMethod;
 use rowbell::domain::value::change::Operation;
 use rowbell::postgres::capture::install;
 use rowbell::postgres::operations::opt_outs::OptOutSource;
-use rowbell::postgres::queries::Task;
+use rowbell::postgres::queries::RetentionTask;
 use strum::VariantArray;
 
 #[tokio::test]
@@ -80,15 +82,15 @@ async fn enums_have_the_words_of_their_types() {
         ("attempt_result", words::<AttemptResultKind>()),
         ("attempt_error_class", words::<ErrorClass>()),
         ("receipt_status", words::<ReceiptStatus>()),
-        ("evidence_source", words::<Source>()),
+        ("evidence_source", words::<EvidenceSource>()),
         ("fallback_cause", words::<FallbackCause>()),
         ("fallback_waits_for", words::<FallbackWait>()),
         ("circuit_state", words::<CircuitState>()),
-        ("receipt_source_kind", words::<WitnessKind>()),
-        ("receipt_source_state", words::<WitnessState>()),
-        ("reconcile_lookup_method", words::<LookupWay>()),
+        ("receipt_source_kind", words::<ReceiptSourceKind>()),
+        ("receipt_source_state", words::<ReceiptSourceState>()),
+        ("reconcile_lookup_method", words::<LookupMethod>()),
         ("opt_out_source", words::<OptOutSource>()),
-        ("retention_task", words::<Task>()),
+        ("retention_task", words::<RetentionTask>()),
     ] {
         let query = format!(
             "select string_agg(enumlabel, ' ' order by enumsortorder)

@@ -147,7 +147,7 @@ recipient = "select c.full_name as name, c.phone from shop.customer c where c.id
     .expect("a good configuration")
 }
 
-/// Entities 17 (told twice, changed again), 18 (failed), 19 (skipped), 20 (in doubt).
+/// Entities 17 (told twice, changed again), 18 (failed), 19 (skipped), 20 (unconfirmed).
 pub const HISTORY: &str = r#"
 insert into rowbell.message (
     message_id, watch, entity_key, state, reason, reason_text, operation, change_count,

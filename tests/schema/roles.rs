@@ -1,6 +1,6 @@
 //! Who may do what.
 
-use rowbell::pipeline::context::context::Watching;
+use rowbell::pipeline::context::context::CompiledWatch;
 use rowbell::postgres::capture::install;
 use rowbell::postgres::schema::{migrate, roles};
 use rowbell_lab::demo::cluster::{Cluster, ClusterOptions};
@@ -111,9 +111,9 @@ async fn the_daemon_may_do_no_more() {
 async fn what_the_daemon_still_needs_is_told() {
     let (_database, owner, daemon) = shop().await;
     let config = config();
-    let watching = Watching::look_up(&owner, &config, "delivery").await.unwrap();
+    let watching = CompiledWatch::look_up(&owner, &config, "delivery").await.unwrap();
     plan(&daemon, &watching.read_sql).await.unwrap_err();
-    let unseen = Watching::look_up(&daemon, &config, "delivery").await.err().unwrap();
+    let unseen = CompiledWatch::look_up(&daemon, &config, "delivery").await.err().unwrap();
     insta::assert_snapshot!(unseen, @r"
     watch.delivery.table: found no table shop.delivery; it is there, but this user needs USAGE on its schema
     ");
@@ -127,7 +127,7 @@ async fn what_the_daemon_still_needs_is_told() {
     owner.batch_execute("grant select on shop.customer to rowbell_daemon").await.unwrap();
 
     assert_eq!(roles::missing_grants(&owner, watching.table.oid).await.unwrap(), [""; 0]);
-    let watching = Watching::look_up(&daemon, &config, "delivery").await.unwrap();
+    let watching = CompiledWatch::look_up(&daemon, &config, "delivery").await.unwrap();
     plan(&daemon, &watching.read_sql).await.unwrap();
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use crate::bench::drain::round;
 use crate::bench::report::{Report, machine};
 use crate::bench::write::median;
-use crate::demo::testbed::{Town, TownOptions};
+use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::SandboxOptions;
 
 const ROWS: u64 = 100_000;
@@ -18,19 +18,19 @@ const CHANGE_ALL: &str = "update delivery set window_start = window_start + inte
                                  window_end = window_end + interval '1 hour', updated_at = now()";
 
 pub async fn run(exe: &Path) -> anyhow::Result<Report> {
-    let options = TownOptions {
+    let options = TestbedOptions {
         customers: 1_000,
         deliveries: ROWS,
         webhook: false,
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
-    let town = Town::raise(exe, options, SandboxOptions::default()).await?;
-    let client = town.connect().await?;
+    let testbed = Testbed::raise(exe, options, SandboxOptions::default()).await?;
+    let client = testbed.connect().await?;
     let (mut none, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..REPEATS {
-        town.command(&["unwatch", "home_delivery"])?;
+        testbed.command(&["unwatch", "home_delivery"])?;
         none.push(one(&client).await?);
-        town.command(&["watch", "home_delivery"])?;
+        testbed.command(&["watch", "home_delivery"])?;
         ours.push(one(&client).await?);
     }
     let seconds = |runs: &[(f64, f64)]| median(Some(&runs.iter().map(|run| run.0).collect()));

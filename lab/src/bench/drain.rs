@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::bench::report::{Report, machine};
 use crate::demo::daemon::cpu_time_of_tree;
-use crate::demo::testbed::{Town, TownOptions};
+use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::{Arrival, ReceiptOptions, SandboxOptions};
 
 /// How long one message may take before the benchmark gives up, on top of a minute.
@@ -30,19 +30,19 @@ pub struct DrainArgs {
 
 /// Builds the backlog without a daemon, starts the daemon, and waits until nothing is left.
 pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
-    let options = TownOptions {
+    let options = TestbedOptions {
         // One delivery each: the same words twice to one phone would count as a duplicate.
         customers: args.messages,
         deliveries: args.messages,
         rate: "1000000/s".to_owned(),
         quiet_period: "0s".to_owned(),
         webhook: false,
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let provider =
         SandboxOptions { receipts: ReceiptOptions::none(), keep: 100, ..SandboxOptions::default() };
-    let town = Town::raise(exe, options, provider).await?;
-    let client = town.connect().await?;
+    let testbed = Testbed::raise(exe, options, provider).await?;
+    let client = testbed.connect().await?;
     client.batch_execute(CHANGE_ALL).await?;
     // Some customers did not opt in: their messages are skipped, not sent.
     let sendable: i64 = client
@@ -53,28 +53,28 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
         .await?
         .get(0);
     let sendable = u64::try_from(sendable)?;
-    let snapshot = if args.hold_snapshot { Some(old_snapshot(&town).await?) } else { None };
+    let snapshot = if args.hold_snapshot { Some(old_snapshot(&testbed).await?) } else { None };
 
-    let postmaster = town.cluster.postmaster().unwrap_or_default();
+    let postmaster = testbed.cluster.postmaster().unwrap_or_default();
     let postgres_before = cpu_time_of_tree(postmaster);
-    let patience = Duration::from_secs(60) + PATIENCE_PER_MESSAGE * u32::try_from(args.messages)?;
-    let deadline = Instant::now() + patience;
-    let daemon = town.daemon().await?;
-    town.sandbox.wait_for(sendable, patience).await?;
+    let backoff = Duration::from_secs(60) + PATIENCE_PER_MESSAGE * u32::try_from(args.messages)?;
+    let deadline = Instant::now() + backoff;
+    let daemon = testbed.daemon().await?;
+    testbed.sandbox.wait_for(sendable, backoff).await?;
     let empty =
         "select not exists (select from rowbell.change) and not exists (select from rowbell.queue)";
     while !client.query_one(empty, &[]).await?.get::<_, bool>(0) {
-        anyhow::ensure!(Instant::now() < deadline, "the backlog did not drain within {patience:?}");
+        anyhow::ensure!(Instant::now() < deadline, "the backlog did not drain within {backoff:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let arrivals = town.sandbox.arrivals();
+    let arrivals = testbed.sandbox.arrivals();
     let ended_ns = i64::try_from(rowbell::clock::Clock::system().now().as_nanosecond())?;
     let usage = daemon.usage()?;
     let postgres = cpu_time_of_tree(postmaster).saturating_sub(postgres_before);
     drop(snapshot);
     daemon.stop().await?;
 
-    let duplicates = town.sandbox.duplicates().len();
+    let duplicates = testbed.sandbox.duplicates().len();
     anyhow::ensure!(duplicates == 0, "{duplicates} customers got a message twice");
     anyhow::ensure!(arrivals.len() as u64 == sendable, "not every message arrived exactly once");
     let run = Run { arrivals, ended_ns, cpu: usage.cpu, postgres, peak_kib: usage.peak_rss_kib };
@@ -82,8 +82,8 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
 }
 
 /// Another session whose snapshot stays as old as now.
-async fn old_snapshot(town: &Town) -> anyhow::Result<tokio_postgres::Client> {
-    let session = town.connect().await?;
+async fn old_snapshot(testbed: &Testbed) -> anyhow::Result<tokio_postgres::Client> {
+    let session = testbed.connect().await?;
     session
         .batch_execute("begin isolation level repeatable read; select count(*) from pg_class")
         .await?;

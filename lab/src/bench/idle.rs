@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::drain::round;
 use crate::bench::report::{Report, machine};
-use crate::demo::testbed::{Town, TownOptions, connect};
+use crate::demo::testbed::{Testbed, TestbedOptions, connect};
 use crate::sandbox::SandboxOptions;
 
 /// How long the daemon may take to come to rest, until each of its connections knows the statements that it
@@ -20,13 +20,13 @@ pub struct IdleArgs {
 }
 
 pub async fn run(exe: &Path, args: IdleArgs) -> anyhow::Result<Report> {
-    let town = Town::raise(exe, TownOptions::default(), SandboxOptions::default()).await?;
+    let testbed = Testbed::raise(exe, TestbedOptions::default(), SandboxOptions::default()).await?;
     // From another database, so that looking is not counted.
-    let outside = connect(&town.cluster.url("postgres")).await?;
+    let outside = connect(&testbed.cluster.url("postgres")).await?;
     // What the server does for itself is not counted either.
     outside.batch_execute("alter system set autovacuum = off").await?;
     outside.batch_execute("select pg_reload_conf()").await?;
-    let daemon = town.daemon().await?;
+    let daemon = testbed.daemon().await?;
     tokio::time::sleep(COME_TO_REST).await;
     let queries = "select xact_commit + xact_rollback from pg_stat_database where datname = 'crm'";
     let (cpu, began) = (daemon.usage()?.cpu, Instant::now());

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::bench::drain::round;
 use crate::bench::report::{Report, machine};
-use crate::demo::testbed::{Town, TownOptions};
+use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::{ReceiptOptions, SandboxOptions};
 use rowbell::clock::Clock;
 
@@ -25,26 +25,26 @@ pub struct LatencyArgs {
 
 pub async fn run(exe: &Path, args: LatencyArgs) -> anyhow::Result<Report> {
     let count = args.rate * args.seconds;
-    let options = TownOptions {
+    let options = TestbedOptions {
         customers: 1_000,
         deliveries: u64::from(count) + 100,
         rate: "1000000/s".to_owned(),
         quiet_period: "0s".to_owned(),
         webhook: false,
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
-    let town = Town::raise(exe, options, provider).await?;
-    let client = town.connect().await?;
+    let testbed = Testbed::raise(exe, options, provider).await?;
+    let client = testbed.connect().await?;
     client.batch_execute("update customer set whatsapp_opt_in = true").await?;
-    let daemon = town.daemon().await?;
+    let daemon = testbed.daemon().await?;
     let clock = Clock::system();
     let statement = client.prepare("update delivery set address = $2 where id = $1").await?;
     // The first messages warm up connections, plans and words.
     for i in 0..100_i64 {
         client.execute(&statement, &[&(i64::from(count) + 1 + i), &format!("warm {i}")]).await?;
     }
-    town.sandbox.wait_for(100, Duration::from_secs(30)).await?;
+    testbed.sandbox.wait_for(100, Duration::from_secs(30)).await?;
     let before = daemon.usage()?.cpu;
     let mut committed: HashMap<String, Timestamp> = HashMap::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate);
@@ -54,12 +54,12 @@ pub async fn run(exe: &Path, args: LatencyArgs) -> anyhow::Result<Report> {
         client.execute(&statement, &[&i, &address]).await?;
         committed.insert(address, clock.now());
     }
-    town.sandbox.wait_for(100 + u64::from(count), Duration::from_secs(30)).await?;
+    testbed.sandbox.wait_for(100 + u64::from(count), Duration::from_secs(30)).await?;
     let cpu = daemon.usage()?.cpu.saturating_sub(before);
     daemon.stop().await?;
 
     let mut waits: Vec<f64> = Vec::with_capacity(committed.len());
-    for message in town.sandbox.all_seen() {
+    for message in testbed.sandbox.all_seen() {
         let told = message
             .parameters
             .last()

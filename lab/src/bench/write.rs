@@ -10,7 +10,7 @@ use std::path::Path;
 use tokio_postgres::Client;
 
 use crate::bench::report::{Report, machine};
-use crate::demo::testbed::{Town, TownOptions};
+use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::SandboxOptions;
 use rowbell::config::load;
 use rowbell::postgres::capture::install;
@@ -88,19 +88,19 @@ impl Variant {
 }
 
 pub async fn run(exe: &Path, args: WriteArgs) -> anyhow::Result<Report> {
-    let options = TownOptions {
+    let options = TestbedOptions {
         customers: 1_000,
         deliveries: ROWS,
         webhook: false,
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
-    let town = Town::raise(exe, options, SandboxOptions::default()).await?;
-    let mut client = town.connect().await?;
+    let testbed = Testbed::raise(exe, options, SandboxOptions::default()).await?;
+    let mut client = testbed.connect().await?;
     let mut cells: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for _ in 0..args.repeats {
         for connections in [1, 8, 32] {
             for variant in Variant::ALL {
-                let tps = cell(&town, &mut client, variant, connections, args.seconds).await?;
+                let tps = cell(&testbed, &mut client, variant, connections, args.seconds).await?;
                 cells.entry(format!("{}_{connections}", variant.name())).or_default().push(tps);
             }
         }
@@ -116,7 +116,7 @@ pub async fn run(exe: &Path, args: WriteArgs) -> anyhow::Result<Report> {
     }
     for _ in 0..args.repeats {
         for variant in [Variant::Ours, Variant::Notify] {
-            let tps = cell(&town, &mut client, variant, 32, args.seconds).await?;
+            let tps = cell(&testbed, &mut client, variant, 32, args.seconds).await?;
             cells.entry(format!("slow_{}_32", variant.name())).or_default().push(tps);
         }
     }
@@ -158,20 +158,20 @@ async fn report(
 }
 
 async fn cell(
-    town: &Town,
+    testbed: &Testbed,
     client: &mut Client,
     variant: Variant,
     connections: u32,
     seconds: u32,
 ) -> anyhow::Result<f64> {
-    set_up(town, client, variant).await?;
-    let script = town.cluster.socket_folder().join("write.pgbench");
+    set_up(testbed, client, variant).await?;
+    let script = testbed.cluster.socket_folder().join("write.pgbench");
     std::fs::write(&script, variant.script())?;
-    let mut pgbench = town.cluster.program("pgbench");
+    let mut pgbench = testbed.cluster.program("pgbench");
     pgbench.args(["-n", "-M", "prepared", "-U", "postgres", "-j", "2"]);
     pgbench.args(["-c", &connections.to_string(), "-T", &seconds.to_string()]);
-    pgbench.arg("-h").arg(town.cluster.socket_folder());
-    pgbench.args(["-p", &town.cluster.port().to_string(), "-f"]).arg(&script).arg("crm");
+    pgbench.arg("-h").arg(testbed.cluster.socket_folder());
+    pgbench.args(["-p", &testbed.cluster.port().to_string(), "-f"]).arg(&script).arg("crm");
     let output = tokio::task::spawn_blocking(move || pgbench.output()).await??;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let tps = said.lines().find_map(|line| line.strip_prefix("tps = "));
@@ -181,8 +181,8 @@ async fn cell(
     })
 }
 
-async fn set_up(town: &Town, client: &mut Client, variant: Variant) -> anyhow::Result<()> {
-    let config = load::load(&town.config_file())?;
+async fn set_up(testbed: &Testbed, client: &mut Client, variant: Variant) -> anyhow::Result<()> {
+    let config = load::load(&testbed.config_file())?;
     let watch = config.watch.get(WATCH).cloned();
     let mut watch = watch.ok_or_else(|| anyhow::anyhow!("the town has no watch {WATCH}"))?;
     watch.ring = variant != Variant::Outbox;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::demo::scratch::{Owner, Scratch};
+use crate::demo::scratch::{FileOwner, Scratch};
 
 /// How long initdb and the start of the server may take.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,7 +47,7 @@ pub struct ClusterOptions {
 pub struct Cluster {
     folder: Scratch,
     bin: PathBuf,
-    user: Option<Owner>,
+    user: Option<FileOwner>,
     port: u16,
     options: ClusterOptions,
 }
@@ -231,7 +231,7 @@ fn server_binaries() -> Option<PathBuf> {
 }
 
 /// Who to run the server as; None: as ourselves.
-fn other_user() -> Result<Option<Owner>, ClusterError> {
+fn other_user() -> Result<Option<FileOwner>, ClusterError> {
     if own_uid() != 0 {
         return Ok(None);
     }

@@ -9,8 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_postgres::Client;
 
 use crate::demo::show::Show;
-use crate::demo::testbed::{Town, TownOptions};
-use crate::demo::workload::Office;
+use crate::demo::testbed::{Testbed, TestbedOptions};
+use crate::demo::workload::Workload;
 use crate::sandbox::{Delay, Outcome, ReceiptOptions, Sandbox, SandboxOptions};
 
 /// How long the last messages may take once the back office has gone home.
@@ -21,7 +21,7 @@ const LAST_RECEIPTS: Duration = Duration::from_secs(4);
 
 /// What happened, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct DemoCounts {
     /// Row changes that the back office made in watched columns.
     pub changes: u64,
     pub messages: u64,
@@ -38,17 +38,17 @@ pub struct Counts {
 }
 
 /// Plays for some time, or until Ctrl-C, and says what happened.
-pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<Counts> {
+pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<DemoCounts> {
     // From here on: who stops us while things are set up wants nothing left behind, either.
     let mut signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
     println!("Setting up a throwaway PostgreSQL, a simulated provider, and a back office …");
-    let town = Town::raise(exe, TownOptions::default(), provider()).await?;
-    let client = town.connect().await?;
-    people(&town.sandbox, &client).await?;
-    let daemon = town.daemon().await?;
-    println!("rowbell runs. Its configuration: {}\n", town.config_file().display());
+    let testbed = Testbed::raise(exe, TestbedOptions::default(), provider()).await?;
+    let client = testbed.connect().await?;
+    people(&testbed.sandbox, &client).await?;
+    let daemon = testbed.daemon().await?;
+    println!("rowbell runs. Its configuration: {}\n", testbed.config_file().display());
 
-    let mut office = Office::new(town.connect().await?, 7, 60, 60);
+    let mut workload = Workload::new(testbed.connect().await?, 7, 60, 60);
     let mut show = Show::default();
     let mut changes = 0;
     let mut edits = tokio::time::interval(Duration::from_millis(700));
@@ -60,23 +60,23 @@ pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<Counts>
             () = &mut end => break,
             () = told_to_stop(&mut signals) => break,
             _ = edits.tick() => {
-                let edit = office.edit().await?;
+                let edit = workload.edit().await?;
                 changes += edit.changes;
                 println!("back office: {}", edit.what);
             }
-            _ = looks.tick() => show.look(&client, &town.sandbox).await?,
+            _ = looks.tick() => show.look(&client, &testbed.sandbox).await?,
         }
     }
     println!("\nThe back office has gone home; waiting for the last messages …");
     let settled = tokio::select! {
-        settled = settle(&client, &town.sandbox, &mut show) => settled,
+        settled = settle(&client, &testbed.sandbox, &mut show) => settled,
         () = told_to_stop(&mut signals) => anyhow::bail!("stopped before the last messages were through"),
     };
     if let Err(error) = settled {
-        println!("\nThe daemon's log:\n{}", town.log());
+        println!("\nThe daemon's log:\n{}", testbed.log());
         return Err(error);
     }
-    let counts = count(&client, &town.sandbox, changes).await?;
+    let counts = count(&client, &testbed.sandbox, changes).await?;
     summary(&client).await?;
     daemon.stop().await?;
     Ok(counts)
@@ -135,7 +135,7 @@ async fn settle(client: &Client, sandbox: &Sandbox, show: &mut Show) -> anyhow::
 }
 
 /// Compares what the office did, what stands in the database, and what the provider had.
-pub async fn count(client: &Client, sandbox: &Sandbox, changes: u64) -> anyhow::Result<Counts> {
+pub async fn count(client: &Client, sandbox: &Sandbox, changes: u64) -> anyhow::Result<DemoCounts> {
     let row = client
         .query_one(
             "select count(*), count(*) filter (where sent_at is not null),
@@ -148,7 +148,7 @@ pub async fn count(client: &Client, sandbox: &Sandbox, changes: u64) -> anyhow::
         .await?;
     let number = |i: usize| u64::try_from(row.get::<_, i64>(i)).unwrap_or(0);
     let (missing, extra) = compare(client, sandbox).await?;
-    Ok(Counts {
+    Ok(DemoCounts {
         changes,
         messages: number(0),
         sent: number(1),

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// User and group.
-pub type Owner = (u32, u32);
+pub type FileOwner = (u32, u32);
 
 /// A folder of its own. Dropping it removes it.
 pub struct Scratch {
@@ -30,7 +30,7 @@ impl Scratch {
     /// before it is removed after our death.
     pub fn with(
         what: &str,
-        owner: Option<Owner>,
+        owner: Option<FileOwner>,
         commands: &str,
         arguments: &[&Path],
     ) -> io::Result<Scratch> {
@@ -65,7 +65,7 @@ pub struct Guard(Child);
 
 impl Guard {
     /// The script of a shell, its words `$0` …, and who runs it.
-    pub fn new(script: &str, owner: Option<Owner>, words: &[&Path]) -> io::Result<Guard> {
+    pub fn new(script: &str, owner: Option<FileOwner>, words: &[&Path]) -> io::Result<Guard> {
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(format!("read -r _; {script}")).args(words).current_dir("/");
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -43,7 +43,7 @@ impl Show {
                         "  message {id:<4} {entity}: sent{after}, {} change(s)",
                         row.get::<_, i32>(7)
                     );
-                    println!("{}", bubble(&name, text.as_deref().unwrap_or_default()));
+                    println!("{}", rendered_text(&name, text.as_deref().unwrap_or_default()));
                 }
                 "delivered" | "read" => println!("  message {id:<4} {entity}: {state}{after}"),
                 "failed" | "skipped" => {
@@ -58,7 +58,7 @@ impl Show {
 }
 
 /// A message as a phone would show it.
-pub fn bubble(name: &str, text: &str) -> String {
+pub fn rendered_text(name: &str, text: &str) -> String {
     const WIDTH: usize = 64;
     let mut lines: Vec<String> = vec![String::new()];
     for word in text.split(' ') {

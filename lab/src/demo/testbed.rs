@@ -23,7 +23,7 @@ const DATABASE: &str = "crm";
 
 /// Why there is no town.
 #[derive(Debug, thiserror::Error)]
-pub enum TownError {
+pub enum TestbedError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     #[error("could not write the files of the demo, or start its provider")]
@@ -38,7 +38,7 @@ pub enum TownError {
 
 /// How big the town is, and how its daemon is set.
 #[derive(Clone, Debug)]
-pub struct TownOptions {
+pub struct TestbedOptions {
     pub cluster: ClusterOptions,
     pub customers: u64,
     pub deliveries: u64,
@@ -53,9 +53,9 @@ pub struct TownOptions {
     pub log_level: String,
 }
 
-impl Default for TownOptions {
-    fn default() -> TownOptions {
-        TownOptions {
+impl Default for TestbedOptions {
+    fn default() -> TestbedOptions {
+        TestbedOptions {
             cluster: ClusterOptions { is_durable: true, ..ClusterOptions::default() },
             customers: 40,
             deliveries: 60,
@@ -69,32 +69,32 @@ impl Default for TownOptions {
 }
 
 /// A running town, without its daemon.
-pub struct Town {
+pub struct Testbed {
     pub sandbox: Sandbox,
     pub cluster: Cluster,
     folder: Scratch,
     exe: PathBuf,
 }
 
-impl Town {
+impl Testbed {
     /// Sets everything up. `exe` is the `rowbell` program.
     pub async fn raise(
         exe: &Path,
-        options: TownOptions,
+        options: TestbedOptions,
         provider: SandboxOptions,
-    ) -> Result<Town, TownError> {
+    ) -> Result<Testbed, TestbedError> {
         let folder = Scratch::new("town")?;
         let sandbox = Sandbox::start(provider)?;
         let cluster = Cluster::start(options.cluster.clone())?;
-        let town = Town { sandbox, cluster, folder, exe: exe.to_owned() };
-        town.seed(&options).await?;
-        town.configure(&options)?;
-        town.command(&["migrate"])?;
-        town.command(&["watch"])?;
-        Ok(town)
+        let testbed = Testbed { sandbox, cluster, folder, exe: exe.to_owned() };
+        testbed.seed(&options).await?;
+        testbed.configure(&options)?;
+        testbed.command(&["migrate"])?;
+        testbed.command(&["watch"])?;
+        Ok(testbed)
     }
 
-    async fn seed(&self, options: &TownOptions) -> Result<(), TownError> {
+    async fn seed(&self, options: &TestbedOptions) -> Result<(), TestbedError> {
         let admin = connect(&self.cluster.url("postgres")).await?;
         admin.batch_execute(&format!("create database {DATABASE}")).await?;
         let client = self.connect().await?;
@@ -105,7 +105,7 @@ impl Town {
         Ok(())
     }
 
-    fn configure(&self, options: &TownOptions) -> Result<(), TownError> {
+    fn configure(&self, options: &TestbedOptions) -> Result<(), TestbedError> {
         let webhook = match options.webhook {
             true => format!("127.0.0.1:{}", free_port()?),
             false => String::new(),
@@ -133,21 +133,21 @@ impl Town {
     }
 
     /// Runs a command of rowbell to its end and gives what it printed.
-    pub fn command(&self, arguments: &[&str]) -> Result<String, TownError> {
+    pub fn command(&self, arguments: &[&str]) -> Result<String, TestbedError> {
         let mut command = Command::new(&self.exe);
         command.arg("--config").arg(self.config_file()).args(arguments).stdin(Stdio::null());
         let output = command.output()?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(TownError::Command {
+        Err(TestbedError::Command {
             command: arguments.join(" "),
             said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         })
     }
 
     /// Starts the daemon, as systemd would, and waits until it is ready.
-    pub async fn daemon(&self) -> Result<Daemon, TownError> {
+    pub async fn daemon(&self) -> Result<Daemon, TestbedError> {
         Ok(Daemon::start(&self.exe, &self.config_file(), &self.folder.path()).await?)
     }
 

@@ -16,17 +16,17 @@ pub struct Edit {
 }
 
 /// Makes edits, one at a time.
-pub struct Office {
+pub struct Workload {
     client: Client,
     rng: StdRng,
     deliveries: i64,
     appointments: i64,
 }
 
-impl Office {
+impl Workload {
     /// An office with as many deliveries and appointments, numbered from 1.
-    pub fn new(client: Client, seed: u64, deliveries: i64, appointments: i64) -> Office {
-        Office { client, rng: StdRng::seed_from_u64(seed), deliveries, appointments }
+    pub fn new(client: Client, seed: u64, deliveries: i64, appointments: i64) -> Workload {
+        Workload { client, rng: StdRng::seed_from_u64(seed), deliveries, appointments }
     }
 
     /// Somebody does something.

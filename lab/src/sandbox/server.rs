@@ -14,15 +14,15 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::oneshot;
 
 use crate::sandbox::api::reply::Reply;
-use crate::sandbox::api::router::Front;
+use crate::sandbox::api::router::ApiServer;
 use crate::sandbox::api::{control, read_methods, settings};
 use crate::sandbox::options::{ReceiptOptions, RefusalForm, SandboxOptions};
 use crate::sandbox::state::faults::FaultRule;
 use crate::sandbox::state::outcome::Outcome;
-use crate::sandbox::state::state::{Counts, Shared, World};
+use crate::sandbox::state::state::{SandboxCounts, SandboxState, Shared};
 use crate::sandbox::state::store::{Arrival, Duplicate, SeenMessage};
-use crate::sandbox::template::{Template, TemplateOptions};
-use crate::sandbox::webhook_sender::{Courier, keep_agenda};
+use crate::sandbox::template::{ApprovedTemplate, TemplateOptions};
+use crate::sandbox::webhook_sender::{WebhookSender, keep_agenda};
 
 /// A running sandbox on a thread of its own. Dropping it stops the server and frees the port.
 pub struct Sandbox {
@@ -37,7 +37,7 @@ pub struct Sandbox {
 #[error("what was expected of the sandbox did not happen within {deadline:?}; so far: {counts:?}")]
 pub struct NotYet {
     pub deadline: Duration,
-    pub counts: Counts,
+    pub counts: SandboxCounts,
 }
 
 impl Sandbox {
@@ -49,7 +49,7 @@ impl Sandbox {
         let listener = TcpListener::bind(options.listen)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(World::new(options)));
+        let shared = Arc::new(Shared::new(SandboxState::new(options)));
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let world = Arc::clone(&shared);
@@ -96,7 +96,7 @@ impl Sandbox {
     pub fn set_template(&self, channel: &str, template: TemplateOptions) {
         let mut world = self.shared.lock();
         if let Some(position) = world.position(channel) {
-            world.channels[position].set_template(Template::new(template));
+            world.channels[position].set_template(ApprovedTemplate::new(template));
         }
     }
 
@@ -120,7 +120,7 @@ impl Sandbox {
     pub fn set_webhook(&self, channel: &str, urls: &[String]) {
         self.shared.update(|world| {
             if let Some(position) = world.position(channel) {
-                world.channels[position].set_hooks(urls.to_vec());
+                world.channels[position].set_webhook_settings(urls.to_vec());
             }
         });
     }
@@ -163,7 +163,7 @@ impl Sandbox {
         self.shared.lock().ledger.count()
     }
 
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> SandboxCounts {
         self.shared.lock().counts()
     }
 
@@ -181,7 +181,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// `NotYet` when that has not happened within `deadline`.
-    pub async fn wait_for(&self, count: u64, deadline: Duration) -> Result<Counts, NotYet> {
+    pub async fn wait_for(&self, count: u64, deadline: Duration) -> Result<SandboxCounts, NotYet> {
         self.wait_until(deadline, |counts| counts.accepted >= count).await
     }
 
@@ -192,8 +192,8 @@ impl Sandbox {
     pub async fn wait_until(
         &self,
         deadline: Duration,
-        reached: impl Fn(&Counts) -> bool,
-    ) -> Result<Counts, NotYet> {
+        reached: impl Fn(&SandboxCounts) -> bool,
+    ) -> Result<SandboxCounts, NotYet> {
         let wait = async {
             loop {
                 let mut changed = std::pin::pin!(self.shared.changed.notified());
@@ -266,13 +266,13 @@ fn run(
 fn open(
     shared: Arc<Shared>,
     listener: TcpListener,
-) -> io::Result<(Arc<Front>, tokio::net::TcpListener)> {
+) -> io::Result<(Arc<ApiServer>, tokio::net::TcpListener)> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let courier = Arc::new(Courier::new(Arc::clone(&shared)).map_err(io::Error::other)?);
+    let courier = Arc::new(WebhookSender::new(Arc::clone(&shared)).map_err(io::Error::other)?);
     tokio::spawn(keep_agenda(Arc::clone(&shared)));
     tokio::spawn(Arc::clone(&courier).run());
     let router = router().with_state(Arc::clone(&shared));
-    let front = Front { shared, courier, router: TowerToHyperService::new(router) };
+    let front = ApiServer { shared, courier, router: TowerToHyperService::new(router) };
     Ok((Arc::new(front), listener))
 }
 
@@ -286,7 +286,7 @@ fn router() -> Router<Arc<Shared>> {
         .method_not_allowed_fallback(unknown)
 }
 
-async fn accept(front: &Arc<Front>, listener: &tokio::net::TcpListener) {
+async fn accept(front: &Arc<ApiServer>, listener: &tokio::net::TcpListener) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, as a rule: give the others time to close.

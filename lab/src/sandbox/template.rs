@@ -68,7 +68,7 @@ enum Piece {
 
 /// A template, taken apart so that checking and rendering cost little.
 #[derive(Debug)]
-pub struct Template {
+pub struct ApprovedTemplate {
     pub options: TemplateOptions,
     pieces: Vec<Piece>,
     /// How many body parameters must come.
@@ -78,8 +78,8 @@ pub struct Template {
     fixed_chars: usize,
 }
 
-impl Template {
-    pub fn new(options: TemplateOptions) -> Template {
+impl ApprovedTemplate {
+    pub fn new(options: TemplateOptions) -> ApprovedTemplate {
         let pieces = pieces(&options.body);
         let fixed_chars = pieces
             .iter()
@@ -88,7 +88,7 @@ impl Template {
                 Piece::Variable(_) => 0,
             })
             .sum();
-        Template {
+        ApprovedTemplate {
             variables: count(&pieces),
             header_variables: count_in(options.header.as_deref()),
             button_variables: count_in(options.button_url.as_deref()),
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_seed_message_comes_out_to_the_letter() {
-        let template = Template::new(TemplateOptions::default());
+        let template = ApprovedTemplate::new(TemplateOptions::default());
         let parameters =
             ["Maria", "home delivery", "New window: June 25 from 10:00 AM to 12:00 PM."];
         let text = template.render(&parameters);
@@ -220,7 +220,7 @@ mod tests {
             body: "{{1}} and {{1}}, {{name}} {{0}} {{2".into(),
             ..TemplateOptions::default()
         };
-        let template = Template::new(options);
+        let template = ApprovedTemplate::new(options);
         assert_eq!(template.variables, 1);
         assert_eq!(template.render(&["x"]), "x and x, {{name}} {{0}} {{2");
     }

@@ -10,14 +10,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::sandbox::api::payloads;
-use crate::sandbox::state::state::{Item, Shared, World};
+use crate::sandbox::state::state::{Item, SandboxState, Shared};
 use crate::sandbox::state::store::Stage;
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Posts webhooks: several at once, each again until it is acknowledged.
-pub struct Courier {
+pub struct WebhookSender {
     shared: Arc<Shared>,
     client: reqwest::Client,
     permits: Arc<Semaphore>,
@@ -31,8 +31,8 @@ struct Parcel {
     items: u64,
 }
 
-impl Courier {
-    pub fn new(shared: Arc<Shared>) -> reqwest::Result<Courier> {
+impl WebhookSender {
+    pub fn new(shared: Arc<Shared>) -> reqwest::Result<WebhookSender> {
         // It fails when the process has chosen a provider already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A receiver on a developer's machine has a certificate of its own making.
@@ -42,12 +42,12 @@ impl Courier {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let parallel = shared.lock().receipts.parallel.max(1);
-        Ok(Courier { shared, client, permits: Arc::new(Semaphore::new(parallel)) })
+        Ok(WebhookSender { shared, client, permits: Arc::new(Semaphore::new(parallel)) })
     }
 
     /// Runs until the runtime ends. What waits stays in the outbox while all places are taken, so
     /// a receiver that is down costs a few bytes for each receipt, not a task.
-    pub async fn run(self: Arc<Courier>) {
+    pub async fn run(self: Arc<WebhookSender>) {
         while let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await {
             let parcel = self.next().await;
             let courier = Arc::clone(&self);
@@ -124,12 +124,12 @@ async fn post(
     }
 }
 
-impl World {
+impl SandboxState {
     /// Records a try and gives the pause before the next, if there is to be one.
     fn tried(&mut self, channel: usize, url: &str, ok: bool, tries: u32) -> Option<Duration> {
         let options = &self.receipts;
         let channel = &mut self.channels[channel];
-        let hook = channel.hooks.iter_mut().find(|hook| hook.url == url);
+        let hook = channel.webhook_settings.iter_mut().find(|hook| hook.url == url);
         if ok {
             hook.into_iter().for_each(|hook| hook.failures = 0);
             return None;
@@ -179,7 +179,7 @@ impl World {
 
     fn parcel(&self, position: usize, items: &[Item]) -> Parcel {
         let channel = &self.channels[position];
-        let live = channel.hooks.iter().filter(|hook| !hook.disabled);
+        let live = channel.webhook_settings.iter().filter(|hook| !hook.disabled);
         Parcel {
             channel: position,
             urls: live.map(|hook| hook.url.clone()).collect(),

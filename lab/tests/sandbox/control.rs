@@ -24,22 +24,30 @@ async fn templates_are_listed_with_what_a_message_needs() {
 async fn the_webhook_is_replaced_as_a_whole_and_holds_at_most_five_urls() {
     let desk = Desk::new();
     let webhook = desk.method("webhook");
-    assert_eq!(desk.client.hooks().await.unwrap().urls, Vec::<String>::new());
+    assert_eq!(desk.client.webhook_settings().await.unwrap().urls, Vec::<String>::new());
 
     let one = "https://example.com/hook";
     let (status, said) = desk.post(&webhook, &json!({ "webhookUrl": one })).await;
     assert_eq!((status, said), (200, json!({ "set": true, "message": one })));
-    assert_eq!(desk.client.hooks().await.unwrap().urls, [one]);
+    assert_eq!(desk.client.webhook_settings().await.unwrap().urls, [one]);
 
     let urls: Vec<String> = (1..=6).map(|n| format!("https://example.com/{n}")).collect();
     desk.post(&webhook, &json!({ "webhookUrl": &urls[..5] })).await;
-    assert_eq!(desk.client.hooks().await.unwrap().urls, &urls[..5], "the first one is gone");
+    assert_eq!(
+        desk.client.webhook_settings().await.unwrap().urls,
+        &urls[..5],
+        "the first one is gone"
+    );
 
     for wrong in [json!(urls), json!(""), json!("ftp://example.com"), json!(null)] {
         let (status, _) = desk.post(&webhook, &json!({ "webhookUrl": wrong })).await;
         assert_eq!(status, 400, "{wrong}");
     }
-    assert_eq!(desk.client.hooks().await.unwrap().urls, &urls[..5], "a refusal changes nothing");
+    assert_eq!(
+        desk.client.webhook_settings().await.unwrap().urls,
+        &urls[..5],
+        "a refusal changes nothing"
+    );
 }
 
 #[tokio::test]

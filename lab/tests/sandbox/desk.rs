@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rowbell::config::units::Rate;
-use rowbell::config::{AuthPlace, Channel, ChannelKind, Limits, OneMsg};
+use rowbell::config::{AuthPlace, Channel, ChannelKind, ChannelLimits, OneMsg};
 use rowbell::domain::message::attempt::{Answer, AttemptResult, ErrorClass, TemplateMessage};
-use rowbell::provider::onemsg::client::Client;
+use rowbell::provider::onemsg::client::OneMsgClient;
 use rowbell_lab::sandbox::{ReceiptOptions, Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 pub struct Desk {
     pub sandbox: Sandbox,
-    pub client: Client,
+    pub client: OneMsgClient,
     pub http: reqwest::Client,
 }
 
@@ -35,7 +35,7 @@ impl Desk {
     }
 
     /// Our client, which gives up soon: for answers that never come.
-    pub fn impatient(&self) -> Client {
+    pub fn impatient(&self) -> OneMsgClient {
         client(&self.sandbox.url(), TOKEN, Duration::from_secs(1))
     }
 
@@ -78,9 +78,9 @@ pub fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap()
 }
 
-pub fn client(base_url: &str, token: &str, timeout: Duration) -> Client {
+pub fn client(base_url: &str, token: &str, timeout: Duration) -> OneMsgClient {
     let settings = number(base_url);
-    Client::new(&channel(&settings, timeout), &settings, token.to_owned().into()).unwrap()
+    OneMsgClient::new(&channel(&settings, timeout), &settings, token.to_owned().into()).unwrap()
 }
 
 pub fn number(base_url: &str) -> OneMsg {
@@ -94,7 +94,7 @@ pub fn number(base_url: &str) -> OneMsg {
 
 pub fn channel(settings: &OneMsg, timeout: Duration) -> Channel {
     Channel {
-        limits: Limits::none(),
+        limits: ChannelLimits::none(),
         kind: ChannelKind::OneMsg(settings.clone()),
         rate: Rate::per_second(80),
         concurrency: 4,

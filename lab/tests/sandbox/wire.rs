@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 
 use rowbell::config::AuthPlace;
 use rowbell::domain::message::attempt::TemplateMessage;
-use rowbell::provider::onemsg::client::Client;
+use rowbell::provider::onemsg::client::OneMsgClient;
 
 use super::desk::{DEADLINE, TOKEN, accepted, channel, message, number};
 
@@ -52,7 +52,7 @@ async fn the_seed_message_leaves_as_the_contract_has_it_to_the_byte() {
     let (address, request) = one_request();
     let settings = number(&format!("http://{address}/"));
     let token = TOKEN.to_owned().into();
-    let client = Client::new(&channel(&settings, DEADLINE), &settings, token).unwrap();
+    let client = OneMsgClient::new(&channel(&settings, DEADLINE), &settings, token).unwrap();
     assert_eq!(accepted(&client.send_template(&seed()).await), "wamid.A");
     let request = request.join().unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -78,7 +78,7 @@ async fn a_channel_that_refuses_the_header_gets_its_token_in_the_query_only() {
     settings.auth = AuthPlace::Query;
     settings.channel_id = "instance359900".into();
     let token = "a token/with+signs".to_owned().into();
-    let client = Client::new(&channel(&settings, DEADLINE), &settings, token).unwrap();
+    let client = OneMsgClient::new(&channel(&settings, DEADLINE), &settings, token).unwrap();
     accepted(&client.send_template(&seed()).await);
     let request = request.join().unwrap();
     let line = request.lines().next().unwrap();

@@ -7,7 +7,7 @@ use crate::cli::text::{count, masked};
 use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::operations::forget::{Found, find, forget};
+use crate::operations::forget::{ForgetReport, find, forget};
 
 #[derive(Debug, Args)]
 pub struct ForgetArgs {
@@ -38,7 +38,7 @@ pub async fn run(args: &ForgetArgs, config: &Config) -> Result<(), CliError> {
     Ok(())
 }
 
-fn as_text(found: &Found, phone: &str, is_done: bool) -> String {
+fn as_text(found: &ForgetReport, phone: &str, is_done: bool) -> String {
     let messages = i64::try_from(found.messages).unwrap_or(i64::MAX);
     let changes = i64::try_from(found.changes).unwrap_or(i64::MAX);
     let verb = if is_done { "lost" } else { "would lose" };

@@ -13,7 +13,7 @@ use crate::domain::message::state::Skip;
 use crate::domain::value::row::Row;
 use crate::operations::preview::preview;
 use crate::postgres::connection::pool::Client;
-use crate::postgres::operations::holds::{self, Hold, Wanted};
+use crate::postgres::operations::holds::{self, Hold, HoldSelection};
 
 #[derive(Debug, Args)]
 pub struct HeldArgs {
@@ -64,7 +64,7 @@ struct Which {
 /// Shows what waits, with the words of the first few messages.
 pub async fn held(args: &HeldArgs, config: &Config) -> Result<(), CliError> {
     let mut client = connect(config).await?;
-    let wanted = Wanted { hold_id: None, watch: args.watch.clone() };
+    let wanted = HoldSelection { hold_id: None, watch: args.watch.clone() };
     let found = holds::list(&client, &wanted).await.map_err(anyhow::Error::from)?;
     if args.json {
         let shown = serde_json::to_string_pretty(&found).map_err(anyhow::Error::from)?;
@@ -170,7 +170,7 @@ fn known(config: &Config, watch: Option<&str>) -> Result<(), CliError> {
 
 /// The one hold that is meant.
 async fn chosen(client: &Client, config: &Config, which: &Which) -> Result<Hold, CliError> {
-    let wanted = Wanted { hold_id: which.hold, watch: which.watch.clone() };
+    let wanted = HoldSelection { hold_id: which.hold, watch: which.watch.clone() };
     let mut found = holds::list(client, &wanted).await.map_err(anyhow::Error::from)?;
     match found.len() {
         0 => {

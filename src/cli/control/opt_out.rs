@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::control::opt_out_file::read_wishes;
+use crate::cli::control::opt_out_file::read_opt_out_requests;
 use crate::cli::text::masked;
 use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::recipient::recipient::Phone;
-use crate::postgres::operations::opt_outs::{self, OptOut, OptOutSource, Wish};
+use crate::postgres::operations::opt_outs::{self, OptOut, OptOutEntry, OptOutSource};
 
 #[derive(Debug, Args)]
 pub struct OptOutArgs {
@@ -57,14 +57,18 @@ pub async fn run(args: &OptOutArgs, config: &Config) -> Result<(), CliError> {
     match &args.command {
         OptOutCommand::Add { phone, reason } => {
             let phone = number(phone, config)?;
-            let wish = Wish { phone, reason: reason.clone() };
+            let request = OptOutEntry { phone, reason: reason.clone() };
             let client = connect(config).await?;
             let now = Clock::system().now();
-            let added =
-                opt_outs::add(&**client, std::slice::from_ref(&wish), OptOutSource::Operator, now)
-                    .await
-                    .map_err(anyhow::Error::from)?;
-            let phone = masked(&wish.phone);
+            let added = opt_outs::add(
+                &**client,
+                std::slice::from_ref(&request),
+                OptOutSource::Operator,
+                now,
+            )
+            .await
+            .map_err(anyhow::Error::from)?;
+            let phone = masked(&request.phone);
             match added {
                 0 => println!("{phone} had opted out before; it keeps the reason of then"),
                 _ => println!("{phone} is not written to any more"),
@@ -136,7 +140,7 @@ async fn import(config: &Config, file: &Path, reason: Option<&str>) -> Result<()
     })?;
     let region = &config.recipient.region;
     let region = (!region.is_empty()).then_some(region.as_str());
-    let wishes = read_wishes(&text, region, reason).map_err(|wrong| {
+    let requests = read_opt_out_requests(&text, region, reason).map_err(|wrong| {
         let count = wrong.len();
         let shown: Vec<String> = wrong.into_iter().take(20).collect();
         let more = if count > shown.len() { "\n  …" } else { "" };
@@ -150,7 +154,7 @@ async fn import(config: &Config, file: &Path, reason: Option<&str>) -> Result<()
     let tx = client.transaction().await.map_err(anyhow::Error::from)?;
     let now = Clock::system().now();
     let mut added = 0;
-    for batch in wishes.chunks(5_000) {
+    for batch in requests.chunks(5_000) {
         added += opt_outs::add(&*tx, batch, OptOutSource::Import, now)
             .await
             .map_err(anyhow::Error::from)?;
@@ -158,8 +162,8 @@ async fn import(config: &Config, file: &Path, reason: Option<&str>) -> Result<()
     tx.commit().await.map_err(anyhow::Error::from)?;
     println!(
         "{} read: {added} are not written to any more, {} had opted out before or stand there twice",
-        crate::config::load::counted(wishes.len(), "phone", "phones"),
-        wishes.len() - added
+        crate::config::load::counted(requests.len(), "phone", "phones"),
+        requests.len() - added
     );
     Ok(())
 }

@@ -1,17 +1,17 @@
 //! The file of `rowbell opt-out import`.
 
 use crate::domain::recipient::recipient::{BadPhone, Phone};
-use crate::postgres::operations::opt_outs::Wish;
+use crate::postgres::operations::opt_outs::OptOutEntry;
 
 /// Reads one phone a line, and after a comma, semicolon or tab perhaps why. Empty lines, lines that
 /// begin with `#`, and a first line of headings do not count. All wrong lines are named at once, by
 /// number and without what stands in them.
-pub fn read_wishes(
+pub fn read_opt_out_requests(
     text: &str,
     region: Option<&str>,
     reason: Option<&str>,
-) -> Result<Vec<Wish>, Vec<String>> {
-    let mut wishes = Vec::new();
+) -> Result<Vec<OptOutEntry>, Vec<String>> {
+    let mut requests = Vec::new();
     let mut wrong = Vec::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();
@@ -23,14 +23,14 @@ pub fn read_wishes(
             None => (unquoted(line), None),
         };
         match Phone::parse(phone, region) {
-            Ok(phone) => wishes.push(Wish {
+            Ok(phone) => requests.push(OptOutEntry {
                 phone: phone.as_str().to_owned(),
                 reason: why.or(reason).map(str::to_owned),
             }),
             Err(bad) => wrong.push(format!("line {}: {bad}; {}", index + 1, expected(bad))),
         }
     }
-    if wrong.is_empty() { Ok(wishes) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(requests) } else { Err(wrong) }
 }
 
 /// The first line of a table that somebody exported: no digit in its first field.
@@ -57,9 +57,10 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<String>, Vec<String>> {
-        let shown =
-            |wish: &Wish| format!("{} {}", wish.phone, wish.reason.as_deref().unwrap_or(""));
-        Ok(read_wishes(text, None, Some("moved"))?.iter().map(shown).collect())
+        let shown = |request: &OptOutEntry| {
+            format!("{} {}", request.phone, request.reason.as_deref().unwrap_or(""))
+        };
+        Ok(read_opt_out_requests(text, None, Some("moved"))?.iter().map(shown).collect())
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::config::units;
 use crate::domain::message::state::{Failure, Skip, State};
 use crate::finding::hint;
-use crate::postgres::operations::retry::{Candidate, Meant, look, put_back};
+use crate::postgres::operations::retry::{RetryCandidate, RetrySelection, look, put_back};
 
 /// Messages shown as examples.
 const EXAMPLES: usize = 5;
@@ -75,9 +75,13 @@ pub async fn run(args: &RetryArgs, config: &Config) -> Result<(), CliError> {
 /// What stands at a message that waits for being sent again.
 pub const WHY: &str = "a person wants it sent again";
 
-fn meant(args: &RetryArgs, config: &Config, now: Timestamp) -> Result<Meant, anyhow::Error> {
+fn meant(
+    args: &RetryArgs,
+    config: &Config,
+    now: Timestamp,
+) -> Result<RetrySelection, anyhow::Error> {
     let Some(since) = &args.since else {
-        return Ok(Meant::Ids(args.ids.clone()));
+        return Ok(RetrySelection::Ids(args.ids.clone()));
     };
     if let Some(watch) = &args.watch {
         crate::cli::inspect::explain::find(config, watch)?;
@@ -93,7 +97,7 @@ fn meant(args: &RetryArgs, config: &Config, now: Timestamp) -> Result<Meant, any
             anyhow::bail!("there is no reason \"{reason}\"{}", hint(reason, &known));
         }
     }
-    Ok(Meant::Filter {
+    Ok(RetrySelection::Filter {
         watch: args.watch.clone(),
         reasons: args.reason.clone(),
         since: moment(since, now)?,
@@ -112,8 +116,8 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, anyhow::Error> {
 }
 
 /// Ids that no message has.
-pub fn missing(meant: &Meant, candidates: &[Candidate]) -> Vec<i64> {
-    let Meant::Ids(ids) = meant else {
+pub fn missing(meant: &RetrySelection, candidates: &[RetryCandidate]) -> Vec<i64> {
+    let RetrySelection::Ids(ids) = meant else {
         return Vec::new();
     };
     let is_there = |id: &i64| candidates.iter().any(|candidate| candidate.message_id == *id);
@@ -121,13 +125,13 @@ pub fn missing(meant: &Meant, candidates: &[Candidate]) -> Vec<i64> {
 }
 
 /// The messages that nothing speaks against.
-pub fn to_send(candidates: &[Candidate]) -> Vec<i64> {
+pub fn to_send(candidates: &[RetryCandidate]) -> Vec<i64> {
     candidates.iter().filter(|c| c.refusal.is_none()).map(|c| c.message_id).collect()
 }
 
 /// What would be done, for people. Says nothing of who is told what.
-pub fn preview(candidates: &[Candidate], missing: &[i64]) -> String {
-    let (good, bad): (Vec<&Candidate>, Vec<&Candidate>) =
+pub fn preview(candidates: &[RetryCandidate], missing: &[i64]) -> String {
+    let (good, bad): (Vec<&RetryCandidate>, Vec<&RetryCandidate>) =
         candidates.iter().partition(|candidate| candidate.refusal.is_none());
     let mut text = format!("{} would be sent again", count(good.len() as i64, "message"));
     text += if good.is_empty() { ".\n" } else { ":\n" };
@@ -161,7 +165,7 @@ pub fn preview(candidates: &[Candidate], missing: &[i64]) -> String {
     text
 }
 
-fn kind(candidate: &Candidate) -> String {
+fn kind(candidate: &RetryCandidate) -> String {
     let state = candidate.state;
     let reason = state.reason().map_or(String::new(), |reason| format!(" {reason}"));
     format!("{}, {}{reason}", candidate.watch, state.into_str())
@@ -173,7 +177,7 @@ fn counted(words: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
     counts
 }
 
-fn as_json(candidates: &[Candidate], missing: &[i64], sent: &[i64]) -> String {
+fn as_json(candidates: &[RetryCandidate], missing: &[i64], sent: &[i64]) -> String {
     let messages: Vec<_> = candidates
         .iter()
         .map(|candidate| {

@@ -14,10 +14,10 @@ use crate::domain::message::state::State;
 use crate::domain::value::column::Columns;
 use crate::finding::hint;
 use crate::postgres::capture::install;
-use crate::postgres::operations::blockers::{self, Kind, Standstill, Subject};
+use crate::postgres::operations::blockers::{self, ActiveBlocker, BlockerKind, BlockerSubject};
 use crate::postgres::operations::entity_history::{
-    AttemptStory, CapturedChange, Field, InquiryStory, MessageStory, ReceiptStory, Story,
-    StoryWords, Telling, story,
+    AttemptHistory, CapturedChange, EntityHistory, Field, FieldOrder, LookupHistory,
+    MessageHistory, ReceiptHistory, WordsHistory, story,
 };
 
 #[derive(Debug, Args)]
@@ -57,11 +57,11 @@ pub fn find<'a>(config: &'a Config, name: &str) -> Result<&'a str, anyhow::Error
 }
 
 /// A story with its phones masked, and the table that it is about.
-pub struct Told {
-    pub story: Story,
-    pub seen: Seen,
+pub struct Explanation {
+    pub story: EntityHistory,
+    pub seen: TableSeen,
     /// What stands still now, of this and of others.
-    stops: Vec<Standstill>,
+    blockers: Vec<ActiveBlocker>,
 }
 
 /// Reads the story of an entity with its last messages.
@@ -71,19 +71,19 @@ pub async fn tell(
     watch: &str,
     key: &str,
     last: u16,
-) -> Result<Told, tokio_postgres::Error> {
+) -> Result<Explanation, tokio_postgres::Error> {
     let seen = look(client, config, watch).await?;
-    let telling = Telling { names: &seen.columns, columns: &seen.meanings };
-    let mut story = story(client, watch, key, &telling, last).await?;
+    let selection = FieldOrder { names: &seen.columns, columns: &seen.meanings };
+    let mut story = story(client, watch, key, &selection, last).await?;
     for words in story.messages.iter_mut().filter_map(|message| message.words.as_mut()) {
         words.recipient_phone = words.recipient_phone.as_deref().map(masked);
     }
-    Ok(Told { story, seen, stops: blockers::read(client, config).await? })
+    Ok(Explanation { story, seen, blockers: blockers::read(client, config).await? })
 }
 
 /// What is known of the watched table now. The story is told without it too, when it is gone.
 #[derive(Default)]
-pub struct Seen {
+pub struct TableSeen {
     table: String,
     key: Vec<String>,
     columns: Vec<String>,
@@ -97,11 +97,11 @@ async fn look(
     client: &tokio_postgres::Client,
     config: &Config,
     name: &str,
-) -> Result<Seen, tokio_postgres::Error> {
+) -> Result<TableSeen, tokio_postgres::Error> {
     let Some(watch) = config.watch.get(name) else {
-        return Ok(Seen::default());
+        return Ok(TableSeen::default());
     };
-    let gone = |problem: String| Seen {
+    let gone = |problem: String| TableSeen {
         table: watch.table.clone(),
         key: watch.key.clone(),
         columns: watch.columns.clone(),
@@ -121,12 +121,12 @@ async fn look(
     let keys = table.key.iter().filter(|column| !watch.columns.contains(column));
     let columns = keys.chain(&watch.columns).cloned().collect();
     let meanings = table.columns_of(watch);
-    Ok(Seen { meanings, columns, problems, table: table.table, key: table.key })
+    Ok(TableSeen { meanings, columns, problems, table: table.table, key: table.key })
 }
 
 /// What to check when nothing is known of an entity.
-fn nothing(told: &Told, watch: &Watch) -> String {
-    let Told { story, seen, .. } = told;
+fn nothing(told: &Explanation, watch: &Watch) -> String {
+    let Explanation { story, seen, .. } = told;
     let mut text = format!(
         "{} {} has no story: none of its changes was captured.\n\nCheck:\n",
         story.watch, story.entity_key
@@ -154,7 +154,7 @@ fn nothing(told: &Told, watch: &Watch) -> String {
 }
 
 /// The story in time order, message by message; or, where there is none, what to check.
-pub fn as_text(told: &Told, config: &Config, now: Timestamp) -> String {
+pub fn as_text(told: &Explanation, config: &Config, now: Timestamp) -> String {
     let story = &told.story;
     if let ([], [], Some(watch)) =
         (&story.messages[..], &story.changes[..], config.watch.get(&story.watch))
@@ -171,7 +171,7 @@ pub fn as_text(told: &Told, config: &Config, now: Timestamp) -> String {
         // Clocks of server, daemon and provider differ; what happened at one moment stays in order.
         events.sort_by_key(|event| event.0);
         events.iter().for_each(|(at, what)| text += &line(&moment(*at), what));
-        let kept = told.stops.iter().filter(|stop| keeps(stop, message, &story.watch, now));
+        let kept = told.blockers.iter().filter(|stop| keeps(stop, message, &story.watch, now));
         let kept: Vec<String> = kept.map(|stop| line("now", &need(stop, now))).collect();
         let to_come = still_to_come(message, now, kept.is_empty());
         text += &to_come.map_or_else(String::new, |what| line("now", &what));
@@ -197,7 +197,7 @@ fn line(at: &str, what: &str) -> String {
 
 type Event = (Timestamp, String);
 
-fn events_of(message: &MessageStory) -> Vec<Event> {
+fn events_of(message: &MessageHistory) -> Vec<Event> {
     let mut events = match message.fallback_of {
         None => vec![(message.first_changed_at, opened(message))],
         Some(first) => vec![(
@@ -223,7 +223,7 @@ fn events_of(message: &MessageStory) -> Vec<Event> {
     events
 }
 
-fn opened(message: &MessageStory) -> String {
+fn opened(message: &MessageHistory) -> String {
     let changes = i64::from(message.change_count);
     let folded = match changes {
         1 => message.operation.into_str().to_owned(),
@@ -270,7 +270,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn wording(words: &StoryWords) -> String {
+fn wording(words: &WordsHistory) -> String {
     let known = |part: &Option<String>| part.clone().unwrap_or_else(|| "—".to_owned());
     let source = words.time_zone_source.as_ref().map(|source| format!(" by {source}"));
     format!(
@@ -286,11 +286,11 @@ fn wording(words: &StoryWords) -> String {
     )
 }
 
-fn begun(attempt: &AttemptStory, channel: &str) -> String {
+fn begun(attempt: &AttemptHistory, channel: &str) -> String {
     format!("attempt {} on channel {channel} begun", attempt.number)
 }
 
-fn ended(attempt: &AttemptStory) -> String {
+fn ended(attempt: &AttemptHistory) -> String {
     let result = match attempt.result {
         Some(AttemptResultKind::DryRun) => "DRY RUN",
         Some(result) => result.into_str(),
@@ -305,7 +305,7 @@ fn ended(attempt: &AttemptStory) -> String {
     format!("attempt {}: {}{text}", attempt.number, parts.join(", "))
 }
 
-fn evidence(receipt: &ReceiptStory) -> String {
+fn evidence(receipt: &ReceiptHistory) -> String {
     let mut parts =
         vec![format!("{} (by {})", receipt.status.into_str(), receipt.source.into_str())];
     parts.extend(receipt.error_code.map(|code| format!("error {code}")));
@@ -313,19 +313,19 @@ fn evidence(receipt: &ReceiptStory) -> String {
     format!("receipt: {}", parts.join(", "))
 }
 
-fn sought(inquiry: &InquiryStory) -> String {
+fn sought(inquiry: &LookupHistory) -> String {
     let id = inquiry.provider_message_id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
     format!("attempt {} in doubt: {}{id}", inquiry.attempt, inquiry.found)
 }
 
-fn why(message: &MessageStory) -> String {
+fn why(message: &MessageHistory) -> String {
     let parts: Vec<&str> =
         message.state.reason().into_iter().chain(message.reason_text.as_deref()).collect();
     if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
 }
 
 /// When it is decided whether the message goes on to the next channel.
-fn may_go_on(message: &MessageStory, now: Timestamp) -> Option<String> {
+fn may_go_on(message: &MessageHistory, now: Timestamp) -> Option<String> {
     let at = message.fallback_due_at?;
     let wait = message.fallback_waits_for;
     let why = wait.map_or(String::new(), |wait| format!(": {}", wait.in_words()));
@@ -340,24 +340,24 @@ fn may_go_on(message: &MessageStory, now: Timestamp) -> Option<String> {
 }
 
 /// Whether a message that is due does not leave because of this.
-fn keeps(stop: &Standstill, message: &MessageStory, watch: &str, now: Timestamp) -> bool {
+fn keeps(stop: &ActiveBlocker, message: &MessageHistory, watch: &str, now: Timestamp) -> bool {
     let is_due = message.due_at.is_some_and(|at| at <= now);
     let is_open = matches!(message.state, State::Waiting | State::Scheduled);
     is_open
         && is_due
         && match stop.kind {
-            Kind::Copy => true,
-            Kind::Paused | Kind::Circuit => match &stop.what {
-                Subject::Channel(name) => *name == message.channel,
-                Subject::Watch(name) => name == watch,
+            BlockerKind::Copy => true,
+            BlockerKind::Paused | BlockerKind::Circuit => match &stop.what {
+                BlockerSubject::Channel(name) => *name == message.channel,
+                BlockerSubject::Watch(name) => name == watch,
                 _ => false,
             },
-            Kind::Hold | Kind::Fallback => false,
+            BlockerKind::Hold | BlockerKind::Fallback => false,
         }
 }
 
 /// What the message waits for, if it waits.
-fn still_to_come(message: &MessageStory, now: Timestamp, is_free: bool) -> Option<String> {
+fn still_to_come(message: &MessageHistory, now: Timestamp, is_free: bool) -> Option<String> {
     let due = message.due_at.map(|at| match at > now {
         true => format!("{} (in {})", moment(at), length(at.duration_since(now))),
         false => format!("{} ({} ago)", moment(at), length(now.duration_since(at))),

@@ -66,7 +66,7 @@ fn as_json(preview: &Preview) -> Value {
         "state": preview.state.into_str(), "reason": preview.state.reason(),
         "reason_text": preview.reason_text,
         "language": wording.map(|w| &w.language), "parameters": wording.map(|w| &w.parameters),
-        "summary": wording.map(|w| &w.summary), "message": wording.and_then(|w| w.bubble.as_ref()),
+        "summary": wording.map(|w| &w.summary), "message": wording.and_then(|w| w.rendered_text.as_ref()),
         "was_cut": wording.map(|w| w.was_cut),
         "time_zone": recipient.map(|r| &r.time_zone),
         "time_zone_source": recipient.map(|r| r.time_zone_source.as_ref()),
@@ -95,8 +95,8 @@ pub fn as_text(preview: &Preview) -> String {
             words.template,
             words.wording.language
         );
-        match &words.wording.bubble {
-            Some(bubble) => text += &format!("{bubble}\n"),
+        match &words.wording.rendered_text {
+            Some(rendered_text) => text += &format!("{rendered_text}\n"),
             None => {
                 for (i, parameter) in words.wording.parameters.iter().enumerate() {
                     text += &format!("{{{{{}}}}} {parameter}\n", i + 1);

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::{Skip, State};
 use crate::postgres::operations::status_report::{
-    self, Doorbell, OUTCOME_HOURS, Outcome, Status, Trigger, WatchStatus,
+    self, DoorbellState, OUTCOME_HOURS, OutcomeCount, Status, Trigger, WatchStatus,
 };
 
 /// The queue of notifications is emptied within moments; so much in it means that somebody keeps it from that.
@@ -48,8 +48,8 @@ pub fn as_text(status: &Status) -> String {
         status.schema_version.map_or_else(|| "unknown".to_owned(), |version| version.to_string()),
         daemon(status),
         match status.doorbell {
-            Doorbell::Parked => "parked: writers ring",
-            Doorbell::Awake => "awake: writers need not ring",
+            DoorbellState::Parked => "parked: writers ring",
+            DoorbellState::Awake => "awake: writers need not ring",
         },
     );
     for table in [watches(status), status_channels::table_of(status), outcomes(status)] {
@@ -105,8 +105,9 @@ fn watches(status: &Status) -> Table {
 fn outcomes(status: &Status) -> Table {
     let title = format!("LAST {OUTCOME_HOURS} H");
     let mut table = table(&[&title, "MESSAGES", "REASONS"]);
-    let is_same =
-        |one: &Outcome, other: &Outcome| discriminant(&one.state) == discriminant(&other.state);
+    let is_same = |one: &OutcomeCount, other: &OutcomeCount| {
+        discriminant(&one.state) == discriminant(&other.state)
+    };
     for same in status.outcomes.chunk_by(is_same) {
         let mut reasons: Vec<(i64, &str)> =
             same.iter().filter_map(|o| Some((o.messages, o.state.reason()?))).collect();
@@ -136,7 +137,7 @@ fn attention(status: &Status) -> Vec<String> {
         );
     }
     needs.extend(filling_queue(status.notification_queue_usage));
-    needs.extend(status_blockers::needs(&status.stops, status.taken_at));
+    needs.extend(status_blockers::needs(&status.blockers, status.taken_at));
     status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
     status
         .channels
@@ -236,15 +237,15 @@ pub(crate) fn are(messages: i64) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::domain::message::receipt::WitnessState::{self, Missing, Works};
-    use crate::postgres::operations::status_report::{ChannelStatus, Daemon, Witness};
+    use crate::domain::message::receipt::ReceiptSourceState::{self, Missing, Works};
+    use crate::postgres::operations::status_report::{ChannelStatus, DaemonStatus, ReceiptSource};
 
     fn at(text: &str) -> Timestamp {
         format!("2026-06-24T{text}Z").parse().unwrap()
     }
 
-    fn outcome(state: &str, reason: Option<&str>, messages: i64) -> Outcome {
-        Outcome { state: State::parse(state, reason).unwrap(), messages, retrying: 0 }
+    fn outcome(state: &str, reason: Option<&str>, messages: i64) -> OutcomeCount {
+        OutcomeCount { state: State::parse(state, reason).unwrap(), messages, retrying: 0 }
     }
 
     fn watch(name: &str, trigger: Trigger, changes: i64, oldest: Option<&str>) -> WatchStatus {
@@ -259,18 +260,22 @@ mod tests {
         }
     }
 
-    fn heard(state: WitnessState, since: Timestamp, heard_at: Option<Timestamp>) -> Witness {
+    fn heard(
+        state: ReceiptSourceState,
+        since: Timestamp,
+        heard_at: Option<Timestamp>,
+    ) -> ReceiptSource {
         let state = Some(state);
-        Witness { is_on: true, state, since: Some(since), heard_at, detail: None }
+        ReceiptSource { is_on: true, state, since: Some(since), heard_at, detail: None }
     }
 
     fn calm() -> Status {
         Status {
             taken_at: at("12:00:00"),
             schema_version: Some(6),
-            doorbell: Doorbell::Parked,
+            doorbell: DoorbellState::Parked,
             notification_queue_usage: 0.0,
-            daemon: Daemon { sessions: 3, connected_since: Some(at("08:30:00")) },
+            daemon: DaemonStatus { sessions: 3, connected_since: Some(at("08:30:00")) },
             watches: vec![watch("delivery", Trigger::Installed, 1, Some("11:59:58"))],
             channels: vec![ChannelStatus {
                 channel: "main".to_owned(),
@@ -285,7 +290,7 @@ mod tests {
                 ..ChannelStatus::default()
             }],
             outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
-            stops: Vec::new(),
+            blockers: Vec::new(),
         }
     }
 
@@ -313,8 +318,8 @@ mod tests {
     /// An installation in which all that can be wrong is.
     fn troubled() -> Status {
         let mut status = calm();
-        status.daemon = Daemon { sessions: 0, connected_since: None };
-        status.doorbell = Doorbell::Awake;
+        status.daemon = DaemonStatus { sessions: 0, connected_since: None };
+        status.doorbell = DoorbellState::Awake;
         status.notification_queue_usage = 0.624;
         let problem = "public.clinic has no trigger for it; run `rowbell watch`".to_owned();
         status.watches = vec![
@@ -336,7 +341,7 @@ mod tests {
             ..status.channels[0].clone()
         };
         status.outcomes = vec![
-            Outcome { retrying: 2, ..outcome("scheduled", None, 5) },
+            OutcomeCount { retrying: 2, ..outcome("scheduled", None, 5) },
             outcome("unconfirmed", None, 3),
             outcome("failed", Some("rejected"), 1),
             outcome("failed", Some("undeliverable"), 7),

@@ -3,36 +3,38 @@
 use jiff::Timestamp;
 
 use crate::cli::text::{age, count, length, moment};
-use crate::postgres::operations::blockers::{Kind, Standstill, StandstillState, Subject};
+use crate::postgres::operations::blockers::{
+    ActiveBlocker, BlockerKind, BlockerState, BlockerSubject,
+};
 
 /// One sentence for each, for the part of the status that needs attention.
-pub fn needs(stops: &[Standstill], now: Timestamp) -> Vec<String> {
-    stops.iter().map(|stop| need(stop, now)).collect()
+pub fn needs(blockers: &[ActiveBlocker], now: Timestamp) -> Vec<String> {
+    blockers.iter().map(|stop| need(stop, now)).collect()
 }
 
 /// What one of them is about, since when, why, and what to do.
-pub fn need(stop: &Standstill, now: Timestamp) -> String {
+pub fn need(stop: &ActiveBlocker, now: Timestamp) -> String {
     let because = stop.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
     let since = format!("since {} UTC ({})", moment(stop.since), age(stop.since, now));
     let what = &stop.what;
     match stop.kind {
-        Kind::Copy => format!(
+        BlockerKind::Copy => format!(
             "this database is a copy and sends nothing; it was installed for another one{because}; \
              if it is meant to send, rowbell adopt"
         ),
-        Kind::Paused => {
+        BlockerKind::Paused => {
             format!("{what} is paused {since}{because}; to go on: rowbell resume {what}")
         }
-        Kind::Circuit => format!(
+        BlockerKind::Circuit => format!(
             "{what} is stopped by errors {since}{because}; {}; to try at once: rowbell resume {}",
             next_try(stop, now),
             resumed_with(what)
         ),
-        Kind::Hold => format!(
+        BlockerKind::Hold => format!(
             "{what}, {since}: {} wait for a person{because}; see rowbell held, then rowbell approve or discard",
             count(stop.messages.unwrap_or(0), "message")
         ),
-        Kind::Fallback => format!(
+        BlockerKind::Fallback => format!(
             "{} of {what} did not reach their recipients and cannot go on to the next channel yet, the oldest {since}{because}",
             count(stop.messages.unwrap_or(0), "message")
         ),
@@ -40,16 +42,16 @@ pub fn need(stop: &Standstill, now: Timestamp) -> String {
 }
 
 /// A template starts again with its channel.
-fn resumed_with(what: &Subject) -> Subject {
+fn resumed_with(what: &BlockerSubject) -> BlockerSubject {
     match what {
-        Subject::Template(key) => Subject::Channel(key.channel.clone()),
+        BlockerSubject::Template(key) => BlockerSubject::Channel(key.channel.clone()),
         what => what.clone(),
     }
 }
 
-fn next_try(stop: &Standstill, now: Timestamp) -> String {
+fn next_try(stop: &ActiveBlocker, now: Timestamp) -> String {
     match stop.next_try_at {
-        _ if stop.state == StandstillState::Probing => "one message is being tried".to_owned(),
+        _ if stop.state == BlockerState::Probing => "one message is being tried".to_owned(),
         Some(at) if at > now => {
             format!("one message is tried in {}", length(at.duration_since(now)))
         }
@@ -60,7 +62,7 @@ fn next_try(stop: &Standstill, now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::StandstillState as State;
+    use super::BlockerState as State;
     use super::*;
     use crate::domain::limit::circuit::CircuitKey;
 
@@ -70,40 +72,45 @@ mod tests {
 
     #[test]
     fn each_says_since_when_and_why_and_what_to_do() {
-        let stop = |kind, what, state, reason: Option<&str>| Standstill {
+        let stop = |kind, what, state, reason: Option<&str>| ActiveBlocker {
             kind,
             what,
             state,
             reason: reason.map(str::to_owned),
             since: at("10:00:00"),
-            next_try_at: (kind == Kind::Circuit).then(|| at("11:04:00")),
-            messages: (kind == Kind::Hold).then_some(99_990),
+            next_try_at: (kind == BlockerKind::Circuit).then(|| at("11:04:00")),
+            messages: (kind == BlockerKind::Hold).then_some(99_990),
         };
-        let main = || Subject::Channel("main".to_owned());
-        let stops = [
+        let main = || BlockerSubject::Channel("main".to_owned());
+        let blockers = [
             stop(
-                Kind::Copy,
-                Subject::Database("production".to_owned()),
+                BlockerKind::Copy,
+                BlockerSubject::Database("production".to_owned()),
                 State::Copy,
                 Some("environment production, database 16385"),
             ),
-            stop(Kind::Paused, main(), State::Paused, Some("the token is renewed")),
-            stop(Kind::Paused, Subject::Watch("orders".to_owned()), State::Paused, None),
-            stop(Kind::Circuit, main(), State::Open, Some("190: Access token has expired")),
+            stop(BlockerKind::Paused, main(), State::Paused, Some("the token is renewed")),
             stop(
-                Kind::Circuit,
-                Subject::Template(CircuitKey::template("main", "news", "es")),
+                BlockerKind::Paused,
+                BlockerSubject::Watch("orders".to_owned()),
+                State::Paused,
+                None,
+            ),
+            stop(BlockerKind::Circuit, main(), State::Open, Some("190: Access token has expired")),
+            stop(
+                BlockerKind::Circuit,
+                BlockerSubject::Template(CircuitKey::template("main", "news", "es")),
                 State::Probing,
                 Some("132015: paused"),
             ),
             stop(
-                Kind::Hold,
-                Subject::Hold { hold_id: 7, watch: "orders".to_owned() },
+                BlockerKind::Hold,
+                BlockerSubject::Hold { hold_id: 7, watch: "orders".to_owned() },
                 State::Held,
                 Some("one transaction changed 100000 rows"),
             ),
         ];
-        insta::assert_snapshot!(needs(&stops, at("11:00:00")).join("\n"), @r"
+        insta::assert_snapshot!(needs(&blockers, at("11:00:00")).join("\n"), @r"
         this database is a copy and sends nothing; it was installed for another one: environment production, database 16385; if it is meant to send, rowbell adopt
         channel main is paused since 2026-06-24 10:00:00 UTC (1 h): the token is renewed; to go on: rowbell resume channel main
         watch orders is paused since 2026-06-24 10:00:00 UTC (1 h); to go on: rowbell resume watch orders

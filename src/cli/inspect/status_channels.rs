@@ -1,12 +1,12 @@
-//! How the channels stand: what waits on them, and which witnesses tell what became of their messages.
+//! How the channels stand: what waits on them, and which receipt sources tell what became of their messages.
 
 use comfy_table::Table;
 use jiff::Timestamp;
 
 use crate::cli::inspect::status::{LATE, are, table};
 use crate::cli::text::{age, length};
-use crate::domain::message::receipt::WitnessState;
-use crate::postgres::operations::status_report::{ChannelStatus, Status, Witness};
+use crate::domain::message::receipt::ReceiptSourceState;
+use crate::postgres::operations::status_report::{ChannelStatus, ReceiptSource, Status};
 
 /// What waits on each channel, and who tells of its receipts.
 pub fn table_of(status: &Status) -> Table {
@@ -77,57 +77,60 @@ fn due(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// The state of one witness in a few words.
-fn told(witness: &Witness, now: Timestamp) -> String {
-    let since = witness.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
-    match (witness.is_on, witness.state) {
+/// The state of one receipt source in a few words.
+fn told(receipt_source: &ReceiptSource, now: Timestamp) -> String {
+    let since =
+        receipt_source.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    match (receipt_source.is_on, receipt_source.state) {
         (false, _) => "off".to_owned(),
         (true, None) => "not heard yet".to_owned(),
-        (true, Some(WitnessState::Missing)) => format!("missing{since}"),
-        (true, Some(WitnessState::Failing)) => format!("failing{since}"),
-        (true, Some(WitnessState::Works)) => {
-            witness.heard_at.map_or("works".to_owned(), |at| format!("heard {} ago", age(at, now)))
-        }
+        (true, Some(ReceiptSourceState::Missing)) => format!("missing{since}"),
+        (true, Some(ReceiptSourceState::Failing)) => format!("failing{since}"),
+        (true, Some(ReceiptSourceState::Works)) => receipt_source
+            .heard_at
+            .map_or("works".to_owned(), |at| format!("heard {} ago", age(at, now))),
     }
 }
 
 /// The state of the webhook: what the provider says of it, where that is bad, before what it told.
 fn webhook(channel: &ChannelStatus, now: Timestamp) -> String {
-    let ChannelStatus { webhook, destination, .. } = channel;
-    let since = destination.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    let ChannelStatus { webhook, registration, .. } = channel;
+    let since = registration.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
     // What came in later than it was found to be bad proves it good.
-    let is_outdated = webhook.heard_at > destination.since;
-    match (destination.is_on, destination.state) {
-        (true, Some(WitnessState::Missing)) if !is_outdated => format!("not registered{since}"),
-        (true, Some(WitnessState::Failing)) if !is_outdated => format!("failing{since}"),
+    let is_outdated = webhook.heard_at > registration.since;
+    match (registration.is_on, registration.state) {
+        (true, Some(ReceiptSourceState::Missing)) if !is_outdated => {
+            format!("not registered{since}")
+        }
+        (true, Some(ReceiptSourceState::Failing)) if !is_outdated => format!("failing{since}"),
         _ => told(webhook, now),
     }
 }
 
 /// What a person should do about what the provider says of our webhook.
 fn destination_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
-    let ChannelStatus { channel: name, destination, .. } = channel;
-    let since = destination.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
-    match (destination.is_on, destination.state) {
-        (true, Some(WitnessState::Missing)) => needs.push(format!(
+    let ChannelStatus { channel: name, registration, .. } = channel;
+    let since = registration.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
+    match (registration.is_on, registration.state) {
+        (true, Some(ReceiptSourceState::Missing)) => needs.push(format!(
             "channel {name}: the provider posts nothing to our webhook{since}: rowbell webhook register <url>"
         )),
-        (true, Some(WitnessState::Failing)) => needs.push(format!(
+        (true, Some(ReceiptSourceState::Failing)) => needs.push(format!(
             "channel {name}: {}{since}; see rowbell webhook test",
-            destination.detail.as_deref().unwrap_or("the webhook fails")
+            registration.detail.as_deref().unwrap_or("the webhook fails")
         )),
         _ => {}
     }
 }
 
-/// What a person should do about the witnesses of a channel.
+/// What a person should do about the receipt sources of a channel.
 fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
     let ChannelStatus { channel: name, webhook, polling, .. } = channel;
     if !channel.has_receipts {
         return;
     }
     destination_needs(channel, now, needs);
-    let can_be_asked = polling.is_on && polling.state != Some(WitnessState::Missing);
+    let can_be_asked = polling.is_on && polling.state != Some(ReceiptSourceState::Missing);
     if !webhook.is_on && !can_be_asked {
         needs.push(format!(
             "channel {name}: nothing tells what becomes of its messages: there is no webhook, and the provider \
@@ -135,7 +138,7 @@ fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String
             if polling.is_on { "cannot be asked (hookInfo: 404)" } else { "is not asked (polling.enabled)" }
         ));
     }
-    if polling.state == Some(WitnessState::Failing) && polling.is_on {
+    if polling.state == Some(ReceiptSourceState::Failing) && polling.is_on {
         needs.push(format!(
             "channel {name}: the provider could not be asked for receipts{}: {}",
             polling.since.map_or_else(String::new, |at| format!(" for {}", age(at, now))),

@@ -69,7 +69,7 @@ const MAX_REFUSED: usize = 10_000;
 
 /// The outcomes of the last while, by second.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct ErrorTally {
     seconds: VecDeque<Second>,
     /// Messages that ended because they were refused, and when.
     refused: VecDeque<(Timestamp, i64)>,
@@ -84,14 +84,14 @@ struct Second {
 
 /// A sudden share of permanent errors.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Burst {
+pub struct ErrorBurst {
     pub bad: u32,
     pub all: u32,
     /// The messages that it ended, as far as they are remembered.
     pub refused: Vec<i64>,
 }
 
-impl Tally {
+impl ErrorTally {
     /// So many outcomes that were no permanent errors.
     pub fn good(&mut self, now: Timestamp, count: u32) {
         self.second(now).good += count;
@@ -116,7 +116,7 @@ impl Tally {
     }
 
     /// Whether there are too many permanent errors by now. If so, counting begins anew.
-    pub fn burst(&mut self, now: Timestamp, rules: TripRules) -> Option<Burst> {
+    pub fn burst(&mut self, now: Timestamp, rules: TripRules) -> Option<ErrorBurst> {
         let begin = now - rules.window;
         while self.seconds.front().is_some_and(|second| second.at < begin.as_second()) {
             self.seconds.pop_front();
@@ -130,18 +130,18 @@ impl Tally {
             return None;
         }
         let refused = std::mem::take(self).refused.into_iter().map(|(_, id)| id).collect();
-        Some(Burst { bad, all, refused })
+        Some(ErrorBurst { bad, all, refused })
     }
 }
 
 /// How long a circuit rests before one message is tried.
 #[derive(Clone, Copy, Debug)]
-pub struct Pauses {
+pub struct CircuitPauses {
     pub first: Duration,
     pub longest: Duration,
 }
 
-impl Pauses {
+impl CircuitPauses {
     /// The pause after one that did not help; the first when there was none.
     pub fn after(self, last: Option<Duration>) -> Duration {
         last.map_or(self.first, |last| last.saturating_mul(2)).min(self.longest).max(self.first)
@@ -160,20 +160,20 @@ mod tests {
 
     #[test]
     fn a_few_errors_are_no_burst_and_neither_is_a_small_share() {
-        let mut tally = Tally::default();
+        let mut tally = ErrorTally::default();
         (0..9).for_each(|i| tally.bad(at(0), Some(i)));
         assert_eq!(tally.burst(at(0), RULES), None, "nine outcomes say nothing yet");
         tally.good(at(1), 10);
         assert_eq!(tally.burst(at(1), RULES), None, "9 of 19");
         tally.bad(at(2), None);
         let burst = tally.burst(at(2), RULES);
-        assert_eq!(burst, Some(Burst { bad: 10, all: 20, refused: (0..9).collect() }));
+        assert_eq!(burst, Some(ErrorBurst { bad: 10, all: 20, refused: (0..9).collect() }));
         assert_eq!(tally.burst(at(2), RULES), None, "counting begins anew");
     }
 
     #[test]
     fn what_is_long_past_does_not_count() {
-        let mut tally = Tally::default();
+        let mut tally = ErrorTally::default();
         (0..9).for_each(|i| tally.bad(at(0), Some(i)));
         tally.bad(at(61), Some(9));
         assert_eq!(tally.burst(at(61), RULES), None);
@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_up_to_the_longest() {
-        let pauses = Pauses { first: Duration::from_secs(60), longest: Duration::from_secs(200) };
+        let pauses =
+            CircuitPauses { first: Duration::from_secs(60), longest: Duration::from_secs(200) };
         let mut last = None;
         let seconds: Vec<u64> = (0..4)
             .map(|_| {

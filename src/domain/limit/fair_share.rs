@@ -7,13 +7,13 @@ use std::collections::HashMap;
 
 /// What each watch of a channel has had.
 #[derive(Debug, Default)]
-pub struct Shares {
+pub struct FairShares {
     had: HashMap<String, f64>,
     /// Where those are that were served last.
     level: f64,
 }
 
-impl Shares {
+impl FairShares {
     /// Where a watch begins now.
     pub fn start(&self, watch: &str) -> f64 {
         self.had.get(watch).copied().unwrap_or(0.0).max(self.level)
@@ -38,7 +38,7 @@ mod tests {
 
     /// Serves `count` messages one by one from those that want something, as the query of compose does.
     fn serve(
-        shares: &mut Shares,
+        shares: &mut FairShares,
         wants: &[(&'static str, f64)],
         count: usize,
     ) -> Vec<&'static str> {
@@ -54,17 +54,17 @@ mod tests {
 
     #[test]
     fn everybody_gets_the_same_or_as_their_share_says() {
-        let mut shares = Shares::default();
+        let mut shares = FairShares::default();
         let order = serve(&mut shares, &[("a", 1.0), ("b", 1.0), ("c", 1.0)], 9);
         assert_eq!(order, ["a", "b", "c", "a", "b", "c", "a", "b", "c"]);
-        let mut shares = Shares::default();
+        let mut shares = FairShares::default();
         let order = serve(&mut shares, &[("a", 3.0), ("b", 1.0)], 400);
         assert_eq!(order.iter().filter(|watch| **watch == "a").count(), 300);
     }
 
     #[test]
     fn who_comes_late_has_saved_nothing_up() {
-        let mut shares = Shares::default();
+        let mut shares = FairShares::default();
         assert_eq!(serve(&mut shares, &[("a", 1.0)], 1_000).len(), 1_000);
         let order = serve(&mut shares, &[("a", 1.0), ("b", 1.0)], 100);
         let late = order.iter().filter(|watch| **watch == "b").count();

@@ -9,7 +9,7 @@ pub const DAY: i64 = 86_400_000;
 
 /// The phones of the last 24 hours, by their hash.
 #[derive(Debug)]
-pub struct Daily {
+pub struct UniqueRecipients {
     most: usize,
     written: HashMap<u64, i64>,
     by_time: BTreeSet<(i64, u64)>,
@@ -17,10 +17,10 @@ pub struct Daily {
     promised: (i64, u64),
 }
 
-impl Daily {
+impl UniqueRecipients {
     /// At most so many phones, at least 1.
-    pub fn new(most: usize) -> Daily {
-        Daily {
+    pub fn new(most: usize) -> UniqueRecipients {
+        UniqueRecipients {
             most: most.max(1),
             written: HashMap::new(),
             by_time: BTreeSet::new(),
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn phones_count_not_messages_and_each_waits_for_a_place_of_its_own() {
-        let mut daily = Daily::new(2);
+        let mut daily = UniqueRecipients::new(2);
         assert_eq!(daily.take(1, DAY), Ok(()));
         assert_eq!(daily.take(2, DAY + HOUR), Ok(()));
         assert_eq!(daily.take(3, DAY + HOUR), Err(2 * DAY));
@@ -91,7 +91,7 @@ mod tests {
         fn no_day_has_more_phones(
             most in 1..5_usize, steps in proptest::collection::vec((0..9_u64, 0..8_i64), 1..120)
         ) {
-            let mut daily = Daily::new(most);
+            let mut daily = UniqueRecipients::new(most);
             let (mut now, mut sent) = (DAY, Vec::new());
             for (phone, hours) in steps {
                 now += hours * HOUR;

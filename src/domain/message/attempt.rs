@@ -25,7 +25,7 @@ pub struct TemplateMessage {
     /// What changed, in words.
     pub summary: String,
     /// The template's text with its variables, where it is configured.
-    pub bubble: Option<String>,
+    pub rendered_text: Option<String>,
     /// For how many seconds WhatsApp keeps it for a phone that is off; None: as long as it does by itself.
     pub time_to_live: Option<u32>,
 }
@@ -33,7 +33,7 @@ pub struct TemplateMessage {
 impl TemplateMessage {
     /// What a channel sends that knows no templates: the template's text, or else the summary.
     pub fn text(&self) -> &str {
-        self.bubble.as_deref().unwrap_or(&self.summary)
+        self.rendered_text.as_deref().unwrap_or(&self.summary)
     }
 }
 

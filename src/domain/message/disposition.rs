@@ -34,7 +34,12 @@ pub const PAIR_LIMIT: i32 = 131_056;
 ///
 /// `random` in 0..1 spreads the waits. Refusals of a template or a channel never exhaust a message, and
 /// neither do limits: nothing about it is wrong, and only its `expires_at` ends the wait.
-pub fn verdict(answer: &Answer, attempt: u16, rules: RetryRules, random: f64) -> (Event, Duration) {
+pub fn disposition(
+    answer: &Answer,
+    attempt: u16,
+    rules: RetryRules,
+    random: f64,
+) -> (Event, Duration) {
     let (class, retry_after) = match &answer.result {
         AttemptResult::Accepted { .. } => return (Event::Accepted, Duration::ZERO),
         AttemptResult::Unknown => return (Event::Unknown, Duration::ZERO),
@@ -112,14 +117,14 @@ mod tests {
 
     #[test]
     fn passing_faults_end_a_message_and_stopped_lanes_and_limits_do_not() {
-        let ends = verdict(&refused(ErrorClass::Retry, Some(131_000)), 5, RULES, 0.5).0;
+        let ends = disposition(&refused(ErrorClass::Retry, Some(131_000)), 5, RULES, 0.5).0;
         assert_eq!(ends, Event::Fail(Failure::Exhausted));
         for code in [130_429, PAIR_LIMIT] {
-            let waits = verdict(&refused(ErrorClass::Slow, Some(code)), 500, RULES, 0.5).0;
+            let waits = disposition(&refused(ErrorClass::Slow, Some(code)), 500, RULES, 0.5).0;
             assert_eq!(waits, Event::TryAgain, "limits defer, they never drop: {code}");
         }
         for class in [ErrorClass::Template, ErrorClass::Channel] {
-            let (event, wait) = verdict(&refused(class, None), 500, RULES, 0.0);
+            let (event, wait) = disposition(&refused(class, None), 500, RULES, 0.0);
             assert_eq!((event, wait >= BEHIND_OTHERS), (Event::TryAgain, true), "{class:?}");
         }
     }
@@ -128,16 +133,16 @@ mod tests {
     fn the_pair_limit_is_waited_for_as_whatsapp_asks() {
         let pair = refused(ErrorClass::Slow, Some(PAIR_LIMIT));
         let waits: Vec<u64> =
-            [1, 2, 3, 4].map(|attempt| verdict(&pair, attempt, RULES, 0.0).1.as_secs()).into();
+            [1, 2, 3, 4].map(|attempt| disposition(&pair, attempt, RULES, 0.0).1.as_secs()).into();
         assert_eq!(waits, [1, 4, 16, 64]);
     }
 
     #[test]
     fn what_whatsapp_does_not_deliver_for_now_waits_a_day_and_then_longer() {
         let later = refused(ErrorClass::Later, Some(131_049));
-        let hours = |attempt| verdict(&later, attempt, RULES, 0.0).1.as_secs() / 3_600;
+        let hours = |attempt| disposition(&later, attempt, RULES, 0.0).1.as_secs() / 3_600;
         assert_eq!((hours(1), hours(2)), (24, 48));
-        assert_eq!(verdict(&later, 3, RULES, 0.0).0, Event::Fail(Failure::Undeliverable));
+        assert_eq!(disposition(&later, 3, RULES, 0.0).0, Event::Fail(Failure::Undeliverable));
         let receipt = |attempt| failed_receipt(Some(ErrorClass::Later), attempt, RULES, 0.0).0;
         assert_eq!(receipt(2), Event::Reopened);
         assert_eq!(receipt(3), Event::FailedReceipt(Failure::Undeliverable));

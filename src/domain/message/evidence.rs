@@ -28,7 +28,7 @@ impl Evidence {
         (!parts.is_empty()).then(|| parts.join(": "))
     }
 
-    /// Of two, the one that is told first; the same for both witnesses.
+    /// Of two, the one that is told first; the same for both receipt sources.
     fn order(&self) -> (Timestamp, u8, Option<i32>, Option<&str>) {
         let rank = match self.status {
             ReceiptStatus::Other => 0,

@@ -8,7 +8,7 @@ use crate::domain::message::state::State;
 
 /// The rules of asking.
 #[derive(Clone, Copy, Debug)]
-pub struct Asking {
+pub struct PollSchedule {
     pub first_after: Duration,
     pub factor: f64,
     pub longest_pause: Duration,
@@ -18,7 +18,7 @@ pub struct Asking {
     pub lost_after: Duration,
 }
 
-impl Asking {
+impl PollSchedule {
     /// The pause after the look number `count` (0: the acceptance itself). `random` in 0..1 spreads
     /// those that were accepted together.
     pub fn pause(&self, count: u32, random: f64) -> Duration {
@@ -31,7 +31,7 @@ impl Asking {
     /// Whether a message is asked for. One that failed is asked for once more: the provider's answer
     /// tells code and text, which its webhook may not, and what failed on one device may yet arrive
     /// on another.
-    pub fn wants(&self, message: Looked, group: Group, now: Timestamp) -> bool {
+    pub fn wants(&self, message: PollState, group: PollGroupState, now: Timestamp) -> bool {
         match message.state {
             State::Sent => true,
             State::Delivered => group.accepted_at + self.reads_for > now,
@@ -44,21 +44,21 @@ impl Asking {
     }
 
     /// Whether nothing was heard of messages for so long that asking ends.
-    pub fn is_over(&self, group: Group, now: Timestamp) -> bool {
+    pub fn is_over(&self, group: PollGroupState, now: Timestamp) -> bool {
         group.accepted_at + self.lost_after <= now
     }
 }
 
 /// Where an accepted message stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Looked {
+pub struct PollState {
     pub state: State,
     pub finished_at: Option<Timestamp>,
 }
 
 /// Messages that were accepted together.
 #[derive(Clone, Copy, Debug)]
-pub struct Group {
+pub struct PollGroupState {
     pub accepted_at: Timestamp,
     pub asked_at: Option<Timestamp>,
 }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::domain::message::state::Failure;
 
-    const ASKING: Asking = Asking {
+    const ASKING: PollSchedule = PollSchedule {
         first_after: Duration::from_secs(30),
         factor: 2.0,
         longest_pause: Duration::from_secs(6 * 3_600),
@@ -96,9 +96,9 @@ mod tests {
 
     #[test]
     fn what_has_ended_is_left_alone() {
-        let group = |asked_at| Group { accepted_at: at(1_000), asked_at };
+        let group = |asked_at| PollGroupState { accepted_at: at(1_000), asked_at };
         let wants = |state, finished_at, asked_at, now| {
-            ASKING.wants(Looked { state, finished_at }, group(asked_at), now)
+            ASKING.wants(PollState { state, finished_at }, group(asked_at), now)
         };
         let failed = State::Failed(Failure::Undeliverable);
         assert!(wants(State::Sent, None, Some(at(2_000)), at(90_000)));

@@ -47,7 +47,7 @@ impl ReceiptStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum Source {
+pub enum EvidenceSource {
     Webhook,
     Poll,
     Timeout,
@@ -56,7 +56,7 @@ pub enum Source {
 /// What can tell of a channel's receipts. The words are those of `rowbell.receipt_source_kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum WitnessKind {
+pub enum ReceiptSourceKind {
     /// What was posted to us.
     Webhook,
     /// The provider when it is asked for receipts.
@@ -70,7 +70,7 @@ pub enum WitnessKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum WitnessState {
+pub enum ReceiptSourceState {
     Works,
     /// The provider does not have it.
     Missing,

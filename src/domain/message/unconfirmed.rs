@@ -30,13 +30,13 @@ pub fn earliest(started_at: Timestamp) -> Timestamp {
 
 /// A message to the phone that the provider has and no attempt of ours knows.
 #[derive(Clone, PartialEq)]
-pub struct Seen {
+pub struct SeenMessage {
     pub id: String,
     /// Where the provider tells it.
     pub text: Option<String>,
 }
 
-impl std::fmt::Debug for Seen {
+impl std::fmt::Debug for SeenMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Seen({})", self.id)
     }
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum LookupWay {
+pub enum LookupMethod {
     /// Receipts that named an id which no attempt knows.
     Receipts,
     /// The provider's list of messages.
@@ -62,7 +62,7 @@ pub enum LookupWay {
     derive(IntoStaticStr),
     strum(serialize_all = "snake_case", const_into_str)
 )]
-pub enum Found {
+pub enum LookupResult {
     Nothing,
     One(String),
     /// More than one fits, or more than one request of ours.
@@ -73,23 +73,28 @@ pub enum Found {
 
 /// Which of the messages `seen` is the one that says `own`. `rivals` are the parameters of other
 /// requests to the same phone that may have led to one of them.
-pub fn pick(seen: &[Seen], own: &[String], rivals: &[Vec<String>]) -> Found {
-    let telling: Vec<&Seen> = seen.iter().filter(|one| tells(one, own) == Some(true)).collect();
-    match telling.as_slice() {
-        [one] if rivals.iter().any(|rival| tells(one, rival) == Some(true)) => Found::Several,
-        [one] => Found::One(one.id.clone()),
+pub fn pick(seen: &[SeenMessage], own: &[String], rivals: &[Vec<String>]) -> LookupResult {
+    let selection: Vec<&SeenMessage> =
+        seen.iter().filter(|one| tells(one, own) == Some(true)).collect();
+    match selection.as_slice() {
+        [one] if rivals.iter().any(|rival| tells(one, rival) == Some(true)) => {
+            LookupResult::Several
+        }
+        [one] => LookupResult::One(one.id.clone()),
         [] => match seen {
-            [] => Found::Nothing,
-            [one] if tells(one, own).is_none() && rivals.is_empty() => Found::One(one.id.clone()),
-            all if all.iter().any(|one| tells(one, own).is_none()) => Found::Several,
-            _ => Found::AnotherText,
+            [] => LookupResult::Nothing,
+            [one] if tells(one, own).is_none() && rivals.is_empty() => {
+                LookupResult::One(one.id.clone())
+            }
+            all if all.iter().any(|one| tells(one, own).is_none()) => LookupResult::Several,
+            _ => LookupResult::AnotherText,
         },
-        _ => Found::Several,
+        _ => LookupResult::Several,
     }
 }
 
 /// Whether a message says all of this; None where it has no words to compare.
-fn tells(seen: &Seen, parameters: &[String]) -> Option<bool> {
+fn tells(seen: &SeenMessage, parameters: &[String]) -> Option<bool> {
     // What stands for a template in the provider's list is not documented: a name is no text.
     let text = seen.text.as_deref().filter(|text| text.trim().contains(' '))?;
     Some(parameters.iter().all(|parameter| text.contains(parameter.trim())))
@@ -99,8 +104,8 @@ fn tells(seen: &Seen, parameters: &[String]) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn seen(id: &str, text: Option<&str>) -> Seen {
-        Seen { id: id.to_owned(), text: text.map(str::to_owned) }
+    fn seen(id: &str, text: Option<&str>) -> SeenMessage {
+        SeenMessage { id: id.to_owned(), text: text.map(str::to_owned) }
     }
 
     fn says(words: &[&str]) -> Vec<String> {
@@ -112,18 +117,18 @@ mod tests {
         let own = says(&["Maria", "moved to June 25"]);
         let ours = "Hello, Maria! Your delivery moved to June 25.";
         let other = "Hello, Maria! Your delivery moved to June 27.";
-        let one = |id: &str| Found::One(id.to_owned());
-        assert_eq!(pick(&[], &own, &[]), Found::Nothing);
+        let one = |id: &str| LookupResult::One(id.to_owned());
+        assert_eq!(pick(&[], &own, &[]), LookupResult::Nothing);
         assert_eq!(pick(&[seen("a", Some(ours))], &own, &[]), one("a"));
         assert_eq!(pick(&[seen("a", None)], &own, &[]), one("a"), "no text to compare");
         assert_eq!(pick(&[seen("a", Some("service_change"))], &own, &[]), one("a"), "a name");
-        assert_eq!(pick(&[seen("a", Some(other))], &own, &[]), Found::AnotherText);
+        assert_eq!(pick(&[seen("a", Some(other))], &own, &[]), LookupResult::AnotherText);
         assert_eq!(pick(&[seen("a", Some(other)), seen("b", Some(ours))], &own, &[]), one("b"));
         assert_eq!(
             pick(&[seen("a", Some(ours)), seen("b", Some(ours))], &own, &[]),
-            Found::Several
+            LookupResult::Several
         );
-        assert_eq!(pick(&[seen("a", None), seen("b", None)], &own, &[]), Found::Several);
+        assert_eq!(pick(&[seen("a", None), seen("b", None)], &own, &[]), LookupResult::Several);
     }
 
     #[test]
@@ -132,11 +137,14 @@ mod tests {
         let rival = says(&["Maria", "moved to June 27"]);
         let ours = seen("a", Some("Hello, Maria! Your delivery moved to June 25."));
         let rivals = [rival];
-        assert_eq!(pick(&[seen("a", None)], &own, &rivals), Found::Several);
-        assert_eq!(pick(std::slice::from_ref(&ours), &own, &rivals), Found::One("a".to_owned()));
+        assert_eq!(pick(&[seen("a", None)], &own, &rivals), LookupResult::Several);
+        assert_eq!(
+            pick(std::slice::from_ref(&ours), &own, &rivals),
+            LookupResult::One("a".to_owned())
+        );
         assert_eq!(
             pick(&[ours], &own, std::slice::from_ref(&own)),
-            Found::Several,
+            LookupResult::Several,
             "the same words twice"
         );
     }

@@ -11,7 +11,7 @@ const LONGEST: usize = 60;
 
 /// What somebody wishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum OptRequest {
     Stop,
     Start,
 }
@@ -19,33 +19,33 @@ pub enum Wish {
 /// The words that opt out and in, of all languages together: a customer may write in another
 /// language than the one that we write to them in.
 #[derive(Clone, Debug, Default)]
-pub struct WishWords {
+pub struct OptOutKeywords {
     stop: HashSet<String>,
     start: HashSet<String>,
 }
 
-impl WishWords {
+impl OptOutKeywords {
     /// From lists by language.
     pub fn new(
         opt_out: &BTreeMap<String, Vec<String>>,
         opt_in: &BTreeMap<String, Vec<String>>,
-    ) -> WishWords {
+    ) -> OptOutKeywords {
         let all = |lists: &BTreeMap<String, Vec<String>>| {
             lists.values().flatten().map(|word| folded(word)).collect()
         };
-        WishWords { stop: all(opt_out), start: all(opt_in) }
+        OptOutKeywords { stop: all(opt_out), start: all(opt_in) }
     }
 
     /// What a message says.
-    pub fn read(&self, message: &str) -> Option<Wish> {
+    pub fn read(&self, message: &str) -> Option<OptRequest> {
         if message.chars().take(LONGEST + 1).count() > LONGEST {
             return None;
         }
         let message = folded(message);
         if self.stop.contains(&message) {
-            Some(Wish::Stop)
+            Some(OptRequest::Stop)
         } else if self.start.contains(&message) {
-            Some(Wish::Start)
+            Some(OptRequest::Start)
         } else {
             None
         }
@@ -68,21 +68,21 @@ pub fn folded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn words() -> WishWords {
+    fn words() -> OptOutKeywords {
         let lists = |language: &str, words: &[&str]| {
             let words = words.iter().map(|word| (*word).to_owned()).collect();
             BTreeMap::from([(language.to_owned(), words)])
         };
-        WishWords::new(&lists("es", &["stop", "no más mensajes"]), &lists("en", &["start"]))
+        OptOutKeywords::new(&lists("es", &["stop", "no más mensajes"]), &lists("en", &["start"]))
     }
 
     #[test]
     fn a_word_counts_however_it_is_written() {
         for text in ["STOP", " Stop! ", "stop.", "«stop»", "NO MAS  MENSAJES", "No más mensajes 🙏"]
         {
-            assert_eq!(words().read(text), Some(Wish::Stop), "{text}");
+            assert_eq!(words().read(text), Some(OptRequest::Stop), "{text}");
         }
-        assert_eq!(words().read("Start"), Some(Wish::Start));
+        assert_eq!(words().read("Start"), Some(OptRequest::Start));
     }
 
     #[test]

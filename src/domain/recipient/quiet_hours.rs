@@ -20,7 +20,7 @@ pub struct QuietHours {
 
 /// How long a message waits for the end of quiet hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
+pub struct QuietWait {
     /// When quiet hours end.
     pub opening: Timestamp,
     /// When it leaves: then, or earlier because it has become urgent.
@@ -29,7 +29,12 @@ pub struct Wait {
 
 impl QuietHours {
     /// How long a message about the moment `about` has to wait; None: it may leave now.
-    pub fn wait(&self, now: Timestamp, about: Option<Timestamp>, zone: &TimeZone) -> Option<Wait> {
+    pub fn wait(
+        &self,
+        now: Timestamp,
+        about: Option<Timestamp>,
+        zone: &TimeZone,
+    ) -> Option<QuietWait> {
         let opening = self.opening(now, zone)?;
         let urgent = self.unless_within.zip(about).and_then(|(within, about)| {
             let is_past = about.checked_add(within).is_ok_and(|last| last < now);
@@ -38,8 +43,8 @@ impl QuietHours {
         });
         match urgent {
             Some(from) if from <= now => None,
-            Some(from) => Some(Wait { opening, until: from.min(opening) }),
-            None => Some(Wait { opening, until: opening }),
+            Some(from) => Some(QuietWait { opening, until: from.min(opening) }),
+            None => Some(QuietWait { opening, until: opening }),
         }
     }
 
@@ -222,7 +227,7 @@ mod tests {
         let now = at("2026-06-24T22:00:00Z");
         let opening = at("2026-06-25T08:00:00Z");
         let wait = |about: &str| night.wait(now, Some(at(about)), &TimeZone::UTC);
-        let until = |at| Some(Wait { opening, until: at });
+        let until = |at| Some(QuietWait { opening, until: at });
         assert_eq!(wait("2026-06-25T09:00:00Z"), None, "eleven hours are soon");
         assert_eq!(wait("2026-06-24T20:00:00Z"), None, "it has just begun");
         assert_eq!(wait("2026-06-24T09:00:00Z"), until(opening), "it is long over");

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use minijinja::value::{Value as Jinja, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
-use crate::domain::text::locale::{NOTHING, Reader};
+use crate::domain::text::locale::{NOTHING, RecipientLocale};
 use crate::domain::text::phrases::Phrase;
 use crate::domain::value::moment::FormatError;
 use crate::domain::value::range;
@@ -15,11 +15,11 @@ use crate::finding::nearest;
 thread_local! {
     /// Filters see only what may go to other threads; the formatters of a locale may not. So the
     /// reader waits here while a template is rendered.
-    static READER: RefCell<Option<Rc<Reader>>> = const { RefCell::new(None) };
+    static READER: RefCell<Option<Rc<RecipientLocale>>> = const { RefCell::new(None) };
 }
 
 /// Renders something for a reader.
-pub fn reading<T>(reader: &Rc<Reader>, render: impl FnOnce() -> T) -> T {
+pub fn reading<T>(reader: &Rc<RecipientLocale>, render: impl FnOnce() -> T) -> T {
     READER.set(Some(reader.clone()));
     let rendered = render();
     READER.set(None);
@@ -29,7 +29,7 @@ pub fn reading<T>(reader: &Rc<Reader>, render: impl FnOnce() -> T) -> T {
 type Shown = Result<Jinja, Error>;
 
 /// What the reader makes of it. It needs no isolates any more.
-fn read(show: impl FnOnce(&Reader) -> Result<String, FormatError>) -> Shown {
+fn read(show: impl FnOnce(&RecipientLocale) -> Result<String, FormatError>) -> Shown {
     let failed = |why: String| Error::new(ErrorKind::InvalidOperation, why);
     let reader = READER.with_borrow(Clone::clone);
     let reader = reader.ok_or_else(|| failed("nobody reads this".to_owned()))?;
@@ -48,7 +48,10 @@ fn text(value: &Jinja) -> Option<String> {
 }
 
 /// Shows a value; what is not there is a dash.
-fn of(value: &Jinja, show: impl FnOnce(&Reader, &str) -> Result<String, FormatError>) -> Shown {
+fn of(
+    value: &Jinja,
+    show: impl FnOnce(&RecipientLocale, &str) -> Result<String, FormatError>,
+) -> Shown {
     match text(value) {
         Some(text) => read(|reader| show(reader, &text)),
         None => Ok(Jinja::from_safe_string(NOTHING.to_owned())),
@@ -132,9 +135,9 @@ pub fn add(environment: &mut Environment<'static>) {
             Some(_) => Err(FormatError::Argument("time or time(\"second\")")),
         })
     });
-    environment.add_filter("datetime", |value: Jinja| of(&value, Reader::moment));
-    environment.add_filter("weekday", |value: Jinja| of(&value, Reader::weekday));
-    environment.add_filter("day", |value: Jinja| of(&value, Reader::day));
+    environment.add_filter("datetime", |value: Jinja| of(&value, RecipientLocale::moment));
+    environment.add_filter("weekday", |value: Jinja| of(&value, RecipientLocale::weekday));
+    environment.add_filter("day", |value: Jinja| of(&value, RecipientLocale::day));
     environment.add_filter("number", |value: Jinja, digits: Option<u8>| {
         of(&value, |reader, text| reader.number(text, digits))
     });
@@ -163,7 +166,7 @@ fn window(from: Jinja, to: Option<Jinja>) -> Shown {
             let (from, to) = (text(&from), text(&to));
             read(|reader| reader.window(from.as_deref(), to.as_deref()))
         }
-        None => of(&from, Reader::range),
+        None => of(&from, RecipientLocale::range),
     }
 }
 

@@ -43,7 +43,7 @@ pub struct LocaleFormats {
     time: NoCalendarFormatter<fieldsets::T>,
     time_with_seconds: OnceCell<NoCalendarFormatter<fieldsets::T>>,
     zone_name: OnceCell<NoCalendarFormatter<zone::Location>>,
-    zone_letters: OnceCell<NoCalendarFormatter<zone::SpecificShort>>,
+    zone_abbreviation: OnceCell<NoCalendarFormatter<zone::SpecificShort>>,
     number: OnceCell<DecimalFormatter>,
     list: OnceCell<ListFormatter>,
     days_away: OnceCell<[RelativeTimeFormatter; 2]>,
@@ -110,7 +110,7 @@ impl LocaleFormats {
             moment_of_year: OnceCell::new(),
             time_with_seconds: OnceCell::new(),
             zone_name: OnceCell::new(),
-            zone_letters: OnceCell::new(),
+            zone_abbreviation: OnceCell::new(),
             number: OnceCell::new(),
             list: OnceCell::new(),
             days_away: OnceCell::new(),
@@ -222,13 +222,13 @@ impl LocaleFormats {
     }
 
     /// "EDT", or "GMT-4" where people do not know the letters.
-    pub fn zone_letters(
+    pub fn zone_abbreviation(
         &self,
         zone: &str,
         instant: Timestamp,
         offset: jiff::tz::Offset,
     ) -> Result<String, FormatError> {
-        let names = made(&self.zone_letters, || {
+        let names = made(&self.zone_abbreviation, || {
             NoCalendarFormatter::try_new((&self.locale).into(), zone::SpecificShort)
                 .map_err(self.no_data())
         })?;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::value::column;
 use crate::domain::value::row::Row;
 
 /// Names by column and value.
-pub type ByColumn = BTreeMap<String, BTreeMap<String, LocalText>>;
+pub type ByColumn = BTreeMap<String, BTreeMap<String, LocalizedText>>;
 
 /// All names of values that a message may need.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ impl Labels {
         };
         let names = || self.given.iter().chain(self.found.iter());
         let knows =
-            |(_, values): &(&String, &BTreeMap<String, LocalText>)| values.contains_key(value);
+            |(_, values): &(&String, &BTreeMap<String, LocalizedText>)| values.contains_key(value);
         let found = names().find(|named| knows(named) && holds(named.0));
         found.or_else(|| self.given.iter().find(knows)).map(|(name, _)| name.as_str())
     }

@@ -31,7 +31,7 @@ pub enum Shown {
 }
 
 /// A reader, and the row that they read about.
-pub struct Reader {
+pub struct RecipientLocale {
     pub locale: String,
     pub default_locale: String,
     pub zone_name: String,
@@ -48,7 +48,7 @@ pub struct Reader {
 }
 
 /// Who reads, and in which words.
-pub struct Reading<'a> {
+pub struct LocaleSettings<'a> {
     pub locale: &'a str,
     pub default_locale: &'a str,
     pub zone: &'a str,
@@ -59,13 +59,13 @@ pub struct Reading<'a> {
     pub book: Arc<PhraseBook>,
 }
 
-impl Reader {
-    pub fn new(reading: Reading<'_>) -> Result<Reader, FormatError> {
+impl RecipientLocale {
+    pub fn new(reading: LocaleSettings<'_>) -> Result<RecipientLocale, FormatError> {
         let service = match reading.service_zone {
             Some(name) => Some((name.to_owned(), moment::zone(name)?)),
             None => None,
         };
-        Ok(Reader {
+        Ok(RecipientLocale {
             locale: reading.locale.to_owned(),
             default_locale: reading.default_locale.to_owned(),
             zone_name: reading.zone.to_owned(),
@@ -151,7 +151,7 @@ impl Reader {
         match moment.on_the_wall(&self.zone) {
             (Some(date), Some(time)) => {
                 let said = self.formats.moment(date.to_datetime(time), self.this_year())?;
-                Ok(said + &self.letters(moment)?)
+                Ok(said + &self.bodies(moment)?)
             }
             (Some(date), None) => self.formats.date(date, self.this_year()),
             (None, Some(time)) => self.clock(moment, time, false),
@@ -254,12 +254,12 @@ impl Reader {
             true => self.formats.time_with_seconds(time)?,
             false => self.formats.time(time)?,
         };
-        Ok(said + &self.letters(moment)?)
+        Ok(said + &self.bodies(moment)?)
     }
 
     /// Half past one comes twice in the night when clocks are set back: then the letters of the zone
     /// tell which one is meant.
-    fn letters(&self, moment: Moment) -> Result<String, FormatError> {
+    fn bodies(&self, moment: Moment) -> Result<String, FormatError> {
         let Moment::Instant(instant) = moment else {
             return Ok(String::new());
         };
@@ -268,7 +268,7 @@ impl Reader {
             return Ok(String::new());
         }
         let offset = self.zone.to_offset(instant);
-        Ok(format!(" {}", self.formats.zone_letters(&self.zone_name, instant, offset)?))
+        Ok(format!(" {}", self.formats.zone_abbreviation(&self.zone_name, instant, offset)?))
     }
 
     /// Notes whose clock the reader is about to see.

@@ -13,18 +13,18 @@ use crate::domain::text::formats::locale_of;
 /// One text for everybody, or one for each language tag (`en`, `pt-BR`).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged, expecting = "expected a text, or a table with one for each language")]
-pub enum LocalText {
+pub enum LocalizedText {
     Same(String),
     ByLanguage(BTreeMap<String, String>),
 }
 
-impl LocalText {
+impl LocalizedText {
     /// The text for `locale`: its own tag, then those that CLDR falls back to (`pt-BR` → `pt`,
     /// `zh-TW` → `zh-Hant`), then `default`, then `fallback`'s. None when nothing fits.
     pub fn for_locale(&self, locale: &str, fallback: &str) -> Option<&str> {
         match self {
-            LocalText::Same(text) => Some(text),
-            LocalText::ByLanguage(texts) => lookup(texts, locale)
+            LocalizedText::Same(text) => Some(text),
+            LocalizedText::ByLanguage(texts) => lookup(texts, locale)
                 .or_else(|| texts.get("default").map(String::as_str))
                 .or_else(|| lookup(texts, fallback)),
         }
@@ -33,8 +33,8 @@ impl LocalText {
     /// The texts with their language tags; `default` stands for a text without one.
     pub fn each(&self) -> Vec<(&str, &str)> {
         match self {
-            LocalText::Same(text) => vec![("default", text)],
-            LocalText::ByLanguage(texts) => {
+            LocalizedText::Same(text) => vec![("default", text)],
+            LocalizedText::ByLanguage(texts) => {
                 texts.iter().map(|(tag, text)| (tag.as_str(), text.as_str())).collect()
             }
         }
@@ -94,7 +94,7 @@ mod tests {
         let texts: BTreeMap<_, _> = [("default", "hello"), ("es", "hola"), ("pt-BR", "oi")]
             .map(|(k, v)| (k.into(), v.into()))
             .into();
-        let text = LocalText::ByLanguage(texts);
+        let text = LocalizedText::ByLanguage(texts);
         assert_eq!(text.for_locale("es-MX", "en"), Some("hola"));
         assert_eq!(text.for_locale("pt-BR", "en"), Some("oi"));
         assert_eq!(text.for_locale("pt-PT", "en"), Some("hello"));
@@ -105,7 +105,7 @@ mod tests {
         let texts: BTreeMap<_, _> = [("es-419", "ustedes"), ("zh", "简"), ("zh-Hant", "繁")]
             .map(|(k, v)| (k.into(), v.into()))
             .into();
-        let text = LocalText::ByLanguage(texts);
+        let text = LocalizedText::ByLanguage(texts);
         assert_eq!(text.for_locale("es_MX", "en"), Some("ustedes"));
         assert_eq!(text.for_locale("ZH_tw", "en"), Some("繁"));
         assert_eq!(text.for_locale("zh-CN", "en"), Some("简"));

@@ -1,5 +1,5 @@
 //! The few words that rowbell says by itself, in the languages that it carries. Everything else
-//! (months, "tomorrow", "and", amounts) is CLDR's. The texts stand in carried.
+//! (months, "tomorrow", "and", amounts) is CLDR's. The texts stand in built_in_phrases.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

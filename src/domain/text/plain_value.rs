@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::domain::text::labels::text_of;
-use crate::domain::text::locale::{NOTHING, Reader};
+use crate::domain::text::locale::{NOTHING, RecipientLocale};
 use crate::domain::text::phrases::Phrase;
 use crate::domain::value::column::{Column, Precision, TimeUnit, normal};
-use crate::domain::value::column_kind::Kind;
+use crate::domain::value::column_kind::ColumnKind;
 use crate::domain::value::moment::FormatError;
 use crate::domain::value::range;
 use crate::domain::value::row::Row;
 
-impl Reader {
+impl RecipientLocale {
     /// A value of a column. Values that their kind does not explain are shown as they are; `row`
     /// has the currency of an amount.
     pub fn show(
@@ -64,17 +64,22 @@ impl Reader {
             (_, Value::Bool(yes)) => {
                 Ok(self.phrase(if *yes { Phrase::Yes } else { Phrase::No }, &[]))
             }
-            (Kind::TimestampTz | Kind::Timestamp, _) => match column.time_unit() {
+            (ColumnKind::TimestampTz | ColumnKind::Timestamp, _) => match column.time_unit() {
                 TimeUnit::Day => self.date(text),
                 TimeUnit::Second => Ok(format!("{}, {}", self.date(text)?, self.time(text, true)?)),
                 TimeUnit::Minute | TimeUnit::Hour => self.moment(text),
             },
-            (Kind::Date, _) => self.date(text),
-            (Kind::Time, _) => self.time(text, column.time_unit() == TimeUnit::Second),
-            (Kind::Number { .. } | Kind::Money | Kind::Json, Value::Number(_))
-            | (Kind::Number { .. } | Kind::Money, _) => self.quantity(column, text, row),
-            (Kind::Range(inner), _) => self.span(inner, column, text),
-            (Kind::MultiRange(inner), _) => {
+            (ColumnKind::Date, _) => self.date(text),
+            (ColumnKind::Time, _) => self.time(text, column.time_unit() == TimeUnit::Second),
+            (
+                ColumnKind::Number { .. } | ColumnKind::Money | ColumnKind::Json,
+                Value::Number(_),
+            )
+            | (ColumnKind::Number { .. } | ColumnKind::Money, _) => {
+                self.quantity(column, text, row)
+            }
+            (ColumnKind::Range(inner), _) => self.span(inner, column, text),
+            (ColumnKind::MultiRange(inner), _) => {
                 let ranges = range::split(text).unwrap_or_default().into_iter();
                 let shown: Result<Vec<String>, FormatError> =
                     ranges.map(|range| self.span(inner, column, range)).collect();
@@ -88,7 +93,7 @@ impl Reader {
         &self,
         name: &str,
         column: &Column,
-        kind: &Kind,
+        kind: &ColumnKind,
         items: &[Value],
         row: Option<&Row>,
     ) -> Result<String, FormatError> {
@@ -96,7 +101,7 @@ impl Reader {
             return Ok(NOTHING.to_owned());
         }
         let kind = match kind {
-            Kind::List(element) => (**element).clone(),
+            ColumnKind::List(element) => (**element).clone(),
             other => other.clone(),
         };
         let element = Column { kind, rules: column.rules.clone() };
@@ -116,22 +121,22 @@ impl Reader {
         }
         let digits = match (column.rules.precision, &column.kind) {
             (Some(Precision::Digits(digits)), _) => Some(digits),
-            (_, Kind::Number { scale }) => *scale,
+            (_, ColumnKind::Number { scale }) => *scale,
             // Only PostgreSQL knows the sign that it wrote.
-            (_, Kind::Money) => return Ok(self.isolated(text)),
+            (_, ColumnKind::Money) => return Ok(self.isolated(text)),
             _ => None,
         };
         self.number(text, digits)
     }
 
-    fn span(&self, inner: &Kind, column: &Column, text: &str) -> Result<String, FormatError> {
-        if inner.has_time() || *inner == Kind::Date {
+    fn span(&self, inner: &ColumnKind, column: &Column, text: &str) -> Result<String, FormatError> {
+        if inner.has_time() || *inner == ColumnKind::Date {
             return self.range(text);
         }
         let Some(Some(bounds)) = range::parse(text) else {
             return Ok(NOTHING.to_owned());
         };
-        let whole = *inner == Kind::Number { scale: Some(0) };
+        let whole = *inner == ColumnKind::Number { scale: Some(0) };
         let number = |text: &str| self.number(text, column.digits());
         // The last whole number of [1,4) is 3.
         let last = |text: &str| match text.parse::<i64>() {

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::text::labels::text_of;
-use crate::domain::text::localized_text::LocalText;
-use crate::domain::text::summary::Occasion;
+use crate::domain::text::localized_text::LocalizedText;
+use crate::domain::text::summary::RenderContext;
 use crate::domain::value::change::Operation;
 use crate::domain::value::diff::FieldChange;
 
@@ -46,7 +46,7 @@ pub struct SayRule {
     #[serde(default)]
     pub silent: bool,
     /// MiniJinja template.
-    pub text: Option<LocalText>,
+    pub text: Option<LocalizedText>,
 }
 
 impl SayRule {
@@ -61,27 +61,28 @@ impl SayRule {
         self.names().next().is_none() || self.names().any(|name| name == column)
     }
 
-    fn fires(&self, occasion: &Occasion<'_>) -> bool {
-        let operation = occasion.operation;
+    fn fires(&self, render_context: &RenderContext<'_>) -> bool {
+        let operation = render_context.operation;
         if operation == Operation::Delete {
-            return self.operation == Some(operation) && all(&self.was, occasion, |c| &c.old);
+            return self.operation == Some(operation) && all(&self.was, render_context, |c| &c.old);
         }
-        let changed = |name: &String| occasion.changes.iter().any(|change| &change.column == name);
+        let changed =
+            |name: &String| render_context.changes.iter().any(|change| &change.column == name);
         self.operation.is_none_or(|only| only == operation)
             && (self.when.is_empty() || self.when.iter().any(changed))
             && self.when_all.iter().all(changed)
-            && all(&self.becomes, occasion, |change| &change.new)
-            && all(&self.was, occasion, |change| &change.old)
+            && all(&self.becomes, render_context, |change| &change.new)
+            && all(&self.was, render_context, |change| &change.old)
     }
 }
 
 fn all(
     wanted: &BTreeMap<String, Value>,
-    occasion: &Occasion<'_>,
+    render_context: &RenderContext<'_>,
     side: impl Fn(&FieldChange) -> &Value,
 ) -> bool {
     wanted.iter().all(|(column, wanted)| {
-        let mut changes = occasion.changes.iter();
+        let mut changes = render_context.changes.iter();
         changes.any(|change| &change.column == column && fits(side(change), wanted))
     })
 }
@@ -103,34 +104,37 @@ pub fn in_order(rules: &[SayRule]) -> Vec<usize> {
 
 /// The rules that speak, in order, and the changes that no rule speaks of. `can_say` tells whether a
 /// rule has words for the reader.
-pub fn speakers<'a>(
+pub fn matching_rules<'a>(
     rules: &[SayRule],
     order: &[usize],
-    occasion: &Occasion<'a>,
+    render_context: &RenderContext<'a>,
     can_say: impl Fn(usize) -> bool,
 ) -> (Vec<usize>, Vec<&'a FieldChange>) {
-    let mut speakers = Vec::new();
+    let mut matching_rules = Vec::new();
     let mut covered: BTreeSet<&str> = BTreeSet::new();
     let mut is_delete_told = false;
     for &place in order {
         let rule = &rules[place];
-        let is_new = occasion.changes.iter().any(|change| {
+        let is_new = render_context.changes.iter().any(|change| {
             rule.is_about(&change.column) && !covered.contains(change.column.as_str())
         });
-        let is_new = is_new || (occasion.operation == Operation::Delete && !is_delete_told);
-        if !is_new || !rule.fires(occasion) || !(rule.silent || can_say(place)) {
+        let is_new = is_new || (render_context.operation == Operation::Delete && !is_delete_told);
+        if !is_new || !rule.fires(render_context) || !(rule.silent || can_say(place)) {
             continue;
         }
         is_delete_told = true;
-        speakers.push(place);
+        matching_rules.push(place);
         let covers_all = rule.covers.iter().any(|column| column == "*");
-        let now_covered = occasion.changes.iter().map(|change| change.column.as_str());
+        let now_covered = render_context.changes.iter().map(|change| change.column.as_str());
         covered.extend(now_covered.filter(|column| {
             covers_all || rule.is_about(column) || rule.covers.iter().any(|c| c == column)
         }));
     }
-    let uncovered = occasion.changes.iter().filter(|c| !covered.contains(c.column.as_str()));
-    let uncovered =
-        if occasion.operation == Operation::Delete { Vec::new() } else { uncovered.collect() };
-    (speakers, uncovered)
+    let uncovered = render_context.changes.iter().filter(|c| !covered.contains(c.column.as_str()));
+    let uncovered = if render_context.operation == Operation::Delete {
+        Vec::new()
+    } else {
+        uncovered.collect()
+    };
+    (matching_rules, uncovered)
 }

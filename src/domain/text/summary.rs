@@ -9,16 +9,16 @@ use jiff::Timestamp;
 use minijinja::Value as Jinja;
 
 use crate::domain::text::labels::{ByColumn, Labels};
-use crate::domain::text::locale::{Reader, Reading, Shown};
-use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::locale::{LocaleSettings, RecipientLocale, Shown};
+use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::{Phrase, PhraseBook, PhraseSettings};
 pub use crate::domain::text::rules::SayRule;
-use crate::domain::text::rules::{in_order, speakers};
-use crate::domain::text::template_engine::{self, Engine, Scene};
+use crate::domain::text::rules::{in_order, matching_rules};
+use crate::domain::text::template_engine::{self, Engine, TemplateContext};
 use crate::domain::text::whatsapp_limits;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column::{Column, Columns};
-use crate::domain::value::diff::{FieldChange, Kind};
+use crate::domain::value::diff::{ColumnKind, FieldChange};
 use crate::domain::value::moment::FormatError;
 use crate::domain::value::row::Row;
 use crate::finding::Finding;
@@ -32,16 +32,16 @@ const UNKNOWN_FIXED_TEXT: usize = 300;
 /// What a phrasing is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct PhrasingSource<'a> {
-    pub service: Option<&'a LocalText>,
+    pub service: Option<&'a LocalizedText>,
     pub say: &'a [SayRule],
-    pub label: &'a BTreeMap<String, LocalText>,
+    pub label: &'a BTreeMap<String, LocalizedText>,
     pub value: &'a ByColumn,
     pub phrase: &'a BTreeMap<String, PhraseSettings>,
     pub body: &'a [String],
     /// The approved text of the template, with `{{1}}` ….
-    pub text: Option<&'a LocalText>,
+    pub text: Option<&'a LocalizedText>,
     /// Language codes of the template at the provider.
-    pub language: &'a LocalText,
+    pub language: &'a LocalizedText,
     pub default_locale: &'a str,
     /// Columns that templates may name; None: they are not known yet, so any name passes.
     pub columns: Option<&'a [String]>,
@@ -50,21 +50,21 @@ pub struct PhrasingSource<'a> {
 /// The words of one watch, compiled.
 pub struct Phrasing {
     engine: Engine,
-    service: Option<LocalText>,
+    service: Option<LocalizedText>,
     say: Vec<SayRule>,
     order: Vec<usize>,
-    label: BTreeMap<String, LocalText>,
+    label: BTreeMap<String, LocalizedText>,
     given: Arc<ByColumn>,
     book: Arc<PhraseBook>,
     body_count: usize,
-    text: Option<LocalText>,
-    language: LocalText,
+    text: Option<LocalizedText>,
+    language: LocalizedText,
     default_locale: String,
 }
 
 /// What is to be said, and to whom.
 #[derive(Clone, Copy, Debug)]
-pub struct Occasion<'a> {
+pub struct RenderContext<'a> {
     pub operation: Operation,
     pub changes: &'a [FieldChange],
     /// What the recipient was last told.
@@ -92,7 +92,7 @@ pub struct Wording {
     /// Language code of the template at the provider.
     pub language: String,
     /// The whole text as the customer reads it, where the template's text is configured.
-    pub bubble: Option<String>,
+    pub rendered_text: Option<String>,
     /// Whether something had to be cut.
     pub was_cut: bool,
     /// The summary before it was cut.
@@ -141,36 +141,38 @@ impl Phrasing {
     }
 
     /// Puts an occasion into words.
-    pub fn word(&self, occasion: &Occasion<'_>) -> Result<Wording, Unwritable> {
-        let (language, locale) = self.language_for(occasion.locale)?;
-        let reader = self.reader(occasion, &locale).map_err(|error| Unwritable::Template {
-            place: "recipient".to_owned(),
-            why: error.to_string(),
+    pub fn word(&self, render_context: &RenderContext<'_>) -> Result<Wording, Unwritable> {
+        let (language, locale) = self.language_for(render_context.locale)?;
+        let reader = self.reader(render_context, &locale).map_err(|error| {
+            Unwritable::Template { place: "recipient".to_owned(), why: error.to_string() }
         })?;
-        let scene = Scene { occasion, reader: Rc::new(reader) };
-        let full = whatsapp_limits::clean(&self.summary(&scene)?);
-        let (parameters, summary) = self.fitted(&scene, &full, &locale)?;
-        let bubble = self.bubble(&parameters, &locale);
+        let template_context = TemplateContext { render_context, reader: Rc::new(reader) };
+        let full = whatsapp_limits::clean(&self.summary(&template_context)?);
+        let (parameters, summary) = self.fitted(&template_context, &full, &locale)?;
+        let rendered_text = self.rendered_text(&parameters, &locale);
         let uncut = (summary != full).then_some(full);
         let was_cut = uncut.is_some() || parameters.iter().any(|p| p.ends_with('…'));
-        Ok(Wording { bubble, was_cut, uncut, parameters, summary, language })
+        Ok(Wording { rendered_text, was_cut, uncut, parameters, summary, language })
     }
 
     /// Renders every rule in every language for an occasion, whether it would speak or not.
-    pub fn rehearse(&self, occasion: &Occasion<'_>) -> Vec<Finding> {
+    pub fn rehearse(&self, render_context: &RenderContext<'_>) -> Vec<Finding> {
         let mut problems = Vec::new();
         for (place, rule) in self.say.iter().enumerate() {
-            for (tag, _) in rule.text.iter().flat_map(LocalText::each) {
+            for (tag, _) in rule.text.iter().flat_map(LocalizedText::each) {
                 let locale = if tag == "default" { &self.default_locale } else { tag };
                 let name = template_engine::say_name(place, tag);
                 let rendered = self
-                    .reader(occasion, locale)
+                    .reader(render_context, locale)
                     .map_err(|error| error.to_string())
                     .and_then(|reader| {
-                        let scene = Scene { occasion, reader: Rc::new(reader) };
-                        self.engine.render(&name, &scene, &[]).map_err(|error| match error {
-                            Unwritable::Template { why, .. } => why,
-                            other => other.to_string(),
+                        let template_context =
+                            TemplateContext { render_context, reader: Rc::new(reader) };
+                        self.engine.render(&name, &template_context, &[]).map_err(|error| {
+                            match error {
+                                Unwritable::Template { why, .. } => why,
+                                other => other.to_string(),
+                            }
                         })
                     });
                 problems.extend(rendered.err().map(|why| Finding::new(name, why)));
@@ -179,15 +181,19 @@ impl Phrasing {
         problems
     }
 
-    fn reader(&self, occasion: &Occasion<'_>, locale: &str) -> Result<Reader, FormatError> {
-        Reader::new(Reading {
+    fn reader(
+        &self,
+        render_context: &RenderContext<'_>,
+        locale: &str,
+    ) -> Result<RecipientLocale, FormatError> {
+        RecipientLocale::new(LocaleSettings {
             locale,
             default_locale: &self.default_locale,
-            zone: occasion.time_zone,
-            service_zone: occasion.service_zone,
-            now: occasion.now,
-            labels: Labels { given: self.given.clone(), found: occasion.names.clone() },
-            rows: [Some(occasion.row), occasion.old],
+            zone: render_context.time_zone,
+            service_zone: render_context.service_zone,
+            now: render_context.now,
+            labels: Labels { given: self.given.clone(), found: render_context.names.clone() },
+            rows: [Some(render_context.row), render_context.old],
             book: self.book.clone(),
         })
     }
@@ -205,62 +211,77 @@ impl Phrasing {
     }
 
     /// What the rules say, then what no rule speaks of, in one line.
-    fn summary(&self, scene: &Scene<'_>) -> Result<String, Unwritable> {
-        let locale = &scene.reader.locale;
+    fn summary(&self, template_context: &TemplateContext<'_>) -> Result<String, Unwritable> {
+        let locale = &template_context.reader.locale;
         let tag = |place: usize| {
             let text = self.say[place].text.as_ref()?;
             template_engine::tag_for(text, locale, &self.default_locale)
         };
         let can_say = |place| tag(place).is_some();
-        let (places, uncovered) = speakers(&self.say, &self.order, scene.occasion, can_say);
+        let (places, uncovered) =
+            matching_rules(&self.say, &self.order, template_context.render_context, can_say);
         let mut said = Vec::with_capacity(places.len() + uncovered.len());
         for place in &places {
             if let (Some(tag), false) = (tag(*place), self.say[*place].silent) {
-                said.push(self.say_rule(&template_engine::say_name(*place, &tag), scene)?);
+                said.push(
+                    self.say_rule(&template_engine::say_name(*place, &tag), template_context)?,
+                );
             }
         }
         for change in uncovered {
-            said.push(self.plain(change, scene)?);
+            said.push(self.plain(change, template_context)?);
         }
         said.retain(|said| !said.text.is_empty());
         if said.is_empty() {
             if !places.is_empty() {
                 return Err(Unwritable::Silent);
             }
-            said.push(plain_sentence(scene));
+            said.push(plain_sentence(template_context));
         }
-        self.joined(said, scene)
+        self.joined(said, template_context)
     }
 
-    fn say_rule(&self, name: &str, scene: &Scene<'_>) -> Result<Said, Unwritable> {
-        scene.reader.take_shown();
-        let text = whatsapp_limits::tidy(&self.engine.render(name, scene, &[])?);
-        let shown = scene.reader.take_shown();
+    fn say_rule(
+        &self,
+        name: &str,
+        template_context: &TemplateContext<'_>,
+    ) -> Result<Said, Unwritable> {
+        template_context.reader.take_shown();
+        let text = whatsapp_limits::tidy(&self.engine.render(name, template_context, &[])?);
+        let shown = template_context.reader.take_shown();
         // A rule that names the zone by itself needs no help.
         let names_it = self.engine.uses(name, "zone");
         Ok(Said { text, shown: if names_it { Shown::Nothing } else { shown } })
     }
 
     /// One text; the last sentence with a clock tells whose clock it is, where they differ.
-    fn joined(&self, mut said: Vec<Said>, scene: &Scene<'_>) -> Result<String, Unwritable> {
+    fn joined(
+        &self,
+        mut said: Vec<Said>,
+        template_context: &TemplateContext<'_>,
+    ) -> Result<String, Unwritable> {
         if let Some(last) = said.iter_mut().rev().find(|said| said.shown != Shown::Nothing) {
-            last.text = with_zone(&last.text, last.shown, &scene.reader)?;
+            last.text = with_zone(&last.text, last.shown, &template_context.reader)?;
         }
-        let space = scene.reader.phrase(Phrase::Space, &[]);
+        let space = template_context.reader.phrase(Phrase::Space, &[]);
         Ok(said.into_iter().map(|said| said.text).collect::<Vec<_>>().join(&space))
     }
 
     /// "Label: old → new.", or "Label: new." where there was nothing before.
-    fn plain(&self, change: &FieldChange, scene: &Scene<'_>) -> Result<Said, Unwritable> {
-        let reader = &scene.reader;
+    fn plain(
+        &self,
+        change: &FieldChange,
+        template_context: &TemplateContext<'_>,
+    ) -> Result<Said, Unwritable> {
+        let reader = &template_context.reader;
         let label = self
             .label
             .get(&change.column)
             .and_then(|label| label.for_locale(&reader.locale, &self.default_locale))
             .map_or_else(|| spoken_name(&change.column), str::to_owned);
         let label = reader.isolated(&label);
-        let other = Column::from(Kind::Other);
-        let column = scene.occasion.columns.get(&change.column).unwrap_or(&other);
+        let other = Column::from(ColumnKind::Other);
+        let column = template_context.render_context.columns.get(&change.column).unwrap_or(&other);
         let show = |value, row| {
             reader.show(&change.column, column, value, row).map_err(|error| Unwritable::Template {
                 place: change.column.clone(),
@@ -268,12 +289,13 @@ impl Phrasing {
             })
         };
         reader.take_shown();
-        let new = show(&change.new, Some(scene.occasion.row))?;
-        let was_nothing = scene.occasion.operation == Operation::Insert || change.old.is_null();
+        let new = show(&change.new, Some(template_context.render_context.row))?;
+        let was_nothing =
+            template_context.render_context.operation == Operation::Insert || change.old.is_null();
         let text = if was_nothing {
             reader.phrase(Phrase::Set, &[("label", &label), ("new", &new)])
         } else {
-            let old = show(&change.old, scene.occasion.old)?;
+            let old = show(&change.old, template_context.render_context.old)?;
             reader.phrase(Phrase::Changed, &[("label", &label), ("old", &old), ("new", &new)])
         };
         Ok(Said { text: whatsapp_limits::tidy(&text), shown: reader.take_shown() })
@@ -283,11 +305,11 @@ impl Phrasing {
     /// is longest after that.
     fn fitted(
         &self,
-        scene: &Scene<'_>,
+        template_context: &TemplateContext<'_>,
         full: &str,
         locale: &str,
     ) -> Result<(Vec<String>, String), Unwritable> {
-        let parameters = self.parameters(scene, full)?;
+        let parameters = self.parameters(template_context, full)?;
         let total = self.length(&parameters, locale);
         if total <= BODY_LIMIT {
             return Ok((parameters, full.to_owned()));
@@ -295,7 +317,7 @@ impl Phrasing {
         let length = full.chars().count();
         let shorter = whatsapp_limits::cut(full, length.saturating_sub(total - BODY_LIMIT));
         let summary = shorter.ok_or(Unwritable::TooLong(total - length))?;
-        let mut parameters = self.parameters(scene, &summary)?;
+        let mut parameters = self.parameters(template_context, &summary)?;
         for _ in 0..parameters.len() {
             let excess = self.length(&parameters, locale).saturating_sub(BODY_LIMIT);
             let longest = parameters.iter_mut().max_by_key(|p| p.chars().count());
@@ -309,11 +331,17 @@ impl Phrasing {
         Ok((parameters, summary))
     }
 
-    fn parameters(&self, scene: &Scene<'_>, summary: &str) -> Result<Vec<String>, Unwritable> {
+    fn parameters(
+        &self,
+        template_context: &TemplateContext<'_>,
+        summary: &str,
+    ) -> Result<Vec<String>, Unwritable> {
         let service = self
             .service
             .as_ref()
-            .and_then(|service| service.for_locale(&scene.reader.locale, &self.default_locale))
+            .and_then(|service| {
+                service.for_locale(&template_context.reader.locale, &self.default_locale)
+            })
             .unwrap_or_default();
         // The summary is ready to be read; the service may be named in another language.
         let summary = Jinja::from_safe_string(summary.to_owned());
@@ -321,13 +349,14 @@ impl Phrasing {
         let mut parameters = Vec::with_capacity(self.body_count);
         for i in 0..self.body_count {
             let name = template_engine::body_name(i);
-            scene.reader.take_shown();
-            let mut text = whatsapp_limits::clean(&self.engine.render(&name, scene, &more)?);
-            let shown = scene.reader.take_shown();
+            template_context.reader.take_shown();
+            let mut text =
+                whatsapp_limits::clean(&self.engine.render(&name, template_context, &more)?);
+            let shown = template_context.reader.take_shown();
             if shown != Shown::Nothing && !self.engine.uses(&name, "zone") {
                 text = format!(
                     "{text} {}",
-                    whatsapp_limits::in_brackets(&zone(&scene.reader, shown)?)
+                    whatsapp_limits::in_brackets(&zone(&template_context.reader, shown)?)
                 );
             }
             if text.is_empty() {
@@ -340,37 +369,37 @@ impl Phrasing {
 
     /// Characters of the whole body.
     fn length(&self, parameters: &[String], locale: &str) -> usize {
-        match self.bubble(parameters, locale) {
-            Some(bubble) => bubble.chars().count(),
+        match self.rendered_text(parameters, locale) {
+            Some(rendered_text) => rendered_text.chars().count(),
             None => {
                 parameters.iter().map(|p| p.chars().count()).sum::<usize>() + UNKNOWN_FIXED_TEXT
             }
         }
     }
 
-    fn bubble(&self, parameters: &[String], locale: &str) -> Option<String> {
+    fn rendered_text(&self, parameters: &[String], locale: &str) -> Option<String> {
         let text = self.text.as_ref()?.for_locale(locale, &self.default_locale)?;
         Some(whatsapp_limits::fill(text, parameters))
     }
 }
 
 /// What is said when neither a rule nor a field says anything.
-fn plain_sentence(scene: &Scene<'_>) -> Said {
-    let phrase = match scene.occasion.operation {
+fn plain_sentence(template_context: &TemplateContext<'_>) -> Said {
+    let phrase = match template_context.render_context.operation {
         Operation::Insert => Phrase::Created,
         Operation::Update | Operation::Delete => Phrase::Cancelled,
     };
-    Said { text: scene.reader.phrase(phrase, &[]), shown: Shown::Nothing }
+    Said { text: template_context.reader.phrase(phrase, &[]), shown: Shown::Nothing }
 }
 
-fn with_zone(sentence: &str, shown: Shown, reader: &Reader) -> Result<String, Unwritable> {
+fn with_zone(sentence: &str, shown: Shown, reader: &RecipientLocale) -> Result<String, Unwritable> {
     Ok(whatsapp_limits::before_the_end(
         sentence,
         &whatsapp_limits::in_brackets(&zone(reader, shown)?),
     ))
 }
 
-fn zone(reader: &Reader, shown: Shown) -> Result<String, Unwritable> {
+fn zone(reader: &RecipientLocale, shown: Shown) -> Result<String, Unwritable> {
     reader.zone_of(shown).map_err(|error| Unwritable::Template {
         place: "time_zone".to_owned(),
         why: error.to_string(),

@@ -8,18 +8,18 @@ use minijinja::{Environment, UndefinedBehavior, Value as Jinja, context};
 use serde_json::Value;
 
 use crate::domain::text::filters;
-use crate::domain::text::locale::Reader;
-use crate::domain::text::localized_text::LocalText;
-use crate::domain::text::summary::{Occasion, PhrasingSource, Unwritable};
+use crate::domain::text::locale::RecipientLocale;
+use crate::domain::text::localized_text::LocalizedText;
+use crate::domain::text::summary::{PhrasingSource, RenderContext, Unwritable};
 use crate::finding::{Finding, nearest};
 
 /// Names in templates that are not columns.
 const RESERVED: [&str; 7] = ["recipient", "service", "summary", "old", "row", "zone", "operation"];
 
 /// An occasion with the one who reads of it.
-pub struct Scene<'a> {
-    pub occasion: &'a Occasion<'a>,
-    pub reader: Rc<Reader>,
+pub struct TemplateContext<'a> {
+    pub render_context: &'a RenderContext<'a>,
+    pub reader: Rc<RecipientLocale>,
 }
 
 /// Compiled templates, each with the variables that it uses.
@@ -91,20 +91,22 @@ impl Engine {
     pub fn render(
         &self,
         name: &str,
-        scene: &Scene<'_>,
+        template_context: &TemplateContext<'_>,
         more: &[(&str, Jinja)],
     ) -> Result<String, Unwritable> {
         let unwritable = |why: String| Unwritable::Template { place: name.to_owned(), why };
         let mut context: BTreeMap<&str, Jinja> = BTreeMap::new();
         for variable in self.used.get(name).into_iter().flatten() {
-            let value = variable_of(variable, scene).map_err(|e| unwritable(e.to_string()))?;
+            let value =
+                variable_of(variable, template_context).map_err(|e| unwritable(e.to_string()))?;
             context.insert(variable, value);
         }
         for (name, value) in more {
             context.insert(name, value.clone());
         }
         let render = || self.environment.get_template(name).and_then(|t| t.render(context));
-        filters::reading(&scene.reader, render).map_err(|error| unwritable(error_text(&error)))
+        filters::reading(&template_context.reader, render)
+            .map_err(|error| unwritable(error_text(&error)))
     }
 
     /// Whether a template uses a variable.
@@ -115,16 +117,16 @@ impl Engine {
 
 fn variable_of(
     variable: &str,
-    scene: &Scene<'_>,
+    template_context: &TemplateContext<'_>,
 ) -> Result<Jinja, crate::domain::value::moment::FormatError> {
-    let occasion = scene.occasion;
+    let render_context = template_context.render_context;
     Ok(match variable {
-        "recipient" => Jinja::from_pairs([("name", Jinja::from(occasion.name))]),
-        "row" => Jinja::from(Serde(occasion.row)),
-        "old" => occasion.old.map_or(Jinja::from(()), |old| Jinja::from(Serde(old))),
-        "zone" => Jinja::from_safe_string(scene.reader.zone_if_other()?),
-        "operation" => Jinja::from(occasion.operation.into_str()),
-        column => occasion.row.get(column).map_or(Jinja::from(()), jinja_of),
+        "recipient" => Jinja::from_pairs([("name", Jinja::from(render_context.name))]),
+        "row" => Jinja::from(Serde(render_context.row)),
+        "old" => render_context.old.map_or(Jinja::from(()), |old| Jinja::from(Serde(old))),
+        "zone" => Jinja::from_safe_string(template_context.reader.zone_if_other()?),
+        "operation" => Jinja::from(render_context.operation.into_str()),
+        column => render_context.row.get(column).map_or(Jinja::from(()), jinja_of),
     })
 }
 
@@ -168,7 +170,7 @@ pub fn body_name(variable: usize) -> String {
 }
 
 /// The tag of the text that `LocalText::for_locale` would choose.
-pub fn tag_for(text: &LocalText, locale: &str, fallback: &str) -> Option<String> {
+pub fn tag_for(text: &LocalizedText, locale: &str, fallback: &str) -> Option<String> {
     let chosen = text.for_locale(locale, fallback)?;
     text.each().into_iter().find(|(_, t)| std::ptr::eq(*t, chosen)).map(|(tag, _)| tag.to_owned())
 }

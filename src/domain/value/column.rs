@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::value::column_kind::Kind;
+use crate::domain::value::column_kind::ColumnKind;
 use crate::domain::value::row::Row;
 
 /// `[watch.X.column.NAME]`: how values of a column are compared and shown.
@@ -61,15 +61,15 @@ pub enum TimeUnit {
 /// Kind and rules of one column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    pub kind: Kind,
+    pub kind: ColumnKind,
     pub rules: ColumnRules,
 }
 
 /// Columns by name. A name such as `details.window` is a path into a JSON column.
 pub type Columns = BTreeMap<String, Column>;
 
-impl From<Kind> for Column {
-    fn from(kind: Kind) -> Column {
+impl From<ColumnKind> for Column {
+    fn from(kind: ColumnKind) -> Column {
         Column { kind, rules: ColumnRules::default() }
     }
 }
@@ -109,19 +109,19 @@ pub fn is_currency_code(text: &str) -> bool {
 
 /// The watched columns of a watch: those of the table, and paths into its JSON columns.
 pub fn columns(
-    kinds: BTreeMap<String, Kind>,
+    kinds: BTreeMap<String, ColumnKind>,
     watched: &[String],
     rules: &BTreeMap<String, ColumnRules>,
 ) -> Columns {
     let mut columns: Columns =
         kinds.into_iter().map(|(name, kind)| (name, Column::from(kind))).collect();
     for name in watched {
-        columns.entry(name.clone()).or_insert_with(|| Column::from(Kind::Json));
+        columns.entry(name.clone()).or_insert_with(|| Column::from(ColumnKind::Json));
     }
     for (name, rules) in rules {
         if let Some(column) = columns.get_mut(name) {
             if let Some(type_name) = &rules.type_name {
-                column.kind = Kind::of(long_name(type_name));
+                column.kind = ColumnKind::of(long_name(type_name));
             }
             column.rules = rules.clone();
         }
@@ -167,13 +167,13 @@ pub fn normal<'a>(text: &'a str, column: &Column) -> Option<Cow<'a, str>> {
     let rules = &column.rules;
     let text = match (&column.kind, rules.trim) {
         (_, true) => text.trim(),
-        (Kind::Padded, false) => text.trim_end_matches(' '),
+        (ColumnKind::Padded, false) => text.trim_end_matches(' '),
         _ => text,
     };
     if text.is_empty() && rules.empty == Some(EmptyIs::Null) {
         return None;
     }
-    let caseless = rules.ignore_case || column.kind == Kind::Caseless;
+    let caseless = rules.ignore_case || column.kind == ColumnKind::Caseless;
     Some(if caseless { text.to_lowercase().into() } else { text.into() })
 }
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn the_currency_stands_in_the_row_or_in_the_rules() {
         let column = |named: &str| Column {
-            kind: Kind::Number { scale: Some(2) },
+            kind: ColumnKind::Number { scale: Some(2) },
             rules: ColumnRules { currency: Some(named.into()), ..ColumnRules::default() },
         };
         let row = json!({"currency": "USD"});

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The kind of a column's values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnKind {
     /// An instant.
     TimestampTz,
     /// Date and time on a wall that the row does not name.
@@ -27,42 +27,42 @@ pub enum Kind {
     Padded,
     /// `json` and `jsonb`: compared by structure, numbers by value.
     Json,
-    List(Box<Kind>),
-    Range(Box<Kind>),
-    MultiRange(Box<Kind>),
+    List(Box<ColumnKind>),
+    Range(Box<ColumnKind>),
+    MultiRange(Box<ColumnKind>),
     /// Compared as it is written.
     Other,
 }
 
 /// Kinds by column.
-pub type Kinds = BTreeMap<String, Kind>;
+pub type ColumnKinds = BTreeMap<String, ColumnKind>;
 
 /// The ranges that PostgreSQL brings along.
-const RANGES: [(&str, Kind); 6] = [
-    ("tstz", Kind::TimestampTz),
-    ("ts", Kind::Timestamp),
-    ("date", Kind::Date),
-    ("int4", Kind::Number { scale: Some(0) }),
-    ("int8", Kind::Number { scale: Some(0) }),
-    ("num", Kind::Number { scale: None }),
+const RANGES: [(&str, ColumnKind); 6] = [
+    ("tstz", ColumnKind::TimestampTz),
+    ("ts", ColumnKind::Timestamp),
+    ("date", ColumnKind::Date),
+    ("int4", ColumnKind::Number { scale: Some(0) }),
+    ("int8", ColumnKind::Number { scale: Some(0) }),
+    ("num", ColumnKind::Number { scale: None }),
 ];
 
-impl Kind {
+impl ColumnKind {
     /// The kind of a PostgreSQL type: as `format_type` writes it, or taken apart as
     /// `postgres::table` does for domains, arrays, ranges and enums (`list range date`).
-    pub fn of(type_name: &str) -> Kind {
+    pub fn of(type_name: &str) -> ColumnKind {
         let name = type_name.trim();
         if let Some(element) = name.strip_prefix("list ") {
-            return Kind::List(Box::new(Kind::of(element)));
+            return ColumnKind::List(Box::new(ColumnKind::of(element)));
         }
         if let Some(bound) = name.strip_prefix("range ") {
-            return Kind::Range(Box::new(Kind::of(bound)));
+            return ColumnKind::Range(Box::new(ColumnKind::of(bound)));
         }
         if let Some(bound) = name.strip_prefix("multirange ") {
-            return Kind::MultiRange(Box::new(Kind::of(bound)));
+            return ColumnKind::MultiRange(Box::new(ColumnKind::of(bound)));
         }
         if let Some(element) = name.strip_suffix("[]") {
-            return Kind::List(Box::new(Kind::of(element)));
+            return ColumnKind::List(Box::new(ColumnKind::of(element)));
         }
         built_in_range(name).unwrap_or_else(|| plain(name))
     }
@@ -70,44 +70,48 @@ impl Kind {
     /// Whether values are instants or wall times, which are told to the minute.
     pub fn has_time(&self) -> bool {
         match self {
-            Kind::TimestampTz | Kind::Timestamp | Kind::Time => true,
-            Kind::List(inner) | Kind::Range(inner) | Kind::MultiRange(inner) => inner.has_time(),
+            ColumnKind::TimestampTz | ColumnKind::Timestamp | ColumnKind::Time => true,
+            ColumnKind::List(inner) | ColumnKind::Range(inner) | ColumnKind::MultiRange(inner) => {
+                inner.has_time()
+            }
             _ => false,
         }
     }
 }
 
-fn built_in_range(name: &str) -> Option<Kind> {
+fn built_in_range(name: &str) -> Option<ColumnKind> {
     let of = |prefix: &str| RANGES.iter().find(|(p, _)| *p == prefix).map(|(_, k)| k.clone());
     if let Some(kind) = name.strip_suffix("multirange").and_then(of) {
-        return Some(Kind::MultiRange(Box::new(kind)));
+        return Some(ColumnKind::MultiRange(Box::new(kind)));
     }
-    name.strip_suffix("range").and_then(of).map(|kind| Kind::Range(Box::new(kind)))
+    name.strip_suffix("range").and_then(of).map(|kind| ColumnKind::Range(Box::new(kind)))
 }
 
-fn plain(name: &str) -> Kind {
+fn plain(name: &str) -> ColumnKind {
     let (base, modifier) = match name.split_once('(') {
         Some((base, rest)) => (base.trim(), rest.split(')').next().unwrap_or_default()),
         None => (name, ""),
     };
     match base {
-        _ if name.starts_with("timestamp") && name.ends_with("with time zone") => Kind::TimestampTz,
-        _ if name.starts_with("timestamp") => Kind::Timestamp,
-        "date" => Kind::Date,
-        _ if base == "time" || name.starts_with("time ") => Kind::Time,
-        _ if base.starts_with("interval") => Kind::Interval,
-        "smallint" | "integer" | "bigint" | "oid" => Kind::Number { scale: Some(0) },
-        "numeric" => Kind::Number { scale: scale(modifier) },
-        "real" | "double precision" => Kind::Number { scale: None },
-        "money" => Kind::Money,
-        "boolean" => Kind::Bool,
-        "citext" => Kind::Caseless,
-        "character" | "bpchar" => Kind::Padded,
-        "text" | "character varying" | "uuid" | "name" | "enum" => Kind::Text,
-        "json" | "jsonb" => Kind::Json,
+        _ if name.starts_with("timestamp") && name.ends_with("with time zone") => {
+            ColumnKind::TimestampTz
+        }
+        _ if name.starts_with("timestamp") => ColumnKind::Timestamp,
+        "date" => ColumnKind::Date,
+        _ if base == "time" || name.starts_with("time ") => ColumnKind::Time,
+        _ if base.starts_with("interval") => ColumnKind::Interval,
+        "smallint" | "integer" | "bigint" | "oid" => ColumnKind::Number { scale: Some(0) },
+        "numeric" => ColumnKind::Number { scale: scale(modifier) },
+        "real" | "double precision" => ColumnKind::Number { scale: None },
+        "money" => ColumnKind::Money,
+        "boolean" => ColumnKind::Bool,
+        "citext" => ColumnKind::Caseless,
+        "character" | "bpchar" => ColumnKind::Padded,
+        "text" | "character varying" | "uuid" | "name" | "enum" => ColumnKind::Text,
+        "json" | "jsonb" => ColumnKind::Json,
         // An extension's type comes with its schema when that is not on the search path.
-        _ if base.ends_with(".citext") => Kind::Caseless,
-        _ => Kind::Other,
+        _ if base.ends_with(".citext") => ColumnKind::Caseless,
+        _ => ColumnKind::Other,
     }
 }
 
@@ -126,31 +130,31 @@ mod tests {
 
     #[test]
     fn types_have_kinds() {
-        let list = |kind| Kind::List(Box::new(kind));
-        let range = |kind| Kind::Range(Box::new(kind));
+        let list = |kind| ColumnKind::List(Box::new(kind));
+        let range = |kind| ColumnKind::Range(Box::new(kind));
         let kinds = [
-            ("timestamp with time zone", Kind::TimestampTz),
-            ("timestamp(3) with time zone", Kind::TimestampTz),
-            ("timestamp(3) without time zone", Kind::Timestamp),
-            ("time without time zone", Kind::Time),
-            ("time(0) with time zone", Kind::Time),
-            ("interval day to second", Kind::Interval),
-            ("numeric(10,2)", Kind::Number { scale: Some(2) }),
-            ("numeric(10)", Kind::Number { scale: Some(0) }),
-            ("numeric", Kind::Number { scale: None }),
-            ("integer[]", list(Kind::Number { scale: Some(0) })),
-            ("character varying(20)", Kind::Text),
-            ("character(3)", Kind::Padded),
-            ("public.citext", Kind::Caseless),
-            ("enum", Kind::Text),
-            ("tstzrange", range(Kind::TimestampTz)),
-            ("daterange[]", list(range(Kind::Date))),
-            ("datemultirange", Kind::MultiRange(Box::new(Kind::Date))),
-            ("list range time without time zone", list(range(Kind::Time))),
-            ("point", Kind::Other),
+            ("timestamp with time zone", ColumnKind::TimestampTz),
+            ("timestamp(3) with time zone", ColumnKind::TimestampTz),
+            ("timestamp(3) without time zone", ColumnKind::Timestamp),
+            ("time without time zone", ColumnKind::Time),
+            ("time(0) with time zone", ColumnKind::Time),
+            ("interval day to second", ColumnKind::Interval),
+            ("numeric(10,2)", ColumnKind::Number { scale: Some(2) }),
+            ("numeric(10)", ColumnKind::Number { scale: Some(0) }),
+            ("numeric", ColumnKind::Number { scale: None }),
+            ("integer[]", list(ColumnKind::Number { scale: Some(0) })),
+            ("character varying(20)", ColumnKind::Text),
+            ("character(3)", ColumnKind::Padded),
+            ("public.citext", ColumnKind::Caseless),
+            ("enum", ColumnKind::Text),
+            ("tstzrange", range(ColumnKind::TimestampTz)),
+            ("daterange[]", list(range(ColumnKind::Date))),
+            ("datemultirange", ColumnKind::MultiRange(Box::new(ColumnKind::Date))),
+            ("list range time without time zone", list(range(ColumnKind::Time))),
+            ("point", ColumnKind::Other),
         ];
         for (name, kind) in kinds {
-            assert_eq!(Kind::of(name), kind, "{name}");
+            assert_eq!(ColumnKind::of(name), kind, "{name}");
         }
     }
 }

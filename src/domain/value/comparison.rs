@@ -11,12 +11,12 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::Value;
 
 use crate::domain::value::column::{Column, TimeUnit, normal};
-use crate::domain::value::column_kind::Kind;
+use crate::domain::value::column_kind::ColumnKind;
 use crate::domain::value::range::{self, Bounds};
 
 /// A value as people understand it. Equal means: nothing to tell.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Meaning {
+pub enum ComparableValue {
     Nothing,
     Instant(Timestamp),
     /// An instant that is told to the hour: the hour and its offset, because one hour comes twice
@@ -30,69 +30,79 @@ pub enum Meaning {
     Number(Decimal),
     Bool(bool),
     Text(String),
-    List(Vec<Meaning>),
-    Object(Vec<(String, Meaning)>),
-    Range(Box<Meaning>, Box<Meaning>),
+    List(Vec<ComparableValue>),
+    Object(Vec<(String, ComparableValue)>),
+    Range(Box<ComparableValue>, Box<ComparableValue>),
     /// An amount with its currency.
-    Amount(Box<Meaning>, String),
+    Amount(Box<ComparableValue>, String),
 }
 
 /// What a value of a column means to somebody in `zone`.
-pub fn meaning(column: &Column, value: &Value, zone: &TimeZone) -> Meaning {
+pub fn comparable(column: &Column, value: &Value, zone: &TimeZone) -> ComparableValue {
     let kind = &column.kind;
     match value {
-        Value::Null => Meaning::Nothing,
+        Value::Null => ComparableValue::Nothing,
         Value::String(text) => match normal(text, column) {
-            Some(text) => {
-                typed(kind, &text, column, zone).unwrap_or_else(|| Meaning::Text(text.into_owned()))
-            }
-            None => Meaning::Nothing,
+            Some(text) => typed(kind, &text, column, zone)
+                .unwrap_or_else(|| ComparableValue::Text(text.into_owned())),
+            None => ComparableValue::Nothing,
         },
         Value::Number(number) => number_of(&number.to_string(), column)
-            .map_or_else(|| Meaning::Text(number.to_string()), Meaning::Number),
-        Value::Bool(yes) => Meaning::Bool(*yes),
+            .map_or_else(|| ComparableValue::Text(number.to_string()), ComparableValue::Number),
+        Value::Bool(yes) => ComparableValue::Bool(*yes),
         Value::Array(items) => {
             let element = element(kind, column);
-            Meaning::List(items.iter().map(|item| meaning(&element, item, zone)).collect())
+            ComparableValue::List(
+                items.iter().map(|item| comparable(&element, item, zone)).collect(),
+            )
         }
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields
                 .iter()
-                .map(|(name, value)| (name.clone(), meaning(column, value, zone)))
+                .map(|(name, value)| (name.clone(), comparable(column, value, zone)))
                 .collect();
             fields.sort_by(|a, b| a.0.cmp(&b.0));
-            Meaning::Object(fields)
+            ComparableValue::Object(fields)
         }
     }
 }
 
 /// A column of the elements of a list; the elements of JSON are JSON.
-fn element(kind: &Kind, column: &Column) -> Column {
+fn element(kind: &ColumnKind, column: &Column) -> Column {
     let kind = match kind {
-        Kind::List(element) => (**element).clone(),
+        ColumnKind::List(element) => (**element).clone(),
         other => other.clone(),
     };
     Column { kind, rules: column.rules.clone() }
 }
 
 /// None: the text is not what the kind says, and is compared as it is written.
-fn typed(kind: &Kind, text: &str, column: &Column, zone: &TimeZone) -> Option<Meaning> {
+fn typed(
+    kind: &ColumnKind,
+    text: &str,
+    column: &Column,
+    zone: &TimeZone,
+) -> Option<ComparableValue> {
     let unit = column.time_unit();
     match kind {
-        Kind::TimestampTz => Some(instant_to(unit, instant(text)?, zone)),
-        Kind::Timestamp => Some(wall_to(unit, wall(text)?)),
-        Kind::Date => text.parse().ok().map(Meaning::Day),
-        Kind::Time => time_of_day(unit, text),
-        Kind::Interval => crate::domain::value::interval::microseconds(text).map(Meaning::Interval),
-        Kind::Number { .. } => number_of(text, column).map(Meaning::Number),
-        Kind::Money => number_of(&range::plain_amount(text)?, column).map(Meaning::Number),
-        Kind::Range(inner) => ranged(inner, text, column, zone),
-        Kind::MultiRange(inner) => {
+        ColumnKind::TimestampTz => Some(instant_to(unit, instant(text)?, zone)),
+        ColumnKind::Timestamp => Some(wall_to(unit, wall(text)?)),
+        ColumnKind::Date => text.parse().ok().map(ComparableValue::Day),
+        ColumnKind::Time => time_of_day(unit, text),
+        ColumnKind::Interval => {
+            crate::domain::value::interval::microseconds(text).map(ComparableValue::Interval)
+        }
+        ColumnKind::Number { .. } => number_of(text, column).map(ComparableValue::Number),
+        ColumnKind::Money => {
+            number_of(&range::plain_amount(text)?, column).map(ComparableValue::Number)
+        }
+        ColumnKind::Range(inner) => ranged(inner, text, column, zone),
+        ColumnKind::MultiRange(inner) => {
             let ranges = range::split(text)?.into_iter();
             ranges
                 .map(|text| ranged(inner, text, column, zone))
                 .collect::<Option<_>>()
-                .map(Meaning::List)
+                .map(ComparableValue::List)
         }
         _ => None,
     }
@@ -109,26 +119,26 @@ pub fn wall(text: &str) -> Option<DateTime> {
     text.parse().ok()
 }
 
-fn instant_to(unit: TimeUnit, instant: Timestamp, zone: &TimeZone) -> Meaning {
+fn instant_to(unit: TimeUnit, instant: Timestamp, zone: &TimeZone) -> ComparableValue {
     let step = match unit {
         TimeUnit::Second => 1,
         TimeUnit::Minute => 60,
         TimeUnit::Hour | TimeUnit::Day => {
             let there = zone.to_datetime(instant);
             return match unit {
-                TimeUnit::Day => Meaning::Day(there.date()),
-                _ => Meaning::Hour(cut(unit, there), zone.to_offset(instant)),
+                TimeUnit::Day => ComparableValue::Day(there.date()),
+                _ => ComparableValue::Hour(cut(unit, there), zone.to_offset(instant)),
             };
         }
     };
     let seconds = instant.as_second().div_euclid(step) * step;
-    Meaning::Instant(Timestamp::from_second(seconds).unwrap_or(instant))
+    ComparableValue::Instant(Timestamp::from_second(seconds).unwrap_or(instant))
 }
 
-fn wall_to(unit: TimeUnit, wall: DateTime) -> Meaning {
+fn wall_to(unit: TimeUnit, wall: DateTime) -> ComparableValue {
     match unit {
-        TimeUnit::Day => Meaning::Day(wall.date()),
-        _ => Meaning::Wall(cut(unit, wall)),
+        TimeUnit::Day => ComparableValue::Day(wall.date()),
+        _ => ComparableValue::Wall(cut(unit, wall)),
     }
 }
 
@@ -146,12 +156,12 @@ fn cut_time(unit: TimeUnit, time: Time) -> Time {
 }
 
 /// A time with an offset (`10:00:00+02`) keeps it.
-fn time_of_day(unit: TimeUnit, text: &str) -> Option<Meaning> {
+fn time_of_day(unit: TimeUnit, text: &str) -> Option<ComparableValue> {
     let (time, offset) = match text.find(['+', '-']) {
         Some(at) => (&text[..at], Some(text[at..].to_owned())),
         None => (text, None),
     };
-    Some(Meaning::TimeOfDay(cut_time(unit, time.parse().ok()?), offset))
+    Some(ComparableValue::TimeOfDay(cut_time(unit, time.parse().ok()?), offset))
 }
 
 /// A number as JSON and PostgreSQL write it, `1e+20` included.
@@ -175,28 +185,33 @@ fn number_of(text: &str, column: &Column) -> Option<Decimal> {
 
 /// Dates and whole numbers have one way to write a range: with the first value and without the last.
 /// For others it does not matter to people whether the last moment belongs to it.
-fn ranged(inner: &Kind, text: &str, column: &Column, zone: &TimeZone) -> Option<Meaning> {
+fn ranged(
+    inner: &ColumnKind,
+    text: &str,
+    column: &Column,
+    zone: &TimeZone,
+) -> Option<ComparableValue> {
     let Bounds { from, to, has_from, has_to } = match range::parse(text)? {
-        None => return Some(Meaning::Text("empty".to_owned())),
+        None => return Some(ComparableValue::Text("empty".to_owned())),
         Some(bounds) => bounds,
     };
     let bound = |text: Option<String>| match text {
-        None => Some(Meaning::Nothing),
-        Some(text) if text.ends_with("infinity") => Some(Meaning::Nothing),
+        None => Some(ComparableValue::Nothing),
+        Some(text) if text.ends_with("infinity") => Some(ComparableValue::Nothing),
         Some(text) => typed(inner, &text, column, zone),
     };
     let (mut from, mut to) = (bound(from)?, bound(to)?);
-    if let Meaning::Day(day) = from
-        && *inner == Kind::Date
+    if let ComparableValue::Day(day) = from
+        && *inner == ColumnKind::Date
         && !has_from
     {
-        from = Meaning::Day(day.checked_add(1.day()).ok()?);
+        from = ComparableValue::Day(day.checked_add(1.day()).ok()?);
     }
-    if let Meaning::Day(day) = to
-        && *inner == Kind::Date
+    if let ComparableValue::Day(day) = to
+        && *inner == ColumnKind::Date
         && has_to
     {
-        to = Meaning::Day(day.checked_add(1.day()).ok()?);
+        to = ComparableValue::Day(day.checked_add(1.day()).ok()?);
     }
-    Some(Meaning::Range(Box::new(from), Box::new(to)))
+    Some(ComparableValue::Range(Box::new(from), Box::new(to)))
 }

@@ -1,12 +1,12 @@
 //! Which fields differ between two states of a row. Values are compared by what they mean, as far
-//! as it is told: see meaning. A column that is missing is null.
+//! as it is told: see comparison. A column that is missing is null.
 
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::domain::value::column::{self, Column, Columns};
-pub use crate::domain::value::column_kind::{Kind, Kinds};
-use crate::domain::value::comparison::{Meaning, meaning};
+pub use crate::domain::value::column_kind::{ColumnKind, ColumnKinds};
+use crate::domain::value::comparison::{ComparableValue, comparable};
 use crate::domain::value::row::Row;
 
 /// One field that differs.
@@ -26,7 +26,7 @@ pub fn diff(
     columns: &Columns,
     zone: &TimeZone,
 ) -> Vec<FieldChange> {
-    let other = Column::from(Kind::Other);
+    let other = Column::from(ColumnKind::Other);
     let mut changes = Vec::new();
     for name in names {
         let column = columns.get(name).unwrap_or(&other);
@@ -35,7 +35,7 @@ pub fn diff(
         if before == after && money.0 == money.1 {
             continue;
         }
-        let meant = |value, currency| amount(meaning(column, value, zone), currency);
+        let meant = |value, currency| amount(comparable(column, value, zone), currency);
         if meant(before, money.0) != meant(after, money.1) {
             changes.push(FieldChange {
                 column: name.clone(),
@@ -48,10 +48,10 @@ pub fn diff(
 }
 
 /// Ten euros are not ten dollars.
-fn amount(value: Meaning, currency: Option<&str>) -> Meaning {
+fn amount(value: ComparableValue, currency: Option<&str>) -> ComparableValue {
     match (value, currency) {
-        (Meaning::Nothing, _) => Meaning::Nothing,
-        (value, Some(currency)) => Meaning::Amount(Box::new(value), currency.to_owned()),
+        (ComparableValue::Nothing, _) => ComparableValue::Nothing,
+        (value, Some(currency)) => ComparableValue::Amount(Box::new(value), currency.to_owned()),
         (value, None) => value,
     }
 }
@@ -71,7 +71,7 @@ mod tests {
     fn same_by(type_name: &str, toml: &str, a: Value, b: Value) -> bool {
         let columns = BTreeMap::from([(
             "c".to_owned(),
-            Column { kind: Kind::of(type_name), rules: rules(toml) },
+            Column { kind: ColumnKind::of(type_name), rules: rules(toml) },
         )]);
         let (old, new) = (json!({ "c": a }), json!({ "c": b }));
         let zone = TimeZone::get("America/New_York").unwrap();
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn ten_dollars_are_not_ten_euros() {
         let column =
-            Column { kind: Kind::of("numeric(10,2)"), rules: rules("currency = 'valuta'") };
+            Column { kind: ColumnKind::of("numeric(10,2)"), rules: rules("currency = 'valuta'") };
         let columns = BTreeMap::from([("fee".to_owned(), column)]);
         let row = |fee: Value, valuta: Value| json!({"fee": fee, "valuta": valuta});
         let count = |a: Value, b: Value| {
@@ -209,7 +209,7 @@ mod tests {
             json!(["2026-06-25T12:00:00+02:00"])
         ));
         let columns = crate::domain::value::column::columns(
-            BTreeMap::from([("details".to_owned(), Kind::Json)]),
+            BTreeMap::from([("details".to_owned(), ColumnKind::Json)]),
             &["details.at".to_owned()],
             &BTreeMap::from([("details.at".to_owned(), rules("type = 'timestamptz'"))]),
         );

@@ -19,12 +19,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
-use crate::domain::limit::burst::{Crowd, hashed};
+use crate::domain::limit::burst::{BurstWindow, hashed};
 use crate::domain::value::change::{Change, NetChange};
-use crate::pipeline::context::context::Site;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::gate::blockers::Stops;
+use crate::pipeline::gate::blockers::Blockers;
 use crate::postgres::queries;
 
 /// Changes of one transaction in a full claim, from which on what lies beyond it is counted.
@@ -49,15 +49,15 @@ pub struct NewHold {
 
 /// What claim remembers of storms.
 #[derive(Default)]
-pub struct Storms {
+pub struct StormGuard {
     /// Transactions that no single claim could take: their entities by watch, as far as they matter.
     counted: HashMap<i64, HashMap<String, HashSet<u64>>>,
-    crowds: HashMap<String, Crowd>,
+    bursts: HashMap<String, BurstWindow>,
 }
 
 /// What lies beyond a claim.
 #[derive(Clone, Copy, Debug)]
-pub struct Beyond<'a> {
+pub struct ScanAhead<'a> {
     pub last_change_id: i64,
     /// Whether the claim took as much as it could.
     pub is_full: bool,
@@ -65,26 +65,26 @@ pub struct Beyond<'a> {
     pub next_transactions: &'a [i64],
 }
 
-impl Storms {
+impl StormGuard {
     /// Marks the changes that belong to a storm of one transaction with their hold.
     pub async fn mark(
         &mut self,
         tx: &Transaction<'_>,
-        site: &Site,
-        stops: &Stops,
+        context: &Context,
+        blockers: &Blockers,
         changes: &mut [Change],
-        beyond: Beyond<'_>,
+        beyond: ScanAhead<'_>,
     ) -> Result<Vec<NewHold>, StageError> {
         let mut holds: HashMap<Group, i64> = HashMap::new();
         let mut opened = Vec::new();
-        for (group, entities) in self.groups(tx, site, stops, changes, beyond).await? {
+        for (group, entities) in self.groups(tx, context, blockers, changes, beyond).await? {
             let (transaction, watch) = &group;
-            let limit = site.config.storm_of(watch).transaction;
-            if let Some(hold_id) = stops.hold_of(watch, Some(*transaction)) {
+            let limit = context.config.storm_of(watch).transaction;
+            if let Some(hold_id) = blockers.hold_of(watch, Some(*transaction)) {
                 holds.insert(group, hold_id);
             } else if entities > limit {
                 let reason = format!("one transaction changed more than {limit} rows");
-                let new = open(tx, site, watch, Some(*transaction), reason).await?;
+                let new = open(tx, context, watch, Some(*transaction), reason).await?;
                 self.counted.remove(transaction);
                 holds.insert(group, new.hold_id);
                 opened.push(new);
@@ -103,12 +103,12 @@ impl Storms {
     async fn groups(
         &mut self,
         tx: &Transaction<'_>,
-        site: &Site,
-        stops: &Stops,
+        context: &Context,
+        blockers: &Blockers,
         changes: &[Change],
-        beyond: Beyond<'_>,
+        beyond: ScanAhead<'_>,
     ) -> Result<BTreeMap<Group, usize>, StageError> {
-        let limit = |watch: &str| site.config.storm_of(watch).transaction;
+        let limit = |watch: &str| context.config.storm_of(watch).transaction;
         let mut taken: BTreeMap<Group, HashSet<u64>> = BTreeMap::new();
         let counts = |change: &&Change| change.mute_reason.is_none() && limit(&change.watch) > 0;
         for change in changes.iter().filter(counts) {
@@ -121,7 +121,7 @@ impl Storms {
                     || beyond.next_transactions.contains(transaction);
                 may_go_on
                     && !self.counted.contains_key(transaction)
-                    && stops.hold_of(watch, Some(*transaction)).is_none()
+                    && blockers.hold_of(watch, Some(*transaction)).is_none()
             });
             let larger: BTreeSet<i64> = larger.map(|((transaction, _), _)| *transaction).collect();
             self.count_ahead(tx, beyond.last_change_id, &larger).await?;
@@ -164,30 +164,30 @@ impl Storms {
 
     /// Too many new messages of a watch within a minute: all that are to be opened now join a hold,
     /// and those that wait already.
-    pub async fn crowd(
+    pub async fn burst(
         &mut self,
         tx: &Transaction<'_>,
-        site: &Site,
-        stops: &Stops,
+        context: &Context,
+        blockers: &Blockers,
         watch: &str,
         nets: &mut [NetChange],
-    ) -> Result<Option<Crowded>, StageError> {
-        let limit = site.config.storm_of(watch).minute;
+    ) -> Result<Option<BurstHold>, StageError> {
+        let limit = context.config.storm_of(watch).minute;
         if limit == 0 {
             return Ok(None);
         }
-        let crowd = self.crowds.entry(watch.to_owned()).or_default();
+        let burst = self.bursts.entry(watch.to_owned()).or_default();
         let free = nets.iter().filter(|net| net.hold_id.is_none());
-        let joined = free.map(|net| crowd.join(&net.entity_key, net.last_changed_at, limit));
+        let joined = free.map(|net| burst.join(&net.entity_key, net.last_changed_at, limit));
         let Some(since) = joined.fold(None, |since, joined| since.or(joined)) else {
             return Ok(None);
         };
-        let known = stops.hold_of(watch, None);
+        let known = blockers.hold_of(watch, None);
         let opened = match known {
             Some(_) => None,
             None => {
                 let reason = format!("more than {limit} rows were changed within a minute");
-                Some(open(tx, site, watch, None, reason).await?)
+                Some(open(tx, context, watch, None, reason).await?)
             }
         };
         let Some(hold_id) = known.or(opened.as_ref().map(|new| new.hold_id)) else {
@@ -200,12 +200,12 @@ impl Storms {
             true => queries::storm_gather(tx, watch, since).await?,
             false => Vec::new(),
         };
-        Ok(Some(Crowded { hold_id, opened, gathered }))
+        Ok(Some(BurstHold { hold_id, opened, gathered }))
     }
 }
 
 /// What too many changes within a minute came to.
-pub struct Crowded {
+pub struct BurstHold {
     pub hold_id: i64,
     pub opened: Option<NewHold>,
     /// Messages that waited already.
@@ -214,12 +214,12 @@ pub struct Crowded {
 
 async fn open(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     watch: &str,
     transaction: Option<i64>,
     reason: String,
 ) -> Result<NewHold, StageError> {
-    let now: Timestamp = site.clock.now();
+    let now: Timestamp = context.clock.now();
     let hold_id = queries::storm_open(tx, watch, transaction, &reason, now).await?;
     Ok(NewHold { hold_id, watch: watch.to_owned(), reason })
 }

@@ -9,7 +9,7 @@
 //! If it dies after it, see compose. Not promised: that changes of different transactions are claimed
 //! in the order of their commits; for one row they are, because its row lock put them in order.
 //!
-//! The scan carries a lower bound; see bound.
+//! The scan carries a lower bound; see scan_bound.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -21,24 +21,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::domain::value::change::{Change, NetChange, Rename, fold};
-use crate::pipeline::claim::burst_hold::{Beyond, Storms};
-use crate::pipeline::claim::claimed_batch::{Claimed, ring_others};
+use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
+use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
 use crate::pipeline::claim::new_message::{
     candidate, decided, folded_in, held, leaves_at, muted, unreadable, waiting,
 };
-use crate::pipeline::claim::scan_bound::Bound;
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, chain, rest};
-use crate::pipeline::gate::blockers::Stops;
+use crate::pipeline::claim::scan_bound::ScanBound;
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, chain, rest};
+use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::gates::Candidate;
-use crate::pipeline::gate::row_errors::{Fault, fault_of};
+use crate::pipeline::gate::row_errors::{RowFault, fault_of};
 use crate::pipeline::settle::fallback_schedule;
 use crate::postgres::connection::listener::{Bell, Woken};
-use crate::postgres::queries::{self, Haul, OpenMessage, Taken};
+use crate::postgres::queries::{self, ClaimedBatch, OpenMessage, Taken};
 
 /// How long words are left to compose after a row of a watch could not be read here.
-const CAREFUL_FOR: Duration = Duration::from_secs(60);
+const ROW_BY_ROW_FOR: Duration = Duration::from_secs(60);
 
 /// How often a claim looks again for a free slot before it goes on without, and how long it waits in
 /// between.
@@ -50,32 +50,32 @@ const LOOK_FOR_CHANNELS: Duration = Duration::from_millis(250);
 
 /// Claims changes.
 pub struct Claim {
-    site: Arc<Site>,
-    bound: Bound,
+    context: Arc<Context>,
+    bound: ScanBound,
     /// Somebody rang, or the last claim took as many as it could: there is something to take, and no
     /// need to look first.
     expects_more: bool,
     /// Watches whose rows compose reads one by one, and until when.
-    careful: HashMap<String, Timestamp>,
-    storms: Storms,
+    row_by_row: HashMap<String, Timestamp>,
+    storms: StormGuard,
 }
 
 impl Claim {
-    pub fn new(site: Arc<Site>) -> Claim {
+    pub fn new(context: Arc<Context>) -> Claim {
         Claim {
-            site,
-            bound: Bound::default(),
+            context,
+            bound: ScanBound::default(),
             expects_more: false,
-            careful: HashMap::new(),
-            storms: Storms::default(),
+            row_by_row: HashMap::new(),
+            storms: StormGuard::default(),
         }
     }
 
     /// Claims until told to stop, resting as the doorbell says.
     pub async fn run(mut self, mut bell: Bell, stop: CancellationToken) {
-        let mut patience = Patience::new("claim");
+        let mut backoff = Backoff::new("claim");
         while !stop.is_cancelled() {
-            if !self.site.sends() {
+            if !self.context.sends() {
                 // Another daemon sends, and claims what it sends; its bell is not ours to park.
                 rest(&stop, LOOK_FOR_CHANNELS).await;
                 bell.look_anew();
@@ -83,42 +83,42 @@ impl Claim {
             }
             match self.step().await {
                 Ok(Progress::Worked) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     bell.worked();
                 }
                 Ok(Progress::Idle) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     tokio::select! {
                         () = stop.cancelled() => {}
                         woken = bell.idle() => self.expects_more = woken == Woken::Ring,
                     }
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
-        if self.site.sends() {
+        if self.context.sends() {
             bell.awake().await;
         }
     }
 
     /// Claims one batch of changes.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        if !self.site.sends() {
+        if !self.context.sends() {
             return Ok(Progress::Idle);
         }
-        let now = self.site.clock.now();
+        let now = self.context.clock.now();
         self.bound.begin(now);
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let is_expected = std::mem::take(&mut self.expects_more);
-        let watches = self.site.watch_names();
+        let watches = self.context.watch_names();
         if !is_expected && !queries::claim_any(&client, self.bound.above, &watches).await? {
             return Ok(Progress::Idle);
         }
         let limit = self.room().await;
         let tx = client.transaction().await?;
-        let mut claimed = Claimed::default();
+        let mut claimed = ClaimResult::default();
         let done = self.batch(tx, now, limit, &mut claimed).await;
-        claimed.give_back(&self.site);
+        claimed.give_back(&self.context);
         match done {
             Err(StageError::Read { watch, source }) => {
                 self.read_failed(watch, source, now)?;
@@ -126,7 +126,10 @@ impl Claim {
             }
             Ok(Progress::Idle) if is_expected => {
                 // There is no change: perhaps a person rang who has let something else go.
-                self.site.lanes.values().for_each(|lane| lane.ring());
+                self.context
+                    .channel_senders
+                    .values()
+                    .for_each(|channel_sender| channel_sender.ring());
                 Ok(Progress::Idle)
             }
             done => done,
@@ -137,9 +140,15 @@ impl Claim {
     /// are for a moment: taken now, they would be written as waiting messages first and leased in a
     /// second step.
     async fn room(&self) -> usize {
-        let batch = self.site.config.delivery.batch;
+        let batch = self.context.config.delivery.batch;
         for _ in 0..SLOT_LOOKS {
-            let free = self.site.lanes.values().map(|lane| lane.free_slots()).max().unwrap_or(0);
+            let free = self
+                .context
+                .channel_senders
+                .values()
+                .map(|channel_sender| channel_sender.free_slots())
+                .max()
+                .unwrap_or(0);
             if free * 2 >= batch {
                 return batch.min(free);
             }
@@ -153,35 +162,35 @@ impl Claim {
         tx: Transaction<'_>,
         now: Timestamp,
         limit: usize,
-        claimed: &mut Claimed,
+        claimed: &mut ClaimResult,
     ) -> Result<Progress, StageError> {
-        let watches = self.site.watch_names();
+        let watches = self.context.watch_names();
         // Sent together and run in this order. What is taken without the right to it is given back
         // by the rollback.
-        let channels: Vec<&str> = self.site.lanes.keys().map(String::as_str).collect();
-        let (bound, mut haul, stops) = tokio::try_join!(
+        let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
+        let (bound, mut batch, blockers) = tokio::try_join!(
             async { Ok(queries::claim_bound(&tx).await?) },
             async { Ok(queries::claim_take(&tx, self.bound.above, &watches, limit).await?) },
-            Stops::read(&tx, &self.site, &channels)
+            Blockers::read(&tx, &self.context, &channels)
         )?;
-        if !bound.is_mine || haul.count == 0 {
+        if !bound.is_mine || batch.count == 0 {
             return Ok(Progress::Idle);
         }
-        claimed.stops = stops;
-        self.expects_more = haul.count == limit;
-        self.plan(&tx, &mut haul, now, limit, claimed).await?;
+        claimed.blockers = blockers;
+        self.expects_more = batch.count == limit;
+        self.plan(&tx, &mut batch, now, limit, claimed).await?;
         if !claimed.folded.is_empty() {
             queries::claim_fold(&tx, &claimed.folded, now).await?;
         }
-        let lease = self.site.lease(now, false);
+        let lease = self.context.lease(now, false);
         let ids = queries::claim_write(&tx, &claimed.messages, lease).await?;
-        fallback_schedule::opened(&tx, &self.site, &claimed.messages, &ids).await?;
+        fallback_schedule::opened(&tx, &self.context, &claimed.messages, &ids).await?;
         claimed.hold(&tx, &ids, now).await?;
         tx.commit().await?;
-        self.site.counts.changes.increment(haul.count as u64);
-        self.bound.scanned(bound, &haul, limit);
-        if claimed.send_off(&self.site, &ids, lease.expires_at) {
-            ring_others(&self.site).await?;
+        self.context.counts.changes.increment(batch.count as u64);
+        self.bound.scanned(bound, &batch, limit);
+        if claimed.send_off(&self.context, &ids, lease.expires_at) {
+            ring_others(&self.context).await?;
         }
         Ok(Progress::Worked)
     }
@@ -190,32 +199,32 @@ impl Claim {
     async fn plan(
         &mut self,
         tx: &Transaction<'_>,
-        haul: &mut Haul,
+        batch: &mut ClaimedBatch,
         now: Timestamp,
         limit: usize,
-        claimed: &mut Claimed,
+        claimed: &mut ClaimResult,
     ) -> Result<(), StageError> {
-        let mut changes = Vec::with_capacity(haul.count);
-        for taken in haul.changes.drain(..) {
+        let mut changes = Vec::with_capacity(batch.count);
+        for taken in batch.changes.drain(..) {
             match taken {
                 Taken::Whole(change) => changes.push(change),
-                other => claimed.messages.extend(unreadable(&self.site.config, other)),
+                other => claimed.messages.extend(unreadable(&self.context.config, other)),
             }
         }
-        let beyond = Beyond {
-            last_change_id: haul.last_change_id,
-            is_full: haul.count >= limit,
-            next_transactions: &haul.next_transactions,
+        let beyond = ScanAhead {
+            last_change_id: batch.last_change_id,
+            is_full: batch.count >= limit,
+            next_transactions: &batch.next_transactions,
         };
         claimed.holds =
-            self.storms.mark(tx, &self.site, &claimed.stops, &mut changes, beyond).await?;
+            self.storms.mark(tx, &self.context, &claimed.blockers, &mut changes, beyond).await?;
         let keys = self.key_columns(&changes).await?;
         let folded = fold(changes, &|watch| keys.get(watch).map(Vec::as_slice));
         for Rename { watch, from, to } in &folded.renames {
             queries::claim_rename(tx, watch, from, to, now).await?;
         }
         for (net, reason) in folded.muted {
-            claimed.messages.extend(muted(&self.site.config, net, reason));
+            claimed.messages.extend(muted(&self.context.config, net, reason));
         }
         let fresh = self.fold_into_open(tx, folded.nets, claimed).await?;
         self.open(tx, fresh, now, claimed).await
@@ -230,8 +239,8 @@ impl Claim {
         let names: HashSet<&str> = changes.iter().map(|change| change.watch.as_str()).collect();
         let mut keys = HashMap::new();
         for name in names {
-            if let Ok(watching) = self.site.watching(name).await? {
-                keys.insert(name.to_owned(), watching.table.key.clone());
+            if let Ok(compiled) = self.context.compiled(name).await? {
+                keys.insert(name.to_owned(), compiled.table.key.clone());
             }
         }
         Ok(keys)
@@ -242,7 +251,7 @@ impl Claim {
         &self,
         tx: &Transaction<'_>,
         nets: Vec<NetChange>,
-        claimed: &mut Claimed,
+        claimed: &mut ClaimResult,
     ) -> Result<Vec<NetChange>, StageError> {
         let watches: Vec<&str> = nets.iter().map(|net| net.watch.as_str()).collect();
         let keys: Vec<&str> = nets.iter().map(|net| net.entity_key.as_str()).collect();
@@ -252,7 +261,9 @@ impl Claim {
         let mut fresh = Vec::with_capacity(nets.len());
         for net in nets {
             match open.remove(&(net.watch.clone(), net.entity_key.clone())) {
-                Some(message) => claimed.folded.extend(folded_in(&self.site.config, message, net)),
+                Some(message) => {
+                    claimed.folded.extend(folded_in(&self.context.config, message, net))
+                }
                 None => fresh.push(net),
             }
         }
@@ -265,21 +276,24 @@ impl Claim {
         tx: &Transaction<'_>,
         nets: Vec<NetChange>,
         now: Timestamp,
-        claimed: &mut Claimed,
+        claimed: &mut ClaimResult,
     ) -> Result<(), StageError> {
         let mut by_watch: BTreeMap<String, Vec<NetChange>> = BTreeMap::new();
         for net in nets {
             by_watch.entry(net.watch.clone()).or_default().push(net);
         }
         for (name, mut nets) in by_watch {
-            let Some(watch) = self.site.config.watch.get(&name).cloned() else {
+            let Some(watch) = self.context.config.watch.get(&name).cloned() else {
                 continue;
             };
-            let crowd = &mut self.storms;
-            let crowded = crowd.crowd(tx, &self.site, &claimed.stops, &name, &mut nets).await?;
-            if let Some(crowded) = crowded {
-                claimed.joining.extend(crowded.gathered.iter().map(|id| (*id, crowded.hold_id)));
-                claimed.holds.extend(crowded.opened);
+            let burst = &mut self.storms;
+            let held_burst =
+                burst.burst(tx, &self.context, &claimed.blockers, &name, &mut nets).await?;
+            if let Some(held_burst) = held_burst {
+                claimed
+                    .joining
+                    .extend(held_burst.gathered.iter().map(|id| (*id, held_burst.hold_id)));
+                claimed.holds.extend(held_burst.opened);
             }
             let (in_storm, nets): (Vec<_>, Vec<_>) =
                 nets.into_iter().partition(|net| net.hold_id.is_some());
@@ -303,18 +317,18 @@ impl Claim {
         watch: &config::Watch,
         want: usize,
         now: Timestamp,
-        claimed: &mut Claimed,
+        claimed: &mut ClaimResult,
     ) -> usize {
-        let is_careful = self.careful.get(name).is_some_and(|until| now < *until);
+        let is_row_by_row = self.row_by_row.get(name).is_some_and(|until| now < *until);
         // What is recorded instead of posted is leased by compose, under a name that says so.
-        let is_dry_run = self.site.config.is_dry_run(&watch.channel);
-        if is_careful || is_dry_run || !claimed.stops.is_free(&watch.channel, name, now) {
+        let is_dry_run = self.context.config.is_dry_run(&watch.channel);
+        if is_row_by_row || is_dry_run || !claimed.blockers.is_free(&watch.channel, name, now) {
             return 0;
         }
-        let Some(lane) = self.site.lane_of(watch) else {
+        let Some(channel_sender) = self.context.channel_sender_of(watch) else {
             return 0;
         };
-        let admitted = lane.admit_new(want);
+        let admitted = channel_sender.admit_new(want);
         *claimed.admitted.entry(watch.channel.clone()).or_default() += admitted;
         admitted
     }
@@ -325,17 +339,18 @@ impl Claim {
         name: &str,
         watch: &config::Watch,
         mut nets: Vec<NetChange>,
-        claimed: &mut Claimed,
+        claimed: &mut ClaimResult,
     ) -> Result<(), StageError> {
-        let watching = match self.site.watching(name).await? {
-            Ok(watching) => watching,
+        let compiled = match self.context.compiled(name).await? {
+            Ok(compiled) => compiled,
             Err(_) => {
                 claimed.messages.extend(nets.into_iter().map(|net| waiting(watch, net)));
                 return Ok(());
             }
         };
         let candidates: Vec<Candidate> = nets.iter_mut().map(|net| candidate(watch, net)).collect();
-        let decisions = decide(tx, &self.site, &watching, &claimed.stops, &candidates).await?;
+        let decisions =
+            decide(tx, &self.context, &compiled, &claimed.blockers, &candidates).await?;
         let all = nets.into_iter().zip(candidates).zip(decisions);
         claimed.messages.extend(all.map(|((net, c), d)| decided(watch, net, c, d)));
         Ok(())
@@ -350,11 +365,11 @@ impl Claim {
         now: Timestamp,
     ) -> Result<(), StageError> {
         match fault_of(&source) {
-            Fault::Server => return Err(StageError::Read { watch, source }),
-            Fault::Watch => self.site.broke(&watch, chain(&source)),
-            Fault::Row | Fault::Slow => {}
+            RowFault::Server => return Err(StageError::Read { watch, source }),
+            RowFault::Watch => self.context.broke(&watch, chain(&source)),
+            RowFault::Row | RowFault::Slow => {}
         }
-        self.careful.insert(watch, now + CAREFUL_FOR);
+        self.row_by_row.insert(watch, now + ROW_BY_ROW_FOR);
         Ok(())
     }
 }

@@ -6,27 +6,27 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use crate::pipeline::claim::burst_hold::{self, NewHold};
-use crate::pipeline::context::context::Site;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::gate::blockers::Stops;
+use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::outgoing;
 use crate::postgres::connection::session::CHANNEL;
 use crate::postgres::queries::{self, FoldedIn, NewMessage};
 
 /// What one claim leaves to do after its commit.
 #[derive(Default)]
-pub struct Claimed {
+pub struct ClaimResult {
     pub messages: Vec<NewMessage>,
     pub folded: Vec<FoldedIn>,
     /// What was admitted on each channel and is not used yet.
     pub admitted: BTreeMap<String, usize>,
-    pub stops: Stops,
+    pub blockers: Blockers,
     /// Storms that were noticed, and messages that waited already and join them.
     pub holds: Vec<NewHold>,
     pub joining: Vec<(i64, i64)>,
 }
 
-impl Claimed {
+impl ClaimResult {
     /// What belongs to a storm joins its hold: new messages, and open ones. `ids` are those of the new.
     pub async fn hold(
         &self,
@@ -46,14 +46,14 @@ impl Claimed {
 
     /// After the commit: storms are told of, what ended is counted, leased messages go to deliver, and
     /// compose learns of those that wait. Returns whether some wait on a channel of another daemon.
-    pub fn send_off(&mut self, site: &Site, ids: &[i64], expires_at: Timestamp) -> bool {
+    pub fn send_off(&mut self, context: &Context, ids: &[i64], expires_at: Timestamp) -> bool {
         self.holds.iter().for_each(burst_hold::announce);
         let mut is_others = false;
         for (message, id) in self.messages.drain(..).zip(ids) {
             if message.words.is_none() {
-                site.counts.became(&message.watch, &message.channel, message.state);
+                context.counts.became(&message.watch, &message.channel, message.state);
             }
-            let Some(lane) = site.lanes.get(&message.channel) else {
+            let Some(channel_sender) = context.channel_senders.get(&message.channel) else {
                 continue;
             };
             match message.words {
@@ -61,33 +61,33 @@ impl Claimed {
                     if let Some(unused) = self.admitted.get_mut(&message.channel) {
                         *unused -= 1;
                     }
-                    lane.push(outgoing(*id, message.watch, 1, *words, expires_at));
+                    channel_sender.push(outgoing(*id, message.watch, 1, *words, expires_at));
                 }
                 None => {
-                    is_others |= !lane.is_owned();
-                    lane.ring();
+                    is_others |= !channel_sender.is_leased();
+                    channel_sender.ring();
                 }
             }
         }
         if !self.folded.is_empty() {
-            site.lanes.values().for_each(|lane| lane.ring());
+            context.channel_senders.values().for_each(|channel_sender| channel_sender.ring());
         }
         is_others
     }
 
     /// Gives back what was admitted and not used.
-    pub fn give_back(&self, site: &Site) {
+    pub fn give_back(&self, context: &Context) {
         for (channel, unused) in &self.admitted {
-            if let Some(lane) = site.lanes.get(channel) {
-                lane.give_back(*unused);
+            if let Some(channel_sender) = context.channel_senders.get(channel) {
+                channel_sender.give_back(*unused);
             }
         }
     }
 }
 
 /// Rings for the daemons that own other channels.
-pub async fn ring_others(site: &Site) -> Result<(), StageError> {
-    let client = site.pool.get().await?;
+pub async fn ring_others(context: &Context) -> Result<(), StageError> {
+    let client = context.pool.get().await?;
     client.batch_execute(&format!("notify {CHANNEL}")).await?;
     Ok(())
 }

@@ -11,36 +11,36 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::postgres::queries::{ClaimBound, Haul};
+use crate::postgres::queries::{ClaimBound, ClaimedBatch};
 
 /// How often the claim scans from the beginning.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
 
 /// The lower bound of the scan, and the next one with the transaction it waits for.
 #[derive(Debug, Default)]
-pub struct Bound {
+pub struct ScanBound {
     pub above: i64,
     next: Option<(i64, i64)>,
     full_scan_at: Option<Timestamp>,
 }
 
-impl Bound {
+impl ScanBound {
     /// Starts over now and then.
     pub fn begin(&mut self, now: Timestamp) {
         if self.full_scan_at.is_none_or(|at| at <= now) {
-            *self = Bound { full_scan_at: Some(now + FULL_SCAN_EVERY), ..Bound::default() };
+            *self = ScanBound { full_scan_at: Some(now + FULL_SCAN_EVERY), ..ScanBound::default() };
         }
     }
 
     /// After a scan that took `haul` of at most `limit` changes.
-    pub fn scanned(&mut self, bound: ClaimBound, haul: &Haul, limit: usize) {
-        let reached = if haul.count < limit { bound.given_out } else { haul.last_change_id };
+    pub fn scanned(&mut self, bound: ClaimBound, batch: &ClaimedBatch, limit: usize) {
+        let reached = if batch.count < limit { bound.given_out } else { batch.last_change_id };
         match self.next {
             Some((next, claimed_by)) if bound.oldest_running > claimed_by && reached >= next => {
                 self.above = next;
-                self.next = Some((reached, haul.claimed_by));
+                self.next = Some((reached, batch.claimed_by));
             }
-            None => self.next = Some((reached, haul.claimed_by)),
+            None => self.next = Some((reached, batch.claimed_by)),
             Some(_) => {}
         }
     }

@@ -22,14 +22,14 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::limit::circuit::CircuitKey;
 use crate::domain::message::fallback::FallbackCause;
 use crate::domain::message::state::WaitsFor;
-use crate::pipeline::compose::fair_queue::Turns;
-use crate::pipeline::context::channel_sender::Lane;
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
-use crate::pipeline::gate::blockers::{Stops, Way, try_one};
+use crate::pipeline::compose::fair_queue::FairQueue;
+use crate::pipeline::context::channel_sender::ChannelSender;
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::gate::blockers::{Blockers, SendPermission, try_one};
 use crate::pipeline::gate::decide::{decide, outgoing};
 use crate::pipeline::gate::gates::{Candidate, Decision, Parts};
-use crate::pipeline::gate::row_errors::{Fault, fault_of, one_by_one};
+use crate::pipeline::gate::row_errors::{RowFault, fault_of, one_by_one};
 use crate::postgres::queries::{self, Decided, DueMessage};
 
 /// The longest rest: another daemon may have put messages into the queue.
@@ -38,75 +38,75 @@ const LONGEST_REST: Duration = Duration::from_secs(15);
 /// How long a message of a watch that cannot be used waits before it is looked at again.
 const BROKEN_WAIT: Duration = Duration::from_secs(30);
 
-/// Composes the due messages of one lane.
+/// Composes the due messages of one channel sender.
 pub struct Compose {
-    site: Arc<Site>,
-    lane: Arc<Lane>,
-    turns: Turns,
-    /// The lane let nothing through at the last step: no slot, no permit, or it is stopped.
+    context: Arc<Context>,
+    channel_sender: Arc<ChannelSender>,
+    turns: FairQueue,
+    /// The channel sender let nothing through at the last step: no slot, no permit, or it is stopped.
     is_shut: bool,
     /// When to look again whether messages of this channel may leave.
     shut_until: Option<Timestamp>,
     /// As of the last look.
     paused_watches: Vec<String>,
     /// Watches whose batch failed on the data of some row: their rows are read one by one.
-    careful: HashSet<String>,
+    row_by_row: HashSet<String>,
 }
 
 impl Compose {
-    pub fn new(site: Arc<Site>, lane: Arc<Lane>) -> Compose {
+    pub fn new(context: Arc<Context>, channel_sender: Arc<ChannelSender>) -> Compose {
         Compose {
-            turns: Turns::new(&site, &lane.channel),
-            site,
-            lane,
+            turns: FairQueue::new(&context, &channel_sender.channel),
+            context,
+            channel_sender,
             is_shut: false,
             shut_until: None,
             paused_watches: Vec::new(),
-            careful: HashSet::new(),
+            row_by_row: HashSet::new(),
         }
     }
 
     /// Composes until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut patience = Patience::new("compose");
+        let mut backoff = Backoff::new("compose");
         while !stop.is_cancelled() {
             match self.step().await {
-                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Worked) => backoff.succeeded(),
                 Ok(Progress::Idle) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     self.wait(&stop).await;
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
     }
 
     /// Composes one batch of due messages.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        let admitted = self.lane.admit(self.site.config.delivery.batch);
+        let admitted = self.channel_sender.admit(self.context.config.delivery.batch);
         self.is_shut = admitted == 0;
         if self.is_shut {
             return Ok(Progress::Idle);
         }
         let sent = self.batch(admitted).await;
         let leased = sent.as_ref().map_or(0, |(_, leased)| *leased);
-        self.lane.give_back(admitted - leased);
+        self.channel_sender.give_back(admitted - leased);
         sent.map(|(progress, _)| progress)
     }
 
     async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
-        let now = self.site.clock.now();
-        let mut client = self.site.pool.get().await?;
+        let now = self.context.clock.now();
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        let channel = self.lane.channel.clone();
-        let stops = Stops::read(&tx, &self.site, &[&channel]).await?;
-        self.paused_watches.clone_from(&stops.paused_watches);
-        let way = stops.way(&channel, now);
+        let channel = self.channel_sender.channel.clone();
+        let blockers = Blockers::read(&tx, &self.context, &[&channel]).await?;
+        self.paused_watches.clone_from(&blockers.paused_watches);
+        let way = blockers.way(&channel, now);
         self.shut_until = way.shut_until();
         let limit = match way {
-            Way::Free => limit,
-            Way::Try => 1,
-            Way::Shut(_) => return Ok((Progress::Idle, 0)),
+            SendPermission::Free => limit,
+            SendPermission::Try => 1,
+            SendPermission::Shut(_) => return Ok((Progress::Idle, 0)),
         };
         if self.turns.is_due(now) {
             self.turns.begin(now, queries::compose_watches(&tx, &channel).await?);
@@ -114,24 +114,25 @@ impl Compose {
         let turns = self.turns.next(&self.paused_watches);
         let due = queries::compose_due(&tx, &channel, now, &turns, limit).await?;
         drop(turns);
-        self.lane.was_full(due.len() >= limit);
+        self.channel_sender.was_full(due.len() >= limit);
         if due.is_empty() {
             // Messages that become due later than others but with an earlier due_at wait for the
-            // next full scan; those put off by this process ring the lane.
+            // next full scan; those put off by this process ring the channel sender.
             return Ok((Progress::Idle, 0));
         }
-        let reached = Turns::reached(&due);
-        let (decided, served) = self.decide_all(&tx, &stops, due).await?;
+        let reached = FairQueue::reached(&due);
+        let (decided, served) = self.decide_all(&tx, &blockers, due).await?;
         let leases = decided.iter().find(|d| d.words.is_some()).map(|d| d.message_id);
-        if let (Way::Try, Some(message_id)) = (way, leases)
-            && !try_one(&tx, &self.site, &CircuitKey::channel(&channel), message_id).await?
+        if let (SendPermission::Try, Some(message_id)) = (way, leases)
+            && !try_one(&tx, &self.context, &CircuitKey::channel(&channel), message_id).await?
         {
             return Ok((Progress::Idle, 0));
         }
-        let lease = self.site.lease(now, self.site.config.is_dry_run(&channel));
+        let lease = self.context.lease(now, self.context.config.is_dry_run(&channel));
         let attempts: BTreeMap<i64, i16> =
             queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
-        let on: Vec<i64> = decided.iter().filter(|d| d.leads_on).map(|d| d.message_id).collect();
+        let on: Vec<i64> =
+            decided.iter().filter(|d| d.may_fall_back).map(|d| d.message_id).collect();
         queries::fallback_await(&tx, &on, FallbackCause::Skipped, now).await?;
         tx.commit().await?;
         self.turns.passed(reached, &served);
@@ -141,9 +142,9 @@ impl Compose {
             match (words, attempts.get(&message_id)) {
                 (Some(words), Some(attempt)) => {
                     let message = outgoing(message_id, watch, *attempt, *words, lease.expires_at);
-                    self.lane.push(message);
+                    self.channel_sender.push(message);
                 }
-                _ => self.site.counts.became(&watch, &channel, state),
+                _ => self.context.counts.became(&watch, &channel, state),
             }
         }
         Ok((Progress::Worked, leased))
@@ -153,14 +154,14 @@ impl Compose {
     async fn decide_all(
         &mut self,
         tx: &Transaction<'_>,
-        stops: &Stops,
+        blockers: &Blockers,
         due: Vec<DueMessage>,
     ) -> Result<(Vec<Decided>, Vec<(String, usize)>), StageError> {
         let mut by_watch: BTreeMap<String, Vec<(i64, Candidate)>> = BTreeMap::new();
         for message in due {
             let candidate = Candidate {
                 message_id: Some(message.message_id),
-                channel: self.lane.channel.clone(),
+                channel: self.channel_sender.channel.clone(),
                 fallback_of: message.fallback_of,
                 attempt_count: message.attempt_count,
                 entity_key: message.entity_key,
@@ -173,15 +174,26 @@ impl Compose {
         let (mut decided, mut served) = (Vec::new(), Vec::new());
         for (watch, messages) in by_watch {
             let (ids, candidates): (Vec<i64>, Vec<Candidate>) = messages.into_iter().unzip();
-            let decisions = self.decide_watch(tx, stops, &watch, &candidates).await?;
+            let decisions = self.decide_watch(tx, blockers, &watch, &candidates).await?;
             let leaves = decisions.iter().filter(|d| matches!(d, Decision::Send(_))).count();
-            let (settings, channel) = (self.site.config.watch.get(&watch), &self.lane.channel);
+            let (settings, channel) =
+                (self.context.config.watch.get(&watch), &self.channel_sender.channel);
             decided.extend(ids.into_iter().zip(decisions).map(|(message_id, decision)| {
                 let state = decision.state();
-                let leads_on = settings.is_some_and(|watch| watch.leads_on(channel, state));
+                let may_fall_back =
+                    settings.is_some_and(|watch| watch.may_fall_back(channel, state));
                 let Parts { reason_text, wait, due_at, words } = decision.into_parts();
                 let watch = watch.clone();
-                Decided { message_id, watch, state, reason_text, wait, words, due_at, leads_on }
+                Decided {
+                    message_id,
+                    watch,
+                    state,
+                    reason_text,
+                    wait,
+                    words,
+                    due_at,
+                    may_fall_back,
+                }
             }));
             served.push((watch, leaves));
         }
@@ -191,21 +203,21 @@ impl Compose {
     async fn decide_watch(
         &mut self,
         tx: &Transaction<'_>,
-        stops: &Stops,
+        blockers: &Blockers,
         watch: &str,
         candidates: &[Candidate],
     ) -> Result<Vec<Decision>, StageError> {
-        let watching = match self.site.watching(watch).await? {
-            Ok(watching) => watching,
+        let compiled = match self.context.compiled(watch).await? {
+            Ok(compiled) => compiled,
             Err(why) => {
-                let due_at = self.site.clock.now() + BROKEN_WAIT;
+                let due_at = self.context.clock.now() + BROKEN_WAIT;
                 let why = format!("the watch cannot be used: {why}");
                 return Ok(vec![Decision::defer(due_at, WaitsFor::Watch, why); candidates.len()]);
             }
         };
-        let decisions = match self.careful.contains(watch) {
-            true => one_by_one(tx, &self.site, &watching, stops, candidates).await,
-            false => decide(tx, &self.site, &watching, stops, candidates).await,
+        let decisions = match self.row_by_row.contains(watch) {
+            true => one_by_one(tx, &self.context, &compiled, blockers, candidates).await,
+            false => decide(tx, &self.context, &compiled, blockers, candidates).await,
         };
         if let Err(StageError::Read { source, .. }) = &decisions {
             self.read_failed(watch, source);
@@ -217,44 +229,47 @@ impl Compose {
     /// one, so that the row at fault fails alone.
     fn read_failed(&mut self, watch: &str, error: &tokio_postgres::Error) {
         match fault_of(error) {
-            Fault::Watch => self.site.broke(watch, crate::pipeline::context::stage::chain(error)),
-            Fault::Row | Fault::Slow => {
-                self.careful.insert(watch.to_owned());
+            RowFault::Watch => {
+                self.context.broke(watch, crate::pipeline::context::stage::chain(error))
             }
-            Fault::Server => {}
+            RowFault::Row | RowFault::Slow => {
+                self.row_by_row.insert(watch.to_owned());
+            }
+            RowFault::Server => {}
         }
     }
 
     async fn wait(&self, stop: &CancellationToken) {
-        let is_owned = self.lane.is_owned();
-        if is_owned && self.is_shut {
+        let is_leased = self.channel_sender.is_leased();
+        if is_leased && self.is_shut {
             return tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.lane.freed() => {}
-                () = tokio::time::sleep(self.lane.next_in()) => {}
+                () = self.channel_sender.freed() => {}
+                () = tokio::time::sleep(self.channel_sender.next_in()) => {}
             };
         }
         let time = match self.shut_until {
-            _ if !is_owned => LONGEST_REST,
-            Some(until) => until.duration_since(self.site.clock.now()).unsigned_abs(),
+            _ if !is_leased => LONGEST_REST,
+            Some(until) => until.duration_since(self.context.clock.now()).unsigned_abs(),
             None => self.until_due().await.unwrap_or(LONGEST_REST),
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.lane.changed() => {}
+            () = self.channel_sender.changed() => {}
             () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
         }
     }
 
     async fn until_due(&self) -> Result<Duration, StageError> {
-        let client = self.site.pool.get().await?;
+        let client = self.context.pool.get().await?;
         let watches: Vec<&str> =
             self.turns.next(&self.paused_watches).iter().map(|turn| turn.watch).collect();
-        let next = queries::compose_next_due(&client, &self.lane.channel, &watches).await?;
+        let next =
+            queries::compose_next_due(&client, &self.channel_sender.channel, &watches).await?;
         let Some(next) = next else {
             return Ok(LONGEST_REST);
         };
-        let left = Duration::try_from(self.site.clock.now().duration_until(next));
+        let left = Duration::try_from(self.context.clock.now().duration_until(next));
         Ok(left.unwrap_or(Duration::ZERO))
     }
 }

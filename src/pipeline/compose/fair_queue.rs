@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::domain::limit::fair_share::Shares;
-use crate::pipeline::context::context::Site;
-use crate::postgres::queries::{DueMessage, Turn};
+use crate::domain::limit::fair_share::FairShares;
+use crate::pipeline::context::context::Context;
+use crate::postgres::queries::{DueMessage, WatchTurn};
 
 /// How often the scan for due messages starts from the beginning.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(5);
@@ -24,23 +24,23 @@ type Place = (Timestamp, i64);
 const BEGINNING: Place = (Timestamp::UNIX_EPOCH, 0);
 
 /// The watches of one channel.
-pub struct Turns {
+pub struct FairQueue {
     /// Their bounds.
     above: BTreeMap<String, Place>,
     /// What one message costs a watch: one divided by its share.
     costs: HashMap<String, f64>,
-    shares: Shares,
+    shares: FairShares,
     full_scan_at: Timestamp,
 }
 
-impl Turns {
-    pub fn new(site: &Site, channel: &str) -> Turns {
-        let watches = of_channel(&site.config, channel);
-        Turns {
+impl FairQueue {
+    pub fn new(context: &Context, channel: &str) -> FairQueue {
+        let watches = of_channel(&context.config, channel);
+        FairQueue {
             costs: watches.iter().map(|(name, share)| (name.clone(), cost(*share))).collect(),
             above: watches.into_iter().map(|(name, _)| (name, BEGINNING)).collect(),
-            shares: Shares::default(),
-            full_scan_at: site.clock.now(),
+            shares: FairShares::default(),
+            full_scan_at: context.clock.now(),
         }
     }
 
@@ -57,11 +57,11 @@ impl Turns {
     }
 
     /// Where each watch goes on, but for those that are paused.
-    pub fn next(&self, paused: &[String]) -> Vec<Turn<'_>> {
+    pub fn next(&self, paused: &[String]) -> Vec<WatchTurn<'_>> {
         let mut turns = Vec::with_capacity(self.above.len());
         for (watch, above) in self.above.iter().filter(|(watch, _)| !paused.contains(watch)) {
             let (start, cost) = (self.shares.start(watch), self.cost(watch));
-            turns.push(Turn { watch, above: *above, start, cost });
+            turns.push(WatchTurn { watch, above: *above, start, cost });
         }
         turns
     }

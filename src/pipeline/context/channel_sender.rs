@@ -1,7 +1,7 @@
-//! A lane: everything of this process that belongs to one channel. Whether this process may send on it,
+//! A channel sender: everything of this process that belongs to one channel. Whether this process may send on it,
 //! how many messages may leave it now, and the way from those that lease messages to those that send them.
 //!
-//! Nothing here is remembered: what is in a lane when the process dies stands in the database as
+//! Nothing here is remembered: what is in a channel sender when the process dies stands in the database as
 //! leased messages with an open attempt.
 
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::clock::Clock;
 use crate::domain::limit::circuit::CircuitKey;
 use crate::domain::message::attempt::TemplateMessage;
-use crate::pipeline::context::counters::ChannelCounts;
+use crate::pipeline::context::counters::ChannelCounters;
 use crate::provider::limiter::Limiter;
 
 /// A leased message in its words, on its way to the provider.
@@ -33,10 +33,10 @@ pub struct Outgoing {
 const RING_COMES: Duration = Duration::from_secs(1);
 
 /// One channel's way out of this process.
-pub struct Lane {
+pub struct ChannelSender {
     pub channel: String,
     pub limiter: Limiter,
-    pub counts: ChannelCounts,
+    pub counts: ChannelCounters,
     clock: Clock,
     /// How many messages may be leased by this process at once.
     slots: usize,
@@ -47,35 +47,35 @@ pub struct Lane {
     /// Rings when slots became free.
     freed: Notify,
     stopped_until: Mutex<Option<Timestamp>>,
-    owned: Mutex<Option<Owned>>,
+    held_lease: Mutex<Option<HeldLease>>,
     /// The rate did not let through all that wanted to leave.
     is_short: AtomicBool,
     /// Messages wait for the rate, so that new ones must not pass them.
     is_crowded: AtomicBool,
     /// Circuits that are stopped: leased messages that depend on them are given back.
-    halts: Mutex<Vec<CircuitKey>>,
+    blocks: Mutex<Vec<CircuitKey>>,
 }
 
 /// The right to send on a channel: which time that it was given to somebody, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owned {
+pub struct HeldLease {
     pub epoch: i64,
     pub until: Timestamp,
 }
 
-impl Lane {
-    /// A lane and the end of it that deliver reads. The outbox needs no bound of its own: only
+impl ChannelSender {
+    /// A channel sender and the end of it that deliver reads. The outbox needs no bound of its own: only
     /// admitted messages enter it.
     pub fn new(
         channel: &str,
         limiter: Limiter,
         slots: usize,
         clock: Clock,
-    ) -> (Lane, mpsc::UnboundedReceiver<Outgoing>) {
+    ) -> (ChannelSender, mpsc::UnboundedReceiver<Outgoing>) {
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let lane = Lane {
+        let channel_sender = ChannelSender {
             channel: channel.to_owned(),
-            counts: ChannelCounts::new(channel),
+            counts: ChannelCounters::new(channel),
             clock,
             limiter,
             slots,
@@ -84,12 +84,12 @@ impl Lane {
             changed: Notify::new(),
             freed: Notify::new(),
             stopped_until: Mutex::new(None),
-            owned: Mutex::new(None),
+            held_lease: Mutex::new(None),
             is_short: AtomicBool::new(false),
             is_crowded: AtomicBool::new(false),
-            halts: Mutex::default(),
+            blocks: Mutex::default(),
         };
-        (lane, inbox)
+        (channel_sender, inbox)
     }
 
     /// Takes the right to send up to `want` messages now; `give_back` returns what was not used.
@@ -126,27 +126,27 @@ impl Lane {
     }
 
     fn is_shut(&self) -> bool {
-        !self.is_owned() || self.stopped_for().is_some()
+        !self.is_leased() || self.stopped_for().is_some()
     }
 
     /// This process may send on the channel until then.
-    pub fn own(&self, owned: Owned) {
-        *lock(&self.owned) = Some(owned);
+    pub fn own(&self, held_lease: HeldLease) {
+        *lock(&self.held_lease) = Some(held_lease);
     }
 
     /// Somebody else may. Returns whether this process could before.
-    pub fn disown(&self) -> bool {
-        lock(&self.owned).take().is_some()
+    pub fn drop_lease(&self) -> bool {
+        lock(&self.held_lease).take().is_some()
     }
 
     /// The right to send as it was given last, whether or not it has run out.
-    pub fn owned(&self) -> Option<Owned> {
-        *lock(&self.owned)
+    pub fn held_lease(&self) -> Option<HeldLease> {
+        *lock(&self.held_lease)
     }
 
     /// Whether this process may send on the channel now.
-    pub fn is_owned(&self) -> bool {
-        self.owned().is_some_and(|owned| self.clock.now() < owned.until)
+    pub fn is_leased(&self) -> bool {
+        self.held_lease().is_some_and(|held_lease| self.clock.now() < held_lease.until)
     }
 
     /// How many more messages this process may lease at once.
@@ -207,26 +207,26 @@ impl Lane {
     }
 
     /// A circuit was stopped.
-    pub fn halt(&self, key: CircuitKey) {
-        let mut halts = lock(&self.halts);
-        if !halts.contains(&key) {
-            halts.push(key);
+    pub fn block(&self, key: CircuitKey) {
+        let mut blocks = lock(&self.blocks);
+        if !blocks.contains(&key) {
+            blocks.push(key);
         }
     }
 
     /// A circuit sends again, or one message of it.
     pub fn go_on(&self, key: &CircuitKey) {
-        lock(&self.halts).retain(|halted| halted != key);
+        lock(&self.blocks).retain(|halted| halted != key);
     }
 
     /// The circuits that are stopped now.
-    pub fn set_halts(&self, halts: Vec<CircuitKey>) {
-        *lock(&self.halts) = halts;
+    pub fn set_blocks(&self, blocks: Vec<CircuitKey>) {
+        *lock(&self.blocks) = blocks;
     }
 
     /// Whether a leased message must not leave any more.
-    pub fn is_halted(&self, template: &str, language: &str) -> bool {
-        lock(&self.halts).iter().any(|key| {
+    pub fn is_blocked(&self, template: &str, language: &str) -> bool {
+        lock(&self.blocks).iter().any(|key| {
             key.template
                 .as_ref()
                 .is_none_or(|(t, l)| (t.as_str(), l.as_str()) == (template, language))
@@ -252,6 +252,6 @@ impl Lane {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // A panic elsewhere must not stop the lane; the value is valid at every line.
+    // A panic elsewhere must not stop the channel sender; the value is valid at every line.
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What the stages share of one installation: connections, clock, settings, watches, lanes.
+//! What the stages share of one installation: connections, clock, settings, watches, channel senders.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +11,13 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::value::column::Columns;
-use crate::pipeline::context::channel_sender::Lane;
-use crate::pipeline::context::counters::Counts;
+use crate::pipeline::context::channel_sender::ChannelSender;
+use crate::pipeline::context::counters::Counters;
 use crate::pipeline::context::route::Routes;
 use crate::pipeline::context::stage::{StageError, chain};
-use crate::pipeline::receive::receipt_source::Witnesses;
-use crate::pipeline::settle::circuit::Circuits;
-use crate::pipeline::settle::unconfirmed::Doubts;
+use crate::pipeline::receive::receipt_source::ReceiptSources;
+use crate::pipeline::settle::circuit::CircuitTallies;
+use crate::pipeline::settle::unconfirmed::UnconfirmedAttempts;
 use crate::postgres::capture::install::{self, WatchedTable};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::row_query;
@@ -28,18 +28,18 @@ use crate::postgres::queries::{Ask, Lease};
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// One installation, as the stages see it.
-pub struct Site {
+pub struct Context {
     pub pool: Pool,
     pub clock: Clock,
     pub config: Arc<Config>,
     /// Name of this process in leases: new at every start, so that nobody inherits a lease.
     pub instance: String,
-    pub lanes: BTreeMap<String, Arc<Lane>>,
-    pub circuits: Circuits,
-    pub witnesses: Witnesses,
+    pub channel_senders: BTreeMap<String, Arc<ChannelSender>>,
+    pub circuits: CircuitTallies,
+    pub receipt_sources: ReceiptSources,
     asked_channels: Vec<String>,
-    pub doubts: Doubts,
-    pub counts: Counts,
+    pub unconfirmed: UnconfirmedAttempts,
+    pub counts: Counters,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
     /// Whether it was said that the database is a copy.
@@ -48,7 +48,7 @@ pub struct Site {
 }
 
 /// A watch that is ready for use: its table looked up, its words compiled.
-pub struct Watching {
+pub struct CompiledWatch {
     pub name: String,
     pub config: config::Watch,
     pub table: WatchedTable,
@@ -67,30 +67,30 @@ pub struct Watching {
 
 #[derive(Clone)]
 enum Looked {
-    Ready(Arc<Watching>),
+    Ready(Arc<CompiledWatch>),
     /// Why it cannot be used, and when to look again.
     Broken(String, Timestamp),
 }
 
-impl Site {
+impl Context {
     pub fn new(
         pool: Pool,
         clock: Clock,
         config: Arc<Config>,
-        lanes: BTreeMap<String, Arc<Lane>>,
+        channel_senders: BTreeMap<String, Arc<ChannelSender>>,
         instance: Instance,
-    ) -> Site {
-        Site {
-            circuits: Circuits::new(config.circuit.clone()),
-            witnesses: Witnesses::default(),
-            doubts: Doubts::default(),
-            counts: Counts::new(&config),
+    ) -> Context {
+        Context {
+            circuits: CircuitTallies::new(config.circuit.clone()),
+            receipt_sources: ReceiptSources::default(),
+            unconfirmed: UnconfirmedAttempts::default(),
+            counts: Counters::new(&config),
             pool,
             asked_channels: asked_channels(&config),
             clock,
             config,
             instance: instance.to_string(),
-            lanes,
+            channel_senders,
             system_identifier: OnceLock::new(),
             is_clone: AtomicBool::new(false),
             watchings: RwLock::default(),
@@ -135,37 +135,43 @@ impl Site {
 
     /// Whether this process sends on any channel.
     pub fn sends(&self) -> bool {
-        self.lanes.values().any(|lane| lane.is_owned())
+        self.channel_senders.values().any(|channel_sender| channel_sender.is_leased())
     }
 
     /// Whether this process sends on the channel now.
-    pub fn owns(&self, channel: &str) -> bool {
-        self.lanes.get(channel).is_some_and(|lane| lane.is_owned())
+    pub fn holds_lease(&self, channel: &str) -> bool {
+        self.channel_senders.get(channel).is_some_and(|channel_sender| channel_sender.is_leased())
     }
 
     /// Whether the right to send on a channel is still the one that this process has.
     pub fn knows_epoch(&self, channel: &str, epoch: i64) -> bool {
-        let owned = self.lanes.get(channel).and_then(|lane| lane.owned());
-        owned.is_some_and(|owned| owned.epoch == epoch)
+        let held_lease = self
+            .channel_senders
+            .get(channel)
+            .and_then(|channel_sender| channel_sender.held_lease());
+        held_lease.is_some_and(|held_lease| held_lease.epoch == epoch)
     }
 
-    pub fn lane_of(&self, watch: &config::Watch) -> Option<&Arc<Lane>> {
-        self.lanes.get(&watch.channel)
+    pub fn channel_sender_of(&self, watch: &config::Watch) -> Option<&Arc<ChannelSender>> {
+        self.channel_senders.get(&watch.channel)
     }
 
     /// The watch, ready for use; or why it cannot be used now.
     ///
     /// A watch that cannot be used (its table is missing, a column was dropped) keeps its changes:
     /// it is looked at again now and then.
-    pub async fn watching(&self, name: &str) -> Result<Result<Arc<Watching>, String>, StageError> {
+    pub async fn compiled(
+        &self,
+        name: &str,
+    ) -> Result<Result<Arc<CompiledWatch>, String>, StageError> {
         match self.known(name) {
-            Some(Looked::Ready(watching)) => return Ok(Ok(watching)),
+            Some(Looked::Ready(compiled)) => return Ok(Ok(compiled)),
             Some(Looked::Broken(why, until)) if self.clock.now() < until => return Ok(Err(why)),
             _ => {}
         }
         let client = self.pool.get().await?;
-        let looked = match Watching::look_up(&client, &self.config, name).await {
-            Ok(watching) => Ok(Arc::new(watching)),
+        let looked = match CompiledWatch::look_up(&client, &self.config, name).await {
+            Ok(compiled) => Ok(Arc::new(compiled)),
             Err(why) => Err(why),
         };
         self.remember(name, looked.clone());
@@ -182,14 +188,14 @@ impl Site {
         watchings.get(name).cloned()
     }
 
-    fn remember(&self, name: &str, looked: Result<Arc<Watching>, String>) {
+    fn remember(&self, name: &str, looked: Result<Arc<CompiledWatch>, String>) {
         let was_broken = matches!(self.known(name), Some(Looked::Broken(..)));
         let entry = match looked {
-            Ok(watching) => {
+            Ok(compiled) => {
                 if was_broken {
                     tracing::info!(watch = name, "watch works again");
                 }
-                Looked::Ready(watching)
+                Looked::Ready(compiled)
             }
             Err(why) => {
                 if !was_broken {
@@ -216,13 +222,13 @@ fn is_onemsg(channel: &config::Channel) -> bool {
     matches!(channel.kind, config::ChannelKind::OneMsg(_))
 }
 
-impl Watching {
+impl CompiledWatch {
     /// Looks the table up and compiles the words. Errors are sentences for people.
     pub async fn look_up(
         client: &tokio_postgres::Client,
         config: &Config,
         name: &str,
-    ) -> Result<Watching, String> {
+    ) -> Result<CompiledWatch, String> {
         let watch = config.watch.get(name).ok_or("it is not in the configuration")?;
         let template = config.template.get(&watch.template).ok_or_else(|| {
             format!("watch.{name}.template: there is no template \"{}\"", watch.template)
@@ -236,12 +242,12 @@ impl Watching {
             row_query::read_sql(
                 &table,
                 watch,
-                row_query::Telling { silent: &silent_channels, dry_runs },
+                row_query::BaselineScope { silent: &silent_channels, dry_runs },
             )
         };
         let rehearses = routes.channels().any(|channel| config.is_dry_run(channel));
         let (read_sql, rehearsal_sql) = (sql(false), rehearses.then(|| sql(true)));
-        Ok(Watching {
+        Ok(CompiledWatch {
             name: name.to_owned(),
             columns: table.columns_of(watch),
             lookups: label_query::queries(&table, watch),

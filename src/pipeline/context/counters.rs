@@ -13,7 +13,7 @@ use strum::VariantArray as _;
 
 use crate::config::{Config, Watch};
 use crate::domain::message::attempt::{AttemptResult, ErrorClass};
-use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
+use crate::domain::message::receipt::{EvidenceSource, Receipt, ReceiptStatus};
 use crate::domain::message::state::State;
 
 /// The states that tell how a message fared.
@@ -23,7 +23,7 @@ const TOLD: [&str; 6] = ["sent", "delivered", "read", "unconfirmed", "failed", "
 type ByWords = BTreeMap<(&'static str, &'static str), Counter>;
 
 /// What the stages count.
-pub struct Counts {
+pub struct Counters {
     /// Changes that were claimed.
     pub changes: Counter,
     /// By watch, channel and state.
@@ -32,8 +32,8 @@ pub struct Counts {
     receipts: BTreeMap<String, ByWords>,
 }
 
-impl Counts {
-    pub fn new(config: &Config) -> Counts {
+impl Counters {
+    pub fn new(config: &Config) -> Counters {
         config.watch.keys().for_each(|watch| drop(storms(watch)));
         config.channel.keys().for_each(|channel| seldom(channel));
         let messages =
@@ -41,7 +41,7 @@ impl Counts {
         // Of the others nothing is heard: a 0 would look like a channel that has fallen silent.
         let heard = config.channel.iter().filter(|(_, channel)| channel.tells_delivery());
         let receipts = heard.map(|(channel, _)| (channel.clone(), receipts(channel)));
-        Counts {
+        Counters {
             changes: metrics::counter!("rowbell_changes_claimed_total"),
             messages: messages.collect(),
             receipts: receipts.collect(),
@@ -58,7 +58,7 @@ impl Counts {
     }
 
     /// Receipts came in on the channel.
-    pub fn received(&self, channel: &str, source: Source, receipts: &[Receipt]) {
+    pub fn received(&self, channel: &str, source: EvidenceSource, receipts: &[Receipt]) {
         let Some(counters) = self.receipts.get(channel) else { return };
         for status in ReceiptStatus::VARIANTS {
             let count = receipts.iter().filter(|receipt| receipt.status == *status).count();
@@ -70,15 +70,15 @@ impl Counts {
 }
 
 /// What one channel counts.
-pub struct ChannelCounts {
+pub struct ChannelCounters {
     /// By result, and by class of error where it was refused.
     attempts: ByWords,
     /// From the first byte of a request to the last one of its answer.
     pub request_seconds: Histogram,
 }
 
-impl ChannelCounts {
-    pub fn new(channel: &str) -> ChannelCounts {
+impl ChannelCounters {
+    pub fn new(channel: &str) -> ChannelCounters {
         let refused = ErrorClass::VARIANTS.iter().map(|class| ("refused", class.into_str()));
         let others = ["accepted", "not_sent", "unknown", "dry_run"].map(|result| (result, ""));
         let counter = |words: (&'static str, &'static str)| {
@@ -89,7 +89,7 @@ impl ChannelCounts {
                 metrics::counter!("rowbell_attempts_total", "channel" => channel, "result" => result, "class" => class),
             )
         };
-        ChannelCounts {
+        ChannelCounters {
             attempts: others.into_iter().chain(refused).map(counter).collect(),
             request_seconds: metrics::histogram!("rowbell_request_seconds", "channel" => channel.to_owned()),
         }
@@ -119,7 +119,7 @@ pub fn circuits_opened(channel: &str, kind: &'static str) -> Counter {
 
 /// How often the provider of a channel asked to slow down.
 pub fn slowed_down(channel: &str) -> Counter {
-    metrics::counter!("rowbell_slowed_down_total", "channel" => channel.to_owned())
+    metrics::counter!("rowbell_rate_reductions_total", "channel" => channel.to_owned())
 }
 
 /// What seldom happens on a channel is looked up when it does.
@@ -143,7 +143,7 @@ fn by_channel(name: &str, watch: &Watch) -> BTreeMap<String, BTreeMap<&'static s
 
 fn receipts(channel: &str) -> ByWords {
     let statuses = ReceiptStatus::VARIANTS.iter().map(|status| status.into_str());
-    let words = Source::VARIANTS
+    let words = EvidenceSource::VARIANTS
         .iter()
         .flat_map(|source| statuses.clone().map(|status| (source.into_str(), status)));
     let counter = |(source, status): (&'static str, &'static str)| {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::config::{Address, Channel, Config, Template, Watch};
+use crate::config::{Channel, Config, RecipientAddress, TemplateSettings, Watch};
 use crate::domain::text::summary::{Phrasing, PhrasingSource};
 use crate::finding::Finding;
 
 /// One channel of a watch, with the words that go over it.
 pub struct Route {
     pub channel: String,
-    pub address: Address,
-    pub template: Template,
+    pub address: RecipientAddress,
+    pub template: TemplateSettings,
     pub phrasing: Phrasing,
     /// It is meant for those who do not want messages on WhatsApp, too.
     pub ignores_opt_out: bool,
@@ -79,7 +79,7 @@ fn route(
     }
     Ok(Route {
         channel: channel.to_owned(),
-        address: config.channel.get(channel).map_or(Address::Phone, Channel::address),
+        address: config.channel.get(channel).map_or(RecipientAddress::Phone, Channel::address),
         template: compiled,
         phrasing,
         ignores_opt_out: false,
@@ -99,7 +99,7 @@ pub fn in_words(problem: &Finding, watch: &str, template: &str) -> String {
 pub fn source<'a>(
     config: &'a Config,
     watch: &'a Watch,
-    template: &'a Template,
+    template: &'a TemplateSettings,
     columns: Option<&'a [String]>,
 ) -> PhrasingSource<'a> {
     PhrasingSource {

@@ -62,16 +62,16 @@ const MOST_DOUBLINGS: u32 = 6;
 
 /// Waits between failures: longer each time, never in step with other daemons, reset by success.
 #[derive(Debug)]
-pub struct Patience {
+pub struct Backoff {
     stage: &'static str,
     failures: u32,
     counted: metrics::Counter,
 }
 
-impl Patience {
-    pub fn new(stage: &'static str) -> Patience {
+impl Backoff {
+    pub fn new(stage: &'static str) -> Backoff {
         let counted = metrics::counter!("rowbell_stage_failures_total", "stage" => stage);
-        Patience { stage, failures: 0, counted }
+        Backoff { stage, failures: 0, counted }
     }
 
     /// Logs the first failure of a row of them, and says how long to wait.

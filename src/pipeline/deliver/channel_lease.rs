@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::context::channel_sender::{Lane, Owned};
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, loggable, rest};
+use crate::pipeline::context::channel_sender::{ChannelSender, HeldLease};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, loggable, rest};
 use crate::pipeline::gate::limits;
-use crate::postgres::queries::{self, Ours};
+use crate::postgres::queries::{self, LeasedChannel};
 
 /// How long the right to send holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -37,28 +37,28 @@ const LOOK: Duration = Duration::from_secs(2);
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 
 /// Owns channels.
-pub struct Owner {
-    site: Arc<Site>,
+pub struct ChannelLease {
+    context: Arc<Context>,
     look: Duration,
     /// It was said that others own channels.
     is_waiting: bool,
 }
 
-impl Owner {
-    pub fn new(site: Arc<Site>) -> Owner {
-        Owner { site, look: FIRST_LOOK, is_waiting: false }
+impl ChannelLease {
+    pub fn new(context: Arc<Context>) -> ChannelLease {
+        ChannelLease { context, look: FIRST_LOOK, is_waiting: false }
     }
 
     /// Takes and renews channels until told to stop; then gives them up.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut patience = Patience::new("owner");
+        let mut backoff = Backoff::new("owner");
         while !stop.is_cancelled() {
             match self.step().await {
                 Ok(_) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     rest(&stop, self.pause()).await;
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
         if let Err(error) = self.give_up().await {
@@ -70,7 +70,7 @@ impl Owner {
     }
 
     fn pause(&mut self) -> Duration {
-        if self.site.lanes.values().all(|lane| lane.is_owned()) {
+        if self.context.channel_senders.values().all(|channel_sender| channel_sender.is_leased()) {
             return RENEW;
         }
         self.look = (self.look * 2).min(LOOK);
@@ -79,49 +79,56 @@ impl Owner {
 
     /// Renews what this daemon owns, and takes what is free.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        let channels: Vec<&str> = self.site.lanes.keys().map(String::as_str).collect();
+        let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
         if channels.is_empty() {
             return Ok(Progress::Idle);
         }
-        let now = self.site.clock.now();
+        let now = self.context.clock.now();
         let until = now + LEASE;
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let taken =
-            queries::owner_take(&client, &channels, &self.site.instance, now, until).await?;
+            queries::channel_lease_take(&client, &channels, &self.context.instance, now, until)
+                .await?;
         let mut progress = Progress::Idle;
-        let site = self.site.clone();
-        for lane in site.lanes.values() {
-            let taken = taken.iter().find(|taken| taken.channel == lane.channel);
-            let known = lane.owned();
+        let context = self.context.clone();
+        for channel_sender in context.channel_senders.values() {
+            let taken = taken.iter().find(|taken| taken.channel == channel_sender.channel);
+            let known = channel_sender.held_lease();
             match taken {
-                Some(Ours { epoch, .. }) if known.is_some_and(|known| known.epoch == *epoch) => {
-                    lane.own(Owned { epoch: *epoch, until });
+                Some(LeasedChannel { epoch, .. })
+                    if known.is_some_and(|known| known.epoch == *epoch) =>
+                {
+                    channel_sender.own(HeldLease { epoch: *epoch, until });
                 }
                 Some(taken) => {
                     progress = Progress::Worked;
-                    lane.disown();
-                    let past = limits::past(&mut client, &site, lane, taken.learned).await?;
-                    lane.limiter.remember(past);
-                    lane.own(Owned { epoch: taken.epoch, until });
-                    lane.ring();
+                    channel_sender.drop_lease();
+                    let past =
+                        limits::past(&mut client, &context, channel_sender, taken.learned).await?;
+                    channel_sender.limiter.remember(past);
+                    channel_sender.own(HeldLease { epoch: taken.epoch, until });
+                    channel_sender.ring();
                     tracing::info!(
-                        channel = lane.channel,
+                        channel = channel_sender.channel,
                         epoch = taken.epoch,
                         "sends on the channel"
                     );
                 }
-                None => self.wait_for(lane),
+                None => self.wait_for(channel_sender),
             }
         }
         Ok(progress)
     }
 
-    fn wait_for(&mut self, lane: &Lane) {
-        if lane.disown() {
-            tracing::warn!(channel = lane.channel, "another daemon sends on the channel now");
+    fn wait_for(&mut self, channel_sender: &ChannelSender) {
+        if channel_sender.drop_lease() {
+            tracing::warn!(
+                channel = channel_sender.channel,
+                "another daemon sends on the channel now"
+            );
         } else if !self.is_waiting {
             tracing::info!(
-                channel = lane.channel,
+                channel = channel_sender.channel,
                 "another daemon sends on the channel; ready to take over"
             );
             self.is_waiting = true;
@@ -130,10 +137,11 @@ impl Owner {
 
     /// Lets others send at once.
     pub async fn give_up(&self) -> Result<(), StageError> {
-        let client = self.site.pool.get().await?;
-        queries::owner_give(&client, &self.site.instance, self.site.clock.now()).await?;
-        for lane in self.site.lanes.values() {
-            lane.disown();
+        let client = self.context.pool.get().await?;
+        queries::channel_lease_give(&client, &self.context.instance, self.context.clock.now())
+            .await?;
+        for channel_sender in self.context.channel_senders.values() {
+            channel_sender.drop_lease();
         }
         Ok(())
     }

@@ -18,18 +18,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::message::attempt::{Answer, AttemptId, TemplateMessage};
-use crate::pipeline::context::channel_sender::{Lane, Outgoing};
+use crate::pipeline::context::channel_sender::{ChannelSender, Outgoing};
 use crate::pipeline::context::stage::Progress;
 use crate::pipeline::settle::settle::Settled;
-use crate::provider::client::Client;
+use crate::provider::client::ProviderClient;
 
-/// Sends what enters one lane.
+/// Sends what enters one channel sender.
 pub struct Deliver {
-    pub lane: Arc<Lane>,
+    pub channel_sender: Arc<ChannelSender>,
     pub inbox: mpsc::UnboundedReceiver<Outgoing>,
     /// Taken from the inbox, and has no permit yet.
     pub next: Option<Outgoing>,
-    pub client: Client,
+    pub client: ProviderClient,
     pub clock: Clock,
     /// Nothing is posted: what would be is recorded.
     pub is_dry_run: bool,
@@ -55,9 +55,9 @@ impl Deliver {
             }
         }
         while let Some(outgoing) = self.leased() {
-            self.lane.limiter.withdraw(1);
+            self.channel_sender.limiter.withdraw(1);
             let why = "the daemon was stopped before the request";
-            self.pass_on(withdrawn(&self.lane, outgoing, why));
+            self.pass_on(withdrawn(&self.channel_sender, outgoing, why));
         }
         while let Some(settled) = flying.next().await {
             self.pass_on(settled);
@@ -69,22 +69,22 @@ impl Deliver {
         if self.next.is_none() {
             self.next = Some(self.inbox.recv().await?);
         }
-        while let Err(wait) = self.lane.limiter.take_permit() {
+        while let Err(wait) = self.channel_sender.limiter.take_permit() {
             tokio::time::sleep(wait).await;
         }
         self.next.take()
     }
 
-    /// A message that is in the lane now.
+    /// A message that is in the channel sender now.
     fn leased(&mut self) -> Option<Outgoing> {
         self.next.take().or_else(|| self.inbox.try_recv().ok())
     }
 
-    /// Sends what is in the lane and may leave now, all at once, and waits for the answers.
+    /// Sends what is in the channel sender and may leave now, all at once, and waits for the answers.
     pub async fn step(&mut self) -> Progress {
         let mut flying = FuturesUnordered::new();
         while let Some(outgoing) = self.leased() {
-            if self.lane.limiter.take_permit().is_err() {
+            if self.channel_sender.limiter.take_permit().is_err() {
                 self.next = Some(outgoing);
                 break;
             }
@@ -105,12 +105,12 @@ impl Deliver {
 
     /// The answer to one message, whatever it is. Does not borrow the stage: many fly at once.
     fn send(&self, outgoing: Outgoing) -> impl Future<Output = Settled> + use<> {
-        let (client, lane) = (self.client.clone(), self.lane.clone());
+        let (client, channel_sender) = (self.client.clone(), self.channel_sender.clone());
         let (deadline, is_dry_run) = (self.deadline(), self.is_dry_run);
         async move {
-            if let Some(why) = kept_back(&lane, &outgoing, deadline) {
-                lane.limiter.give_back_permit();
-                return withdrawn(&lane, outgoing, why);
+            if let Some(why) = kept_back(&channel_sender, &outgoing, deadline) {
+                channel_sender.limiter.give_back_permit();
+                return withdrawn(&channel_sender, outgoing, why);
             }
             let Outgoing { message_id, watch, attempt, message, undelivered_after, .. } = outgoing;
             let id = AttemptId { message_id, number: attempt };
@@ -119,13 +119,22 @@ impl Deliver {
                 false => {
                     let began = Instant::now();
                     let answer = client.send(id, &message).await;
-                    lane.counts.request_seconds.record(began.elapsed());
+                    channel_sender.counts.request_seconds.record(began.elapsed());
                     answer
                 }
             };
             let template = (message.template, message.language);
             let phone = message.phone;
-            Settled { lane, message_id, watch, attempt, phone, template, undelivered_after, answer }
+            Settled {
+                channel_sender,
+                message_id,
+                watch,
+                attempt,
+                phone,
+                template,
+                undelivered_after,
+                answer,
+            }
         }
     }
 
@@ -136,23 +145,28 @@ impl Deliver {
 }
 
 /// Why a leased message must not leave any more.
-fn kept_back(lane: &Lane, outgoing: &Outgoing, deadline: jiff::Timestamp) -> Option<&'static str> {
-    if !lane.is_owned() {
+fn kept_back(
+    channel_sender: &ChannelSender,
+    outgoing: &Outgoing,
+    deadline: jiff::Timestamp,
+) -> Option<&'static str> {
+    if !channel_sender.is_leased() {
         return Some("another daemon sends on the channel now");
     }
     if outgoing.lease_expires_at < deadline {
         return Some("the lease would have run out during the request");
     }
     let TemplateMessage { template, language, .. } = &outgoing.message;
-    lane.is_halted(template, language)
+    channel_sender
+        .is_blocked(template, language)
         .then_some("its channel or template was stopped before the request")
 }
 
 /// It certainly did not leave.
-fn withdrawn(lane: &Arc<Lane>, outgoing: Outgoing, why: &str) -> Settled {
+fn withdrawn(channel_sender: &Arc<ChannelSender>, outgoing: Outgoing, why: &str) -> Settled {
     let answer = Answer::nothing_sent(why.to_owned());
     Settled {
-        lane: lane.clone(),
+        channel_sender: channel_sender.clone(),
         message_id: outgoing.message_id,
         watch: outgoing.watch,
         attempt: outgoing.attempt,

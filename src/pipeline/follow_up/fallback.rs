@@ -9,7 +9,7 @@
 //! A thousand customers are not sent paid messages for one fault of ours. Refusals of content, template or
 //! channel lead to no fallback: a person has to look, and the message can be retried. While errors have
 //! stopped the channel or the template, failures wait for what comes of it. And where nothing at all is heard
-//! of a channel, the witnesses are silent and not the phones: what is not known to be delivered waits, too;
+//! of a channel, the receipt sources are silent and not the phones: what is not known to be delivered waits, too;
 //! and for a while after a start, when receipts of the time before may still come in.
 //! What is left is bounded by the `rate` of the next channel.
 //!
@@ -22,14 +22,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Fallback as Step, Watch};
+use crate::config::{FallbackStep as Step, Watch};
 use crate::domain::message::fallback::{FallbackCause, FallbackWait};
 use crate::domain::message::state::{Event, Failure, Skip, State};
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::circuit::OPTED_OUT;
 use crate::pipeline::settle::settle::{Details, move_message};
-use crate::postgres::queries::{self, DueFallback, Onward, Unreached};
+use crate::postgres::queries::{self, DueFallback, FallbackSource, Unreached};
 
 /// Messages looked at by one transaction.
 const BATCH: i64 = 200;
@@ -48,7 +48,7 @@ const CATCHING_UP: Duration = Duration::from_secs(600);
 
 /// Opens fallbacks.
 pub struct Fallback {
-    site: Arc<Site>,
+    context: Arc<Context>,
     above: (Timestamp, i64),
     full_scan_at: Timestamp,
     started_at: Timestamp,
@@ -57,49 +57,49 @@ pub struct Fallback {
 }
 
 /// What becomes of one message.
-enum Fate {
+enum NextStep {
     /// It is told, it is on its way, or there is no further channel.
     Done,
     /// It cannot be decided yet.
     NotYet(FallbackWait),
     /// It waits for a later attempt on its own channel: that ends.
     GiveUp,
-    Onward(String, String),
+    NextChannel(String, String),
 }
 
 impl Fallback {
-    pub fn new(site: Arc<Site>) -> Fallback {
-        let now = site.clock.now();
+    pub fn new(context: Arc<Context>) -> Fallback {
+        let now = context.clock.now();
         let above = (Timestamp::UNIX_EPOCH, 0);
-        Fallback { site, above, full_scan_at: now, started_at: now, is_silent: false }
+        Fallback { context, above, full_scan_at: now, started_at: now, is_silent: false }
     }
 
     /// Opens fallbacks until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        if self.site.config.watch.values().all(|watch| watch.fallback.is_empty()) {
+        if self.context.config.watch.values().all(|watch| watch.fallback.is_empty()) {
             return stop.cancelled().await;
         }
-        let mut patience = Patience::new("fallback");
+        let mut backoff = Backoff::new("fallback");
         while !stop.is_cancelled() {
             match self.step().await {
-                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Worked) => backoff.succeeded(),
                 Ok(Progress::Idle) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     rest(&stop, REST).await;
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
     }
 
     /// Decides about one batch.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        let now = self.site.clock.now();
+        let now = self.context.clock.now();
         if now >= self.full_scan_at {
             self.above = (Timestamp::UNIX_EPOCH, 0);
             self.full_scan_at = now + FULL_SCAN_EVERY;
         }
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         let due = queries::fallback_due(&tx, now, BATCH, self.above, OPTED_OUT).await?;
         let Some(last) = due.last() else {
@@ -107,15 +107,16 @@ impl Fallback {
         };
         let above = (last.due_at, last.message_id);
         let is_heard = due.iter().any(|due| due.message.as_ref().is_some_and(|m| m.is_heard));
-        let (mut done, mut later, mut onward) = (Vec::new(), Vec::new(), Vec::<Onward>::new());
+        let (mut done, mut later, mut onward) =
+            (Vec::new(), Vec::new(), Vec::<FallbackSource>::new());
         for DueFallback { message_id, cause, message, .. } in due {
-            match message.map_or(Fate::Done, |message| {
+            match message.map_or(NextStep::Done, |message| {
                 self.fate(&message, message_id, cause != FallbackCause::Undelivered)
             }) {
-                Fate::Done => done.push(message_id),
-                Fate::NotYet(why) => later.push((message_id, why)),
-                Fate::GiveUp => self.give_up(&tx, message_id).await?,
-                Fate::Onward(channel, why) => {
+                NextStep::Done => done.push(message_id),
+                NextStep::NotYet(why) => later.push((message_id, why)),
+                NextStep::GiveUp => self.give_up(&tx, message_id).await?,
+                NextStep::NextChannel(channel, why) => {
                     done.push(message_id);
                     onward.push((message_id, channel, why));
                 }
@@ -132,7 +133,7 @@ impl Fallback {
         );
         if !opened.is_empty() {
             tracing::info!(messages = opened.len(), "messages go on to their next channel");
-            self.site.lanes.values().for_each(|lane| lane.ring());
+            self.context.channel_senders.values().for_each(|channel_sender| channel_sender.ring());
         }
         Ok(Progress::Worked)
     }
@@ -152,13 +153,13 @@ impl Fallback {
         }
     }
 
-    fn fate(&self, message: &Unreached, message_id: i64, is_failure: bool) -> Fate {
-        let Some(watch) = self.site.config.watch.get(&message.watch) else {
-            return Fate::Done;
+    fn fate(&self, message: &Unreached, message_id: i64, is_failure: bool) -> NextStep {
+        let Some(watch) = self.context.config.watch.get(&message.watch) else {
+            return NextStep::Done;
         };
         let next = next_step(watch, message);
         let (false, Some(next)) = (message.is_told, next) else {
-            return Fate::Done;
+            return NextStep::Done;
         };
         let why = match (is_failure, message.state) {
             // Ours, not the recipient's.
@@ -166,7 +167,7 @@ impl Fallback {
             | (false, State::Sent | State::Unconfirmed)
                 if message.is_stopped =>
             {
-                return Fate::NotYet(FallbackWait::Circuit);
+                return NextStep::NotYet(FallbackWait::Circuit);
             }
             (
                 true,
@@ -174,24 +175,24 @@ impl Fallback {
                 | State::Skipped(Skip::OptedOut | Skip::BadPhone | Skip::BadEmail),
             ) => message.state.reason().unwrap_or_default(),
             // Taken up again in the meantime.
-            (true, _) => return Fate::Done,
+            (true, _) => return NextStep::Done,
             (false, State::Sent | State::Unconfirmed)
-                if self.site.clock.now() < self.started_at + CATCHING_UP =>
+                if self.context.clock.now() < self.started_at + CATCHING_UP =>
             {
-                return Fate::NotYet(FallbackWait::PastReceipts);
+                return NextStep::NotYet(FallbackWait::PastReceipts);
             }
             (false, State::Sent | State::Unconfirmed) if !message.is_heard => {
-                return Fate::NotYet(FallbackWait::Receipts);
+                return NextStep::NotYet(FallbackWait::Receipts);
             }
             (false, State::Sent | State::Unconfirmed) => "not delivered in time",
-            (false, State::Scheduled | State::Waiting) => return Fate::GiveUp,
-            (false, State::Sending) => return Fate::NotYet(FallbackWait::Attempt),
-            (false, State::Held) => return Fate::NotYet(FallbackWait::Person),
-            (false, _) => return Fate::Done,
+            (false, State::Scheduled | State::Waiting) => return NextStep::GiveUp,
+            (false, State::Sending) => return NextStep::NotYet(FallbackWait::Attempt),
+            (false, State::Held) => return NextStep::NotYet(FallbackWait::Person),
+            (false, _) => return NextStep::Done,
         };
         let why =
             format!("stands in for message {message_id} on channel {}: {why}", message.channel);
-        Fate::Onward(next.channel.clone(), why)
+        NextStep::NextChannel(next.channel.clone(), why)
     }
 
     /// It waits for hours until its own channel may try again: others need not. Failing leads it on.
@@ -200,8 +201,8 @@ impl Fallback {
         tx: &deadpool_postgres::Transaction<'_>,
         message_id: i64,
     ) -> Result<(), StageError> {
-        let now = self.site.clock.now();
-        let Some(standing) = queries::settle_lock(tx, message_id).await? else {
+        let now = self.context.clock.now();
+        let Some(snapshot) = queries::settle_lock(tx, message_id).await? else {
             return Ok(());
         };
         let details = Details {
@@ -211,7 +212,7 @@ impl Fallback {
             happened_at: now,
         };
         let event = Event::Fail(Failure::Undeliverable);
-        move_message(tx, &self.site, message_id, &standing, event, details).await?;
+        move_message(tx, &self.context, message_id, &snapshot, event, details).await?;
         Ok(())
     }
 }

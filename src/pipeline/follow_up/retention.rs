@@ -16,9 +16,9 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
-use crate::postgres::queries::{self, Task};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::postgres::queries::{self, RetentionTask};
 
 /// Rows of one batch.
 const BATCH: i64 = 500;
@@ -34,14 +34,14 @@ const ANEW_EVERY: Duration = Duration::from_secs(7 * 86_400);
 
 /// Removes what has grown old.
 pub struct Retention {
-    site: Arc<Site>,
+    context: Arc<Context>,
     open: VecDeque<Walk>,
     next_at: Timestamp,
 }
 
 /// One task on its way along the ids.
 struct Walk {
-    task: Task,
+    task: RetentionTask,
     above: i64,
     below: i64,
     began_at: Timestamp,
@@ -49,36 +49,36 @@ struct Walk {
 }
 
 impl Retention {
-    pub fn new(site: Arc<Site>) -> Retention {
-        let next_at = site.clock.now();
-        Retention { site, open: VecDeque::new(), next_at }
+    pub fn new(context: Arc<Context>) -> Retention {
+        let next_at = context.clock.now();
+        Retention { context, open: VecDeque::new(), next_at }
     }
 
     /// Removes until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut patience = Patience::new("retention");
+        let mut backoff = Backoff::new("retention");
         while !stop.is_cancelled() {
             match self.step().await {
                 Ok(Progress::Worked) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     rest(&stop, PAUSE).await;
                 }
                 Ok(Progress::Idle) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     rest(&stop, EVERY / 60).await;
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
     }
 
     /// Works on one batch.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        let now = self.site.clock.now();
+        let now = self.context.clock.now();
         if self.open.is_empty() && now < self.next_at {
             return Ok(Progress::Idle);
         }
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         if self.open.is_empty() {
             let opened = self.begin(&tx, now).await?;
@@ -112,17 +112,17 @@ impl Retention {
         tx: &Transaction<'_>,
         now: Timestamp,
     ) -> Result<VecDeque<Walk>, StageError> {
-        let settings = &self.site.config.retention;
+        let settings = &self.context.config.retention;
         if let Some(personal) = settings.personal {
-            let watches = self.site.watch_names();
+            let watches = self.context.watch_names();
             queries::retention_changes(tx, now - personal, &watches, BATCH).await?;
-            queries::retention_wishes(tx, now - personal, BATCH).await?;
+            queries::retention_opt_out_requests(tx, now - personal, BATCH).await?;
         }
         let tasks = [
-            (Task::RemoveMessages, settings.facts),
-            (Task::RemoveReceipts, settings.facts),
-            (Task::BlankMessages, settings.personal),
-            (Task::BlankReceipts, settings.personal),
+            (RetentionTask::RemoveMessages, settings.facts),
+            (RetentionTask::RemoveReceipts, settings.facts),
+            (RetentionTask::RedactMessages, settings.personal),
+            (RetentionTask::RedactReceipts, settings.personal),
         ];
         let mut open = VecDeque::new();
         for (task, age) in tasks {

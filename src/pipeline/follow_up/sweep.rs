@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::UnconfirmedPolicy;
 use crate::domain::message::attempt::{Answer, AttemptResult};
 use crate::domain::message::state::{Event, Failure};
-use crate::domain::message::unconfirmed::LookupWay;
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
+use crate::domain::message::unconfirmed::LookupMethod;
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::circuit;
 use crate::pipeline::settle::settle::{Details, move_message, settle_answer};
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
-use crate::postgres::queries::{self, Step};
+use crate::postgres::queries::{self, LookupStep};
 
 /// Messages swept by one transaction.
 const BATCH: i64 = 100;
@@ -32,46 +32,46 @@ const LONGEST_REST: Duration = Duration::from_secs(17);
 
 /// Finishes what was left behind.
 pub struct Sweep {
-    site: Arc<Site>,
+    context: Arc<Context>,
 }
 
 impl Sweep {
-    pub fn new(site: Arc<Site>) -> Sweep {
-        Sweep { site }
+    pub fn new(context: Arc<Context>) -> Sweep {
+        Sweep { context }
     }
 
     /// Sweeps until told to stop.
     pub async fn run(self, stop: CancellationToken) {
-        let mut patience = Patience::new("sweep");
-        let pause = (self.site.config.delivery.lease / 2).min(LONGEST_REST);
+        let mut backoff = Backoff::new("sweep");
+        let pause = (self.context.config.delivery.lease / 2).min(LONGEST_REST);
         while !stop.is_cancelled() {
             match self.step().await {
-                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Worked) => backoff.succeeded(),
                 Ok(Progress::Idle) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     rest(&stop, pause).await;
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
     }
 
     /// Sweeps one batch.
     pub async fn step(&self) -> Result<Progress, StageError> {
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         let swept = self.leases(&tx).await? + self.unconfirmed(&tx).await?;
-        circuit::write_opt_outs(&tx, &self.site).await?;
+        circuit::write_opt_outs(&tx, &self.context).await?;
         tx.commit().await?;
         if swept == 0 {
             return Ok(Progress::Idle);
         }
-        self.site.lanes.values().for_each(|lane| lane.ring());
+        self.context.channel_senders.values().for_each(|channel_sender| channel_sender.ring());
         Ok(Progress::Worked)
     }
 
     async fn leases(&self, tx: &Transaction<'_>) -> Result<usize, StageError> {
-        let lost = queries::sweep_leases(tx, self.site.clock.now(), BATCH).await?;
+        let lost = queries::sweep_leases(tx, self.context.clock.now(), BATCH).await?;
         let answer = Answer {
             result: AttemptResult::Unknown,
             http_status: None,
@@ -82,7 +82,7 @@ impl Sweep {
         let rehearsed = Answer::nothing_sent("the daemon ended during a dry run".to_owned());
         for lease in &lost {
             let answer = if lease.is_dry_run { &rehearsed } else { &answer };
-            settle_answer(tx, &self.site, lease.message_id, lease.attempt, answer).await?;
+            settle_answer(tx, &self.context, lease.message_id, lease.attempt, answer).await?;
         }
         let in_doubt = lost.iter().filter(|lease| !lease.is_dry_run).count();
         if in_doubt > 0 {
@@ -95,23 +95,26 @@ impl Sweep {
     }
 
     async fn unconfirmed(&self, tx: &Transaction<'_>) -> Result<usize, StageError> {
-        let now = self.site.clock.now();
+        let now = self.context.clock.now();
         let due = queries::sweep_unconfirmed(tx, now, BATCH).await?;
         for (message_id, watch) in &due {
             let policy =
-                self.site.config.watch.get(watch).map(|w| w.unconfirmed).unwrap_or_default();
-            let Some(standing) = queries::settle_lock(tx, *message_id).await? else {
+                self.context.config.watch.get(watch).map(|w| w.unconfirmed).unwrap_or_default();
+            let Some(snapshot) = queries::settle_lock(tx, *message_id).await? else {
                 continue;
             };
-            let attempt = standing.attempt_count;
-            let step =
-                Step { way: LookupWay::Policy, found: decided(policy), provider_message_id: None };
-            queries::doubt_note(tx, *message_id, attempt, step, now).await?;
+            let attempt = snapshot.attempt_count;
+            let step = LookupStep {
+                way: LookupMethod::Policy,
+                found: decided(policy),
+                provider_message_id: None,
+            };
+            queries::lookup_note(tx, *message_id, attempt, step, now).await?;
             if policy == UnconfirmedPolicy::Hold {
                 let next = now + LATE_LOOK_EVERY;
-                queries::doubt_rest(tx, *message_id, attempt, next).await?;
+                queries::unconfirmed_rest(tx, *message_id, attempt, next).await?;
             } else {
-                queries::doubt_close(tx, *message_id, attempt).await?;
+                queries::unconfirmed_close(tx, *message_id, attempt).await?;
             }
             let (event, text) = match policy {
                 UnconfirmedPolicy::Hold => {
@@ -129,7 +132,7 @@ impl Sweep {
                 provider_message_id: None,
                 happened_at: now,
             };
-            move_message(tx, &self.site, *message_id, &standing, event, details).await?;
+            move_message(tx, &self.context, *message_id, &snapshot, event, details).await?;
         }
         Ok(due.len())
     }

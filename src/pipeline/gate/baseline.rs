@@ -6,26 +6,26 @@ use deadpool_postgres::Transaction;
 
 use crate::config::Config;
 use crate::domain::value::row::Row;
-use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::gates::Candidate;
-use crate::postgres::capture::row_query::{self, Told};
-use crate::postgres::queries::{self, Counts, DoubtedRow, ToldRow};
+use crate::postgres::capture::row_query::{self, LastTold};
+use crate::postgres::queries::{self, CountsAsTold, LastToldRow, UnconfirmedRow};
 
 /// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
 /// the watch, see `row_query::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
 pub async fn baseline_of<'a>(
     tx: &Transaction<'_>,
     config: &Config,
-    watching: &Watching,
+    compiled: &CompiledWatch,
     candidate: &'a Candidate,
-    told: &'a Told,
+    told: &'a LastTold,
 ) -> Result<Option<Cow<'a, Row>>, StageError> {
     let mut baseline = match told {
-        Told::Last(row) => row.as_ref().map(Cow::Borrowed),
-        Told::Never { first_old_row: Some(row) } => row.as_ref().map(Cow::Borrowed),
-        Told::Never { first_old_row: None } => candidate.old_row.as_ref().map(Cow::Borrowed),
-        Told::Muted => muted_baseline(tx, config, watching, candidate).await?.map(Cow::Owned),
+        LastTold::Last(row) => row.as_ref().map(Cow::Borrowed),
+        LastTold::Never { first_old_row: Some(row) } => row.as_ref().map(Cow::Borrowed),
+        LastTold::Never { first_old_row: None } => candidate.old_row.as_ref().map(Cow::Borrowed),
+        LastTold::Muted => muted_baseline(tx, config, compiled, candidate).await?.map(Cow::Owned),
     };
     if let (Some(row), Some(captured)) = (&mut baseline, &candidate.old_row) {
         complete(row, captured);
@@ -48,14 +48,14 @@ fn complete(row: &mut Cow<'_, Row>, captured: &Row) {
 async fn muted_baseline(
     tx: &Transaction<'_>,
     config: &Config,
-    watching: &Watching,
+    compiled: &CompiledWatch,
     candidate: &Candidate,
 ) -> Result<Option<Row>, StageError> {
-    let (watch, key) = (&watching.name, &candidate.entity_key);
-    let unconfirmed = row_query::counts_unconfirmed(&watching.config);
-    let arrived = candidate.fallback_of.map(|_| watching.silent_channels.as_slice());
+    let (watch, key) = (&compiled.name, &candidate.entity_key);
+    let unconfirmed = row_query::counts_unconfirmed(&compiled.config);
+    let arrived = candidate.fallback_of.map(|_| compiled.silent_channels.as_slice());
     let dry_runs = config.is_dry_run(&candidate.channel) && candidate.fallback_of.is_none();
-    let counts = Counts { unconfirmed, arrived, dry_runs };
+    let counts = CountsAsTold { unconfirmed, arrived, dry_runs };
     let told = queries::compose_told(tx, watch, key, &counts).await?;
     let first_old = queries::compose_first_old(tx, watch, key).await?;
     let mut baseline = match told.last() {
@@ -68,7 +68,7 @@ async fn muted_baseline(
     Ok(baseline)
 }
 
-fn with_muted(baseline: Option<Row>, muted: &ToldRow) -> Option<Row> {
+fn with_muted(baseline: Option<Row>, muted: &LastToldRow) -> Option<Row> {
     match (baseline, &muted.old_row, &muted.new_row) {
         (Some(mut row), old, Some(new)) => {
             overlay(&mut row, old.as_ref(), new);
@@ -90,9 +90,9 @@ fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
 
 /// What the recipients of some candidates may have read although nobody knows, with their places: the rows
 /// of requests without an answer since something was told for certain, overlaid with what was muted since.
-pub async fn doubted(
+pub async fn unconfirmed_rows(
     tx: &Transaction<'_>,
-    watching: &Watching,
+    compiled: &CompiledWatch,
     candidates: &[Candidate],
     places: &[usize],
 ) -> Result<Vec<(usize, Option<Row>)>, StageError> {
@@ -100,18 +100,18 @@ pub async fn doubted(
         return Ok(Vec::new());
     }
     let keys: Vec<&str> = places.iter().map(|at| candidates[*at].entity_key.as_str()).collect();
-    let counts_unconfirmed = row_query::counts_unconfirmed(&watching.config);
-    let found = queries::compose_doubted(tx, &watching.name, &keys, counts_unconfirmed).await?;
-    let mut doubted: Vec<(usize, Option<Row>)> = Vec::new();
-    for DoubtedRow { place, row } in found {
+    let counts_unconfirmed = row_query::counts_unconfirmed(&compiled.config);
+    let found = queries::compose_unconfirmed(tx, &compiled.name, &keys, counts_unconfirmed).await?;
+    let mut unconfirmed_rows: Vec<(usize, Option<Row>)> = Vec::new();
+    for UnconfirmedRow { place, row } in found {
         let Some(&place) = places.get(place) else { continue };
         if !row.is_muted {
-            doubted.push((place, row.new_row));
+            unconfirmed_rows.push((place, row.new_row));
             continue;
         }
-        for (_, doubt) in doubted.iter_mut().filter(|(of, _)| *of == place) {
-            *doubt = with_muted(doubt.take(), &row);
+        for (_, unconfirmed_attempt) in unconfirmed_rows.iter_mut().filter(|(of, _)| *of == place) {
+            *unconfirmed_attempt = with_muted(unconfirmed_attempt.take(), &row);
         }
     }
-    Ok(doubted)
+    Ok(unconfirmed_rows)
 }

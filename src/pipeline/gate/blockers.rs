@@ -12,13 +12,13 @@ use jiff::Timestamp;
 
 use crate::domain::limit::circuit::CircuitKey;
 use crate::domain::message::state::{Wait, WaitsFor};
-use crate::pipeline::context::context::Site;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::copy_guard;
 use crate::pipeline::gate::gates::{Candidate, Decision};
-use crate::postgres::queries::{self, Stop};
+use crate::postgres::queries::{self, Blocker};
 
-/// How often a lane that a person has stopped is looked at again.
+/// How often a channel sender that a person has stopped is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Changes of one transaction are claimed one batch after the other, so its hold goes on that long
@@ -28,7 +28,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Everything that stops something, as of one moment.
 #[derive(Default)]
-pub struct Stops {
+pub struct Blockers {
     circuits: HashMap<CircuitKey, Rest>,
     paused_channels: Vec<String>,
     pub paused_watches: Vec<String>,
@@ -36,7 +36,7 @@ pub struct Stops {
     holds: HashMap<(String, Option<i64>), i64>,
     pub is_clone: bool,
     /// Channels that this process may send on until the end of the transaction.
-    owned: Vec<String>,
+    held_lease: Vec<String>,
 }
 
 struct Rest {
@@ -46,7 +46,7 @@ struct Rest {
 
 /// Whether messages of a channel may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum SendPermission {
     Free,
     /// One message may be tried.
     Try,
@@ -54,75 +54,76 @@ pub enum Way {
     Shut(Timestamp),
 }
 
-impl Way {
+impl SendPermission {
     /// When to look again, if nothing may leave.
     pub fn shut_until(self) -> Option<Timestamp> {
         match self {
-            Way::Shut(until) => Some(until),
-            Way::Free | Way::Try => None,
+            SendPermission::Shut(until) => Some(until),
+            SendPermission::Free | SendPermission::Try => None,
         }
     }
 }
 
-impl Stops {
+impl Blockers {
     /// What stops messages of these channels.
     pub async fn read(
         tx: &Transaction<'_>,
-        site: &Site,
+        context: &Context,
         channels: &[&str],
-    ) -> Result<Stops, StageError> {
-        let environment = &site.config.installation.environment;
-        let now = site.clock.now();
-        let server = site.system_identifier();
+    ) -> Result<Blockers, StageError> {
+        let environment = &context.config.installation.environment;
+        let now = context.clock.now();
+        let server = context.system_identifier();
         let joined = now - STORM_GOES_ON;
         let found =
-            queries::stop_read(tx, channels, environment, server, joined, &site.instance).await?;
-        let mut stops = Stops::default();
+            queries::blockers_read(tx, channels, environment, server, joined, &context.instance)
+                .await?;
+        let mut blockers = Blockers::default();
         for stop in found {
             match stop {
-                Stop::Circuit { key, reason, probe_at } => {
-                    stops.circuits.insert(key, Rest { reason, probe_at });
+                Blocker::Circuit { key, reason, probe_at } => {
+                    blockers.circuits.insert(key, Rest { reason, probe_at });
                 }
-                Stop::Lease { channel, epoch } if site.knows_epoch(&channel, epoch) => {
-                    stops.owned.push(channel);
+                Blocker::Lease { channel, epoch } if context.knows_epoch(&channel, epoch) => {
+                    blockers.held_lease.push(channel);
                 }
-                Stop::Lease { .. } => {}
-                Stop::PausedChannel(name) => stops.paused_channels.push(name),
-                Stop::PausedWatch(name) => stops.paused_watches.push(name),
-                Stop::Hold { watch, hold_id, transaction, last_joined_at } => {
+                Blocker::Lease { .. } => {}
+                Blocker::PausedChannel(name) => blockers.paused_channels.push(name),
+                Blocker::PausedWatch(name) => blockers.paused_watches.push(name),
+                Blocker::Hold { watch, hold_id, transaction, last_joined_at } => {
                     if transaction.is_some() || last_joined_at + MINUTE >= now {
-                        stops.holds.insert((watch, transaction), hold_id);
+                        blockers.holds.insert((watch, transaction), hold_id);
                     }
                 }
-                Stop::Copy(installed) => {
-                    stops.is_clone = true;
-                    copy_guard::refuse(site, &installed);
+                Blocker::Copy(installed) => {
+                    blockers.is_clone = true;
+                    copy_guard::refuse(context, &installed);
                 }
             }
         }
-        if !stops.is_clone {
-            copy_guard::accept(site);
+        if !blockers.is_clone {
+            copy_guard::accept(context);
         }
         for channel in channels {
-            if let Some(lane) = site.lanes.get(*channel) {
-                let halts = stops.circuits.keys().filter(|key| key.channel == *channel);
-                lane.set_halts(halts.cloned().collect());
+            if let Some(channel_sender) = context.channel_senders.get(*channel) {
+                let blocks = blockers.circuits.keys().filter(|key| key.channel == *channel);
+                channel_sender.set_blocks(blocks.cloned().collect());
             }
         }
-        Ok(stops)
+        Ok(blockers)
     }
 
     /// Whether messages of the channel may leave now.
-    pub fn way(&self, channel: &str, now: Timestamp) -> Way {
-        let is_ours = self.owned.iter().any(|owned| owned == channel);
+    pub fn way(&self, channel: &str, now: Timestamp) -> SendPermission {
+        let is_ours = self.held_lease.iter().any(|held_lease| held_lease == channel);
         if self.is_clone || !is_ours || self.paused_channels.iter().any(|paused| paused == channel)
         {
-            return Way::Shut(now + LOOK_AGAIN);
+            return SendPermission::Shut(now + LOOK_AGAIN);
         }
         match self.circuits.get(&CircuitKey::channel(channel)) {
-            None => Way::Free,
-            Some(rest) if rest.probe_at <= now => Way::Try,
-            Some(rest) => Way::Shut(rest.probe_at.min(now + LOOK_AGAIN)),
+            None => SendPermission::Free,
+            Some(rest) if rest.probe_at <= now => SendPermission::Try,
+            Some(rest) => SendPermission::Shut(rest.probe_at.min(now + LOOK_AGAIN)),
         }
     }
 
@@ -136,7 +137,8 @@ impl Stops {
 
     /// Whether new messages of the watch may leave in the same moment in which they are opened.
     pub fn is_free(&self, channel: &str, watch: &str, now: Timestamp) -> bool {
-        self.way(channel, now) == Way::Free && !self.paused_watches.iter().any(|p| p == watch)
+        self.way(channel, now) == SendPermission::Free
+            && !self.paused_watches.iter().any(|p| p == watch)
     }
 }
 
@@ -144,26 +146,26 @@ impl Stops {
 /// no row yet only wait.
 pub async fn hold_back(
     tx: &Transaction<'_>,
-    site: &Site,
-    stops: &Stops,
+    context: &Context,
+    blockers: &Blockers,
     candidates: &[Candidate],
     decisions: &mut [Decision],
 ) -> Result<(), StageError> {
-    if stops.circuits.keys().all(|key| key.template.is_none()) {
+    if blockers.circuits.keys().all(|key| key.template.is_none()) {
         return Ok(());
     }
-    let now = site.clock.now();
+    let now = context.clock.now();
     for (candidate, decision) in candidates.iter().zip(decisions) {
         let Decision::Send(words) = decision else {
             continue;
         };
         let key =
             CircuitKey::template(&candidate.channel, &words.template, &words.wording.language);
-        let Some(rest) = stops.circuits.get(&key) else {
+        let Some(rest) = blockers.circuits.get(&key) else {
             continue;
         };
         if let Some(message_id) = candidate.message_id
-            && try_one(tx, site, &key, message_id).await?
+            && try_one(tx, context, &key, message_id).await?
         {
             continue;
         }
@@ -180,18 +182,18 @@ pub async fn hold_back(
 /// Lets one message of a stopped circuit go, if it is time and nobody else has done so.
 pub async fn try_one(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     key: &CircuitKey,
     message_id: i64,
 ) -> Result<bool, StageError> {
-    let now = site.clock.now();
+    let now = context.clock.now();
     // If nothing is heard of it, its lease has run out by then.
-    let next = now + site.config.delivery.lease;
+    let next = now + context.config.delivery.lease;
     let may = queries::circuit_probe(tx, key, message_id, now, next).await?;
     if may {
-        site.circuits.expect(message_id, key.clone());
-        if let Some(lane) = site.lanes.get(&key.channel) {
-            lane.go_on(key);
+        context.circuits.expect(message_id, key.clone());
+        if let Some(channel_sender) = context.channel_senders.get(&key.channel) {
+            channel_sender.go_on(key);
         }
         tracing::info!(circuit = %key, message.id = message_id, "tries one message");
     }

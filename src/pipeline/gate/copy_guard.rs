@@ -7,38 +7,38 @@
 //! another identifier; a snapshot of the whole server has both in common, and only the environment
 //! of its configuration tells it apart.
 
-use crate::pipeline::context::context::Site;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::connection::identity::{self, Identity};
 
 /// At the start: the first daemon ever writes down what it sends for.
-pub async fn begin(site: &Site) -> Result<(), StageError> {
-    let client = site.pool.get().await?;
-    site.set_system_identifier(identity::system_identifier(&client).await?);
-    let environment = &site.config.installation.environment;
-    identity::claim(&client, environment, site.system_identifier()).await?;
+pub async fn begin(context: &Context) -> Result<(), StageError> {
+    let client = context.pool.get().await?;
+    context.set_system_identifier(identity::system_identifier(&client).await?);
+    let environment = &context.config.installation.environment;
+    identity::claim(&client, environment, context.system_identifier()).await?;
     Ok(())
 }
 
 /// Says once why nothing leaves.
-pub fn refuse(site: &Site, installed: &Identity) {
-    if site.knew_clone(true) {
+pub fn refuse(context: &Context, installed: &Identity) {
+    if context.knew_clone(true) {
         return;
     }
     tracing::error!(
         installed.environment = installed.environment,
         installed.system_identifier = installed.system_identifier,
         installed.database_oid = installed.database_oid,
-        environment = site.config.installation.environment,
-        system_identifier = site.system_identifier().unwrap_or("unknown"),
+        environment = context.config.installation.environment,
+        system_identifier = context.system_identifier().unwrap_or("unknown"),
         "this database was installed for another environment or server: it is a copy, so nothing is sent, \
          and changes are captured; `rowbell adopt` lets it send"
     );
 }
 
 /// It is no copy, or not any more.
-pub fn accept(site: &Site) {
-    if site.knew_clone(false) {
+pub fn accept(context: &Context) {
+    if context.knew_clone(false) {
         tracing::info!("this database may send now: it was adopted");
     }
 }

@@ -14,23 +14,25 @@ use crate::domain::message::state::Skip;
 use crate::domain::text::labels::ByColumn;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::channel_sender::Outgoing;
-use crate::pipeline::context::context::{Site, Watching};
+use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::gate::baseline::{baseline_of, doubted};
-use crate::pipeline::gate::blockers::{Stops, hold_back};
-use crate::pipeline::gate::gates::{Candidate, Case, Decision, Passed, skipped_as_opted_out};
+use crate::pipeline::gate::baseline::{baseline_of, unconfirmed_rows};
+use crate::pipeline::gate::blockers::{Blockers, hold_back};
+use crate::pipeline::gate::gates::{
+    Candidate, Decision, GateInput, PreparedMessage, skipped_as_opted_out,
+};
 use crate::pipeline::gate::limits;
 use crate::pipeline::settle::unconfirmed;
 use crate::postgres::capture::label_query;
-use crate::postgres::capture::row_query::{self, Present, Wanted};
-use crate::postgres::queries::{self, Words};
+use crate::postgres::capture::row_query::{self, PresentRow, RowRequest};
+use crate::postgres::queries::{self, MessageWords};
 
 /// A leased message on its way to deliver.
 pub fn outgoing(
     message_id: i64,
     watch: String,
     attempt: i16,
-    words: Words,
+    words: MessageWords,
     lease_expires_at: Timestamp,
 ) -> Outgoing {
     Outgoing {
@@ -49,7 +51,7 @@ pub fn outgoing(
             language: words.wording.language,
             parameters: words.wording.parameters,
             summary: words.wording.summary,
-            bubble: words.wording.bubble,
+            rendered_text: words.wording.rendered_text,
             time_to_live: words.time_to_live,
         },
     }
@@ -59,7 +61,7 @@ pub fn outgoing(
 const PART: usize = 128;
 
 /// What becomes of a candidate, before it is known who opted out.
-struct Judged {
+struct GatedMessage {
     decision: Decision,
     /// Of those past the gates whom a channel may write to only if they have not opted out.
     phone: Option<String>,
@@ -69,21 +71,21 @@ struct Judged {
 /// for each label query, once where some have nothing to tell, and once for all, except for entities that were muted.
 pub async fn decide(
     tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
-    stops: &Stops,
+    context: &Context,
+    compiled: &CompiledWatch,
+    blockers: &Blockers,
     candidates: &[Candidate],
 ) -> Result<Vec<Decision>, StageError> {
-    let parts = candidates.chunks(PART).map(|part| judge(tx, site, watching, part));
+    let parts = candidates.chunks(PART).map(|part| pass_gates(tx, context, compiled, part));
     let mut judged = Vec::with_capacity(candidates.len());
     for part in in_order(join_all(parts).await)? {
         judged.extend(part);
     }
     skip_opted_out(tx, &mut judged).await?;
     let mut decisions: Vec<Decision> = judged.into_iter().map(|judged| judged.decision).collect();
-    unconfirmed::wait_for(tx, site, candidates, &mut decisions).await?;
-    hold_back(tx, site, stops, candidates, &mut decisions).await?;
-    limits::hold_back(site, candidates, &mut decisions);
+    unconfirmed::wait_for(tx, context, candidates, &mut decisions).await?;
+    hold_back(tx, context, blockers, candidates, &mut decisions).await?;
+    limits::hold_back(context, candidates, &mut decisions);
     Ok(decisions)
 }
 
@@ -104,49 +106,50 @@ fn in_order<T>(parts: Vec<Result<T, StageError>>) -> Result<Vec<T>, StageError> 
 }
 
 /// Gates and words of some candidates.
-async fn judge(
+async fn pass_gates(
     tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
+    context: &Context,
+    compiled: &CompiledWatch,
     candidates: &[Candidate],
-) -> Result<Vec<Judged>, StageError> {
-    let mut presents = read(tx, site, watching, candidates).await?;
-    let baselines = baselines(tx, site, watching, candidates, &presents).await?;
-    let now = site.clock.now();
-    let mut cases: Vec<Case<'_>> = candidates
+) -> Result<Vec<GatedMessage>, StageError> {
+    let mut presents = read(tx, context, compiled, candidates).await?;
+    let baselines = baselines(tx, context, compiled, candidates, &presents).await?;
+    let now = context.clock.now();
+    let mut cases: Vec<GateInput<'_>> = candidates
         .iter()
         .zip(&presents)
         .zip(&baselines)
-        .map(|((candidate, present), baseline)| Case {
-            watching,
-            route: watching.routes.over(&candidate.channel),
-            defaults: &site.config.recipient,
+        .map(|((candidate, present), baseline)| GateInput {
+            compiled,
+            route: compiled.routes.over(&candidate.channel),
+            defaults: &context.config.recipient,
             candidate,
             present,
             baseline: baseline.as_deref(),
             now,
         })
         .collect();
-    let mut passed: Vec<Result<Passed, Decision>> = cases.iter().map(Case::gates).collect();
-    let doubted = doubted(tx, watching, candidates, &silent(&passed)).await?;
-    for (place, row) in &doubted {
+    let mut passed: Vec<Result<PreparedMessage, Decision>> =
+        cases.iter().map(GateInput::gates).collect();
+    let unconfirmed_rows = unconfirmed_rows(tx, compiled, candidates, &silent(&passed)).await?;
+    for (place, row) in &unconfirmed_rows {
         if is_silent(&passed[*place]) {
             cases[*place].baseline = row.as_ref();
             passed[*place] = cases[*place].gates();
         }
     }
-    let names = names(tx, watching, &cases, &passed).await?;
+    let names = names(tx, compiled, &cases, &passed).await?;
     let judged = cases.iter().zip(passed).map(|(case, passed)| match passed {
-        Ok(passed) => Judged {
+        Ok(passed) => GatedMessage {
             phone: case.heeded_phone(&passed.recipient).map(str::to_owned),
             decision: match case.not_quiet(&passed.recipient) {
                 Ok(()) => case.words(passed, &names),
                 Err(decision) => decision,
             },
         },
-        Err(decision) => Judged { decision, phone: None },
+        Err(decision) => GatedMessage { decision, phone: None },
     });
-    let mut judged: Vec<Judged> = judged.collect();
+    let mut judged: Vec<GatedMessage> = judged.collect();
     // What leaves is kept as the row that was told.
     for (judged, present) in judged.iter_mut().zip(&mut presents) {
         if let Decision::Send(words) = &mut judged.decision {
@@ -157,7 +160,10 @@ async fn judge(
 }
 
 /// Whoever opted out is not written to, whatever else was decided about the message.
-async fn skip_opted_out(tx: &Transaction<'_>, judged: &mut [Judged]) -> Result<(), StageError> {
+async fn skip_opted_out(
+    tx: &Transaction<'_>,
+    judged: &mut [GatedMessage],
+) -> Result<(), StageError> {
     let phones: Vec<&str> = judged.iter().filter_map(|judged| judged.phone.as_deref()).collect();
     if phones.is_empty() {
         return Ok(());
@@ -175,31 +181,31 @@ async fn skip_opted_out(tx: &Transaction<'_>, judged: &mut [Judged]) -> Result<(
 /// The names of the rows that the foreign keys of those past the gates point to, now and as told.
 async fn names(
     tx: &Transaction<'_>,
-    watching: &Watching,
-    cases: &[Case<'_>],
-    passed: &[Result<Passed, Decision>],
+    compiled: &CompiledWatch,
+    cases: &[GateInput<'_>],
+    passed: &[Result<PreparedMessage, Decision>],
 ) -> Result<Arc<ByColumn>, StageError> {
-    if watching.lookups.is_empty() {
+    if compiled.lookups.is_empty() {
         return Ok(Arc::default());
     }
     let cases = cases.iter().zip(passed).filter(|(_, passed)| passed.is_ok());
     let rows = cases.flat_map(|(case, _)| case.rows());
-    let found = label_query::find(tx, &watching.lookups, rows).await;
-    found.map(Arc::new).map_err(|source| StageError::Read { watch: watching.name.clone(), source })
+    let found = label_query::find(tx, &compiled.lookups, rows).await;
+    found.map(Arc::new).map_err(|source| StageError::Read { watch: compiled.name.clone(), source })
 }
 
 async fn read(
     tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
+    context: &Context,
+    compiled: &CompiledWatch,
     candidates: &[Candidate],
-) -> Result<Vec<Present>, StageError> {
+) -> Result<Vec<PresentRow>, StageError> {
     let captured: Vec<Cow<'_, Row>> =
-        candidates.iter().map(|candidate| candidate.known(&watching.table.key)).collect();
-    let wanted: Vec<Wanted<'_>> = candidates
+        candidates.iter().map(|candidate| candidate.known(&compiled.table.key)).collect();
+    let wanted: Vec<RowRequest<'_>> = candidates
         .iter()
         .zip(&captured)
-        .map(|(candidate, captured)| Wanted {
+        .map(|(candidate, captured)| RowRequest {
             message_id: candidate.message_id,
             entity_key: &candidate.entity_key,
             fallback_of: candidate.fallback_of,
@@ -208,33 +214,33 @@ async fn read(
         .collect();
     // All of them go by the same channel.
     let channel = candidates.first().map_or("", |candidate| candidate.channel.as_str());
-    row_query::read(tx, watching.sql_for(&site.config, channel), &watching.table, &wanted)
+    row_query::read(tx, compiled.sql_for(&context.config, channel), &compiled.table, &wanted)
         .await
-        .map_err(|source| StageError::Read { watch: watching.name.clone(), source })
+        .map_err(|source| StageError::Read { watch: compiled.name.clone(), source })
 }
 
 /// What each recipient was last told: the last message that left, overlaid with what was muted
 /// since; without one, the row before the first change that we know of.
 async fn baselines<'a>(
     tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
+    context: &Context,
+    compiled: &CompiledWatch,
     candidates: &'a [Candidate],
-    presents: &'a [Present],
+    presents: &'a [PresentRow],
 ) -> Result<Vec<Option<Cow<'a, Row>>>, StageError> {
     let mut baselines = Vec::with_capacity(candidates.len());
     for (candidate, present) in candidates.iter().zip(presents) {
-        baselines.push(baseline_of(tx, &site.config, watching, candidate, &present.told).await?);
+        baselines.push(baseline_of(tx, &context.config, compiled, candidate, &present.told).await?);
     }
     Ok(baselines)
 }
 
 /// The places of those whose row is as it was told.
-fn silent(passed: &[Result<Passed, Decision>]) -> Vec<usize> {
+fn silent(passed: &[Result<PreparedMessage, Decision>]) -> Vec<usize> {
     let places = passed.iter().enumerate().filter(|(_, passed)| is_silent(passed));
     places.map(|(place, _)| place).collect()
 }
 
-fn is_silent(passed: &Result<Passed, Decision>) -> bool {
+fn is_silent(passed: &Result<PreparedMessage, Decision>) -> bool {
     matches!(passed, Err(Decision::Skip(Skip::NoNetChange, _)))
 }

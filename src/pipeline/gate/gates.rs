@@ -12,19 +12,19 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::config::{Address, RecipientDefaults};
+use crate::config::{RecipientAddress, RecipientDefaults};
 use crate::domain::message::state::{Failure, Skip, State, Wait, WaitsFor};
 use crate::domain::recipient::recipient::{BadEmail, Email, Phone, Recipient};
 use crate::domain::text::labels::ByColumn;
-use crate::domain::text::summary::{Occasion, Unwritable};
+use crate::domain::text::summary::{RenderContext, Unwritable};
 use crate::domain::value::change::{self, Operation};
 use crate::domain::value::diff::{FieldChange, diff};
 use crate::domain::value::moment;
 use crate::domain::value::row::Row;
-use crate::pipeline::context::context::Watching;
+use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::route::Route;
-use crate::postgres::capture::row_query::Present;
-use crate::postgres::queries::Words;
+use crate::postgres::capture::row_query::PresentRow;
+use crate::postgres::queries::MessageWords;
 
 /// How long a message waits for an earlier one of its entity before it asks again.
 const ORDER_WAIT: Duration = Duration::from_millis(250);
@@ -64,7 +64,7 @@ impl Candidate {
 /// What becomes of a candidate.
 #[derive(Clone, Debug)]
 pub enum Decision {
-    Send(Box<Words>),
+    Send(Box<MessageWords>),
     Skip(Skip, Option<String>),
     Fail(Failure, String),
     Defer(Box<Deferral>),
@@ -85,7 +85,7 @@ pub struct Parts {
     pub reason_text: Option<String>,
     pub wait: Option<Wait>,
     pub due_at: Option<Timestamp>,
-    pub words: Option<Box<Words>>,
+    pub words: Option<Box<MessageWords>>,
 }
 
 impl Decision {
@@ -123,33 +123,33 @@ impl Decision {
 }
 
 /// What a gate sees of one candidate.
-pub struct Case<'a> {
-    pub watching: &'a Watching,
+pub struct GateInput<'a> {
+    pub compiled: &'a CompiledWatch,
     /// The way that the message goes.
     pub route: &'a Route,
     pub defaults: &'a RecipientDefaults,
     pub candidate: &'a Candidate,
-    pub present: &'a Present,
+    pub present: &'a PresentRow,
     /// What the recipient was last told.
     pub baseline: Option<&'a Row>,
     pub now: Timestamp,
 }
 
 /// A candidate that is past every gate but quiet hours and the list of opted-out phones.
-pub struct Passed {
+pub struct PreparedMessage {
     pub recipient: Recipient,
     pub operation: Operation,
     pub changes: Vec<FieldChange>,
 }
 
-impl Case<'_> {
+impl GateInput<'_> {
     /// All gates that need no further look at the database, in order.
-    pub fn gates(&self) -> Result<Passed, Decision> {
+    pub fn gates(&self) -> Result<PreparedMessage, Decision> {
         self.in_order()?;
         let (operation, changes) = self.net_change()?;
         let recipient = self.recipient()?;
         self.not_stale()?;
-        Ok(Passed { recipient, operation, changes })
+        Ok(PreparedMessage { recipient, operation, changes })
     }
 
     /// An earlier message of the entity is being sent: what it tells is this one's baseline.
@@ -163,7 +163,7 @@ impl Case<'_> {
 
     fn net_change(&self) -> Result<(Operation, Vec<FieldChange>), Decision> {
         let row = self.present.row.as_ref();
-        let watch = &self.watching.config;
+        let watch = &self.compiled.config;
         let operation = match (self.baseline, row) {
             (None, None) => return Err(self.nothing_to_tell()),
             (None, Some(_)) => Operation::Insert,
@@ -195,9 +195,9 @@ impl Case<'_> {
     /// What differs from what the recipient was last told.
     pub fn changes(&self) -> Vec<FieldChange> {
         let row = self.present.row.as_ref();
-        let watching = self.watching;
+        let compiled = self.compiled;
         let zone = moment::zone(self.time_zone().name).unwrap_or(TimeZone::UTC);
-        diff(self.baseline, row, &watching.config.columns, &watching.columns, &zone)
+        diff(self.baseline, row, &compiled.config.columns, &compiled.columns, &zone)
     }
 
     fn recipient(&self) -> Result<Recipient, Decision> {
@@ -213,7 +213,7 @@ impl Case<'_> {
             let text = "opted_in of the recipient is not true".to_owned();
             return Err(Decision::Skip(Skip::OptedOut, Some(text)));
         }
-        let locale = text_of(found, "locale").or(self.watching.config.locale.as_deref());
+        let locale = text_of(found, "locale").or(self.compiled.config.locale.as_deref());
         let zone = self.time_zone();
         Ok(Recipient {
             name: text_of(found, "name").unwrap_or_default().to_owned(),
@@ -233,9 +233,9 @@ impl Case<'_> {
             Decision::Skip(Skip::BadEmail, Some(format!("{bad} (column email of the recipient)")))
         };
         Ok(match self.route.address {
-            Address::Phone => (Some(phone?), email.ok()),
-            Address::Email => (phone.ok(), Some(email.map_err(no_email)?)),
-            Address::Any => match (phone, email) {
+            RecipientAddress::Phone => (Some(phone?), email.ok()),
+            RecipientAddress::Email => (phone.ok(), Some(email.map_err(no_email)?)),
+            RecipientAddress::Any => match (phone, email) {
                 (Err(bad), Err(_)) => return Err(bad),
                 (phone, email) => (phone.ok(), email.ok()),
             },
@@ -267,25 +267,25 @@ impl Case<'_> {
     }
 
     /// The words. `names` are those of the rows that foreign keys point to.
-    pub fn words(&self, passed: Passed, names: &Arc<ByColumn>) -> Decision {
+    pub fn words(&self, passed: PreparedMessage, names: &Arc<ByColumn>) -> Decision {
         // A row that is gone is spoken of as it was last told.
         let empty = Row::new();
         let row = self.present.row.as_ref().or(self.baseline).unwrap_or(&empty);
-        let wording = self.route.phrasing.word(&Occasion {
+        let wording = self.route.phrasing.word(&RenderContext {
             operation: passed.operation,
             changes: &passed.changes,
             old: self.baseline,
             row,
-            columns: &self.watching.columns,
+            columns: &self.compiled.columns,
             name: &passed.recipient.name,
             locale: &passed.recipient.locale,
             time_zone: &passed.recipient.time_zone,
-            service_zone: self.watching.config.time_zone.as_deref(),
+            service_zone: self.compiled.config.time_zone.as_deref(),
             names,
             now: self.now,
         });
         match wording {
-            Ok(wording) => Decision::Send(Box::new(Words {
+            Ok(wording) => Decision::Send(Box::new(MessageWords {
                 told_row: None,
                 template: self.route.template.name.clone(),
                 namespace: self.route.template.namespace.clone(),

@@ -4,9 +4,9 @@ use crate::domain::message::state::WaitsFor;
 use crate::domain::recipient::recipient::Recipient;
 use crate::domain::recipient::time_zone::{ChosenZone, ZoneSource};
 use crate::domain::value::moment;
-use crate::pipeline::gate::gates::{Case, Decision, text_of};
+use crate::pipeline::gate::gates::{Decision, GateInput, text_of};
 
-impl Case<'_> {
+impl GateInput<'_> {
     /// The zone that the recipient lives in: as the row says, the recipient query, the watch, or the
     /// configuration.
     pub fn time_zone(&self) -> ChosenZone<'_> {
@@ -15,7 +15,7 @@ impl Case<'_> {
         ChosenZone::of([
             (ZoneSource::Row, row),
             (ZoneSource::Recipient, recipient.and_then(|row| text_of(row, "time_zone"))),
-            (ZoneSource::Watch, self.watching.config.time_zone.as_deref()),
+            (ZoneSource::Watch, self.compiled.config.time_zone.as_deref()),
             (ZoneSource::Configuration, Some(&self.defaults.time_zone)),
         ])
     }
@@ -30,7 +30,7 @@ impl Case<'_> {
     /// Quiet hours of the recipient put a message off to their end, and never end it. It is put into words
     /// then, from the row as it is then.
     pub fn not_quiet(&self, recipient: &Recipient) -> Result<(), Decision> {
-        let Some(quiet) = &self.watching.quiet_hours else {
+        let Some(quiet) = &self.compiled.quiet_hours else {
             return Ok(());
         };
         let Ok(zone) = moment::zone(&recipient.time_zone) else {

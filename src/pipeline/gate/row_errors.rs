@@ -6,9 +6,9 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 
 use crate::domain::message::state::{Failure, WaitsFor};
-use crate::pipeline::context::context::{Site, Watching};
+use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::{StageError, chain};
-use crate::pipeline::gate::blockers::Stops;
+use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::gates::{Candidate, Decision};
 
@@ -17,7 +17,7 @@ const SLOW_WAIT: Duration = Duration::from_secs(10 * 60);
 
 /// Whose fault it is that rows could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum RowFault {
     /// Missing tables, columns and rights: every row of the watch fails so.
     Watch,
     /// Some row: what is in it cannot be converted, by the database or by us.
@@ -31,28 +31,28 @@ pub enum Fault {
 /// The row at fault fails; the others are not held up by it.
 pub async fn one_by_one(
     tx: &Transaction<'_>,
-    site: &Site,
-    watching: &Watching,
-    stops: &Stops,
+    context: &Context,
+    compiled: &CompiledWatch,
+    blockers: &Blockers,
     candidates: &[Candidate],
 ) -> Result<Vec<Decision>, StageError> {
     let mut decisions = Vec::with_capacity(candidates.len());
     for candidate in candidates {
         tx.batch_execute("savepoint one_row").await?;
-        match decide(tx, site, watching, stops, std::slice::from_ref(candidate)).await {
+        match decide(tx, context, compiled, blockers, std::slice::from_ref(candidate)).await {
             Ok(decision) => decisions.extend(decision),
             Err(StageError::Read { source, watch }) => {
                 let text = chain(&source);
                 decisions.push(match fault_of(&source) {
-                    Fault::Row => {
+                    RowFault::Row => {
                         tell(&watch, candidate, &source);
                         Decision::Fail(Failure::Unwritable, text)
                     }
-                    Fault::Slow => {
+                    RowFault::Slow => {
                         tracing::warn!(watch, error = %text, "a row could not be read in time; it waits");
-                        Decision::defer(site.clock.now() + SLOW_WAIT, WaitsFor::Watch, text)
+                        Decision::defer(context.clock.now() + SLOW_WAIT, WaitsFor::Watch, text)
                     }
-                    Fault::Watch | Fault::Server => return Err(StageError::Read { source, watch }),
+                    RowFault::Watch | RowFault::Server => return Err(StageError::Read { source, watch }),
                 });
                 tx.batch_execute("rollback to savepoint one_row").await?;
             }
@@ -74,17 +74,17 @@ fn tell(watch: &str, candidate: &Candidate, error: &tokio_postgres::Error) {
 }
 
 /// Whose fault an error is, by its SQLSTATE; without one, by whether a value could not be read.
-pub fn fault_of(error: &tokio_postgres::Error) -> Fault {
+pub fn fault_of(error: &tokio_postgres::Error) -> RowFault {
     let Some(code) = error.code().map(tokio_postgres::error::SqlState::code) else {
         // What else fails without an answer of the server is the connection, and that is an I/O error.
         let is_value = !error.is_closed()
             && error.source().is_some_and(|source| !source.is::<std::io::Error>());
-        return if is_value { Fault::Row } else { Fault::Server };
+        return if is_value { RowFault::Row } else { RowFault::Server };
     };
     match code.get(..2) {
-        _ if code == "57014" => Fault::Slow,
-        Some("42") => Fault::Watch,
-        Some("08" | "25" | "40" | "53" | "55" | "57" | "58") => Fault::Server,
-        _ => Fault::Row,
+        _ if code == "57014" => RowFault::Slow,
+        Some("42") => RowFault::Watch,
+        Some("08" | "25" | "40" | "53" | "55" | "57" | "58") => RowFault::Server,
+        _ => RowFault::Row,
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! If the process dies here, its groups are due again after a while, and asking twice does no harm.
 //! Metrics: `rowbell_polling_answers_total` by kind (each question has one), and
-//! `rowbell_polling_late_seconds`, how long the first group has waited beyond its time.
+//! `rowbell_poll_lag_seconds`, how long the first group has waited beyond its time.
 //!
 //! Not promised: that an outcome is known sooner than the next question, nor that the provider remembers.
 
@@ -24,19 +24,19 @@ use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Limits;
-use crate::domain::message::poll_schedule::{Asking, Looked};
-use crate::domain::message::receipt::WitnessKind::Polling;
-use crate::domain::message::receipt::WitnessState::{Failing, Missing};
-use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
+use crate::config::ChannelLimits;
+use crate::domain::message::poll_schedule::{PollSchedule, PollState};
+use crate::domain::message::receipt::ReceiptSourceKind::Polling;
+use crate::domain::message::receipt::ReceiptSourceState::{Failing, Missing};
+use crate::domain::message::receipt::{EvidenceSource, Receipt, ReceiptStatus};
 use crate::domain::message::state::State;
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::receive::receipt_source;
 use crate::pipeline::settle::evidence::take_in;
 use crate::postgres::queries::{self, PollGroup};
 use crate::provider::limiter::Limiter;
-use crate::provider::onemsg::client::{AskError, Client};
+use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::webhook_payload;
 
 /// Groups taken at once, at most. Each has up to 500 messages.
@@ -67,11 +67,11 @@ const MISSING_PAUSE: Duration = Duration::from_secs(24 * 3_600);
 
 /// Asks for the messages of one channel.
 pub struct Poll {
-    site: Arc<Site>,
+    context: Arc<Context>,
     channel: String,
-    client: Client,
+    client: OneMsgClient,
     limiter: Limiter,
-    asking: Asking,
+    asking: PollSchedule,
     above: (Timestamp, i64),
     full_scan_at: Timestamp,
     /// The provider cannot be asked before this moment.
@@ -79,7 +79,7 @@ pub struct Poll {
     /// The provider has answered a question on this channel.
     has_answered: bool,
     /// Troubles in a row.
-    troubles: u32,
+    failure_signals: u32,
     has_begun: bool,
 }
 
@@ -104,43 +104,43 @@ impl Heard {
 }
 
 impl Poll {
-    pub fn new(site: Arc<Site>, channel: &str, client: Client) -> Poll {
-        let settings = &site.config.polling;
+    pub fn new(context: Arc<Context>, channel: &str, client: OneMsgClient) -> Poll {
+        let settings = &context.config.polling;
         let mut asking = settings.asking();
-        if !site.config.webhook.listen.is_empty() {
+        if !context.config.webhook.listen.is_empty() {
             // The webhook tells of reads.
             asking.reads_for = Duration::ZERO;
         }
         Poll {
-            limiter: Limiter::new(settings.rate, Limits::none(), site.clock.clone()),
+            limiter: Limiter::new(settings.rate, ChannelLimits::none(), context.clock.clone()),
             asking,
             channel: channel.to_owned(),
             client,
             above: (Timestamp::UNIX_EPOCH, 0),
-            full_scan_at: site.clock.now(),
+            full_scan_at: context.clock.now(),
             silent_until: None,
             has_answered: false,
-            troubles: 0,
+            failure_signals: 0,
             has_begun: false,
-            site,
+            context,
         }
     }
 
     /// Asks until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut patience = Patience::new("poll");
+        let mut backoff = Backoff::new("poll");
         while !stop.is_cancelled() {
             let step = tokio::select! {
                 () = stop.cancelled() => return,
                 step = self.step() => step,
             };
             match step {
-                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Worked) => backoff.succeeded(),
                 Ok(Progress::Idle) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     self.rest_until_due(&stop).await;
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
     }
@@ -148,7 +148,7 @@ impl Poll {
     /// Rests until the next group is due. As long as none is, that question is all that is asked.
     async fn rest_until_due(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let time = match self.site.owns(&self.channel) {
+            let time = match self.context.holds_lease(&self.channel) {
                 true => self.until_due().await,
                 false => Ok(LONGEST_REST),
             };
@@ -163,11 +163,11 @@ impl Poll {
     /// Looks at the groups that are due now, and asks for what has not ended.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
         // Whoever sends on the channel asks, so that the rate of questions is kept as well.
-        if !self.site.owns(&self.channel) {
+        if !self.context.holds_lease(&self.channel) {
             return Ok(Progress::Idle);
         }
-        let now = self.site.clock.now();
-        let client = self.site.pool.get().await?;
+        let now = self.context.clock.now();
+        let client = self.context.pool.get().await?;
         self.begin(&client, now).await?;
         if now >= self.full_scan_at {
             self.above = (Timestamp::UNIX_EPOCH, 0);
@@ -178,8 +178,7 @@ impl Poll {
             queries::poll_take(&client, &self.channel, now, self.above, GROUPS, lease).await?;
         let late =
             groups.first().map_or(0.0, |first| now.duration_since(first.due_at).as_secs_f64());
-        metrics::gauge!("rowbell_polling_late_seconds", "channel" => self.channel.clone())
-            .set(late);
+        metrics::gauge!("rowbell_poll_lag_seconds", "channel" => self.channel.clone()).set(late);
         let Some(last) = groups.last() else {
             return Ok(Progress::Idle);
         };
@@ -209,7 +208,7 @@ impl Poll {
         client: &Connection,
         groups: &[PollGroup],
         now: Timestamp,
-    ) -> Result<HashMap<i64, (String, Looked)>, StageError> {
+    ) -> Result<HashMap<i64, (String, PollState)>, StageError> {
         let of: HashMap<i64, &PollGroup> =
             groups.iter().flat_map(|g| g.message_ids.iter().map(move |id| (*id, g))).collect();
         let ids: Vec<i64> = of.keys().copied().collect();
@@ -228,7 +227,7 @@ impl Poll {
             }
             let heard = self.ask(piece).await;
             let mut receipts = Vec::new();
-            let (mut answers, mut not_found, mut trouble) = (0_u32, 0_u32, None);
+            let (mut answers, mut not_found, mut failure_signal) = (0_u32, 0_u32, None);
             for one in heard {
                 let kind = one.kind();
                 metrics::counter!("rowbell_polling_answers_total", "channel" => self.channel.clone(), "kind" => kind)
@@ -239,19 +238,19 @@ impl Poll {
                         receipts.extend(told);
                     }
                     Heard::NotFound => not_found += 1,
-                    Heard::Trouble(error) => trouble = Some(error),
+                    Heard::Trouble(error) => failure_signal = Some(error),
                 }
             }
-            let mut client = self.site.pool.get().await?;
+            let mut client = self.context.pool.get().await?;
             let tx = client.transaction().await?;
-            take_in(&tx, &self.site, &self.channel, &receipts, Source::Poll).await?;
+            take_in(&tx, &self.context, &self.channel, &receipts, EvidenceSource::Poll).await?;
             tx.commit().await?;
             if answers > 0 {
                 self.answered(&client).await?;
             } else if not_found > 0 && !self.has_answered {
                 self.is_missing(&client, now).await?;
             }
-            if let Some(error) = trouble {
+            if let Some(error) = failure_signal {
                 self.is_in_trouble(&client, &error, now).await?;
             }
         }
@@ -283,12 +282,12 @@ impl Poll {
     }
 
     async fn answered(&mut self, client: &Connection) -> Result<(), StageError> {
-        if self.troubles > 0 {
+        if self.failure_signals > 0 {
             tracing::info!(channel = self.channel, "the provider can be asked for receipts again");
         }
         self.has_answered = true;
-        self.troubles = 0;
-        receipt_source::heard(client, &self.site, &self.channel, Polling).await
+        self.failure_signals = 0;
+        receipt_source::heard(client, &self.context, &self.channel, Polling).await
     }
 
     /// Noted once: the channel is left to the webhook.
@@ -302,7 +301,7 @@ impl Poll {
             );
         }
         let why = "hookInfo answered 404";
-        receipt_source::is_silent(client, &self.site, &self.channel, Polling, Missing, why).await
+        receipt_source::is_silent(client, &self.context, &self.channel, Polling, Missing, why).await
     }
 
     async fn is_in_trouble(
@@ -311,28 +310,29 @@ impl Poll {
         error: &AskError,
         now: Timestamp,
     ) -> Result<(), StageError> {
-        if self.troubles == 0 {
+        if self.failure_signals == 0 {
             tracing::warn!(channel = self.channel, %error, "the provider could not be asked for receipts; will ask again");
         }
-        self.troubles = (self.troubles + 1).min(7);
+        self.failure_signals = (self.failure_signals + 1).min(7);
         self.silent_until = Some(now + self.trouble_pause());
         let why = error.to_string();
-        receipt_source::is_silent(client, &self.site, &self.channel, Polling, Failing, &why).await
+        receipt_source::is_silent(client, &self.context, &self.channel, Polling, Failing, &why)
+            .await
     }
 
     fn trouble_pause(&self) -> Duration {
-        TROUBLE_PAUSE * (1 << self.troubles.saturating_sub(1).min(7))
+        TROUBLE_PAUSE * (1 << self.failure_signals.saturating_sub(1).min(7))
     }
 
     /// Says when each group is due again, without the messages that have ended; and of which messages
     /// nothing was heard for too long.
     async fn put_off(&self, groups: Vec<PollGroup>, now: Timestamp) -> Result<(), StageError> {
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let left = self.look(&client, &groups, now).await?;
         let (mut kept, mut due, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for group in &groups {
             let random = rand::random();
-            let pause = match self.troubles {
+            let pause = match self.failure_signals {
                 0 => self.asking.pause(group.asked_count + 1, random),
                 _ => self.trouble_pause().mul_f64(1.0 + random),
             };
@@ -372,7 +372,7 @@ impl Poll {
             ..Receipt::default()
         };
         let receipts: Vec<Receipt> = lost.iter().map(|(_, id)| receipt(id)).collect();
-        take_in(tx, &self.site, &self.channel, &receipts, Source::Timeout).await?;
+        take_in(tx, &self.context, &self.channel, &receipts, EvidenceSource::Timeout).await?;
         let hours = self.asking.lost_after.as_secs() / 3_600;
         let why = format!(
             "accepted, and nothing was heard of its end for {hours} h; it may still arrive"
@@ -388,11 +388,11 @@ impl Poll {
     }
 
     async fn until_due(&self) -> Result<Duration, StageError> {
-        let client = self.site.pool.get().await?;
+        let client = self.context.pool.get().await?;
         let Some(next) = queries::poll_next(&client, &self.channel).await? else {
             return Ok(LONGEST_REST);
         };
-        let left = Duration::try_from(self.site.clock.now().duration_until(next));
+        let left = Duration::try_from(self.context.clock.now().duration_until(next));
         Ok(left.unwrap_or(Duration::ZERO))
     }
 }

@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::message::receipt::{WitnessKind, WitnessState};
-use crate::pipeline::context::context::Site;
+use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::queries;
 
-/// How often it is written down that a witness was heard.
+/// How often it is written down that a receipt source was heard.
 const WRITE_EVERY: Duration = Duration::from_secs(60);
 
 /// What this process wrote down last.
 #[derive(Debug, Default)]
-pub struct Witnesses(Mutex<HashMap<(String, WitnessKind), Timestamp>>);
+pub struct ReceiptSources(Mutex<HashMap<(String, ReceiptSourceKind), Timestamp>>);
 
-impl Witnesses {
+impl ReceiptSources {
     /// Whether it is time to write it down again.
-    fn is_due(&self, channel: &str, kind: WitnessKind, now: Timestamp) -> bool {
+    fn is_due(&self, channel: &str, kind: ReceiptSourceKind, now: Timestamp) -> bool {
         // Times are right at every line; a panic elsewhere does not spoil them.
         let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let key = (channel.to_owned(), kind);
@@ -33,51 +33,58 @@ impl Witnesses {
         is_due
     }
 
-    fn forget(&self, channel: &str, kind: WitnessKind) {
+    fn forget(&self, channel: &str, kind: ReceiptSourceKind) {
         let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         written.remove(&(channel.to_owned(), kind));
     }
 }
 
-/// A witness told something.
+/// A receipt source told something.
 pub async fn heard(
     client: &deadpool_postgres::Client,
-    site: &Site,
+    context: &Context,
     channel: &str,
-    kind: WitnessKind,
+    kind: ReceiptSourceKind,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
-    if site.witnesses.is_due(channel, kind, now) {
-        let written =
-            queries::witness_write(client, channel, kind, WitnessState::Works, None, now).await;
-        written.inspect_err(|_| site.witnesses.forget(channel, kind))?;
+    let now = context.clock.now();
+    if context.receipt_sources.is_due(channel, kind, now) {
+        let written = queries::receipt_source_write(
+            client,
+            channel,
+            kind,
+            ReceiptSourceState::Works,
+            None,
+            now,
+        )
+        .await;
+        written.inspect_err(|_| context.receipt_sources.forget(channel, kind))?;
     }
     Ok(())
 }
 
-/// A witness cannot tell: `missing` or `failing`, and why.
+/// A receipt source cannot tell: `missing` or `failing`, and why.
 pub async fn is_silent(
     client: &deadpool_postgres::Client,
-    site: &Site,
+    context: &Context,
     channel: &str,
-    kind: WitnessKind,
-    state: WitnessState,
+    kind: ReceiptSourceKind,
+    state: ReceiptSourceState,
     why: &str,
 ) -> Result<(), StageError> {
-    site.witnesses.forget(channel, kind);
-    is_known(client, site, channel, kind, state, Some(why)).await
+    context.receipt_sources.forget(channel, kind);
+    is_known(client, context, channel, kind, state, Some(why)).await
 }
 
-/// How a witness stands: `works`, `missing` or `failing`, and why.
+/// How a receipt source stands: `works`, `missing` or `failing`, and why.
 pub async fn is_known(
     client: &deadpool_postgres::Client,
-    site: &Site,
+    context: &Context,
     channel: &str,
-    kind: WitnessKind,
-    state: WitnessState,
+    kind: ReceiptSourceKind,
+    state: ReceiptSourceState,
     why: Option<&str>,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
-    queries::witness_write(client, channel, kind, state, why, now).await?;
+    let now = context.clock.now();
+    queries::receipt_source_write(client, channel, kind, state, why, now).await?;
     Ok(())
 }

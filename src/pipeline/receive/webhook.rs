@@ -26,12 +26,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::message::receipt::{Source, WitnessKind};
-use crate::domain::recipient::opt_out_keywords::WishWords;
-use crate::http::server::Door;
-use crate::pipeline::context::context::Site;
+use crate::domain::message::receipt::{EvidenceSource, ReceiptSourceKind};
+use crate::domain::recipient::opt_out_keywords::OptOutKeywords;
+use crate::http::server::HttpServer;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{StageError, loggable};
-use crate::pipeline::receive::opt_out_request::take_wishes;
+use crate::pipeline::receive::opt_out_request::take_opt_out_requests;
 use crate::pipeline::receive::receipt_source;
 use crate::pipeline::settle::evidence::take_in;
 use crate::provider::onemsg::webhook_payload::{self, Delivered};
@@ -49,10 +49,10 @@ const MAX_CHALLENGE: usize = 200;
 
 /// The webhook server.
 pub struct Receive {
-    site: Arc<Site>,
+    context: Arc<Context>,
     /// Last part of the path; who knows it may post.
     secret: String,
-    words: WishWords,
+    words: OptOutKeywords,
     turns: Semaphore,
     large: Semaphore,
 }
@@ -70,17 +70,17 @@ enum Unread {
 }
 
 impl Receive {
-    pub fn new(site: Arc<Site>, secret: String) -> Receive {
-        let inbound = &site.config.inbound;
-        let words = WishWords::new(&inbound.opt_out, &inbound.opt_in);
+    pub fn new(context: Arc<Context>, secret: String) -> Receive {
+        let inbound = &context.config.inbound;
+        let words = OptOutKeywords::new(&inbound.opt_out, &inbound.opt_in);
         let (turns, large) = (Semaphore::new(AT_ONCE), Semaphore::new(LARGE_AT_ONCE));
-        Receive { site, secret, words, turns, large }
+        Receive { context, secret, words, turns, large }
     }
 
     /// Serves until told to stop.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
-        let settings = &self.site.config.webhook;
-        let door = Door {
+        let settings = &self.context.config.webhook;
+        let server = HttpServer {
             networks: settings.networks.clone(),
             max_connections: settings.max_connections,
             timeout: settings.timeout,
@@ -88,7 +88,7 @@ impl Receive {
         let router = Router::new()
             .route("/webhook/{secret}", get(challenged).post(posted))
             .with_state(Arc::new(self));
-        door.serve(listener, router, stop).await;
+        server.serve(listener, router, stop).await;
     }
 
     /// Stores what one delivery says, and moves the messages that it speaks of.
@@ -97,17 +97,17 @@ impl Receive {
             return Ok(());
         }
         let channel = self.channel_of(delivered.instance_id.as_deref());
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        take_in(&tx, &self.site, channel, &delivered.receipts, Source::Webhook).await?;
-        take_wishes(&tx, &self.site, &self.words, &delivered.messages).await?;
+        take_in(&tx, &self.context, channel, &delivered.receipts, EvidenceSource::Webhook).await?;
+        take_opt_out_requests(&tx, &self.context, &self.words, &delivered.messages).await?;
         tx.commit().await?;
         if delivered.is_test() {
             return Ok(());
         }
         // The receipts are stored: that they came is not worth a second delivery.
         if let Err(error) =
-            receipt_source::heard(&client, &self.site, channel, WitnessKind::Webhook).await
+            receipt_source::heard(&client, &self.context, channel, ReceiptSourceKind::Webhook).await
         {
             tracing::warn!(
                 error = loggable(&error),
@@ -124,7 +124,7 @@ impl Receive {
 
     /// Reads and stores one body.
     async fn take(&self, body: Body) -> StatusCode {
-        let limit = self.site.config.webhook.body_limit;
+        let limit = self.context.config.webhook.body_limit;
         let body = match self.read(body, limit).await {
             Ok(body) => body,
             Err(Unread::TooLong) => {
@@ -183,7 +183,7 @@ impl Receive {
 
     /// The configured channel of an instance id; the only channel when there is but one.
     fn channel_of(&self, instance_id: Option<&str>) -> &str {
-        let channels = &self.site.config.channel;
+        let channels = &self.context.config.channel;
         let numbers = || channels.iter().filter_map(|(name, c)| Some((name, c.one_msg()?)));
         let named = numbers().find(|(_, c)| Some(c.channel_id.as_str()) == instance_id);
         let only = if numbers().count() == 1 { numbers().next() } else { None };
@@ -200,7 +200,7 @@ async fn posted(
     if !receive.knows(&secret) {
         return StatusCode::NOT_FOUND;
     }
-    let timeout = receive.site.config.webhook.timeout;
+    let timeout = receive.context.config.webhook.timeout;
     tokio::time::timeout(timeout, receive.take(body)).await.unwrap_or_else(|_| {
         tracing::warn!(
             "a webhook delivery took longer than webhook.timeout; the provider will post again"

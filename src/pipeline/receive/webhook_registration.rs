@@ -17,13 +17,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::message::receipt::{WitnessKind, WitnessState};
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
-use crate::pipeline::gate::blockers::Stops;
+use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::receive::receipt_source;
-use crate::provider::onemsg::client::{AskError, Client};
-use crate::provider::onemsg::webhook_settings::{self, Hooks, MAX_URLS};
+use crate::provider::onemsg::client::{AskError, OneMsgClient};
+use crate::provider::onemsg::webhook_settings::{self, MAX_URLS, WebhookSettings};
 
 /// How long to wait after a revival before the next one; doubles, and starts anew when one has lasted.
 const FIRST_PAUSE: Duration = Duration::from_secs(5 * 60);
@@ -34,7 +34,7 @@ const COPY: &str = "this database is a copy, which changes nothing at the provid
 
 /// How the provider stands to our webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum RegistrationState {
     /// It posts to us.
     Posts,
     /// Our address is not in its list.
@@ -45,21 +45,21 @@ pub enum Standing {
     NoAcks,
 }
 
-impl Standing {
+impl RegistrationState {
     /// State and detail as `rowbell.receipt_source` keeps them.
-    fn written(&self) -> (WitnessState, Option<String>) {
+    fn written(&self) -> (ReceiptSourceState, Option<String>) {
         match self {
-            Standing::Posts => (WitnessState::Works, None),
-            Standing::Unregistered => (
-                WitnessState::Missing,
+            RegistrationState::Posts => (ReceiptSourceState::Works, None),
+            RegistrationState::Unregistered => (
+                ReceiptSourceState::Missing,
                 Some("no address of the provider's list is ours".to_owned()),
             ),
-            Standing::GivenUp(why) => (
-                WitnessState::Failing,
+            RegistrationState::GivenUp(why) => (
+                ReceiptSourceState::Failing,
                 Some(format!("the provider has given up our address after failures; {why}")),
             ),
-            Standing::NoAcks => (
-                WitnessState::Failing,
+            RegistrationState::NoAcks => (
+                ReceiptSourceState::Failing,
                 Some("the provider posts to us, but tells nothing of deliveries".to_owned()),
             ),
         }
@@ -67,12 +67,12 @@ impl Standing {
 }
 
 /// Looks after one channel.
-pub struct Destination {
-    site: Arc<Site>,
+pub struct WebhookRegistration {
+    context: Arc<Context>,
     channel: String,
-    client: Client,
+    client: OneMsgClient,
     secret: String,
-    known: Option<Standing>,
+    known: Option<RegistrationState>,
     look_at: Timestamp,
     /// Not to be revived again before this moment.
     revive_at: Timestamp,
@@ -80,10 +80,15 @@ pub struct Destination {
     has_failed_to_ask: bool,
 }
 
-impl Destination {
-    pub fn new(site: Arc<Site>, channel: &str, client: Client, secret: String) -> Destination {
-        let now = site.clock.now();
-        Destination {
+impl WebhookRegistration {
+    pub fn new(
+        context: Arc<Context>,
+        channel: &str,
+        client: OneMsgClient,
+        secret: String,
+    ) -> WebhookRegistration {
+        let now = context.clock.now();
+        WebhookRegistration {
             channel: channel.to_owned(),
             client,
             secret,
@@ -92,13 +97,13 @@ impl Destination {
             revive_at: now,
             pause: FIRST_PAUSE,
             has_failed_to_ask: false,
-            site,
+            context,
         }
     }
 
     /// Looks until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut patience = Patience::new("destination");
+        let mut backoff = Backoff::new("destination");
         while !stop.is_cancelled() {
             let step = tokio::select! {
                 () = stop.cancelled() => return,
@@ -106,38 +111,38 @@ impl Destination {
             };
             match step {
                 Ok(_) => {
-                    patience.succeeded();
-                    let left = self.look_at.duration_since(self.site.clock.now());
+                    backoff.succeeded();
+                    let left = self.look_at.duration_since(self.context.clock.now());
                     rest(&stop, Duration::try_from(left).unwrap_or_default()).await;
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
     }
 
     /// Looks, if it is time to, and mends what can be mended.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        let now = self.site.clock.now();
+        let now = self.context.clock.now();
         if now < self.look_at {
             return Ok(Progress::Idle);
         }
         match self.look().await {
-            Ok((mut standing, hooks)) => {
+            Ok((mut snapshot, webhook_settings)) => {
                 self.has_failed_to_ask = false;
-                let is_given_up = matches!(standing, Standing::GivenUp(_));
+                let is_given_up = matches!(snapshot, RegistrationState::GivenUp(_));
                 let is_copy = is_given_up && self.is_copy().await?;
                 if is_copy {
-                    standing = Standing::GivenUp(COPY.to_owned());
+                    snapshot = RegistrationState::GivenUp(COPY.to_owned());
                 }
-                if is_given_up && !is_copy && self.may_revive(&hooks, now).is_ok() {
-                    self.note(standing).await?;
-                    let mended = self.revive(&hooks, now).await;
+                if is_given_up && !is_copy && self.may_revive(&webhook_settings, now).is_ok() {
+                    self.note(snapshot).await?;
+                    let mended = self.revive(&webhook_settings, now).await;
                     self.note(mended).await?;
                 } else {
                     if !is_given_up && self.revive_at + self.pause < now {
                         self.pause = FIRST_PAUSE;
                     }
-                    self.note(standing).await?;
+                    self.note(snapshot).await?;
                 }
             }
             // What stands in the way of this stands in the way of sending too, and is told of there.
@@ -149,40 +154,44 @@ impl Destination {
         }
         // Set last: what could not be written down is looked at again.
         let spread = 0.9 + rand::random::<f64>() / 5.0;
-        self.look_at = now + self.site.config.webhook.look_every.mul_f64(spread);
+        self.look_at = now + self.context.config.webhook.look_every.mul_f64(spread);
         Ok(Progress::Worked)
     }
 
     /// A copy of the database mends nothing for the original.
     async fn is_copy(&self) -> Result<bool, StageError> {
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        Ok(Stops::read(&tx, &self.site, &[]).await?.is_clone)
+        Ok(Blockers::read(&tx, &self.context, &[]).await?.is_clone)
     }
 
-    async fn look(&self) -> Result<(Standing, Hooks), AskError> {
-        let hooks = self.client.hooks().await?;
-        let standing = match hooks.standing(&self.secret) {
-            webhook_settings::Standing::Unregistered => Standing::Unregistered,
-            webhook_settings::Standing::GivenUp(_) => {
-                let why = self.may_revive(&hooks, self.site.clock.now());
-                Standing::GivenUp(why.err().unwrap_or("it is being revived").to_owned())
+    async fn look(&self) -> Result<(RegistrationState, WebhookSettings), AskError> {
+        let webhook_settings = self.client.webhook_settings().await?;
+        let snapshot = match webhook_settings.snapshot(&self.secret) {
+            webhook_settings::WebhookStatus::Unregistered => RegistrationState::Unregistered,
+            webhook_settings::WebhookStatus::GivenUp(_) => {
+                let why = self.may_revive(&webhook_settings, self.context.clock.now());
+                RegistrationState::GivenUp(why.err().unwrap_or("it is being revived").to_owned())
             }
-            webhook_settings::Standing::NoAcks(_) => Standing::NoAcks,
-            webhook_settings::Standing::Posts(_) => Standing::Posts,
+            webhook_settings::WebhookStatus::NoAcks(_) => RegistrationState::NoAcks,
+            webhook_settings::WebhookStatus::Posts(_) => RegistrationState::Posts,
         };
-        Ok((standing, hooks))
+        Ok((snapshot, webhook_settings))
     }
 
     /// Whether the list may be written back, or why not.
-    fn may_revive(&self, hooks: &Hooks, now: Timestamp) -> Result<(), &'static str> {
-        if hooks.is_partly_unread {
+    fn may_revive(
+        &self,
+        webhook_settings: &WebhookSettings,
+        now: Timestamp,
+    ) -> Result<(), &'static str> {
+        if webhook_settings.is_partly_unread {
             return Err(
                 "its list has something that is not understood, so it is not written back: revive our \
                         address at the provider",
             );
         }
-        if hooks.urls.len() > MAX_URLS {
+        if webhook_settings.urls.len() > MAX_URLS {
             return Err("its list is longer than it takes: revive our address at the provider");
         }
         if now < self.revive_at {
@@ -194,29 +203,36 @@ impl Destination {
     }
 
     /// Writes the list back as it was read.
-    async fn revive(&mut self, hooks: &Hooks, now: Timestamp) -> Standing {
+    async fn revive(
+        &mut self,
+        webhook_settings: &WebhookSettings,
+        now: Timestamp,
+    ) -> RegistrationState {
         self.revive_at = now + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        match self.write_back(hooks).await {
-            Ok(standing) => standing,
-            Err(error) => Standing::GivenUp(format!("it could not be revived: {error}")),
+        match self.write_back(webhook_settings).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => RegistrationState::GivenUp(format!("it could not be revived: {error}")),
         }
     }
 
-    async fn write_back(&self, hooks: &Hooks) -> Result<Standing, AskError> {
-        let (standing, again) = self.look().await?;
-        if again != *hooks {
-            return Ok(match standing {
-                Standing::GivenUp(_) => {
-                    Standing::GivenUp("its list is changing just now".to_owned())
+    async fn write_back(
+        &self,
+        webhook_settings: &WebhookSettings,
+    ) -> Result<RegistrationState, AskError> {
+        let (snapshot, again) = self.look().await?;
+        if again != *webhook_settings {
+            return Ok(match snapshot {
+                RegistrationState::GivenUp(_) => {
+                    RegistrationState::GivenUp("its list is changing just now".to_owned())
                 }
-                standing => standing,
+                snapshot => snapshot,
             });
         }
-        self.client.set_hooks(&hooks.urls).await?;
-        let (standing, after) = self.look().await?;
+        self.client.set_webhook_settings(&webhook_settings.urls).await?;
+        let (snapshot, after) = self.look().await?;
         let lost: Vec<&String> =
-            hooks.urls.iter().filter(|url| !after.urls.contains(url)).collect();
+            webhook_settings.urls.iter().filter(|url| !after.urls.contains(url)).collect();
         if !lost.is_empty() {
             tracing::error!(
                 channel = self.channel,
@@ -224,58 +240,60 @@ impl Destination {
                 "the provider left out addresses that its list had before our webhook was revived; see `rowbell webhook show`"
             );
         }
-        Ok(standing)
+        Ok(snapshot)
     }
 
     /// Writes down and tells what is new.
-    async fn note(&mut self, standing: Standing) -> Result<(), StageError> {
-        if self.known.as_ref() == Some(&standing) {
+    async fn note(&mut self, snapshot: RegistrationState) -> Result<(), StageError> {
+        if self.known.as_ref() == Some(&snapshot) {
             return Ok(());
         }
-        let (state, detail) = standing.written();
-        let client = self.site.pool.get().await?;
+        let (state, detail) = snapshot.written();
+        let client = self.context.pool.get().await?;
         receipt_source::is_known(
             &client,
-            &self.site,
+            &self.context,
             &self.channel,
-            WitnessKind::Destination,
+            ReceiptSourceKind::Destination,
             state,
             detail.as_deref(),
         )
         .await?;
         let is_same_kind = self.known.as_ref().is_some_and(|known| {
-            std::mem::discriminant(known) == std::mem::discriminant(&standing)
+            std::mem::discriminant(known) == std::mem::discriminant(&snapshot)
         });
         if !is_same_kind {
-            self.tell(&standing, state);
+            self.tell(&snapshot, state);
         }
-        self.known = Some(standing);
+        self.known = Some(snapshot);
         Ok(())
     }
 
-    fn tell(&self, standing: &Standing, state: WitnessState) {
+    fn tell(&self, snapshot: &RegistrationState, state: ReceiptSourceState) {
         let channel = &self.channel;
-        match standing {
-            Standing::Posts if self.known.is_none() => return,
-            Standing::Posts => tracing::info!(channel, "the provider posts to our webhook again"),
-            Standing::Unregistered => tracing::warn!(
+        match snapshot {
+            RegistrationState::Posts if self.known.is_none() => return,
+            RegistrationState::Posts => {
+                tracing::info!(channel, "the provider posts to our webhook again")
+            }
+            RegistrationState::Unregistered => tracing::warn!(
                 channel,
                 "the provider posts nothing to our webhook: `rowbell webhook register <url>` lets it"
             ),
-            Standing::GivenUp(why) => {
+            RegistrationState::GivenUp(why) => {
                 tracing::warn!(
                     channel,
                     why,
                     "the provider has given up our webhook after failures"
                 );
             }
-            Standing::NoAcks => tracing::warn!(
+            RegistrationState::NoAcks => tracing::warn!(
                 channel,
                 "the provider posts to our webhook, but tells nothing of deliveries: `rowbell webhook register <url>` \
                  switches that on"
             ),
         }
-        metrics::counter!("rowbell_destination_changes_total", "channel" => channel.clone(), "state" => state.into_str())
+        metrics::counter!("rowbell_webhook_registration_changes_total", "channel" => channel.clone(), "state" => state.into_str())
             .increment(1);
     }
 }

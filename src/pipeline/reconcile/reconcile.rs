@@ -1,6 +1,6 @@
 //! seek: evidence about requests whose answer was lost.
 //!
-//! Takes doubts that are due. Looks first whether a receipt named an id for that phone which no attempt
+//! Takes unconfirmed attempts that are due. Looks first whether a receipt named an id for that phone which no attempt
 //! knows; then asks the provider for its list of messages to that phone. Where exactly one message and one
 //! request fit each other, the attempt gets that id and the message is sent; receipts that came before are
 //! joined then, and hookInfo is asked for it like for any other. Each step is written to
@@ -10,11 +10,11 @@
 //!
 //! Also joins what a receipt told of in the very moment in which the answer was stored.
 //!
-//! If the process dies here, the doubt is looked into again a minute later: asking changes nothing, and an
+//! If the process dies here, the unconfirmed attempt is looked into again a minute later: asking changes nothing, and an
 //! id is adopted in one transaction.
-//! Metrics: `rowbell_seeking_looks_total` by way and by what was found.
+//! Metrics: `rowbell_reconcile_lookups_total` by way and by what was found.
 //!
-//! Not promised: that evidence is found. Only what is beyond doubt is adopted, and without evidence the
+//! Not promised: that evidence is found. Only what is beyond unconfirmed attempt is adopted, and without evidence the
 //! message stays unconfirmed until the policy decides.
 
 use std::collections::HashSet;
@@ -26,28 +26,28 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::UnconfirmedPolicy;
-use crate::domain::message::receipt::{Receipt, Source};
+use crate::domain::message::receipt::{EvidenceSource, Receipt};
 use crate::domain::message::state::{Event, State};
 use crate::domain::message::unconfirmed::{
-    Found, FoundKind, LookupWay, Seen, earliest, next_look, pick,
+    FoundKind, LookupMethod, LookupResult, SeenMessage, earliest, next_look, pick,
 };
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, Progress, StageError, rest};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::evidence::{join, take_in};
 use crate::pipeline::settle::settle::{Details, move_message};
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
-use crate::postgres::queries::{self, Doubt, Step};
-use crate::provider::onemsg::client::{AskError, Client};
-use crate::provider::onemsg::message_list::{History, history};
+use crate::postgres::queries::{self, LookupStep, UnconfirmedAttempt};
+use crate::provider::onemsg::client::{AskError, OneMsgClient};
+use crate::provider::onemsg::message_list::{MessageList, message_list};
 use crate::provider::onemsg::webhook_payload;
 
 /// Doubts taken at once.
 const BATCH: i64 = 20;
 
-/// How long a doubt that was taken is nobody else's.
+/// How long an unconfirmed attempt that was taken is nobody else's.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// How often to look whether a doubt is due. A receipt that may decide one makes it due at once.
+/// How often to look whether an unconfirmed attempt is due. A receipt that may decide one makes it due at once.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long to rest while there is nothing to seek.
@@ -67,19 +67,19 @@ const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 const JOIN_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Seeks evidence on one channel.
-pub struct Seek {
-    site: Arc<Site>,
+pub struct Reconcile {
+    context: Arc<Context>,
     channel: String,
-    client: Client,
+    client: OneMsgClient,
     forget_at: Timestamp,
     /// Strays of before are looked at once, after a start.
-    strays_since: Timestamp,
+    unmatched_since: Timestamp,
 }
 
-/// What one way of looking brought: in words, and the id if it is beyond doubt.
+/// What one way of looking brought: in words, and the id if it is beyond unconfirmed attempt.
 struct Look {
-    way: LookupWay,
-    found: Found,
+    way: LookupMethod,
+    found: LookupResult,
     words: String,
     /// Of the message that was found.
     receipts: Vec<Receipt>,
@@ -88,30 +88,30 @@ struct Look {
 impl Look {
     fn counted(self, channel: &str) -> Look {
         let (way, found) = (self.way.into_str(), FoundKind::from(&self.found).into_str());
-        metrics::counter!("rowbell_seeking_looks_total", "channel" => channel.to_owned(), "way" => way, "found" => found)
+        metrics::counter!("rowbell_reconcile_lookups_total", "channel" => channel.to_owned(), "way" => way, "found" => found)
             .increment(1);
         self
     }
 }
 
-impl Seek {
-    pub fn new(site: Arc<Site>, channel: &str, client: Client) -> Seek {
-        let forget_at = site.clock.now();
-        let strays_since = Timestamp::UNIX_EPOCH;
-        Seek { site, channel: channel.to_owned(), client, forget_at, strays_since }
+impl Reconcile {
+    pub fn new(context: Arc<Context>, channel: &str, client: OneMsgClient) -> Reconcile {
+        let forget_at = context.clock.now();
+        let unmatched_since = Timestamp::UNIX_EPOCH;
+        Reconcile { context, channel: channel.to_owned(), client, forget_at, unmatched_since }
     }
 
     /// Seeks until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut patience = Patience::new("seek");
+        let mut backoff = Backoff::new("seek");
         while !stop.is_cancelled() {
             match self.step().await {
-                Ok(Progress::Worked) => patience.succeeded(),
+                Ok(Progress::Worked) => backoff.succeeded(),
                 Ok(Progress::Idle) => {
-                    patience.succeeded();
+                    backoff.succeeded();
                     self.wait(&stop).await;
                 }
-                Err(error) => rest(&stop, patience.failed(&error)).await,
+                Err(error) => rest(&stop, backoff.failed(&error)).await,
             }
         }
     }
@@ -120,122 +120,176 @@ impl Seek {
     async fn wait(&self, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = self.site.doubts.there_are_some() => {}
+            () = self.context.unconfirmed.there_are_some() => {}
             () = tokio::time::sleep(CALM_REST) => {}
         }
         rest(stop, LOOK_EVERY).await;
     }
 
-    /// Looks into the doubts that are due.
+    /// Looks into the unconfirmed attempts that are due.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        let now = self.site.clock.now();
-        let client = self.site.pool.get().await?;
+        let now = self.context.clock.now();
+        let client = self.context.pool.get().await?;
         if now >= self.forget_at {
-            queries::stray_forget(&client, now - STRAYS_FOR).await?;
+            queries::unmatched_forget(&client, now - STRAYS_FOR).await?;
             self.forget_at = now + FORGET_EVERY;
         }
         drop(client);
-        self.join_strays(now).await?;
-        let client = self.site.pool.get().await?;
-        self.site.doubts.there_may_be(queries::doubt_any(&client).await?);
-        let doubts = queries::doubt_take(&client, &self.channel, now, BATCH, now + LEASE).await?;
+        self.join_unmatched(now).await?;
+        let client = self.context.pool.get().await?;
+        self.context.unconfirmed.there_may_be(queries::unconfirmed_any(&client).await?);
+        let unconfirmed =
+            queries::unconfirmed_take(&client, &self.channel, now, BATCH, now + LEASE).await?;
         drop(client);
         let mut progress = Progress::Idle;
-        for doubt in doubts {
+        for unconfirmed_attempt in unconfirmed {
             progress = Progress::Worked;
-            self.look_into(&doubt).await?;
+            self.look_into(&unconfirmed_attempt).await?;
         }
         Ok(progress)
     }
 
     /// A receipt and the answer to the request may be stored in the same moment, by transactions that
-    /// do not see each other: what was a stray then is joined now.
-    async fn join_strays(&mut self, now: Timestamp) -> Result<(), StageError> {
-        self.site.doubts.look_at_strays();
-        let mut client = self.site.pool.get().await?;
+    /// do not see each other: what was a unmatched receipt then is joined now.
+    async fn join_unmatched(&mut self, now: Timestamp) -> Result<(), StageError> {
+        self.context.unconfirmed.look_at_unmatched();
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        let ids = queries::stray_known(&tx, self.strays_since).await?;
+        let ids = queries::unmatched_known(&tx, self.unmatched_since).await?;
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         if !ids.is_empty() {
-            // Messages are locked before strays, as in every delivery.
-            join(&tx, &self.site, &ids).await?;
-            queries::stray_drop(&tx, &ids).await?;
+            // Messages are locked before unmatched receipts, as in every delivery.
+            join(&tx, &self.context, &ids).await?;
+            queries::unmatched_drop(&tx, &ids).await?;
         }
         tx.commit().await?;
-        self.strays_since = now - JOIN_FOR;
+        self.unmatched_since = now - JOIN_FOR;
         Ok(())
     }
 
-    async fn look_into(&self, doubt: &Doubt) -> Result<(), StageError> {
-        let now = self.site.clock.now();
-        if !doubt.is_open || (doubt.is_late && now >= doubt.decide_at + LATE_FOR) {
-            return self.close(doubt).await;
+    async fn look_into(&self, unconfirmed_attempt: &UnconfirmedAttempt) -> Result<(), StageError> {
+        let now = self.context.clock.now();
+        if !unconfirmed_attempt.is_open
+            || (unconfirmed_attempt.is_late && now >= unconfirmed_attempt.decide_at + LATE_FOR)
+        {
+            return self.close(unconfirmed_attempt).await;
         }
-        if doubt.is_late {
-            return self.look_late(doubt, now).await;
+        if unconfirmed_attempt.is_late {
+            return self.look_late(unconfirmed_attempt, now).await;
         }
-        let by_receipts = self.by_receipts(doubt).await?.counted(&self.channel);
-        if let Found::One(_) = by_receipts.found {
-            return self.adopt(doubt, by_receipts).await;
+        let by_receipts = self.by_receipts(unconfirmed_attempt).await?.counted(&self.channel);
+        if let LookupResult::One(_) = by_receipts.found {
+            return self.adopt(unconfirmed_attempt, by_receipts).await;
         }
-        let by_list = self.by_list(doubt, earliest(doubt.started_at)..).await?;
+        let by_list =
+            self.by_list(unconfirmed_attempt, earliest(unconfirmed_attempt.started_at)..).await?;
         let by_list = by_list.counted(&self.channel);
-        if let Found::One(_) = by_list.found {
-            return self.adopt(doubt, by_list).await;
+        if let LookupResult::One(_) = by_list.found {
+            return self.adopt(unconfirmed_attempt, by_list).await;
         }
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         for look in [by_receipts, by_list] {
             // That no receipt came is no news.
-            if look.way == LookupWay::List || look.found != Found::Nothing {
-                let step = Step { way: look.way, found: &look.words, provider_message_id: None };
-                queries::doubt_note(&tx, doubt.message_id, doubt.number, step, now).await?;
+            if look.way == LookupMethod::List || look.found != LookupResult::Nothing {
+                let step =
+                    LookupStep { way: look.way, found: &look.words, provider_message_id: None };
+                queries::lookup_note(
+                    &tx,
+                    unconfirmed_attempt.message_id,
+                    unconfirmed_attempt.number,
+                    step,
+                    now,
+                )
+                .await?;
             }
         }
-        if now >= doubt.decide_at && self.is_kept(doubt) {
+        if now >= unconfirmed_attempt.decide_at && self.is_kept(unconfirmed_attempt) {
             let next = now + LATE_LOOK_EVERY;
-            queries::doubt_rest(&tx, doubt.message_id, doubt.number, next).await?;
-        } else if now >= doubt.decide_at {
-            queries::doubt_close(&tx, doubt.message_id, doubt.number).await?;
+            queries::unconfirmed_rest(
+                &tx,
+                unconfirmed_attempt.message_id,
+                unconfirmed_attempt.number,
+                next,
+            )
+            .await?;
+        } else if now >= unconfirmed_attempt.decide_at {
+            queries::unconfirmed_close(
+                &tx,
+                unconfirmed_attempt.message_id,
+                unconfirmed_attempt.number,
+            )
+            .await?;
         } else {
-            let next = next_look(now, doubt.asked_count + 1, doubt.decide_at);
-            queries::doubt_wait(&tx, doubt.message_id, doubt.number, next).await?;
+            let next =
+                next_look(now, unconfirmed_attempt.asked_count + 1, unconfirmed_attempt.decide_at);
+            queries::unconfirmed_wait(
+                &tx,
+                unconfirmed_attempt.message_id,
+                unconfirmed_attempt.number,
+                next,
+            )
+            .await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
     /// Whether the policy of its watch keeps the message for a person.
-    fn is_kept(&self, doubt: &Doubt) -> bool {
-        let watch = self.site.config.watch.get(&doubt.watch);
+    fn is_kept(&self, unconfirmed_attempt: &UnconfirmedAttempt) -> bool {
+        let watch = self.context.config.watch.get(&unconfirmed_attempt.watch);
         watch.map(|watch| watch.unconfirmed).unwrap_or_default() == UnconfirmedPolicy::Hold
     }
 
     /// After the policy has decided: only what came by itself, and is known to be of that time.
-    async fn look_late(&self, doubt: &Doubt, now: Timestamp) -> Result<(), StageError> {
-        let from = earliest(doubt.started_at);
-        let client = self.site.pool.get().await?;
-        let strays =
-            queries::doubt_late_strays(&client, &self.channel, doubt, from, LATE_AT_ONCE).await?;
+    async fn look_late(
+        &self,
+        unconfirmed_attempt: &UnconfirmedAttempt,
+        now: Timestamp,
+    ) -> Result<(), StageError> {
+        let from = earliest(unconfirmed_attempt.started_at);
+        let client = self.context.pool.get().await?;
+        let unmatched = queries::unmatched_find_late(
+            &client,
+            &self.channel,
+            unconfirmed_attempt,
+            from,
+            LATE_AT_ONCE,
+        )
+        .await?;
         drop(client);
         let mut look = nothing("");
-        if !strays.is_empty() {
-            look = self.by_late_receipts(doubt, strays).await?;
-            if look.found == Found::Nothing {
-                look = self.by_list(doubt, from..=doubt.decide_at).await?;
+        if !unmatched.is_empty() {
+            look = self.by_late_receipts(unconfirmed_attempt, unmatched).await?;
+            if look.found == LookupResult::Nothing {
+                look =
+                    self.by_list(unconfirmed_attempt, from..=unconfirmed_attempt.decide_at).await?;
             }
         }
-        if let Found::One(_) = look.found {
-            return self.adopt(doubt, look).await;
+        if let LookupResult::One(_) = look.found {
+            return self.adopt(unconfirmed_attempt, look).await;
         }
-        let mut client = self.site.pool.get().await?;
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        if look.found != Found::Nothing {
-            let step = Step { way: look.way, found: &look.words, provider_message_id: None };
-            queries::doubt_note(&tx, doubt.message_id, doubt.number, step, now).await?;
+        if look.found != LookupResult::Nothing {
+            let step = LookupStep { way: look.way, found: &look.words, provider_message_id: None };
+            queries::lookup_note(
+                &tx,
+                unconfirmed_attempt.message_id,
+                unconfirmed_attempt.number,
+                step,
+                now,
+            )
+            .await?;
         }
         let next = now + LATE_LOOK_EVERY;
-        queries::doubt_rest(&tx, doubt.message_id, doubt.number, next).await?;
+        queries::unconfirmed_rest(
+            &tx,
+            unconfirmed_attempt.message_id,
+            unconfirmed_attempt.number,
+            next,
+        )
+        .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -243,13 +297,13 @@ impl Seek {
     /// Late receipts for that phone. Most tell no time of their own, so the provider is asked for it.
     async fn by_late_receipts(
         &self,
-        doubt: &Doubt,
-        strays: Vec<(String, bool)>,
+        unconfirmed_attempt: &UnconfirmedAttempt,
+        unmatched: Vec<(String, bool)>,
     ) -> Result<Look, StageError> {
-        let time = earliest(doubt.started_at)..=doubt.decide_at;
+        let time = earliest(unconfirmed_attempt.started_at)..=unconfirmed_attempt.decide_at;
         let mut seen = Vec::new();
         let mut told = Vec::new();
-        for (id, is_untimed) in strays {
+        for (id, is_untimed) in unmatched {
             let receipts = match is_untimed {
                 true => self
                     .client
@@ -261,81 +315,98 @@ impl Seek {
             let receipts = receipts.unwrap_or_default();
             let first = receipts.iter().filter_map(|receipt| receipt.occurred_at).min();
             if !is_untimed || first.is_some_and(|at| time.contains(&at)) {
-                seen.push(Seen { id, text: None });
+                seen.push(SeenMessage { id, text: None });
                 told.extend(receipts);
             }
         }
-        let client = self.site.pool.get().await?;
-        let rivals = queries::doubt_rivals(&client, &self.channel, doubt).await?;
-        let found = pick(&seen, &doubt.parameters, &rivals);
-        told.retain(|receipt| found == Found::One(receipt.provider_message_id.clone()));
+        let client = self.context.pool.get().await?;
+        let rivals =
+            queries::unconfirmed_rivals(&client, &self.channel, unconfirmed_attempt).await?;
+        let found = pick(&seen, &unconfirmed_attempt.parameters, &rivals);
+        told.retain(|receipt| found == LookupResult::One(receipt.provider_message_id.clone()));
         let words = match &found {
-            Found::One(_) => {
+            LookupResult::One(_) => {
                 "a late receipt for that phone, of that time, and no other message that it fits"
             }
             _ => {
                 "late receipts for that phone, but which of the messages they belong to is not clear"
             }
         };
-        Ok(Look { way: LookupWay::Receipts, found, words: words.to_owned(), receipts: told })
+        Ok(Look { way: LookupMethod::Receipts, found, words: words.to_owned(), receipts: told })
     }
 
     /// Receipts that named an id for that phone which no attempt knows.
-    async fn by_receipts(&self, doubt: &Doubt) -> Result<Look, StageError> {
-        let client = self.site.pool.get().await?;
-        let from = earliest(doubt.started_at);
-        let ids = queries::doubt_strays(&client, &self.channel, doubt, from).await?;
-        let rivals = queries::doubt_rivals(&client, &self.channel, doubt).await?;
-        let seen: Vec<Seen> = ids.into_iter().map(|id| Seen { id, text: None }).collect();
-        let found = pick(&seen, &doubt.parameters, &rivals);
+    async fn by_receipts(
+        &self,
+        unconfirmed_attempt: &UnconfirmedAttempt,
+    ) -> Result<Look, StageError> {
+        let client = self.context.pool.get().await?;
+        let from = earliest(unconfirmed_attempt.started_at);
+        let ids =
+            queries::unmatched_find(&client, &self.channel, unconfirmed_attempt, from).await?;
+        let rivals =
+            queries::unconfirmed_rivals(&client, &self.channel, unconfirmed_attempt).await?;
+        let seen: Vec<SeenMessage> =
+            ids.into_iter().map(|id| SeenMessage { id, text: None }).collect();
+        let found = pick(&seen, &unconfirmed_attempt.parameters, &rivals);
         let words = match &found {
-            Found::One(_) => "one receipt for that phone, and no other message that it fits",
+            LookupResult::One(_) => "one receipt for that phone, and no other message that it fits",
             _ => "receipts for that phone, but which of the messages they belong to is not clear",
         };
-        Ok(Look { way: LookupWay::Receipts, found, words: words.to_owned(), receipts: Vec::new() })
+        Ok(Look {
+            way: LookupMethod::Receipts,
+            found,
+            words: words.to_owned(),
+            receipts: Vec::new(),
+        })
     }
 
     /// The provider's list of messages to that phone, of some time.
     async fn by_list(
         &self,
-        doubt: &Doubt,
+        unconfirmed_attempt: &UnconfirmedAttempt,
         time: impl RangeBounds<Timestamp>,
     ) -> Result<Look, StageError> {
-        let from = earliest(doubt.started_at);
-        let answer = self.client.messages(&doubt.phone, from).await;
-        let rows = match answer.map(|answer| history(&answer, &doubt.phone, time)) {
-            Ok(History::Kept(rows)) => rows,
-            Ok(History::Off) => return Ok(nothing("the channel keeps no history of its messages")),
-            Err(AskError::Refused { status, .. }) => {
-                return Ok(nothing(&format!(
-                    "the provider refused to show its list (HTTP {status})"
-                )));
-            }
-            Err(_) => return Ok(nothing("the provider could not be asked for its list")),
-        };
-        let client = self.site.pool.get().await?;
+        let from = earliest(unconfirmed_attempt.started_at);
+        let answer = self.client.messages(&unconfirmed_attempt.phone, from).await;
+        let rows =
+            match answer.map(|answer| message_list(&answer, &unconfirmed_attempt.phone, time)) {
+                Ok(MessageList::Kept(rows)) => rows,
+                Ok(MessageList::Off) => {
+                    return Ok(nothing("the channel keeps no history of its messages"));
+                }
+                Err(AskError::Refused { status, .. }) => {
+                    return Ok(nothing(&format!(
+                        "the provider refused to show its list (HTTP {status})"
+                    )));
+                }
+                Err(_) => return Ok(nothing("the provider could not be asked for its list")),
+            };
+        let client = self.context.pool.get().await?;
         let ids: Vec<&str> = rows.iter().map(|(seen, _)| seen.id.as_str()).collect();
         let known: HashSet<String> =
-            queries::doubt_known(&client, &ids).await?.into_iter().collect();
-        let rivals = queries::doubt_rivals(&client, &self.channel, doubt).await?;
-        let rows: Vec<(Seen, Receipt)> =
+            queries::unconfirmed_known(&client, &ids).await?.into_iter().collect();
+        let rivals =
+            queries::unconfirmed_rivals(&client, &self.channel, unconfirmed_attempt).await?;
+        let rows: Vec<(SeenMessage, Receipt)> =
             rows.into_iter().filter(|(seen, _)| !known.contains(&seen.id)).collect();
-        let seen: Vec<Seen> = rows.iter().map(|(seen, _)| seen.clone()).collect();
-        let found = pick(&seen, &doubt.parameters, &rivals);
+        let seen: Vec<SeenMessage> = rows.iter().map(|(seen, _)| seen.clone()).collect();
+        let found = pick(&seen, &unconfirmed_attempt.parameters, &rivals);
         let words = match &found {
-            Found::Nothing => "the provider's list has no message to that phone since then",
-            Found::One(_) => "the provider's list has the message",
-            Found::Several => {
+            LookupResult::Nothing => "the provider's list has no message to that phone since then",
+            LookupResult::One(_) => "the provider's list has the message",
+            LookupResult::Several => {
                 "the provider's list has messages to that phone, but which is this one is not clear"
             }
-            Found::AnotherText => {
+            LookupResult::AnotherText => {
                 "the provider's list has a message to that phone, but it says something else"
             }
         };
         let receipts = rows.into_iter().map(|(_, receipt)| receipt);
-        let receipts = receipts.filter(|r| found == Found::One(r.provider_message_id.clone()));
+        let receipts =
+            receipts.filter(|r| found == LookupResult::One(r.provider_message_id.clone()));
         Ok(Look {
-            way: LookupWay::List,
+            way: LookupMethod::List,
             words: words.to_owned(),
             receipts: receipts.collect(),
             found,
@@ -343,18 +414,31 @@ impl Seek {
     }
 
     /// The attempt was accepted after all.
-    async fn adopt(&self, doubt: &Doubt, look: Look) -> Result<(), StageError> {
-        let Found::One(id) = &look.found else {
+    async fn adopt(
+        &self,
+        unconfirmed_attempt: &UnconfirmedAttempt,
+        look: Look,
+    ) -> Result<(), StageError> {
+        let LookupResult::One(id) = &look.found else {
             return Ok(());
         };
-        let now = self.site.clock.now();
-        let mut client = self.site.pool.get().await?;
+        let now = self.context.clock.now();
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        let Some(standing) = queries::settle_lock(&tx, doubt.message_id).await? else {
+        let Some(snapshot) = queries::settle_lock(&tx, unconfirmed_attempt.message_id).await?
+        else {
             return Ok(());
         };
-        if standing.state == State::Unconfirmed && standing.attempt_count == doubt.number {
-            queries::doubt_adopt(&tx, doubt.message_id, doubt.number, id).await?;
+        if snapshot.state == State::Unconfirmed
+            && snapshot.attempt_count == unconfirmed_attempt.number
+        {
+            queries::unconfirmed_adopt(
+                &tx,
+                unconfirmed_attempt.message_id,
+                unconfirmed_attempt.number,
+                id,
+            )
+            .await?;
             let happened_at = look.receipts.first().and_then(|receipt| receipt.occurred_at);
             let details = Details {
                 reason_text: None,
@@ -362,24 +446,46 @@ impl Seek {
                 provider_message_id: Some(id),
                 happened_at: happened_at.unwrap_or(now),
             };
-            move_message(&tx, &self.site, doubt.message_id, &standing, Event::Accepted, details)
+            move_message(
+                &tx,
+                &self.context,
+                unconfirmed_attempt.message_id,
+                &snapshot,
+                Event::Accepted,
+                details,
+            )
+            .await?;
+            let step =
+                LookupStep { way: look.way, found: &look.words, provider_message_id: Some(id) };
+            queries::lookup_note(
+                &tx,
+                unconfirmed_attempt.message_id,
+                unconfirmed_attempt.number,
+                step,
+                now,
+            )
+            .await?;
+            take_in(&tx, &self.context, &self.channel, &look.receipts, EvidenceSource::Poll)
                 .await?;
-            let step = Step { way: look.way, found: &look.words, provider_message_id: Some(id) };
-            queries::doubt_note(&tx, doubt.message_id, doubt.number, step, now).await?;
-            take_in(&tx, &self.site, &self.channel, &look.receipts, Source::Poll).await?;
-            join(&tx, &self.site, &[id]).await?;
+            join(&tx, &self.context, &[id]).await?;
         }
-        queries::doubt_close(&tx, doubt.message_id, doubt.number).await?;
+        queries::unconfirmed_close(&tx, unconfirmed_attempt.message_id, unconfirmed_attempt.number)
+            .await?;
         tx.commit().await?;
         // Messages to the same phone have waited for this.
-        self.site.lanes.get(&self.channel).into_iter().for_each(|lane| lane.ring());
+        self.context
+            .channel_senders
+            .get(&self.channel)
+            .into_iter()
+            .for_each(|channel_sender| channel_sender.ring());
         Ok(())
     }
 
-    async fn close(&self, doubt: &Doubt) -> Result<(), StageError> {
-        let mut client = self.site.pool.get().await?;
+    async fn close(&self, unconfirmed_attempt: &UnconfirmedAttempt) -> Result<(), StageError> {
+        let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        queries::doubt_close(&tx, doubt.message_id, doubt.number).await?;
+        queries::unconfirmed_close(&tx, unconfirmed_attempt.message_id, unconfirmed_attempt.number)
+            .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -387,8 +493,8 @@ impl Seek {
 
 fn nothing(words: &str) -> Look {
     Look {
-        way: LookupWay::List,
-        found: Found::Nothing,
+        way: LookupMethod::List,
+        found: LookupResult::Nothing,
         words: words.to_owned(),
         receipts: Vec::new(),
     }

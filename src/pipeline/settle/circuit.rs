@@ -17,12 +17,14 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use crate::config;
-use crate::domain::limit::circuit::{Burst, CircuitKey, CircuitState, Pauses, Tally, TripRules};
+use crate::domain::limit::circuit::{
+    CircuitKey, CircuitPauses, CircuitState, ErrorBurst, ErrorTally, TripRules,
+};
 use crate::domain::message::attempt::ErrorClass;
-use crate::pipeline::context::context::Site;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
-use crate::postgres::queries::{self, Circuit, Standing};
+use crate::postgres::queries::{self, CircuitRow, MessageSnapshot};
 
 /// What WhatsApp calls spam: tried again after hours, not minutes.
 const SPAM: [i32; 2] = [131_048, 131_064];
@@ -34,14 +36,14 @@ const OPTED_OUT_TEXT: &str =
     "WhatsApp error 131050: the recipient stopped messages of this business";
 
 /// What this process has counted.
-pub struct Circuits {
-    settings: config::Circuit,
+pub struct CircuitTallies {
+    settings: config::CircuitSettings,
     counted: Mutex<Counted>,
 }
 
 #[derive(Default)]
 struct Counted {
-    tallies: HashMap<CircuitKey, Tally>,
+    tallies: HashMap<CircuitKey, ErrorTally>,
     /// Messages that are tried, and what for.
     probes: HashMap<i64, Vec<CircuitKey>>,
     opt_outs: Vec<OptOut>,
@@ -56,7 +58,7 @@ struct OptOut {
 
 /// What an answer or a receipt says about channel and template.
 #[derive(Clone, Copy, Debug)]
-pub struct Trouble<'a> {
+pub struct FailureSignal<'a> {
     pub message_id: i64,
     /// None: nothing, it may have been the network.
     pub class: Option<ErrorClass>,
@@ -66,13 +68,13 @@ pub struct Trouble<'a> {
     pub is_by_receipt: bool,
 }
 
-impl Circuits {
-    pub fn new(settings: config::Circuit) -> Circuits {
-        Circuits { settings, counted: Mutex::default() }
+impl CircuitTallies {
+    pub fn new(settings: config::CircuitSettings) -> CircuitTallies {
+        CircuitTallies { settings, counted: Mutex::default() }
     }
 
     fn rules(&self) -> TripRules {
-        let config::Circuit { window, minimum, share, .. } = self.settings;
+        let config::CircuitSettings { window, minimum, share, .. } = self.settings;
         TripRules { window, minimum, share }
     }
 
@@ -96,7 +98,7 @@ impl Circuits {
         }
     }
 
-    fn bad(&self, key: &CircuitKey, now: Timestamp, refused: Option<i64>) -> Option<Burst> {
+    fn bad(&self, key: &CircuitKey, now: Timestamp, refused: Option<i64>) -> Option<ErrorBurst> {
         let tallies = &mut self.counted().tallies;
         let tally = tallies.entry(key.clone()).or_default();
         tally.bad(now, refused);
@@ -109,30 +111,30 @@ impl Circuits {
 }
 
 /// The circuits that a message depends on: its channel's, and its template's once that is known.
-fn keys_of(standing: &Standing) -> Vec<CircuitKey> {
-    let channel = CircuitKey::channel(&standing.channel);
-    let template = standing
+fn keys_of(snapshot: &MessageSnapshot) -> Vec<CircuitKey> {
+    let channel = CircuitKey::channel(&snapshot.channel);
+    let template = snapshot
         .template
         .as_ref()
-        .map(|(template, language)| CircuitKey::template(&standing.channel, template, language));
+        .map(|(template, language)| CircuitKey::template(&snapshot.channel, template, language));
     std::iter::once(channel).chain(template).collect()
 }
 
 /// The provider took messages: good outcomes, and the end of a stop if one of them was a try.
 /// `accepted` is message, channel, template and its language.
 pub async fn accepted<'a>(
-    site: &Site,
+    context: &Context,
     accepted: impl Iterator<Item = (i64, &'a str, &'a (String, String))>,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
+    let now = context.clock.now();
     for (message_id, channel, (template, language)) in accepted {
         let template = CircuitKey::template(channel, template, language);
-        site.circuits.good(&[CircuitKey::channel(channel), template], now);
-        let probed = site.circuits.probed(message_id);
+        context.circuits.good(&[CircuitKey::channel(channel), template], now);
+        let probed = context.circuits.probed(message_id);
         if !probed.is_empty() {
-            let mut client = site.pool.get().await?;
+            let mut client = context.pool.get().await?;
             let tx = client.transaction().await?;
-            tried_well(&tx, site, message_id, probed, false).await?;
+            tried_well(&tx, context, message_id, probed, false).await?;
             tx.commit().await?;
         }
     }
@@ -140,21 +142,25 @@ pub async fn accepted<'a>(
 }
 
 /// A receipt says that the message reached its recipient.
-pub async fn arrived(tx: &Transaction<'_>, site: &Site, message_id: i64) -> Result<(), StageError> {
-    let probed = site.circuits.probed(message_id);
-    tried_well(tx, site, message_id, probed, true).await
+pub async fn arrived(
+    tx: &Transaction<'_>,
+    context: &Context,
+    message_id: i64,
+) -> Result<(), StageError> {
+    let probed = context.circuits.probed(message_id);
+    tried_well(tx, context, message_id, probed, true).await
 }
 
 /// Closes what was tried, unless it takes a receipt to be sure: where receipts told of the errors,
 /// an acceptance says nothing.
 async fn tried_well(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     message_id: i64,
     probed: Vec<CircuitKey>,
     is_by_receipt: bool,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
+    let now = context.clock.now();
     for key in probed {
         let Some(mut circuit) = queries::circuit_lock(tx, &key).await? else {
             continue;
@@ -165,10 +171,10 @@ async fn tried_well(
         if circuit.is_by_receipt && !is_by_receipt {
             circuit.probe_at = now + circuit.pause;
             queries::circuit_write(tx, &key, &circuit, now).await?;
-            site.circuits.expect(message_id, key);
+            context.circuits.expect(message_id, key);
             continue;
         }
-        close(tx, site, &key, circuit).await?;
+        close(tx, context, &key, circuit).await?;
     }
     Ok(())
 }
@@ -176,60 +182,60 @@ async fn tried_well(
 /// All may leave again.
 async fn close(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     key: &CircuitKey,
-    mut circuit: Circuit,
+    mut circuit: CircuitRow,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
+    let now = context.clock.now();
     circuit.state = CircuitState::Closed;
     circuit.closed_at = Some(now);
     queries::circuit_write(tx, key, &circuit, now).await?;
     queries::circuit_release(tx, key, now).await?;
     tracing::info!(circuit = %key, since = %circuit.since, "sends again: a message that was tried went well");
-    if let Some(lane) = site.lanes.get(&key.channel) {
-        lane.go_on(key);
-        lane.ring();
+    if let Some(channel_sender) = context.channel_senders.get(&key.channel) {
+        channel_sender.go_on(key);
+        channel_sender.ring();
     }
     Ok(())
 }
 
 /// An answer or a receipt that is no success: counts it, and stops what has to be stopped.
-pub async fn trouble(
+pub async fn record_failure(
     tx: &Transaction<'_>,
-    site: &Site,
-    standing: &Standing,
-    trouble: Trouble<'_>,
+    context: &Context,
+    snapshot: &MessageSnapshot,
+    record_failure: FailureSignal<'_>,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
-    let keys = keys_of(standing);
-    let probed = site.circuits.probed(trouble.message_id);
-    let at_fault = at_fault(&keys, trouble.class);
+    let now = context.clock.now();
+    let keys = keys_of(snapshot);
+    let probed = context.circuits.probed(record_failure.message_id);
+    let at_fault = at_fault(&keys, record_failure.class);
     for key in &probed {
         if at_fault != Some(key) {
-            rest_again(tx, site, key).await?;
+            rest_again(tx, context, key).await?;
         }
     }
     let Some(key) = at_fault else {
         return Ok(());
     };
     let is_probe = probed.contains(key);
-    if stops_at_once(trouble.class) || is_probe {
-        return stop(tx, site, key, trouble, told(trouble), is_probe).await;
+    if stops_at_once(record_failure.class) || is_probe {
+        return stop(tx, context, key, record_failure, told(record_failure), is_probe).await;
     }
-    site.circuits.good(&keys.iter().filter(|k| *k != key).cloned().collect::<Vec<_>>(), now);
-    let refused = (!trouble.is_by_receipt).then_some(trouble.message_id);
-    if let Some(burst) = site.circuits.bad(key, now, refused) {
+    context.circuits.good(&keys.iter().filter(|k| *k != key).cloned().collect::<Vec<_>>(), now);
+    let refused = (!record_failure.is_by_receipt).then_some(record_failure.message_id);
+    if let Some(burst) = context.circuits.bad(key, now, refused) {
         let why = format!(
             "{} of the last {} messages were refused for good, the last with {}",
             burst.bad,
             burst.all,
-            told(trouble)
+            told(record_failure)
         );
-        stop(tx, site, key, trouble, why, false).await?;
-        take_back(tx, site, key, burst).await?;
-    } else if trouble.code == Some(OPTED_OUT) {
-        let (channel, message_id) = (standing.channel.clone(), trouble.message_id);
-        site.circuits.counted().opt_outs.push(OptOut { channel, message_id, at: now });
+        stop(tx, context, key, record_failure, why, false).await?;
+        take_back(tx, context, key, burst).await?;
+    } else if record_failure.code == Some(OPTED_OUT) {
+        let (channel, message_id) = (snapshot.channel.clone(), record_failure.message_id);
+        context.circuits.counted().opt_outs.push(OptOut { channel, message_id, at: now });
     }
     Ok(())
 }
@@ -248,41 +254,41 @@ fn at_fault(keys: &[CircuitKey], class: Option<ErrorClass>) -> Option<&CircuitKe
     }
 }
 
-fn told(trouble: Trouble<'_>) -> String {
-    let text = trouble.text.unwrap_or("no text");
-    trouble.code.map_or_else(|| text.to_owned(), |code| format!("{code}: {text}"))
+fn told(record_failure: FailureSignal<'_>) -> String {
+    let text = record_failure.text.unwrap_or("no text");
+    record_failure.code.map_or_else(|| text.to_owned(), |code| format!("{code}: {text}"))
 }
 
 /// Stops a circuit that is closed; lets one rest longer whose try failed. One that is stopped already
 /// stays as it is: answers to requests that were under way say nothing new.
 async fn stop(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     key: &CircuitKey,
-    trouble: Trouble<'_>,
+    record_failure: FailureSignal<'_>,
     reason: String,
     is_probe: bool,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
+    let now = context.clock.now();
     let known = queries::circuit_lock(tx, key).await?;
     let is_news = known.as_ref().is_none_or(|circuit| circuit.state == CircuitState::Closed);
-    if let Some(lane) = site.lanes.get(&key.channel) {
-        lane.halt(key.clone());
+    if let Some(channel_sender) = context.channel_senders.get(&key.channel) {
+        channel_sender.block(key.clone());
     }
     if !is_news && !is_probe {
         return Ok(());
     }
-    let pause = pause(site, known.as_ref(), trouble.code, now);
+    let pause = pause(context, known.as_ref(), record_failure.code, now);
     let opened_count = known.as_ref().map_or(0, |circuit| circuit.opened_count);
-    let circuit = Circuit {
+    let circuit = CircuitRow {
         state: CircuitState::Open,
         reason,
-        error_code: trouble.code,
-        is_by_receipt: trouble.is_by_receipt,
+        error_code: record_failure.code,
+        is_by_receipt: record_failure.is_by_receipt,
         since: known.filter(|_| !is_news).map_or(now, |circuit| circuit.since),
         pause,
         probe_at: now + pause,
-        probe_message_id: Some(trouble.message_id).filter(|_| is_probe),
+        probe_message_id: Some(record_failure.message_id).filter(|_| is_probe),
         closed_at: None,
         opened_count: opened_count + i32::from(is_news),
     };
@@ -296,7 +302,7 @@ async fn stop(
 }
 
 /// The one log line and the one counter of a stop.
-fn announce(key: &CircuitKey, circuit: &Circuit) {
+fn announce(key: &CircuitKey, circuit: &CircuitRow) {
     tracing::error!(
         circuit = %key,
         code = circuit.error_code,
@@ -309,9 +315,14 @@ fn announce(key: &CircuitKey, circuit: &Circuit) {
 }
 
 /// The first pause; longer after a try in vain, and when it had been closed for a short time only.
-fn pause(site: &Site, known: Option<&Circuit>, code: Option<i32>, now: Timestamp) -> Duration {
-    let settings = &site.circuits.settings;
-    let pauses = Pauses { first: settings.first_pause, longest: settings.longest_pause };
+fn pause(
+    context: &Context,
+    known: Option<&CircuitRow>,
+    code: Option<i32>,
+    now: Timestamp,
+) -> Duration {
+    let settings = &context.circuits.settings;
+    let pauses = CircuitPauses { first: settings.first_pause, longest: settings.longest_pause };
     let last =
         known.filter(|circuit| circuit.closed_at.is_none_or(|at| now < at + settings.window));
     let pause = pauses.after(last.map(|circuit| circuit.pause));
@@ -319,8 +330,12 @@ fn pause(site: &Site, known: Option<&Circuit>, code: Option<i32>, now: Timestamp
 }
 
 /// The try said nothing about this circuit: another message is tried after the same pause.
-async fn rest_again(tx: &Transaction<'_>, site: &Site, key: &CircuitKey) -> Result<(), StageError> {
-    let now = site.clock.now();
+async fn rest_again(
+    tx: &Transaction<'_>,
+    context: &Context,
+    key: &CircuitKey,
+) -> Result<(), StageError> {
+    let now = context.clock.now();
     if let Some(mut circuit) = queries::circuit_lock(tx, key).await?
         && circuit.state == CircuitState::Probing
     {
@@ -328,8 +343,8 @@ async fn rest_again(tx: &Transaction<'_>, site: &Site, key: &CircuitKey) -> Resu
         circuit.probe_at = now + circuit.pause;
         queries::circuit_write(tx, key, &circuit, now).await?;
     }
-    if let Some(lane) = site.lanes.get(&key.channel) {
-        lane.halt(key.clone());
+    if let Some(channel_sender) = context.channel_senders.get(&key.channel) {
+        channel_sender.block(key.clone());
     }
     Ok(())
 }
@@ -338,13 +353,13 @@ async fn rest_again(tx: &Transaction<'_>, site: &Site, key: &CircuitKey) -> Resu
 /// not believed either.
 async fn take_back(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     key: &CircuitKey,
-    burst: Burst,
+    burst: ErrorBurst,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
-    site.circuits.counted().opt_outs.retain(|opt_out| opt_out.channel != key.channel);
-    let due_at = now + site.circuits.settings.first_pause * 2;
+    let now = context.clock.now();
+    context.circuits.counted().opt_outs.retain(|opt_out| opt_out.channel != key.channel);
+    let due_at = now + context.circuits.settings.first_pause * 2;
     let why = format!("{}: refused in a burst of errors, to be tried again", key.is_stopped());
     let back = queries::circuit_take_back(tx, key, &burst.refused, due_at, &why, now).await?;
     tracing::info!(circuit = %key, messages = back.len(), "messages that the burst had failed are put back");
@@ -353,9 +368,9 @@ async fn take_back(
 
 /// Writes the opt-outs whose window is over. More of them within one window than `minimum` are a fault
 /// of somebody else, not the will of so many.
-pub async fn write_opt_outs(tx: &Transaction<'_>, site: &Site) -> Result<(), StageError> {
-    let now = site.clock.now();
-    let (ripe, doubtful) = site.circuits.ripe_opt_outs(now);
+pub async fn write_opt_outs(tx: &Transaction<'_>, context: &Context) -> Result<(), StageError> {
+    let now = context.clock.now();
+    let (ripe, doubtful) = context.circuits.ripe_opt_outs(now);
     for (channel, count) in doubtful {
         tracing::warn!(
             channel,
@@ -369,7 +384,7 @@ pub async fn write_opt_outs(tx: &Transaction<'_>, site: &Site) -> Result<(), Sta
     Ok(())
 }
 
-impl Circuits {
+impl CircuitTallies {
     /// Messages whose recipients opted out, and channels with too many of them at once.
     fn ripe_opt_outs(&self, now: Timestamp) -> (Vec<i64>, Vec<(String, usize)>) {
         let opt_outs = &mut self.counted().opt_outs;

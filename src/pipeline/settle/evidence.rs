@@ -12,11 +12,11 @@ use deadpool_postgres::Transaction;
 use crate::domain::message::attempt::ErrorClass;
 use crate::domain::message::disposition::failed_receipt;
 use crate::domain::message::evidence::{Evidence, Weighed, weigh};
-use crate::domain::message::receipt::{Receipt, ReceiptStatus, Source};
+use crate::domain::message::receipt::{EvidenceSource, Receipt, ReceiptStatus};
 use crate::domain::message::state::{Event, State, WaitsFor};
-use crate::pipeline::context::context::Site;
+use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::settle::circuit::{self, Trouble};
+use crate::pipeline::settle::circuit::{self, FailureSignal};
 use crate::pipeline::settle::fallback_schedule;
 use crate::pipeline::settle::settle::{Details, move_message, retry_rules};
 use crate::pipeline::settle::unconfirmed;
@@ -26,18 +26,18 @@ use crate::provider::error_table::known_class;
 /// Keeps receipts as they came and moves the messages that they speak of.
 pub async fn take_in(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     channel: &str,
     receipts: &[Receipt],
-    source: Source,
+    source: EvidenceSource,
 ) -> Result<(), StageError> {
     if receipts.is_empty() {
         return Ok(());
     }
-    queries::receive_store(tx, channel, receipts, source, site.clock.now()).await?;
-    site.counts.received(channel, source, receipts);
-    let known = join(tx, site, &ids(receipts)).await?;
-    unconfirmed::note_strays(tx, site, channel, receipts, &known).await
+    queries::receive_store(tx, channel, receipts, source, context.clock.now()).await?;
+    context.counts.received(channel, source, receipts);
+    let known = join(tx, context, &ids(receipts)).await?;
+    unconfirmed::note_unmatched(tx, context, channel, receipts, &known).await
 }
 
 /// Each id once, in a fixed order.
@@ -51,7 +51,7 @@ fn ids(receipts: &[Receipt]) -> Vec<&str> {
 /// Joins stored receipts to the messages that know their ids. Returns those ids.
 pub async fn join(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     provider_ids: &[&str],
 ) -> Result<HashSet<String>, StageError> {
     let known = queries::settle_known(tx, provider_ids).await?;
@@ -67,47 +67,48 @@ pub async fn join(
     let mut settled = Vec::new();
     let mut moved = Vec::new();
     for (message, evidence) in by_message(known, &mut told) {
-        let weighed =
-            weigh(message.standing.state, evidence.clone(), |one| meaning(site, one, &message).0);
+        let weighed = weigh(message.snapshot.state, evidence.clone(), |one| {
+            meaning(context, one, &message).0
+        });
         if weighed.state == State::Scheduled {
-            try_later(tx, site, &message, &evidence).await?;
+            try_later(tx, context, &message, &evidence).await?;
             continue;
         }
         if is_news(&message, &weighed) {
             settled.push(row(&message, &weighed));
         }
-        if weighed.state != message.standing.state {
+        if weighed.state != message.snapshot.state {
             moved.push((message, weighed));
         }
     }
-    let now = site.clock.now();
-    queries::settle_evidence(tx, &settled, now, site.ask(now)).await?;
+    let now = context.clock.now();
+    queries::settle_evidence(tx, &settled, now, context.ask(now)).await?;
     for (message, weighed) in &moved {
-        let standing = &message.standing;
-        site.counts.became(&standing.watch, &standing.channel, weighed.state);
-        learn_from(tx, site, message, weighed).await?;
+        let snapshot = &message.snapshot;
+        context.counts.became(&snapshot.watch, &snapshot.channel, weighed.state);
+        learn_from(tx, context, message, weighed).await?;
     }
-    lead_on(tx, site, &moved).await?;
+    lead_on(tx, context, &moved).await?;
     Ok(known_ids)
 }
 
 /// What failed may go on to the next channel; what arrived needs nobody who stands in for it.
 async fn lead_on(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     moved: &[(KnownMessage, Weighed)],
 ) -> Result<(), StageError> {
     let mut arrived = Vec::new();
     for (message, weighed) in moved {
-        let (id, standing) = (message.message_id, &message.standing);
+        let (id, snapshot) = (message.message_id, &message.snapshot);
         match weighed.state {
             State::Delivered | State::Read => {
-                arrived.push((id, weighed.state, standing.watch.clone()));
+                arrived.push((id, weighed.state, snapshot.watch.clone()));
             }
-            state => fallback_schedule::settled(tx, site, id, standing, state).await?,
+            state => fallback_schedule::settled(tx, context, id, snapshot, state).await?,
         }
     }
-    fallback_schedule::received(tx, site, &arrived).await
+    fallback_schedule::received(tx, context, &arrived).await
 }
 
 /// Each message once, with the evidence of its attempts that counts.
@@ -138,19 +139,19 @@ fn by_message(
 /// arrived; and what waits for its next attempt has arrived only if it tells nothing new by now.
 fn is_outdated(evidence: &Evidence, message: &KnownMessage) -> bool {
     let arrived = matches!(evidence.status, ReceiptStatus::Delivered | ReceiptStatus::Read);
-    let standing = &message.standing;
-    let is_of_the_last = message.attempt == standing.attempt_count;
+    let snapshot = &message.snapshot;
+    let is_of_the_last = message.attempt == snapshot.attempt_count;
     (!arrived && !is_of_the_last)
-        || (standing.state == State::Scheduled && standing.waits_for != Some(WaitsFor::Retry))
+        || (snapshot.state == State::Scheduled && snapshot.waits_for != Some(WaitsFor::Retry))
 }
 
 /// What a receipt does to its message, and how long that then waits for its next attempt.
-fn meaning(site: &Site, evidence: &Evidence, message: &KnownMessage) -> (Event, Duration) {
+fn meaning(context: &Context, evidence: &Evidence, message: &KnownMessage) -> (Event, Duration) {
     if evidence.status != ReceiptStatus::Failed {
         return (Event::Receipt(evidence.status), Duration::ZERO);
     }
     let attempt = u16::try_from(message.attempt).unwrap_or(1);
-    failed_receipt(class_of(evidence), attempt, retry_rules(site), rand::random())
+    failed_receipt(class_of(evidence), attempt, retry_rules(context), rand::random())
 }
 
 fn class_of(evidence: &Evidence) -> Option<ErrorClass> {
@@ -167,7 +168,7 @@ fn is_news(message: &KnownMessage, weighed: &Weighed) -> bool {
     let takes_it =
         matches!(weighed.state, State::Sent | State::Failed(_) | State::Delivered | State::Read);
     takes_it
-        && (weighed.state != message.standing.state
+        && (weighed.state != message.snapshot.state
             || earlier(weighed.delivered_at, message.delivered_at)
             || earlier(weighed.read_at, message.read_at)
             || (weighed.failure.is_some() && reason_text(weighed) != message.reason_text))
@@ -195,22 +196,22 @@ fn row(message: &KnownMessage, weighed: &Weighed) -> Moved {
 /// WhatsApp chose not to deliver it for now: it is taken up again.
 async fn try_later(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     message: &KnownMessage,
     evidence: &[Evidence],
 ) -> Result<(), StageError> {
     for one in evidence {
-        let (event, wait) = meaning(site, one, message);
-        if event != Event::Reopened || message.standing.state == State::Scheduled {
+        let (event, wait) = meaning(context, one, message);
+        if event != Event::Reopened || message.snapshot.state == State::Scheduled {
             continue;
         }
         let details = Details {
             reason_text: one.in_words(),
-            due_at: site.clock.now() + wait,
+            due_at: context.clock.now() + wait,
             provider_message_id: Some(&one.provider_message_id),
             happened_at: one.happened_at,
         };
-        return move_message(tx, site, message.message_id, &message.standing, event, details)
+        return move_message(tx, context, message.message_id, &message.snapshot, event, details)
             .await
             .map(drop);
     }
@@ -220,21 +221,23 @@ async fn try_later(
 /// Evidence that moved its message says something about channel and template too.
 async fn learn_from(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     message: &KnownMessage,
     weighed: &Weighed,
 ) -> Result<(), StageError> {
     match (weighed.state, &weighed.failure) {
-        (State::Delivered | State::Read, _) => circuit::arrived(tx, site, message.message_id).await,
+        (State::Delivered | State::Read, _) => {
+            circuit::arrived(tx, context, message.message_id).await
+        }
         (State::Failed(_), Some(failure)) => {
-            let trouble = Trouble {
+            let failure_signal = FailureSignal {
                 message_id: message.message_id,
                 class: class_of(failure).or(Some(ErrorClass::Recipient)),
                 code: failure.error_code,
                 text: failure.error_text.as_deref(),
                 is_by_receipt: true,
             };
-            circuit::trouble(tx, site, &message.standing, trouble).await
+            circuit::record_failure(tx, context, &message.snapshot, failure_signal).await
         }
         _ => Ok(()),
     }

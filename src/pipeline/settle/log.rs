@@ -23,10 +23,10 @@ pub fn report(settled: &Settled) {
                 warn(settled, class.into_str(), "provider refused a message");
             }
             if let Some(time) = retry_after.filter(|_| !is_pair) {
-                settled.lane.stop_for(time);
+                settled.channel_sender.stop_for(time);
             }
         }
-        AttemptResult::NotSent if settled.lane.is_halted(template, language) => {
+        AttemptResult::NotSent if settled.channel_sender.is_blocked(template, language) => {
             debug(settled, "a message was given back");
         }
         result @ (AttemptResult::NotSent | AttemptResult::Unknown) => {
@@ -46,7 +46,7 @@ fn warn(settled: &Settled, class: &str, what: &str) {
     tracing::warn!(
         message.id = settled.message_id,
         attempt.number = settled.attempt,
-        channel = settled.lane.channel,
+        channel = settled.channel_sender.channel,
         class,
         code = answer.error_code,
         status = answer.http_status,
@@ -60,7 +60,7 @@ fn debug(settled: &Settled, what: &str) {
     tracing::debug!(
         message.id = settled.message_id,
         attempt.number = settled.attempt,
-        channel = settled.lane.channel,
+        channel = settled.channel_sender.channel,
         code = answer.error_code,
         status = answer.http_status,
         error = answer.error_text.as_deref().unwrap_or(""),

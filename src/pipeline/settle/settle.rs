@@ -1,7 +1,7 @@
 //! settle: what became of an attempt, or what a receipt says, is written; the only place that moves
 //! a message after it was leased.
 //!
-//! Takes answers from deliver, doubts from sweep and evidence from receive; asks
+//! Takes answers from deliver, unconfirmed attempts from sweep and evidence from receive; asks
 //! `domain::message::apply` where each message goes; writes attempt, message and queue together.
 //! Acceptances are stored many at a time; whatever has arrived while the last batch was written is
 //! the next batch.
@@ -21,18 +21,18 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::message::attempt::{Answer, AttemptResult};
-use crate::domain::message::disposition::{RetryRules, verdict};
+use crate::domain::message::disposition::{RetryRules, disposition};
 use crate::domain::message::state::{Event, Skip, State, apply};
-use crate::pipeline::context::channel_sender::Lane;
-use crate::pipeline::context::context::Site;
-use crate::pipeline::context::stage::{Patience, StageError};
+use crate::pipeline::context::channel_sender::ChannelSender;
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Backoff, StageError};
 use crate::pipeline::gate::limits;
-use crate::pipeline::settle::circuit::{self, Trouble};
+use crate::pipeline::settle::circuit::{self, FailureSignal};
 use crate::pipeline::settle::evidence::join;
 use crate::pipeline::settle::fallback_schedule;
 use crate::pipeline::settle::log::report;
 use crate::pipeline::settle::unconfirmed;
-use crate::postgres::queries::{self, Acceptance, Move, Standing};
+use crate::postgres::queries::{self, Acceptance, MessageSnapshot, Move};
 
 /// Answers written by one statement, at most.
 const BATCH: usize = 500;
@@ -42,7 +42,7 @@ const GATHER: Duration = Duration::from_millis(2);
 
 /// The answer to one attempt.
 pub struct Settled {
-    pub lane: Arc<Lane>,
+    pub channel_sender: Arc<ChannelSender>,
     pub message_id: i64,
     pub watch: String,
     pub attempt: i16,
@@ -57,22 +57,22 @@ pub struct Settled {
 
 /// Writes answers.
 pub struct Settle {
-    site: Arc<Site>,
+    context: Arc<Context>,
     inbox: mpsc::UnboundedReceiver<Settled>,
     unwritten: Vec<Settled>,
 }
 
 impl Settle {
-    pub fn new(site: Arc<Site>, inbox: mpsc::UnboundedReceiver<Settled>) -> Settle {
-        Settle { site, inbox, unwritten: Vec::new() }
+    pub fn new(context: Arc<Context>, inbox: mpsc::UnboundedReceiver<Settled>) -> Settle {
+        Settle { context, inbox, unwritten: Vec::new() }
     }
 
     /// Writes answers until every sender is gone, or, once told to stop, until `give_up`.
     pub async fn run(mut self, give_up: CancellationToken) {
-        let mut patience = Patience::new("settle");
+        let mut backoff = Backoff::new("settle");
         while self.gather().await {
             while let Err(error) = self.step().await {
-                let wait = patience.failed(&error);
+                let wait = backoff.failed(&error);
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = give_up.cancelled() => {
@@ -84,7 +84,7 @@ impl Settle {
                     }
                 }
             }
-            patience.succeeded();
+            backoff.succeeded();
         }
     }
 
@@ -116,11 +116,11 @@ impl Settle {
         let moved = self.write_accepted().await?;
         self.finish(|settled| moved.contains(&settled.message_id));
         while let Some(settled) = self.unwritten.last() {
-            let mut client = self.site.pool.get().await?;
+            let mut client = self.context.pool.get().await?;
             let tx = client.transaction().await?;
-            settle_answer(&tx, &self.site, settled.message_id, settled.attempt, &settled.answer)
+            settle_answer(&tx, &self.context, settled.message_id, settled.attempt, &settled.answer)
                 .await?;
-            limits::learn(&tx, &self.site, settled).await?;
+            limits::learn(&tx, &self.context, settled).await?;
             tx.commit().await?;
             report(settled);
             let done = settled.message_id;
@@ -131,19 +131,19 @@ impl Settle {
 
     /// Stores plain acceptances at once; returns the messages that are settled by that.
     async fn write_accepted(&self) -> Result<HashSet<i64>, StageError> {
-        let now = self.site.clock.now();
+        let now = self.context.clock.now();
         let accepted: Vec<Acceptance<'_>> =
             self.unwritten.iter().filter_map(|settled| acceptance(settled, now)).collect();
         if accepted.is_empty() {
             return Ok(HashSet::new());
         }
-        let mut client = self.site.pool.get().await?;
-        let ask = self.site.ask(now);
+        let mut client = self.context.pool.get().await?;
+        let ask = self.context.ask(now);
         let moved = queries::settle_accepted(&client, &accepted, now, ask).await?;
         let settled: HashSet<i64> = moved.iter().map(|(id, _)| *id).collect();
         let taken = self.unwritten.iter().filter(|s| settled.contains(&s.message_id));
         taken.clone().for_each(|s| {
-            self.site.counts.became(&s.watch, &s.lane.channel, State::Sent);
+            self.context.counts.became(&s.watch, &s.channel_sender.channel, State::Sent);
         });
         let outrun: Vec<i64> =
             moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
@@ -154,12 +154,12 @@ impl Settle {
                 .map(|a| a.provider_message_id)
                 .collect();
             let tx = client.transaction().await?;
-            join(&tx, &self.site, &ids).await?;
+            join(&tx, &self.context, &ids).await?;
             tx.commit().await?;
         }
         drop(client);
-        let taken = taken.map(|s| (s.message_id, s.lane.channel.as_str(), &s.template));
-        circuit::accepted(&self.site, taken).await?;
+        let taken = taken.map(|s| (s.message_id, s.channel_sender.channel.as_str(), &s.template));
+        circuit::accepted(&self.context, taken).await?;
         Ok(settled)
     }
 
@@ -168,8 +168,8 @@ impl Settle {
         self.unwritten.retain(|settled| {
             let done = is_done(settled);
             if done {
-                settled.lane.counts.attempted(&settled.answer.result);
-                settled.lane.release(1);
+                settled.channel_sender.counts.attempted(&settled.answer.result);
+                settled.channel_sender.release(1);
             }
             !done
         });
@@ -189,12 +189,12 @@ fn acceptance(settled: &Settled, now: Timestamp) -> Option<Acceptance<'_>> {
     })
 }
 
-fn trouble_of(message_id: i64, answer: &Answer) -> Trouble<'_> {
+fn failure_signal_of(message_id: i64, answer: &Answer) -> FailureSignal<'_> {
     let class = match &answer.result {
         AttemptResult::Refused { class, .. } => Some(*class),
         _ => None,
     };
-    Trouble {
+    FailureSignal {
         message_id,
         class,
         code: answer.error_code,
@@ -204,8 +204,8 @@ fn trouble_of(message_id: i64, answer: &Answer) -> Trouble<'_> {
 }
 
 /// How often and how far apart attempts are made here.
-pub fn retry_rules(site: &Site) -> RetryRules {
-    let delivery = &site.config.delivery;
+pub fn retry_rules(context: &Context) -> RetryRules {
+    let delivery = &context.config.delivery;
     RetryRules {
         max_attempts: delivery.max_attempts,
         base: delivery.retry_base,
@@ -216,20 +216,20 @@ pub fn retry_rules(site: &Site) -> RetryRules {
 /// Writes what is known of one attempt and moves its message.
 pub async fn settle_answer(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     message_id: i64,
     attempt: i16,
     answer: &Answer,
 ) -> Result<(), StageError> {
-    let now = site.clock.now();
-    let Some(standing) = queries::settle_lock(tx, message_id).await? else {
+    let now = context.clock.now();
+    let Some(snapshot) = queries::settle_lock(tx, message_id).await? else {
         return Ok(());
     };
     queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
     let number = u16::try_from(attempt).unwrap_or(1);
-    let (event, wait) = verdict(answer, number, retry_rules(site), rand::random());
+    let (event, wait) = disposition(answer, number, retry_rules(context), rand::random());
     // An answer to an earlier attempt says nothing about the present one, unless it was a yes.
-    if attempt != standing.attempt_count && event != Event::Accepted {
+    if attempt != snapshot.attempt_count && event != Event::Accepted {
         return Ok(());
     }
     let provider_message_id = match &answer.result {
@@ -238,9 +238,9 @@ pub async fn settle_answer(
     };
     move_message(
         tx,
-        site,
+        context,
         message_id,
-        &standing,
+        &snapshot,
         event,
         Details {
             reason_text: answer.error_text.clone(),
@@ -251,10 +251,11 @@ pub async fn settle_answer(
     )
     .await?;
     if provider_message_id.is_none() {
-        circuit::trouble(tx, site, &standing, trouble_of(message_id, answer)).await?;
+        circuit::record_failure(tx, context, &snapshot, failure_signal_of(message_id, answer))
+            .await?;
     }
     if let Some(id) = provider_message_id {
-        join(tx, site, &[id]).await?;
+        join(tx, context, &[id]).await?;
     }
     Ok(())
 }
@@ -272,17 +273,17 @@ pub struct Details<'a> {
 /// evidence is stored all the same.
 pub async fn move_message(
     tx: &Transaction<'_>,
-    site: &Site,
+    context: &Context,
     message_id: i64,
-    standing: &Standing,
+    snapshot: &MessageSnapshot,
     event: Event,
     details: Details<'_>,
 ) -> Result<State, StageError> {
-    let Ok(mut state) = apply(standing.state, event) else {
-        tracing::debug!(message.id = message_id, state = ?standing.state, ?event, "evidence came too late to matter");
-        return Ok(standing.state);
+    let Ok(mut state) = apply(snapshot.state, event) else {
+        tracing::debug!(message.id = message_id, state = ?snapshot.state, ?event, "evidence came too late to matter");
+        return Ok(snapshot.state);
     };
-    if state == standing.state
+    if state == snapshot.state
         && details.provider_message_id.is_none()
         && state != State::Unconfirmed
     {
@@ -290,20 +291,20 @@ pub async fn move_message(
     }
     // A newer message of the entity says it instead: two open ones must never be.
     if state == State::Scheduled
-        && queries::settle_sibling(tx, standing, message_id).await?.is_some()
+        && queries::settle_sibling(tx, snapshot, message_id).await?.is_some()
     {
         state = State::Skipped(Skip::Superseded);
     }
-    let now = site.clock.now();
+    let now = context.clock.now();
     let due_at = match state {
         State::Scheduled => {
             queries::settle_queue(tx, message_id, "open", details.due_at).await?;
             Some(details.due_at)
         }
         State::Unconfirmed => {
-            let decide_at = now + site.config.delivery.unconfirmed_after;
+            let decide_at = now + context.config.delivery.unconfirmed_after;
             queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
-            unconfirmed::open(tx, site, message_id, standing, decide_at).await?;
+            unconfirmed::open(tx, context, message_id, snapshot, decide_at).await?;
             None
         }
         _ => {
@@ -321,12 +322,12 @@ pub async fn move_message(
         now,
     };
     queries::settle_move(tx, &to).await?;
-    if state != standing.state {
-        site.counts.became(&standing.watch, &standing.channel, state);
+    if state != snapshot.state {
+        context.counts.became(&snapshot.watch, &snapshot.channel, state);
     }
-    if state == State::Sent && standing.state != State::Sent {
-        queries::poll_enroll(tx, message_id, &standing.channel, now, site.ask(now)).await?;
+    if state == State::Sent && snapshot.state != State::Sent {
+        queries::poll_enroll(tx, message_id, &snapshot.channel, now, context.ask(now)).await?;
     }
-    fallback_schedule::settled(tx, site, message_id, standing, state).await?;
+    fallback_schedule::settled(tx, context, message_id, snapshot, state).await?;
     Ok(state)
 }

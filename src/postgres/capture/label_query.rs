@@ -9,7 +9,7 @@ use tokio_postgres::types::Json;
 
 use crate::config::Watch;
 use crate::domain::text::labels::{ByColumn, text_of};
-use crate::domain::text::localized_text::LocalText;
+use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::value::column;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::quoting::subquery;
@@ -73,17 +73,17 @@ pub async fn find<'a>(
 
 /// The column `label` is for everybody; columns named by language tags (`es`, `pt-BR`) are for
 /// readers of these languages. A query with one column may call it as it likes.
-fn local_text(labels: Row) -> Option<LocalText> {
+fn local_text(labels: Row) -> Option<LocalizedText> {
     let text = |value: Value| match value {
         Value::String(text) if !text.trim().is_empty() => Some(text),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     };
     if labels.len() == 1 {
-        return labels.into_iter().find_map(|(_, value)| text(value)).map(LocalText::Same);
+        return labels.into_iter().find_map(|(_, value)| text(value)).map(LocalizedText::Same);
     }
     let tag = |name: String| if name == "label" { "default".to_owned() } else { name };
     let texts: BTreeMap<String, String> =
         labels.into_iter().filter_map(|(name, value)| Some((tag(name), text(value)?))).collect();
-    (!texts.is_empty()).then_some(LocalText::ByLanguage(texts))
+    (!texts.is_empty()).then_some(LocalizedText::ByLanguage(texts))
 }

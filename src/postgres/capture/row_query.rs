@@ -12,7 +12,7 @@ use crate::postgres::capture::quoting::{MAX_ARGUMENTS, jsonb_array, subquery};
 
 /// What the database says about one entity at the moment of composing.
 #[derive(Clone, Debug)]
-pub struct Present {
+pub struct PresentRow {
     /// The row as it is now; None when it is gone.
     pub row: Option<Row>,
     /// What the recipient query gave.
@@ -22,7 +22,7 @@ pub struct Present {
     pub about: Option<Timestamp>,
     /// The time zone that the row itself names.
     pub time_zone: Option<String>,
-    pub told: Told,
+    pub told: LastTold,
     /// An earlier message of the entity is being sent.
     pub is_in_flight: bool,
     /// What this one stands in for arrived after all, and was the last that was told.
@@ -31,7 +31,7 @@ pub struct Present {
 
 /// What the recipient was last told about the entity.
 #[derive(Clone, Debug)]
-pub enum Told {
+pub enum LastTold {
     /// Nothing yet, or nothing that was kept; the row before the first change that we know of since
     /// then, if we know of one.
     Never { first_old_row: Option<Option<Row>> },
@@ -43,7 +43,7 @@ pub enum Told {
 
 /// One entity to read.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct RowRequest<'a> {
     /// The message that is being composed, if it has a row yet.
     pub message_id: Option<i64>,
     pub entity_key: &'a str,
@@ -55,7 +55,7 @@ pub struct Wanted<'a> {
 
 /// What counts as told beside what was delivered.
 #[derive(Clone, Copy, Debug)]
-pub struct Telling<'a> {
+pub struct BaselineScope<'a> {
     /// Channels of which nothing is heard after they accepted a message.
     pub silent: &'a [String],
     /// Messages of a dry run: for what is only recorded itself. Its recipients know nothing of them, so they are
@@ -65,13 +65,13 @@ pub struct Telling<'a> {
 
 /// The query for one watch. Table, key and columns are quoted names; recipient, expires_at and
 /// the like are SQL of the configuration.
-pub fn read_sql(table: &WatchedTable, watch: &Watch, telling: Telling<'_>) -> String {
+pub fn read_sql(table: &WatchedTable, watch: &Watch, selection: BaselineScope<'_>) -> String {
     let present = format!("left join {} as present on {}", table.table, on_key(table, "present"));
-    sql_over(table, watch, telling, &present)
+    sql_over(table, watch, selection, &present)
 }
 
 /// The same query as if the columns in `$6` (a JSON object) had other values.
-pub fn preview_sql(table: &WatchedTable, watch: &Watch, telling: Telling<'_>) -> String {
+pub fn preview_sql(table: &WatchedTable, watch: &Watch, selection: BaselineScope<'_>) -> String {
     let present = format!(
         "left join lateral (
        select invented.* from {} as stored
@@ -81,13 +81,13 @@ pub fn preview_sql(table: &WatchedTable, watch: &Watch, telling: Telling<'_>) ->
         table.table,
         on_key(table, "stored")
     );
-    sql_over(table, watch, telling, &present)
+    sql_over(table, watch, selection, &present)
 }
 
 fn sql_over(
     table: &WatchedTable,
     watch: &Watch,
-    telling: Telling<'_>,
+    selection: BaselineScope<'_>,
     join_present: &str,
 ) -> String {
     let recipient = subquery(&watch.recipient);
@@ -135,14 +135,14 @@ select case when present.{first_key} is not null then {values} end as row,
  order by item.ordinal",
         values = values_of(table),
         table = table.table,
-        told = told(watch, telling),
+        told = told(watch, selection),
     )
 }
 
 /// Joins that give whether the entity has other messages at all (most have none, and then nothing more is
 /// looked for), what was last told, and the row before the first change since then or ever. What was
 /// blanked is old news: it counts as told, but nobody knows what it was.
-fn told(watch: &Watch, telling: Telling<'_>) -> String {
+fn told(watch: &Watch, selection: BaselineScope<'_>) -> String {
     format!(
         "left join lateral (
        select true as is_there
@@ -174,8 +174,8 @@ fn told(watch: &Watch, telling: Telling<'_>) -> String {
         limit 1
   ) as first on true",
         states = told_states(watch),
-        last_heard = last_heard(telling.silent),
-        skipped = match telling.dry_runs {
+        last_heard = last_heard(selection.silent),
+        skipped = match selection.dry_runs {
             true => "(m.reason = 'muted' or (m.reason = 'dry_run' and item.fallback_of is null))",
             false => "m.reason = 'muted'",
         },
@@ -311,8 +311,8 @@ pub async fn read(
     client: &deadpool_postgres::Transaction<'_>,
     sql: &str,
     table: &WatchedTable,
-    wanted: &[Wanted<'_>],
-) -> Result<Vec<Present>, tokio_postgres::Error> {
+    wanted: &[RowRequest<'_>],
+) -> Result<Vec<PresentRow>, tokio_postgres::Error> {
     let ids: Vec<Option<i64>> = wanted.iter().map(|w| w.message_id).collect();
     let keys: Vec<&str> = wanted.iter().map(|w| w.entity_key).collect();
     let captured: Vec<Json<&Row>> = wanted.iter().map(|w| Json(w.captured)).collect();
@@ -327,9 +327,9 @@ pub async fn preview(
     client: &deadpool_postgres::Transaction<'_>,
     sql: &str,
     table: &WatchedTable,
-    wanted: Wanted<'_>,
+    wanted: RowRequest<'_>,
     invented: &Row,
-) -> Result<Option<Present>, tokio_postgres::Error> {
+) -> Result<Option<PresentRow>, tokio_postgres::Error> {
     let ids = vec![wanted.message_id];
     let keys = vec![wanted.entity_key];
     let captured = vec![Json(wanted.captured)];
@@ -343,23 +343,23 @@ pub async fn preview(
 fn present(
     row: &tokio_postgres::Row,
     columns: &[String],
-) -> Result<Present, tokio_postgres::Error> {
+) -> Result<PresentRow, tokio_postgres::Error> {
     // What was blanked is old news: the row before the next change stands for it.
     let is_redacted: Option<bool> = row.try_get("is_redacted")?;
     let told_id: Option<i64> = row.try_get("told_id")?;
     let told_id = told_id.filter(|_| is_redacted != Some(true));
     let first_id: Option<i64> = row.try_get("first_id")?;
     let told = match (told_id, row.try_get::<_, Option<bool>>("is_muted")?) {
-        (Some(_), Some(true)) => Told::Muted,
-        (Some(_), _) => Told::Last(object(row, "told_row")?),
-        (None, _) => Told::Never {
+        (Some(_), Some(true)) => LastTold::Muted,
+        (Some(_), _) => LastTold::Last(object(row, "told_row")?),
+        (None, _) => LastTold::Never {
             first_old_row: match first_id {
                 Some(_) => Some(object(row, "first_old_row")?),
                 None => None,
             },
         },
     };
-    Ok(Present {
+    Ok(PresentRow {
         row: values(row, "row")?.map(|values| columns.iter().cloned().zip(values).collect()),
         recipient: object(row, "recipient")?,
         expires_at: row.try_get("expires_at")?,

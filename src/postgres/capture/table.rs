@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::{Client, Row};
 
-use crate::config::{Template, Watch};
+use crate::config::{TemplateSettings, Watch};
 use crate::domain::value::column::{self, Columns};
-use crate::domain::value::diff::{Kind, Kinds};
+use crate::domain::value::diff::{ColumnKind, ColumnKinds};
 use crate::finding::did_you_mean;
 
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
@@ -57,8 +57,8 @@ pub struct WatchedTable {
 }
 
 impl WatchedTable {
-    pub fn kinds(&self) -> Kinds {
-        self.columns.iter().map(|c| (c.name.clone(), Kind::of(&c.base_type))).collect()
+    pub fn kinds(&self) -> ColumnKinds {
+        self.columns.iter().map(|c| (c.name.clone(), ColumnKind::of(&c.base_type))).collect()
     }
 
     /// What the words and the diff know of the columns of a watch.
@@ -97,7 +97,7 @@ pub async fn describe(
     client: &Client,
     name: &str,
     watch: &Watch,
-    template: &Template,
+    template: &TemplateSettings,
 ) -> Result<WatchedTable, CaptureError> {
     let (oid, table) = find_table(client, name, watch).await?;
     let columns = columns(client, oid).await?;
@@ -219,7 +219,7 @@ async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_pos
 
 fn captured(
     watch: &Watch,
-    template: &Template,
+    template: &TemplateSettings,
     key: &[String],
     columns: &[TableColumn],
 ) -> Vec<String> {
@@ -262,7 +262,8 @@ fn currency_columns(watch: &Watch) -> Vec<String> {
 fn is_there(name: &str, setting: &str, columns: &[TableColumn]) -> bool {
     let base = if setting == "columns" { base_of(name, columns) } else { name };
     columns.iter().any(|column| {
-        column.name == base && (base == name || matches!(Kind::of(&column.base_type), Kind::Json))
+        column.name == base
+            && (base == name || matches!(ColumnKind::of(&column.base_type), ColumnKind::Json))
     })
 }
 

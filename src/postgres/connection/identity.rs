@@ -43,7 +43,7 @@ pub async fn adopt(
 ) -> Result<(), Error> {
     client
         .execute(
-            include_str!("../../../sql/queries/gate/clone_adopt.sql"),
+            include_str!("../../../sql/queries/gate/copy_adopt.sql"),
             &[&environment, &system_identifier],
         )
         .await?;

@@ -67,7 +67,7 @@ enum Mode {
 
 /// Tells the claim when to look.
 pub struct Bell {
-    settings: config::Doorbell,
+    settings: config::DoorbellSettings,
     hearing: watch::Receiver<Hearing>,
     rings: Arc<Notify>,
     mode: Mode,
@@ -89,7 +89,7 @@ impl Listening {
 
 impl Bell {
     /// Begins to listen, on a connection of its own that is renewed whenever it is lost.
-    pub fn connect(database: &config::Database, settings: &config::Doorbell) -> Bell {
+    pub fn connect(database: &config::Database, settings: &config::DoorbellSettings) -> Bell {
         let rings = Arc::new(Notify::new());
         let hearing = session::supervise(database.clone(), settings.heartbeat, rings.clone());
         Bell {

@@ -14,11 +14,11 @@ use crate::domain::message::fallback::FallbackWait;
 use crate::postgres::connection::identity;
 use crate::postgres::connection::word::{maybe, word};
 
-/// What kind of standstill it is.
+/// What kind of blocker it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum Kind {
+pub enum BlockerKind {
     /// The database is a copy: nothing leaves.
     Copy,
     /// A person paused a channel or a watch.
@@ -35,7 +35,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-pub enum StandstillState {
+pub enum BlockerState {
     Copy,
     Paused,
     Open,
@@ -47,7 +47,7 @@ pub enum StandstillState {
 
 /// What it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum BlockerSubject {
     /// All of the database, which was installed for this environment.
     Database(String),
     Channel(String),
@@ -60,21 +60,21 @@ pub enum Subject {
     },
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for BlockerSubject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Subject::Database(environment) => {
+            BlockerSubject::Database(environment) => {
                 write!(f, "this database was installed for environment {environment}")
             }
-            Subject::Channel(name) => write!(f, "channel {name}"),
-            Subject::Template(key) => key.fmt(f),
-            Subject::Watch(name) => write!(f, "watch {name}"),
-            Subject::Hold { hold_id, watch } => write!(f, "hold {hold_id} of watch {watch}"),
+            BlockerSubject::Channel(name) => write!(f, "channel {name}"),
+            BlockerSubject::Template(key) => key.fmt(f),
+            BlockerSubject::Watch(name) => write!(f, "watch {name}"),
+            BlockerSubject::Hold { hold_id, watch } => write!(f, "hold {hold_id} of watch {watch}"),
         }
     }
 }
 
-impl Serialize for Subject {
+impl Serialize for BlockerSubject {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -82,10 +82,10 @@ impl Serialize for Subject {
 
 /// One thing that keeps messages from leaving.
 #[derive(Clone, Debug, Serialize)]
-pub struct Standstill {
-    pub kind: Kind,
-    pub what: Subject,
-    pub state: StandstillState,
+pub struct ActiveBlocker {
+    pub kind: BlockerKind,
+    pub what: BlockerSubject,
+    pub state: BlockerState,
     pub reason: Option<String>,
     pub since: Timestamp,
     /// When the next message is tried, if it starts again by itself.
@@ -95,18 +95,18 @@ pub struct Standstill {
 }
 
 /// Everything that stands still now.
-pub async fn read(client: &Client, config: &Config) -> Result<Vec<Standstill>, Error> {
+pub async fn read(client: &Client, config: &Config) -> Result<Vec<ActiveBlocker>, Error> {
     let server = identity::system_identifier(client).await?;
-    let query = include_str!("../../../sql/queries/status/status_stops.sql");
+    let query = include_str!("../../../sql/queries/status/status_blockers.sql");
     let rows = client.query(query, &[&config.installation.environment, &server]).await?;
-    rows.iter().map(standstill).collect()
+    rows.iter().map(blocker).collect()
 }
 
-fn standstill(row: &Row) -> Result<Standstill, Error> {
+fn blocker(row: &Row) -> Result<ActiveBlocker, Error> {
     let kind = word(row, "kind")?;
     let waits_for: Option<FallbackWait> = maybe(row, "waits_for")?;
     let reason: Option<String> = row.try_get("reason")?;
-    Ok(Standstill {
+    Ok(ActiveBlocker {
         kind,
         what: subject(row, kind)?,
         state: word(row, "state")?,
@@ -117,18 +117,18 @@ fn standstill(row: &Row) -> Result<Standstill, Error> {
     })
 }
 
-fn subject(row: &Row, kind: Kind) -> Result<Subject, Error> {
+fn subject(row: &Row, kind: BlockerKind) -> Result<BlockerSubject, Error> {
     Ok(match kind {
-        Kind::Copy => Subject::Database(row.try_get("environment")?),
-        Kind::Hold => {
-            Subject::Hold { hold_id: row.try_get("hold_id")?, watch: row.try_get("watch")? }
+        BlockerKind::Copy => BlockerSubject::Database(row.try_get("environment")?),
+        BlockerKind::Hold => {
+            BlockerSubject::Hold { hold_id: row.try_get("hold_id")?, watch: row.try_get("watch")? }
         }
-        Kind::Paused | Kind::Circuit | Kind::Fallback => {
+        BlockerKind::Paused | BlockerKind::Circuit | BlockerKind::Fallback => {
             let template: Option<&str> = row.try_get("template")?;
             match (row.try_get::<_, Option<String>>("watch")?, template) {
-                (Some(watch), _) => Subject::Watch(watch),
-                (None, None) => Subject::Channel(row.try_get("channel")?),
-                (None, Some(template)) => Subject::Template(CircuitKey::template(
+                (Some(watch), _) => BlockerSubject::Watch(watch),
+                (None, None) => BlockerSubject::Channel(row.try_get("channel")?),
+                (None, Some(template)) => BlockerSubject::Template(CircuitKey::template(
                     row.try_get("channel")?,
                     template,
                     row.try_get("language")?,

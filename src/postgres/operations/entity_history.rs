@@ -8,9 +8,9 @@ use tokio_postgres::{Client, Error, Row as SqlRow};
 
 use crate::domain::message::attempt::{AttemptResultKind, ErrorClass};
 use crate::domain::message::fallback::FallbackWait;
-use crate::domain::message::receipt::{ReceiptStatus, Source};
+use crate::domain::message::receipt::{EvidenceSource, ReceiptStatus};
 use crate::domain::message::state::State;
-use crate::domain::message::unconfirmed::LookupWay;
+use crate::domain::message::unconfirmed::LookupMethod;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column::Columns;
 use crate::domain::value::diff::diff;
@@ -21,13 +21,13 @@ use crate::postgres::connection::word::{maybe, state, word};
 /// Everything that the database knows about an entity. Phones are whole in here: who shows them
 /// masks them.
 #[derive(Clone, Debug, Serialize)]
-pub struct Story {
+pub struct EntityHistory {
     pub watch: String,
     pub entity_key: String,
     /// Whether there are messages before the first one here.
     pub has_earlier: bool,
     /// In the order in which they were opened.
-    pub messages: Vec<MessageStory>,
+    pub messages: Vec<MessageHistory>,
     /// Changes that no message tells of yet, in order of capture.
     pub changes: Vec<CapturedChange>,
 }
@@ -51,7 +51,7 @@ pub struct CapturedChange {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct MessageStory {
+pub struct MessageHistory {
     pub message_id: i64,
     #[serde(flatten)]
     pub state: State,
@@ -70,7 +70,7 @@ pub struct MessageStory {
     pub fallback_due_at: Option<Timestamp>,
     /// Why that was put off.
     pub fallback_waits_for: Option<FallbackWait>,
-    pub words: Option<StoryWords>,
+    pub words: Option<WordsHistory>,
     /// When it may leave; of an unconfirmed one, when its watch's policy decides.
     pub due_at: Option<Timestamp>,
     pub provider_message_id: Option<String>,
@@ -78,16 +78,16 @@ pub struct MessageStory {
     pub delivered_at: Option<Timestamp>,
     pub read_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    pub attempts: Vec<AttemptStory>,
+    pub attempts: Vec<AttemptHistory>,
     /// In order of arrival.
-    pub receipts: Vec<ReceiptStory>,
+    pub receipts: Vec<ReceiptHistory>,
     /// What was done to find out whether the provider has it.
-    pub inquiries: Vec<InquiryStory>,
+    pub inquiries: Vec<LookupHistory>,
 }
 
 /// Who was told in which words, as of the latest attempt.
 #[derive(Clone, Debug, Serialize)]
-pub struct StoryWords {
+pub struct WordsHistory {
     pub template: Option<String>,
     pub language: Option<String>,
     pub recipient_name: Option<String>,
@@ -101,7 +101,7 @@ pub struct StoryWords {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct AttemptStory {
+pub struct AttemptHistory {
     pub number: i16,
     /// None while the request is under way.
     pub result: Option<AttemptResultKind>,
@@ -115,25 +115,25 @@ pub struct AttemptStory {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct ReceiptStory {
+pub struct ReceiptHistory {
     pub status: ReceiptStatus,
-    pub source: Source,
+    pub source: EvidenceSource,
     pub error_code: Option<i32>,
     pub error_text: Option<String>,
     pub happened_at: Timestamp,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct InquiryStory {
+pub struct LookupHistory {
     pub attempt: i16,
     pub asked_at: Timestamp,
-    pub way: LookupWay,
+    pub way: LookupMethod,
     pub found: String,
     pub provider_message_id: Option<String>,
 }
 
 /// How the fields of a watch are compared and in which order they are told.
-pub struct Telling<'a> {
+pub struct FieldOrder<'a> {
     pub names: &'a [String],
     pub columns: &'a Columns,
 }
@@ -143,9 +143,9 @@ pub async fn story(
     client: &Client,
     watch: &str,
     entity_key: &str,
-    telling: &Telling<'_>,
+    selection: &FieldOrder<'_>,
     limit: u16,
-) -> Result<Story, Error> {
+) -> Result<EntityHistory, Error> {
     // One more than asked for, to know whether there are more.
     let many = i64::from(limit) + 1;
     let query = include_str!("../../../sql/queries/explain/explain_messages.sql");
@@ -153,7 +153,7 @@ pub async fn story(
     let limit = usize::from(limit);
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows.iter().take(limit).rev() {
-        messages.extend(message(row, telling)?);
+        messages.extend(message(row, selection)?);
     }
     let ids: Vec<i64> = messages.iter().map(|message| message.message_id).collect();
     attempts(client, &ids, &mut messages).await?;
@@ -161,27 +161,27 @@ pub async fn story(
     inquiries(client, &ids, &mut messages).await?;
     let query = include_str!("../../../sql/queries/explain/explain_changes.sql");
     let changes = client.query(query, &[&watch, &entity_key]).await?;
-    Ok(Story {
+    Ok(EntityHistory {
         watch: watch.to_owned(),
         entity_key: entity_key.to_owned(),
         has_earlier: rows.len() > limit,
         messages,
-        changes: changes.iter().map(|row| change(row, telling)).collect::<Result<_, _>>()?,
+        changes: changes.iter().map(|row| change(row, selection)).collect::<Result<_, _>>()?,
     })
 }
 
-fn fields(old: Option<&Row>, new: Option<&Row>, telling: &Telling<'_>) -> Vec<Field> {
-    diff(old, new, telling.names, telling.columns, &jiff::tz::TimeZone::UTC)
+fn fields(old: Option<&Row>, new: Option<&Row>, selection: &FieldOrder<'_>) -> Vec<Field> {
+    diff(old, new, selection.names, selection.columns, &jiff::tz::TimeZone::UTC)
         .into_iter()
         .map(|field| Field { column: field.column, old: field.old, new: field.new })
         .collect()
 }
 
-fn change(row: &SqlRow, telling: &Telling<'_>) -> Result<CapturedChange, Error> {
+fn change(row: &SqlRow, selection: &FieldOrder<'_>) -> Result<CapturedChange, Error> {
     let (old, new) = (object(row, "old_row")?, object(row, "new_row")?);
     Ok(CapturedChange {
         operation: word(row, "operation")?,
-        fields: fields(old.as_ref(), new.as_ref(), telling),
+        fields: fields(old.as_ref(), new.as_ref(), selection),
         changed_at: row.try_get("changed_at")?,
         changed_by: row.try_get("changed_by")?,
         mute_reason: row.try_get("mute_reason")?,
@@ -190,18 +190,18 @@ fn change(row: &SqlRow, telling: &Telling<'_>) -> Result<CapturedChange, Error> 
 }
 
 /// None when its state is of a newer release.
-fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<Option<MessageStory>, Error> {
+fn message(row: &SqlRow, selection: &FieldOrder<'_>) -> Result<Option<MessageHistory>, Error> {
     let Some(state) = state(row)? else {
         return Ok(None);
     };
     let (old, new) = (object(row, "old_row")?, object(row, "new_row")?);
-    Ok(Some(MessageStory {
+    Ok(Some(MessageHistory {
         message_id: row.try_get("message_id")?,
         state,
         reason_text: row.try_get("reason_text")?,
         operation: word(row, "operation")?,
         change_count: row.try_get("change_count")?,
-        fields: fields(old.as_ref(), new.as_ref(), telling),
+        fields: fields(old.as_ref(), new.as_ref(), selection),
         first_changed_at: row.try_get("first_changed_at")?,
         last_changed_at: row.try_get("last_changed_at")?,
         created_at: row.try_get("created_at")?,
@@ -222,11 +222,11 @@ fn message(row: &SqlRow, telling: &Telling<'_>) -> Result<Option<MessageStory>, 
     }))
 }
 
-fn words(row: &SqlRow) -> Result<Option<StoryWords>, Error> {
+fn words(row: &SqlRow) -> Result<Option<WordsHistory>, Error> {
     let Some(Json(parameters)) = row.try_get::<_, Option<Json<Value>>>("parameters")? else {
         return Ok(None);
     };
-    Ok(Some(StoryWords {
+    Ok(Some(WordsHistory {
         template: row.try_get("template")?,
         language: row.try_get("language")?,
         recipient_name: row.try_get("recipient_name")?,
@@ -242,11 +242,11 @@ fn words(row: &SqlRow) -> Result<Option<StoryWords>, Error> {
 async fn attempts(
     client: &Client,
     ids: &[i64],
-    messages: &mut [MessageStory],
+    messages: &mut [MessageHistory],
 ) -> Result<(), Error> {
     let query = include_str!("../../../sql/queries/explain/explain_attempts.sql");
     for row in client.query(query, &[&ids]).await? {
-        let attempt = AttemptStory {
+        let attempt = AttemptHistory {
             number: row.try_get("number")?,
             result: maybe(&row, "result")?,
             started_at: row.try_get("started_at")?,
@@ -268,11 +268,11 @@ async fn attempts(
 async fn receipts(
     client: &Client,
     ids: &[i64],
-    messages: &mut [MessageStory],
+    messages: &mut [MessageHistory],
 ) -> Result<(), Error> {
     let query = include_str!("../../../sql/queries/explain/explain_receipts.sql");
     for row in client.query(query, &[&ids]).await? {
-        let receipt = ReceiptStory {
+        let receipt = ReceiptHistory {
             status: word(&row, "status")?,
             source: word(&row, "source")?,
             error_code: row.try_get("error_code")?,
@@ -290,11 +290,11 @@ async fn receipts(
 async fn inquiries(
     client: &Client,
     ids: &[i64],
-    messages: &mut [MessageStory],
+    messages: &mut [MessageHistory],
 ) -> Result<(), Error> {
-    let query = include_str!("../../../sql/queries/explain/explain_inquiries.sql");
+    let query = include_str!("../../../sql/queries/explain/explain_lookups.sql");
     for row in client.query(query, &[&ids]).await? {
-        let inquiry = InquiryStory {
+        let inquiry = LookupHistory {
             attempt: row.try_get("number")?,
             asked_at: row.try_get("asked_at")?,
             way: word(&row, "method")?,

@@ -27,13 +27,13 @@ pub struct Hold {
 
 /// Which holds are meant.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct HoldSelection {
     pub hold_id: Option<i64>,
     pub watch: Option<String>,
 }
 
 /// The holds whose messages wait, oldest first.
-pub async fn list(client: &Client, wanted: &Wanted) -> Result<Vec<Hold>, Error> {
+pub async fn list(client: &Client, wanted: &HoldSelection) -> Result<Vec<Hold>, Error> {
     let query = include_str!("../../../sql/queries/operations/held_list.sql");
     let rows = client.query(query, &[&wanted.hold_id, &wanted.watch]).await?;
     rows.iter()

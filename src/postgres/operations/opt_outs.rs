@@ -36,7 +36,7 @@ pub enum OptOutSource {
 
 /// A phone, and why.
 #[derive(Clone)]
-pub struct Wish {
+pub struct OptOutEntry {
     pub phone: String,
     pub reason: Option<String>,
 }
@@ -44,12 +44,13 @@ pub struct Wish {
 /// Adds phones in one statement; gives how many are new.
 pub async fn add(
     client: &impl GenericClient,
-    wishes: &[Wish],
+    requests: &[OptOutEntry],
     source: OptOutSource,
     now: Timestamp,
 ) -> Result<usize, Error> {
-    let phones: Vec<&str> = wishes.iter().map(|wish| wish.phone.as_str()).collect();
-    let reasons: Vec<Option<&str>> = wishes.iter().map(|wish| wish.reason.as_deref()).collect();
+    let phones: Vec<&str> = requests.iter().map(|request| request.phone.as_str()).collect();
+    let reasons: Vec<Option<&str>> =
+        requests.iter().map(|request| request.reason.as_deref()).collect();
     let query = include_str!("../../../sql/queries/operations/opt_out_add.sql");
     let added = client.query(query, &[&phones, &reasons, &source.into_str(), &now]).await?;
     Ok(added.len())

@@ -11,7 +11,7 @@ use crate::postgres::connection::word::state;
 
 /// Which messages are meant.
 #[derive(Clone, Debug)]
-pub enum Meant {
+pub enum RetrySelection {
     Ids(Vec<i64>),
     Filter {
         watch: Option<String>,
@@ -25,7 +25,7 @@ pub enum Meant {
 
 /// One message that is meant.
 #[derive(Clone, Debug)]
-pub struct Candidate {
+pub struct RetryCandidate {
     pub message_id: i64,
     pub watch: String,
     pub entity_key: String,
@@ -40,11 +40,11 @@ pub struct Candidate {
 pub async fn look(
     client: &Client,
     config: &Config,
-    meant: &Meant,
-) -> Result<Vec<Candidate>, Error> {
+    meant: &RetrySelection,
+) -> Result<Vec<RetryCandidate>, Error> {
     let ids = match meant {
-        Meant::Ids(ids) => ids.clone(),
-        Meant::Filter { watch, reasons, since, limit } => {
+        RetrySelection::Ids(ids) => ids.clone(),
+        RetrySelection::Filter { watch, reasons, since, limit } => {
             let query = include_str!("../../../sql/queries/operations/retry_find.sql");
             let reasons = Some(reasons).filter(|reasons| !reasons.is_empty());
             let rows = client.query(query, &[watch, &reasons, since, limit]).await?;
@@ -71,7 +71,7 @@ pub async fn look(
     Ok(candidates)
 }
 
-fn candidate(row: &tokio_postgres::Row, config: &Config) -> Result<Option<Candidate>, Error> {
+fn candidate(row: &tokio_postgres::Row, config: &Config) -> Result<Option<RetryCandidate>, Error> {
     let Some(state) = state(row)? else {
         return Ok(None);
     };
@@ -82,7 +82,7 @@ fn candidate(row: &tokio_postgres::Row, config: &Config) -> Result<Option<Candid
         .or_else(|| told_by.map(|id| format!("message {id} of the same row tells it instead")))
         .or_else(|| not_configured("watch", &watch, config.watch.contains_key(&watch)))
         .or_else(|| not_configured("channel", &channel, config.channel.contains_key(&channel)));
-    Ok(Some(Candidate {
+    Ok(Some(RetryCandidate {
         message_id: row.try_get("message_id")?,
         entity_key: row.try_get("entity_key")?,
         reason_text: row.try_get("reason_text")?,

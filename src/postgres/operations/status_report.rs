@@ -9,11 +9,11 @@ use tokio_postgres::{Client, Error};
 
 use crate::config::{ChannelKind, Config, Watch};
 use crate::domain::limit::adaptive_rate::Learned;
-use crate::domain::message::receipt::{WitnessKind, WitnessState};
+use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::domain::message::state::State;
 use crate::postgres::capture::install;
 use crate::postgres::connection::word::{state, word};
-use crate::postgres::operations::blockers::{self, Standstill};
+use crate::postgres::operations::blockers::{self, ActiveBlocker};
 use crate::postgres::schema::migrate;
 
 /// Outcomes are counted over so many hours.
@@ -24,29 +24,29 @@ pub const OUTCOME_HOURS: i64 = 24;
 pub struct Status {
     pub taken_at: Timestamp,
     pub schema_version: Option<i32>,
-    pub doorbell: Doorbell,
+    pub doorbell: DoorbellState,
     /// How full the server's queue of notifications is, 0 to 1. Once it is full, transactions that ring fail.
     pub notification_queue_usage: f64,
-    pub daemon: Daemon,
+    pub daemon: DaemonStatus,
     pub watches: Vec<WatchStatus>,
     pub channels: Vec<ChannelStatus>,
     /// Messages opened within the last `OUTCOME_HOURS`.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<OutcomeCount>,
     /// What keeps messages from leaving.
-    pub stops: Vec<Standstill>,
+    pub blockers: Vec<ActiveBlocker>,
 }
 
 /// Whether writers have to ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Doorbell {
+pub enum DoorbellState {
     Parked,
     Awake,
 }
 
 /// Other sessions under our application name: a daemon has at least its listening one.
 #[derive(Clone, Debug, Serialize)]
-pub struct Daemon {
+pub struct DaemonStatus {
     pub sessions: i64,
     /// None also when the server does not let us see it.
     pub connected_since: Option<Timestamp>,
@@ -107,26 +107,26 @@ pub struct ChannelStatus {
     /// Whether its provider tells what becomes of messages.
     pub has_receipts: bool,
     /// Who tells of them.
-    pub webhook: Witness,
-    pub polling: Witness,
+    pub webhook: ReceiptSource,
+    pub polling: ReceiptSource,
     /// Whether the provider posts to our webhook, as it says itself.
-    pub destination: Witness,
+    pub registration: ReceiptSource,
 }
 
 /// One way in which receipts reach us.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Witness {
+pub struct ReceiptSource {
     /// Whether the configuration asks for it.
     pub is_on: bool,
     /// None: it has told nothing yet.
-    pub state: Option<WitnessState>,
+    pub state: Option<ReceiptSourceState>,
     pub since: Option<Timestamp>,
     pub heard_at: Option<Timestamp>,
     pub detail: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
+pub struct OutcomeCount {
     #[serde(flatten)]
     pub state: State,
     pub messages: i64,
@@ -136,21 +136,26 @@ pub struct Outcome {
 
 /// Looks at everything once. Not one moment in the sense of a transaction: a look, not an audit.
 pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<Status, Error> {
-    let site =
-        client.query_one(include_str!("../../../sql/queries/status/status_site.sql"), &[]).await?;
+    let context = client
+        .query_one(include_str!("../../../sql/queries/status/status_installation.sql"), &[])
+        .await?;
     Ok(Status {
         taken_at: now,
         schema_version: migrate::version(client).await?,
-        doorbell: if site.try_get("is_parked")? { Doorbell::Parked } else { Doorbell::Awake },
-        notification_queue_usage: site.try_get("notification_queue_usage")?,
-        daemon: Daemon {
-            sessions: site.try_get("sessions")?,
-            connected_since: site.try_get("connected_since")?,
+        doorbell: if context.try_get("is_parked")? {
+            DoorbellState::Parked
+        } else {
+            DoorbellState::Awake
+        },
+        notification_queue_usage: context.try_get("notification_queue_usage")?,
+        daemon: DaemonStatus {
+            sessions: context.try_get("sessions")?,
+            connected_since: context.try_get("connected_since")?,
         },
         watches: watches(client, config).await?,
         channels: channels(client, config, now).await?,
         outcomes: outcomes(client, now).await?,
-        stops: blockers::read(client, config).await?,
+        blockers: blockers::read(client, config).await?,
     })
 }
 
@@ -230,17 +235,17 @@ fn idle(config: &Config, name: &str) -> ChannelStatus {
         is_dry_run: config.is_dry_run(name),
         has_receipts: has_receipts(config, name),
         rate: config.channel.get(name).map(|channel| channel.rate.as_per_second()),
-        webhook: Witness {
+        webhook: ReceiptSource {
             is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
-            ..Witness::default()
+            ..ReceiptSource::default()
         },
-        destination: Witness {
+        registration: ReceiptSource {
             is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
-            ..Witness::default()
+            ..ReceiptSource::default()
         },
-        polling: Witness {
+        polling: ReceiptSource {
             is_on: has_receipts(config, name) && config.polling.enabled,
-            ..Witness::default()
+            ..ReceiptSource::default()
         },
         ..ChannelStatus::default()
     }
@@ -271,7 +276,7 @@ async fn channels(
         channels.insert(name, status);
     }
     owners(client, &mut channels, now).await?;
-    witnesses(client, &mut channels).await?;
+    receipt_sources(client, &mut channels).await?;
     Ok(channels.into_values().collect())
 }
 
@@ -280,7 +285,7 @@ async fn owners(
     channels: &mut BTreeMap<String, ChannelStatus>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let query = include_str!("../../../sql/queries/status/status_owners.sql");
+    let query = include_str!("../../../sql/queries/status/status_leases.sql");
     for row in client.query(query, &[&now]).await? {
         let name: String = row.try_get("channel")?;
         let Some(channel) = channels.get_mut(&name) else { continue };
@@ -295,25 +300,26 @@ async fn owners(
     Ok(())
 }
 
-async fn witnesses(
+async fn receipt_sources(
     client: &Client,
     channels: &mut BTreeMap<String, ChannelStatus>,
 ) -> Result<(), Error> {
-    for row in
-        client.query(include_str!("../../../sql/queries/receive/witness_read.sql"), &[]).await?
+    for row in client
+        .query(include_str!("../../../sql/queries/receive/receipt_source_read.sql"), &[])
+        .await?
     {
         let name: String = row.try_get("channel")?;
         // What came in for no channel of ours belongs to none.
         let Some(channel) = channels.get_mut(&name) else { continue };
-        let witness = match word(&row, "kind")? {
-            WitnessKind::Polling => &mut channel.polling,
-            WitnessKind::Destination => &mut channel.destination,
-            WitnessKind::Webhook => &mut channel.webhook,
+        let receipt_source = match word(&row, "kind")? {
+            ReceiptSourceKind::Polling => &mut channel.polling,
+            ReceiptSourceKind::Destination => &mut channel.registration,
+            ReceiptSourceKind::Webhook => &mut channel.webhook,
         };
-        witness.state = Some(word(&row, "state")?);
-        witness.since = row.try_get("since")?;
-        witness.heard_at = row.try_get("heard_at")?;
-        witness.detail = row.try_get("detail")?;
+        receipt_source.state = Some(word(&row, "state")?);
+        receipt_source.since = row.try_get("since")?;
+        receipt_source.heard_at = row.try_get("heard_at")?;
+        receipt_source.detail = row.try_get("detail")?;
     }
     Ok(())
 }
@@ -323,13 +329,13 @@ pub async fn webhook_witness(
     client: &Client,
     config: &Config,
     channel: &str,
-) -> Result<Witness, Error> {
+) -> Result<ReceiptSource, Error> {
     let mut found = BTreeMap::from([(channel.to_owned(), idle(config, channel))]);
-    witnesses(client, &mut found).await?;
+    receipt_sources(client, &mut found).await?;
     Ok(found.remove(channel).map(|found| found.webhook).unwrap_or_default())
 }
 
-async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error> {
+async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<OutcomeCount>, Error> {
     let since = now - SignedDuration::from_hours(OUTCOME_HOURS);
     let query = include_str!("../../../sql/queries/status/status_outcomes.sql");
     let rows = client.query(query, &[&since]).await?;
@@ -338,7 +344,7 @@ async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<Outcome>, Error
         // One that is of a newer release is left out.
         let Some(state) = state(row)? else { continue };
         let (messages, retrying) = (row.try_get("messages")?, row.try_get("retrying")?);
-        outcomes.push(Outcome { state, messages, retrying });
+        outcomes.push(OutcomeCount { state, messages, retrying });
     }
     Ok(outcomes)
 }

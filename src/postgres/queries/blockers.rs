@@ -14,7 +14,7 @@ use crate::postgres::connection::word::word;
 
 /// Something that keeps messages from leaving.
 #[derive(Clone, Debug)]
-pub enum Stop {
+pub enum Blocker {
     /// Errors; the next message may be tried at `probe_at`.
     Circuit {
         key: CircuitKey,
@@ -39,10 +39,10 @@ pub enum Stop {
     Copy(Identity),
 }
 
-/// The kinds of rows of `stop_read`.
+/// The kinds of rows of `blockers_read`.
 #[derive(EnumString)]
 #[strum(serialize_all = "snake_case")]
-enum StopKind {
+enum BlockerRow {
     Lease,
     Circuit,
     Pause,
@@ -50,41 +50,41 @@ enum StopKind {
     Copy,
 }
 
-pub async fn stop_read(
+pub async fn blockers_read(
     tx: &Transaction<'_>,
     channels: &[&str],
     environment: &str,
     system_identifier: Option<&str>,
     joined_since: Timestamp,
     instance: &str,
-) -> Result<Vec<Stop>, Error> {
+) -> Result<Vec<Blocker>, Error> {
     let params: &[&(dyn ToSql + Sync)] =
         &[&channels, &environment, &system_identifier, &joined_since, &instance];
-    let rows = named!(tx, "gate/stop_read", params)?;
+    let rows = named!(tx, "gate/blockers_read", params)?;
     rows.iter().map(stop).collect()
 }
 
-fn stop(row: &SqlRow) -> Result<Stop, Error> {
+fn stop(row: &SqlRow) -> Result<Blocker, Error> {
     Ok(match word(row, "kind")? {
-        StopKind::Lease => {
-            Stop::Lease { channel: row.try_get("channel")?, epoch: row.try_get("epoch")? }
+        BlockerRow::Lease => {
+            Blocker::Lease { channel: row.try_get("channel")?, epoch: row.try_get("epoch")? }
         }
-        StopKind::Circuit => Stop::Circuit {
+        BlockerRow::Circuit => Blocker::Circuit {
             key: key(row.try_get("channel")?, row.try_get("template")?, row.try_get("language")?),
             reason: row.try_get("reason")?,
             probe_at: row.try_get("probe_at")?,
         },
-        StopKind::Pause => match row.try_get("watch")? {
-            Some(watch) => Stop::PausedWatch(watch),
-            None => Stop::PausedChannel(row.try_get("channel")?),
+        BlockerRow::Pause => match row.try_get("watch")? {
+            Some(watch) => Blocker::PausedWatch(watch),
+            None => Blocker::PausedChannel(row.try_get("channel")?),
         },
-        StopKind::Hold => Stop::Hold {
+        BlockerRow::Hold => Blocker::Hold {
             watch: row.try_get("watch")?,
             hold_id: row.try_get("hold_id")?,
             transaction: row.try_get("transaction_id")?,
             last_joined_at: row.try_get("last_joined_at")?,
         },
-        StopKind::Copy => Stop::Copy(Identity {
+        BlockerRow::Copy => Blocker::Copy(Identity {
             environment: row.try_get("environment")?,
             system_identifier: row.try_get("system_identifier")?,
             database_oid: row.try_get("database_oid")?,
@@ -107,7 +107,7 @@ fn parts(key: &CircuitKey) -> (&str, &str) {
 
 /// Where a circuit stands.
 #[derive(Clone, Debug)]
-pub struct Circuit {
+pub struct CircuitRow {
     pub state: CircuitState,
     pub reason: String,
     pub error_code: Option<i32>,
@@ -124,13 +124,13 @@ pub struct Circuit {
 pub async fn circuit_lock(
     tx: &Transaction<'_>,
     key: &CircuitKey,
-) -> Result<Option<Circuit>, Error> {
+) -> Result<Option<CircuitRow>, Error> {
     let (template, language) = parts(key);
     let rows = named!(tx, "circuit/circuit_lock", &[&key.channel, &template, &language])?;
     let Some(row) = rows.first() else {
         return Ok(None);
     };
-    Ok(Some(Circuit {
+    Ok(Some(CircuitRow {
         state: word(row, "state")?,
         reason: row.try_get("reason")?,
         error_code: row.try_get("error_code")?,
@@ -147,7 +147,7 @@ pub async fn circuit_lock(
 pub async fn circuit_write(
     tx: &Transaction<'_>,
     key: &CircuitKey,
-    circuit: &Circuit,
+    circuit: &CircuitRow,
     now: Timestamp,
 ) -> Result<(), Error> {
     let (template, language) = parts(key);

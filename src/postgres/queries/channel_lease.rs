@@ -8,7 +8,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 /// A channel that this daemon may send on.
 #[derive(Clone, Debug)]
-pub struct Ours {
+pub struct LeasedChannel {
     pub channel: String,
     pub epoch: i64,
     /// The rate that was learned, and when.
@@ -16,17 +16,18 @@ pub struct Ours {
 }
 
 /// Renews and takes channels; returns those that this daemon may send on.
-pub async fn owner_take(
+pub async fn channel_lease_take(
     client: &deadpool_postgres::Client,
     channels: &[&str],
     instance: &str,
     now: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Ours>, Error> {
-    let rows = named!(client, "channel_lease/owner_take", &[&instance, &channels, &now, &until])?;
+) -> Result<Vec<LeasedChannel>, Error> {
+    let rows =
+        named!(client, "channel_lease/channel_lease_take", &[&instance, &channels, &now, &until])?;
     let taken = rows.iter().map(|row| {
         let rate: Option<f64> = row.try_get("learned_rate")?;
-        Ok(Ours {
+        Ok(LeasedChannel {
             channel: row.try_get("channel")?,
             epoch: row.try_get("epoch")?,
             learned: rate.zip(row.try_get("learned_at")?),
@@ -36,35 +37,35 @@ pub async fn owner_take(
 }
 
 /// Gives up whatever this daemon owns.
-pub async fn owner_give(
+pub async fn channel_lease_give(
     client: &deadpool_postgres::Client,
     instance: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    named!(client, "channel_lease/owner_give", &[&instance, &now])?;
+    named!(client, "channel_lease/channel_lease_give", &[&instance, &now])?;
     Ok(())
 }
 
 /// Remembers a rate that was learned, if this daemon is still the owner.
-pub async fn owner_learn(
+pub async fn channel_lease_learn(
     tx: &Transaction<'_>,
     channel: &str,
     instance: &str,
     rate: f64,
     at: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "channel_lease/owner_learn", &[&channel, &instance, &rate, &at])?;
+    named!(tx, "channel_lease/channel_lease_learn", &[&channel, &instance, &rate, &at])?;
     Ok(())
 }
 
 /// Before the questions about what was sent: their index is a summary of pages, which our sessions do
 /// not read otherwise.
-pub async fn owner_look(tx: &Transaction<'_>) -> Result<(), Error> {
+pub async fn channel_lease_look(tx: &Transaction<'_>) -> Result<(), Error> {
     tx.batch_execute("set local enable_bitmapscan = on").await
 }
 
 /// How many messages left within `back`, by about the moment.
-pub async fn owner_left(
+pub async fn channel_lease_left(
     tx: &Transaction<'_>,
     channel: &str,
     now: Timestamp,
@@ -72,7 +73,11 @@ pub async fn owner_left(
     lease: Duration,
 ) -> Result<Vec<(Timestamp, usize)>, Error> {
     let since = now - back;
-    let rows = named!(tx, "channel_lease/owner_left", &[&channel, &since, &now, &(since - lease)])?;
+    let rows = named!(
+        tx,
+        "channel_lease/channel_lease_left",
+        &[&channel, &since, &now, &(since - lease)]
+    )?;
     let left = rows.iter().map(|row| {
         let count: i64 = row.try_get("messages")?;
         Ok((row.try_get("left_at")?, usize::try_from(count).unwrap_or(usize::MAX)))
@@ -81,7 +86,7 @@ pub async fn owner_left(
 }
 
 /// Phones with what they still have to pay back.
-pub async fn owner_pairs(
+pub async fn channel_lease_pairs(
     tx: &Transaction<'_>,
     channel: &str,
     now: Timestamp,
@@ -91,12 +96,13 @@ pub async fn owner_pairs(
 ) -> Result<Vec<(String, Timestamp)>, Error> {
     let (since, every) = (now - back * 2 - lease, every.as_secs_f64());
     let back = back.as_secs_f64();
-    let rows = named!(tx, "channel_lease/owner_pairs", &[&channel, &now, &since, &every, &back])?;
+    let rows =
+        named!(tx, "channel_lease/channel_lease_pairs", &[&channel, &now, &since, &every, &back])?;
     rows.iter().map(|row| phone_and(row, "paid_back_at")).collect()
 }
 
 /// Phones that were written to within `back`.
-pub async fn owner_recipients(
+pub async fn channel_lease_recipients(
     tx: &Transaction<'_>,
     channel: &str,
     now: Timestamp,
@@ -104,8 +110,11 @@ pub async fn owner_recipients(
     lease: Duration,
 ) -> Result<Vec<(String, Timestamp)>, Error> {
     let since = now - back;
-    let rows =
-        named!(tx, "channel_lease/owner_recipients", &[&channel, &since, &now, &(since - lease)])?;
+    let rows = named!(
+        tx,
+        "channel_lease/channel_lease_recipients",
+        &[&channel, &since, &now, &(since - lease)]
+    )?;
     rows.iter().map(|row| phone_and(row, "left_at")).collect()
 }
 

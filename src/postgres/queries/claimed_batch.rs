@@ -28,7 +28,7 @@ pub enum Taken {
 }
 
 /// Changes in order of capture, and the transaction that took them.
-pub struct Haul {
+pub struct ClaimedBatch {
     pub changes: Vec<Taken>,
     pub count: usize,
     pub last_change_id: i64,
@@ -48,11 +48,11 @@ pub async fn claim_take(
     bound: i64,
     watches: &[&str],
     limit: usize,
-) -> Result<Haul, Error> {
+) -> Result<ClaimedBatch, Error> {
     let limit = limit as i64;
     let rows = named!(tx, "claim/claim_take", &[&bound, &watches, &limit])?;
     let Some(last) = rows.last() else {
-        return Ok(Haul {
+        return Ok(ClaimedBatch {
             changes: vec![],
             count: 0,
             last_change_id: bound,
@@ -63,7 +63,7 @@ pub async fn claim_take(
     let layouts: Option<Json<Layouts>> = last.try_get("layouts")?;
     let layouts = layouts.map(|Json(layouts)| layouts).unwrap_or_default();
     let next: Option<Vec<i64>> = last.try_get("next_transactions")?;
-    Ok(Haul {
+    Ok(ClaimedBatch {
         changes: rows.iter().map(|row| taken(row, &layouts)).collect::<Result<_, Error>>()?,
         count: rows.len(),
         last_change_id: last.try_get("change_id")?,

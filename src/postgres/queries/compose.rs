@@ -14,7 +14,7 @@ use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::{Lease, WaitColumns, WordColumns, Words};
+use crate::postgres::queries::{Lease, MessageWords, WaitColumns, WordColumns};
 
 /// A message that is due.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct DueMessage {
 
 /// Where one watch goes on, and where it stands in turn.
 #[derive(Clone, Copy, Debug)]
-pub struct Turn<'a> {
+pub struct WatchTurn<'a> {
     pub watch: &'a str,
     pub above: (Timestamp, i64),
     pub start: f64,
@@ -45,7 +45,7 @@ pub async fn compose_due(
     tx: &Transaction<'_>,
     channel: &str,
     now: Timestamp,
-    turns: &[Turn<'_>],
+    turns: &[WatchTurn<'_>],
     limit: usize,
 ) -> Result<Vec<DueMessage>, Error> {
     let limit = limit as i64;
@@ -89,7 +89,7 @@ pub async fn compose_opt_out(tx: &Transaction<'_>, phones: &[&str]) -> Result<Ve
 
 /// One thing that counts as told: a message that left, or a muted change.
 #[derive(Clone, Debug)]
-pub struct ToldRow {
+pub struct LastToldRow {
     pub is_muted: bool,
     pub old_row: Option<Row>,
     pub new_row: Option<Row>,
@@ -97,7 +97,7 @@ pub struct ToldRow {
 
 /// Which messages count as told.
 #[derive(Clone, Debug)]
-pub struct Counts<'a> {
+pub struct CountsAsTold<'a> {
     pub unconfirmed: bool,
     /// Only what is known to have arrived: delivered, or accepted by one of these channels, of which no
     /// more is ever heard. None: whatever was accepted.
@@ -111,13 +111,13 @@ pub async fn compose_told(
     tx: &Transaction<'_>,
     watch: &str,
     key: &str,
-    counts: &Counts<'_>,
-) -> Result<Vec<ToldRow>, Error> {
-    let Counts { unconfirmed, arrived, dry_runs } = counts;
+    counts: &CountsAsTold<'_>,
+) -> Result<Vec<LastToldRow>, Error> {
+    let CountsAsTold { unconfirmed, arrived, dry_runs } = counts;
     let rows = named!(tx, "compose/compose_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
     rows.iter()
         .map(|row| {
-            Ok(ToldRow {
+            Ok(LastToldRow {
                 is_muted: row.try_get::<_, Option<bool>>("is_muted")?.unwrap_or(false),
                 old_row: object(row, "old_row")?,
                 new_row: object(row, "new_row")?,
@@ -128,29 +128,32 @@ pub async fn compose_told(
 
 /// What an entity may have read, although nobody knows, or what was muted since.
 #[derive(Clone, Debug)]
-pub struct DoubtedRow {
+pub struct UnconfirmedRow {
     /// The place of the entity among those asked for.
     pub place: usize,
-    pub row: ToldRow,
+    pub row: LastToldRow,
 }
 
 /// What entities may have read since something was told for certain, and what was muted since, oldest first.
-pub async fn compose_doubted(
+pub async fn compose_unconfirmed(
     tx: &Transaction<'_>,
     watch: &str,
     keys: &[&str],
     counts_unconfirmed: bool,
-) -> Result<Vec<DoubtedRow>, Error> {
-    let rows = named!(tx, "compose/compose_doubted", &[&watch, &keys, &counts_unconfirmed])?;
+) -> Result<Vec<UnconfirmedRow>, Error> {
+    let rows = named!(tx, "compose/compose_unconfirmed", &[&watch, &keys, &counts_unconfirmed])?;
     rows.iter()
         .map(|row| {
             let ordinal: i64 = row.try_get("ordinal")?;
-            let told = ToldRow {
+            let told = LastToldRow {
                 is_muted: row.try_get("is_muted")?,
                 old_row: object(row, "old_row")?,
                 new_row: object(row, "row")?,
             };
-            Ok(DoubtedRow { place: usize::try_from(ordinal - 1).unwrap_or(usize::MAX), row: told })
+            Ok(UnconfirmedRow {
+                place: usize::try_from(ordinal - 1).unwrap_or(usize::MAX),
+                row: told,
+            })
         })
         .collect()
 }
@@ -189,10 +192,10 @@ pub struct Decided {
     pub state: State,
     pub reason_text: Option<String>,
     pub wait: Option<Wait>,
-    pub words: Option<Box<Words>>,
+    pub words: Option<Box<MessageWords>>,
     pub due_at: Option<Timestamp>,
     /// It goes on to the next channel of its watch.
-    pub leads_on: bool,
+    pub may_fall_back: bool,
 }
 
 /// Writes decisions; returns the number of the attempt of each message.

@@ -83,12 +83,12 @@ fn due(row: &tokio_postgres::Row) -> Result<DueFallback, Error> {
 }
 
 /// A message that goes on: its id, the next channel, and why.
-pub type Onward = (i64, String, String);
+pub type FallbackSource = (i64, String, String);
 
 /// Opens what stands in for these messages; returns the new ones.
 pub async fn fallback_open(
     tx: &Transaction<'_>,
-    onward: &[Onward],
+    onward: &[FallbackSource],
     now: Timestamp,
 ) -> Result<Vec<i64>, Error> {
     let ids: Vec<i64> = onward.iter().map(|(id, ..)| *id).collect();

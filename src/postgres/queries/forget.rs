@@ -6,7 +6,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
-use crate::postgres::queries::Batch;
+use crate::postgres::queries::RetentionBatch;
 
 /// A message, or a change that is not folded yet, that may concern somebody.
 #[derive(Clone, Debug)]
@@ -84,14 +84,14 @@ pub async fn forget_drop_changes(tx: &Transaction<'_>, changes: &[i64]) -> Resul
 }
 
 /// Ids that no attempt knew; `phone_key` is the phone in the form for comparing.
-pub async fn forget_strays(tx: &Transaction<'_>, phone_key: &str) -> Result<(), Error> {
-    named!(tx, "forget/forget_strays", &[&phone_key])?;
+pub async fn forget_unmatched(tx: &Transaction<'_>, phone_key: &str) -> Result<(), Error> {
+    named!(tx, "forget/forget_unmatched", &[&phone_key])?;
     Ok(())
 }
 
 /// What the phone wrote about further messages, in whatever form it did.
-pub async fn forget_wishes(tx: &Transaction<'_>, forms: &[String]) -> Result<(), Error> {
-    named!(tx, "forget/forget_wishes", &[&forms])?;
+pub async fn forget_opt_out_requests(tx: &Transaction<'_>, forms: &[String]) -> Result<(), Error> {
+    named!(tx, "forget/forget_opt_out_requests", &[&forms])?;
     Ok(())
 }
 
@@ -104,7 +104,7 @@ pub async fn forget_receipts(
     above: i64,
     forms: &[String],
     count: i64,
-) -> Result<Batch, Error> {
+) -> Result<RetentionBatch, Error> {
     let rows = named!(tx, "forget/forget_receipts", &[&above, &forms, &count])?;
-    Ok(Batch { last_id: rows[0].try_get(0)?, done: rows[0].try_get(1)? })
+    Ok(RetentionBatch { last_id: rows[0].try_get(0)?, done: rows[0].try_get(1)? })
 }

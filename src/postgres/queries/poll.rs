@@ -1,12 +1,12 @@
-//! The queries of poll, and of the witnesses of a channel.
+//! The queries of poll, and of the receipt sources of a channel.
 
 use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
-use crate::domain::message::poll_schedule::{Group, Looked};
-use crate::domain::message::receipt::{WitnessKind, WitnessState};
+use crate::domain::message::poll_schedule::{PollGroupState, PollState};
+use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::domain::message::state::State;
 use crate::postgres::connection::word::word;
 use crate::postgres::queries::settle::Ask;
@@ -17,7 +17,7 @@ pub struct PollGroup {
     pub poll_id: i64,
     pub due_at: Timestamp,
     pub message_ids: Vec<i64>,
-    pub group: Group,
+    pub group: PollGroupState,
     pub asked_count: u32,
 }
 
@@ -39,7 +39,7 @@ pub async fn poll_take(
             poll_id: row.try_get("poll_id")?,
             due_at: row.try_get("due_at")?,
             message_ids: row.try_get("message_ids")?,
-            group: Group {
+            group: PollGroupState {
                 accepted_at: row.try_get("accepted_at")?,
                 asked_at: row.try_get("asked_at")?,
             },
@@ -54,13 +54,13 @@ pub async fn poll_take(
 pub async fn poll_look(
     client: &Client,
     message_ids: &[i64],
-) -> Result<Vec<(i64, String, Looked)>, Error> {
+) -> Result<Vec<(i64, String, PollState)>, Error> {
     let mut looked = Vec::new();
     for row in named!(client, "poll/poll_look", &[&message_ids])? {
         // Whatever it failed for, it is asked for alike.
         let state = State::parse(row.try_get("state")?, Some("undeliverable"));
         let Some(state) = state else { continue };
-        let looks = Looked { state, finished_at: row.try_get("finished_at")? };
+        let looks = PollState { state, finished_at: row.try_get("finished_at")? };
         looked.push((row.try_get("message_id")?, row.try_get("provider_message_id")?, looks));
     }
     Ok(looked)
@@ -107,17 +107,17 @@ pub async fn poll_next(client: &Client, channel: &str) -> Result<Option<Timestam
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
-pub async fn witness_write(
+pub async fn receipt_source_write(
     client: &Client,
     channel: &str,
-    witness: WitnessKind,
-    state: WitnessState,
+    receipt_source: ReceiptSourceKind,
+    state: ReceiptSourceState,
     detail: Option<&str>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let params: &[&(dyn ToSql + Sync)] =
-        &[&channel, &witness.into_str(), &state.into_str(), &detail, &now];
-    named!(client, "receive/witness_write", params)?;
+        &[&channel, &receipt_source.into_str(), &state.into_str(), &detail, &now];
+    named!(client, "receive/receipt_source_write", params)?;
     Ok(())
 }
 
@@ -126,9 +126,9 @@ pub async fn polling_missing_since(
     client: &Client,
     channel: &str,
 ) -> Result<Option<Timestamp>, Error> {
-    for row in named!(client, "receive/witness_read", &[])? {
-        let is_polling = word::<WitnessKind>(&row, "kind")? == WitnessKind::Polling;
-        let is_missing = word::<WitnessState>(&row, "state")? == WitnessState::Missing;
+    for row in named!(client, "receive/receipt_source_read", &[])? {
+        let is_polling = word::<ReceiptSourceKind>(&row, "kind")? == ReceiptSourceKind::Polling;
+        let is_missing = word::<ReceiptSourceState>(&row, "state")? == ReceiptSourceState::Missing;
         if is_polling && is_missing && row.try_get::<_, &str>("channel")? == channel {
             return Ok(Some(row.try_get("since")?));
         }

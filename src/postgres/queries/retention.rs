@@ -7,18 +7,18 @@ use tokio_postgres::Error;
 /// One kind of removal; its words are those of `rowbell.retention.task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
-pub enum Task {
+pub enum RetentionTask {
     #[strum(serialize = "redact_messages")]
-    BlankMessages,
+    RedactMessages,
     #[strum(serialize = "redact_receipts")]
-    BlankReceipts,
+    RedactReceipts,
     RemoveMessages,
     RemoveReceipts,
 }
 
 /// What one batch did.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch {
+pub struct RetentionBatch {
     /// None: there was nothing left to look at.
     pub last_id: Option<i64>,
     pub done: i64,
@@ -27,7 +27,7 @@ pub struct Batch {
 /// How far a task has come, and when it last began from the first id.
 pub async fn retention_read(
     tx: &Transaction<'_>,
-    task: Task,
+    task: RetentionTask,
 ) -> Result<Option<(i64, Timestamp)>, Error> {
     let rows = named!(tx, "retention/retention_read", &[&task.into_str()])?;
     rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
@@ -35,7 +35,7 @@ pub async fn retention_read(
 
 pub async fn retention_write(
     tx: &Transaction<'_>,
-    task: Task,
+    task: RetentionTask,
     done_to: i64,
     began_at: Timestamp,
     now: Timestamp,
@@ -47,14 +47,14 @@ pub async fn retention_write(
 /// The id below which everything is older than `time`.
 pub async fn retention_limit(
     tx: &Transaction<'_>,
-    task: Task,
+    task: RetentionTask,
     time: Timestamp,
 ) -> Result<i64, Error> {
     let rows = match task {
-        Task::BlankMessages | Task::RemoveMessages => {
+        RetentionTask::RedactMessages | RetentionTask::RemoveMessages => {
             named!(tx, "retention/retention_message_limit", &[&time])?
         }
-        Task::BlankReceipts | Task::RemoveReceipts => {
+        RetentionTask::RedactReceipts | RetentionTask::RemoveReceipts => {
             named!(tx, "retention/retention_receipt_limit", &[&time])?
         }
     };
@@ -64,37 +64,37 @@ pub async fn retention_limit(
 /// Works on at most `count` rows with ids above `above` and below `below`.
 pub async fn retention_batch(
     tx: &Transaction<'_>,
-    task: Task,
+    task: RetentionTask,
     above: i64,
     below: i64,
     count: i64,
     now: Timestamp,
-) -> Result<Batch, Error> {
+) -> Result<RetentionBatch, Error> {
     let rows = match task {
-        Task::BlankMessages => {
+        RetentionTask::RedactMessages => {
             let rows = named!(tx, "retention/retention_pick", &[&above, &below, &count])?;
             let last_id = rows.first().map(|row| row.try_get(0)).transpose()?;
             let picked: Vec<Option<i64>> =
                 rows.iter().map(|row| row.try_get(1)).collect::<Result<_, Error>>()?;
             let picked: Vec<i64> = picked.into_iter().flatten().collect();
-            let done = blank_messages(tx, &picked, now).await? as i64;
-            return Ok(Batch { last_id, done });
+            let done = redact_messages(tx, &picked, now).await? as i64;
+            return Ok(RetentionBatch { last_id, done });
         }
-        Task::BlankReceipts => {
-            named!(tx, "retention/retention_blank_receipts", &[&above, &below, &count])?
+        RetentionTask::RedactReceipts => {
+            named!(tx, "retention/retention_redact_receipts", &[&above, &below, &count])?
         }
-        Task::RemoveMessages => {
+        RetentionTask::RemoveMessages => {
             named!(tx, "retention/retention_remove_messages", &[&above, &below, &count])?
         }
-        Task::RemoveReceipts => {
+        RetentionTask::RemoveReceipts => {
             named!(tx, "retention/retention_remove_receipts", &[&above, &below, &count])?
         }
     };
-    Ok(Batch { last_id: rows[0].try_get(0)?, done: rows[0].try_get(1)? })
+    Ok(RetentionBatch { last_id: rows[0].try_get(0)?, done: rows[0].try_get(1)? })
 }
 
 /// Removes the personal data of messages that the caller has locked; gives how many it were.
-pub async fn blank_messages(
+pub async fn redact_messages(
     tx: &Transaction<'_>,
     messages: &[i64],
     now: Timestamp,
@@ -102,16 +102,16 @@ pub async fn blank_messages(
     if messages.is_empty() {
         return Ok(0);
     }
-    Ok(named!(tx, "retention/blank_messages", &[&messages, &now])?.len())
+    Ok(named!(tx, "retention/redact_messages", &[&messages, &now])?.len())
 }
 
 /// Removes wishes about further messages that are older than `before`.
-pub async fn retention_wishes(
+pub async fn retention_opt_out_requests(
     tx: &Transaction<'_>,
     before: Timestamp,
     count: i64,
 ) -> Result<usize, Error> {
-    Ok(named!(tx, "retention/retention_wishes", &[&before, &count])?.len())
+    Ok(named!(tx, "retention/retention_opt_out_requests", &[&before, &count])?.len())
 }
 
 /// Removes changes that no watch will ever take.

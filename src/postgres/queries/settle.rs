@@ -7,7 +7,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::message::attempt::{Answer, AttemptResult};
 use crate::domain::message::evidence::Evidence;
-use crate::domain::message::receipt::{Receipt, Source};
+use crate::domain::message::receipt::{EvidenceSource, Receipt};
 use crate::domain::message::state::{State, WaitsFor};
 use crate::postgres::connection::word::{maybe, state, word};
 
@@ -49,7 +49,7 @@ pub async fn settle_accepted(
 
 /// Where a message stands, locked.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct MessageSnapshot {
     pub state: State,
     pub attempt_count: i16,
     pub watch: String,
@@ -63,17 +63,20 @@ pub struct Standing {
 }
 
 /// Locks a message. None when there is no such message, or its state is of a newer release.
-pub async fn settle_lock(tx: &Transaction<'_>, message_id: i64) -> Result<Option<Standing>, Error> {
+pub async fn settle_lock(
+    tx: &Transaction<'_>,
+    message_id: i64,
+) -> Result<Option<MessageSnapshot>, Error> {
     let rows = named!(tx, "settle/settle_lock", &[&message_id])?;
-    rows.first().map_or(Ok(None), standing)
+    rows.first().map_or(Ok(None), snapshot)
 }
 
 /// None when the state is of a newer release.
-fn standing(row: &SqlRow) -> Result<Option<Standing>, Error> {
+fn snapshot(row: &SqlRow) -> Result<Option<MessageSnapshot>, Error> {
     let Some(state) = state(row)? else {
         return Ok(None);
     };
-    Ok(Some(Standing {
+    Ok(Some(MessageSnapshot {
         state,
         attempt_count: row.try_get("attempt_count")?,
         watch: row.try_get("watch")?,
@@ -161,11 +164,11 @@ pub async fn settle_leave_queue(tx: &Transaction<'_>, message_id: i64) -> Result
 /// A later message of the same entity that says what this one would say.
 pub async fn settle_sibling(
     tx: &Transaction<'_>,
-    standing: &Standing,
+    snapshot: &MessageSnapshot,
     message_id: i64,
 ) -> Result<Option<i64>, Error> {
     let rows =
-        named!(tx, "settle/settle_sibling", &[&standing.watch, &standing.entity_key, &message_id])?;
+        named!(tx, "settle/settle_sibling", &[&snapshot.watch, &snapshot.entity_key, &message_id])?;
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
@@ -176,7 +179,7 @@ pub struct KnownMessage {
     /// The attempt that the id was given to.
     pub attempt: i16,
     pub provider_message_id: String,
-    pub standing: Standing,
+    pub snapshot: MessageSnapshot,
     pub reason_text: Option<String>,
     pub delivered_at: Option<Timestamp>,
     pub read_at: Option<Timestamp>,
@@ -189,14 +192,14 @@ pub async fn settle_known(
 ) -> Result<Vec<KnownMessage>, Error> {
     let mut known = Vec::new();
     for row in named!(tx, "settle/settle_known", &[&provider_ids])? {
-        let Some(standing) = standing(&row)? else {
+        let Some(snapshot) = snapshot(&row)? else {
             continue;
         };
         known.push(KnownMessage {
             message_id: row.try_get("message_id")?,
             attempt: row.try_get("number")?,
             provider_message_id: row.try_get("provider_message_id")?,
-            standing,
+            snapshot,
             reason_text: row.try_get("reason_text")?,
             delivered_at: row.try_get("delivered_at")?,
             read_at: row.try_get("read_at")?,
@@ -277,7 +280,7 @@ pub async fn receive_store(
     tx: &Transaction<'_>,
     channel: &str,
     receipts: &[Receipt],
-    source: Source,
+    source: EvidenceSource,
     now: Timestamp,
 ) -> Result<(), Error> {
     fn each<'a>(
@@ -313,7 +316,7 @@ pub struct LostLease {
     pub is_dry_run: bool,
 }
 
-/// Messages whose lease ran out, with the number of the attempt in doubt.
+/// Messages whose lease ran out, with the number of the attempt unconfirmed.
 pub async fn sweep_leases(
     tx: &Transaction<'_>,
     now: Timestamp,
@@ -331,7 +334,7 @@ pub async fn sweep_leases(
         .collect()
 }
 
-/// Messages in doubt for too long, with their watch.
+/// Messages unconfirmed for too long, with their watch.
 pub async fn sweep_unconfirmed(
     tx: &Transaction<'_>,
     now: Timestamp,

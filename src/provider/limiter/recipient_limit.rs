@@ -18,7 +18,7 @@ pub struct RecipientLimit {
     permits: Governed<u64>,
     /// The last moment that a message was told which has to wait.
     promised: HashMap<u64, u64>,
-    crowd: usize,
+    burst: usize,
 }
 
 impl RecipientLimit {
@@ -30,7 +30,7 @@ impl RecipientLimit {
             quota: quota.allow_burst(burst),
             permits: Governed::new(clock),
             promised: HashMap::new(),
-            crowd: FEW,
+            burst: FEW,
         }
     }
 
@@ -61,11 +61,11 @@ impl RecipientLimit {
 
     /// Forgets phones that have paid back. Cheap unless there are many.
     fn forget(&mut self) {
-        if self.permits.count() >= self.crowd {
+        if self.permits.count() >= self.burst {
             let now = self.permits.now();
             self.permits.forget();
             self.promised.retain(|_, promised| *promised > now);
-            self.crowd = (self.permits.count() * 2).max(FEW);
+            self.burst = (self.permits.count() * 2).max(FEW);
         }
     }
 }

@@ -17,12 +17,12 @@ use crate::domain::message::attempt::{Answer, AttemptResult, TemplateMessage};
 use crate::provider::error_table::{classify, code_in_text};
 use crate::provider::onemsg::template_list;
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
-use crate::provider::redact::blank_phones;
-use crate::provider::transport::{self, Reply};
+use crate::provider::redact::redact_phones;
+use crate::provider::transport::{self, HttpReply};
 
 /// Why a channel cannot be used at all.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub enum OneMsgClientError {
     #[error("base_url = \"{0}\" is not a URL such as https://api.1msg.io")]
     BaseUrl(String),
     #[error("the token has characters that no HTTP header may have")]
@@ -44,7 +44,7 @@ pub enum AskError {
 
 /// A client of one channel. Cheap to clone; neither token nor phone is ever printed.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct OneMsgClient(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
@@ -85,18 +85,18 @@ struct Parameter<'a> {
     text: &'a str,
 }
 
-impl Client {
+impl OneMsgClient {
     pub fn new(
         channel: &Channel,
         settings: &OneMsg,
         token: SecretString,
-    ) -> Result<Client, ClientError> {
+    ) -> Result<OneMsgClient, OneMsgClientError> {
         let base = base_url(settings)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if settings.auth == AuthPlace::Header {
             let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-                .map_err(|_| ClientError::Token)?;
+                .map_err(|_| OneMsgClientError::Token)?;
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
@@ -104,7 +104,7 @@ impl Client {
         let mut inner =
             Inner { http, send_template: base.clone(), base, token, auth: settings.auth };
         inner.send_template = inner.url("sendTemplate");
-        Ok(Client(Arc::new(inner)))
+        Ok(OneMsgClient(Arc::new(inner)))
     }
 
     /// Sends one message. Every outcome is an answer.
@@ -124,7 +124,7 @@ impl Client {
 
     pub async fn post_template(&self, request: reqwest::RequestBuilder) -> Answer {
         match transport::ask(request, |text| self.blank(text)).await {
-            Ok(Reply { status, retry_after, body }) => self.judge(status, retry_after, &body),
+            Ok(HttpReply { status, retry_after, body }) => self.judge(status, retry_after, &body),
             Err(answer) => answer,
         }
     }
@@ -216,7 +216,7 @@ impl Client {
     /// The text without the token, which 1MSG repeats in its 401, and without phones.
     fn blank(&self, text: &str) -> String {
         let without_token = text.replace(self.0.token.expose_secret(), "…");
-        blank_phones(&without_token)
+        redact_phones(&without_token)
     }
 }
 
@@ -233,8 +233,8 @@ impl Inner {
     }
 }
 
-fn base_url(settings: &OneMsg) -> Result<Url, ClientError> {
-    let bad = || ClientError::BaseUrl(settings.base_url.clone());
+fn base_url(settings: &OneMsg) -> Result<Url, OneMsgClientError> {
+    let bad = || OneMsgClientError::BaseUrl(settings.base_url.clone());
     let mut url = Url::parse(settings.base_url.trim_end_matches('/')).map_err(|_| bad())?;
     let id = settings.channel_id.strip_prefix("instance").unwrap_or(&settings.channel_id);
     url.path_segments_mut().map_err(|()| bad())?.pop_if_empty().push(id);

@@ -6,26 +6,26 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::message::receipt::Receipt;
-use crate::domain::message::unconfirmed::Seen;
+use crate::domain::message::unconfirmed::SeenMessage;
 use crate::domain::recipient::phone_forms::key as phone_key;
 use crate::provider::onemsg::webhook_payload::{bounded_id, echo};
 
 /// What the list says of one phone.
 #[derive(Clone, Debug, PartialEq)]
-pub enum History {
+pub enum MessageList {
     /// The channel keeps no history: the list says nothing.
     Off,
     /// Messages that left by the API, with the receipt that each of them is.
-    Kept(Vec<(Seen, Receipt)>),
+    Kept(Vec<(SeenMessage, Receipt)>),
 }
 
 /// Reads the messages to `phone` of some time. Others, and those of customers, are passed over.
-pub fn history(answer: &Value, phone: &str, time: impl RangeBounds<Timestamp>) -> History {
+pub fn message_list(answer: &Value, phone: &str, time: impl RangeBounds<Timestamp>) -> MessageList {
     let rows = answer.get("messages").and_then(Value::as_array);
     let has_notice = answer.get("notice").and_then(Value::as_str).is_some_and(|n| !n.is_empty());
     let rows = rows.map_or(&[] as &[Value], Vec::as_slice);
     if has_notice && rows.is_empty() {
-        return History::Off;
+        return MessageList::Off;
     }
     let key = phone_key(phone);
     let kept = rows.iter().filter_map(|row| {
@@ -34,7 +34,7 @@ pub fn history(answer: &Value, phone: &str, time: impl RangeBounds<Timestamp>) -
         let is_in_time = receipt.occurred_at.is_some_and(|at| time.contains(&at));
         let text = row.get("body").and_then(Value::as_str).map(str::to_owned);
         let id = bounded_id(&receipt.provider_message_id);
-        (is_to_phone && is_in_time).then_some((Seen { id, text }, receipt))
+        (is_to_phone && is_in_time).then_some((SeenMessage { id, text }, receipt))
     });
-    History::Kept(kept.collect())
+    MessageList::Kept(kept.collect())
 }

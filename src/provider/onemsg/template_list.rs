@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// One template in one language, as the provider has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedTemplate {
     pub name: String,
     pub language: String,
     /// Some rows lack it; then it is that of the others, if they agree.
@@ -22,7 +22,7 @@ pub struct Listed {
     pub other_variables: Vec<&'static str>,
 }
 
-impl Listed {
+impl ListedTemplate {
     /// How many variables the body has.
     pub fn variables(&self) -> usize {
         self.body.as_deref().map_or(0, |body| variables(body).len())
@@ -30,9 +30,9 @@ impl Listed {
 }
 
 /// Reads the answer of `GET /templates`; None: it lists none at all.
-pub fn read(answer: &Value) -> Option<Vec<Listed>> {
+pub fn read(answer: &Value) -> Option<Vec<ListedTemplate>> {
     let rows = answer.get("templates").or_else(|| answer.get("waba_templates"))?.as_array()?;
-    let mut listed: Vec<Listed> = rows.iter().filter_map(one).collect();
+    let mut listed: Vec<ListedTemplate> = rows.iter().filter_map(one).collect();
     let namespaces: BTreeSet<String> =
         listed.iter().filter_map(|template| template.namespace.clone()).collect();
     if namespaces.len() == 1 {
@@ -48,7 +48,7 @@ pub fn total(answer: &Value) -> Option<u64> {
     answer.get("total").and_then(Value::as_u64)
 }
 
-fn one(row: &Value) -> Option<Listed> {
+fn one(row: &Value) -> Option<ListedTemplate> {
     let text = |key: &str| row.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let language = match row.get("language")? {
         Value::String(code) => code.clone(),
@@ -77,7 +77,7 @@ fn one(row: &Value) -> Option<Listed> {
     let mut other_variables = Vec::new();
     other_variables.extend(has(of("HEADER")).then_some("header"));
     other_variables.extend(in_button.then_some("button"));
-    Some(Listed {
+    Some(ListedTemplate {
         name: text("name")?.to_owned(),
         language,
         namespace: namespace.iter().find_map(|key| text(key)).map(str::to_owned),

@@ -86,7 +86,7 @@ pub fn parse(body: &[u8]) -> Result<Delivered, ParseError> {
 }
 
 /// The receipts in an answer of `hookInfo` about the message `id`, which it need not repeat.
-pub fn receipts(hooks: &Value, id: &str) -> Vec<Receipt> {
+pub fn receipts(webhook_settings: &Value, id: &str) -> Vec<Receipt> {
     let about = |item: &Value| {
         let mut item = item.clone();
         if let Some(fields) = item.as_object_mut() {
@@ -94,7 +94,7 @@ pub fn receipts(hooks: &Value, id: &str) -> Vec<Receipt> {
         }
         receipt(&item)
     };
-    items(hooks.get("hooks")).filter_map(about).take(MAX_ITEMS).collect()
+    items(webhook_settings.get("hooks")).filter_map(about).take(MAX_ITEMS).collect()
 }
 
 fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {

@@ -3,14 +3,14 @@
 
 use serde_json::{Value, json};
 
-use crate::provider::onemsg::client::{AskError, Client};
+use crate::provider::onemsg::client::{AskError, OneMsgClient};
 
 /// URLs that one channel may have.
 pub const MAX_URLS: usize = 5;
 
 /// Where one channel posts to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hooks {
+pub struct WebhookSettings {
     pub urls: Vec<String>,
     /// Those of them that the provider has given up, after they failed too often.
     pub disabled: Vec<String>,
@@ -22,7 +22,7 @@ pub struct Hooks {
 
 /// How the provider stands to our webhook, with our address in its list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing<'a> {
+pub enum WebhookStatus<'a> {
     Unregistered,
     /// It posts nothing there any more, after failures.
     GivenUp(&'a str),
@@ -44,9 +44,9 @@ pub fn shown(url: &str, secret: Option<&str>) -> String {
     }
 }
 
-impl Hooks {
+impl WebhookSettings {
     /// Reads the answers of `GET /webhook` and `GET /settings`.
-    fn read(webhook: &Value, settings: Option<&Value>) -> Hooks {
+    fn read(webhook: &Value, settings: Option<&Value>) -> WebhookSettings {
         let list = webhook.get("webhookUrl");
         let urls = urls(list);
         let statuses = statuses(webhook.get("webhookStatuses"));
@@ -60,7 +60,7 @@ impl Hooks {
         let are_urls =
             urls.iter().all(|url| url.starts_with("http://") || url.starts_with("https://"));
         let are_listed = statuses.iter().all(|(url, _)| urls.contains(url));
-        Hooks {
+        WebhookSettings {
             disabled: statuses.into_iter().filter(|(_, off)| *off).map(|(url, _)| url).collect(),
             acks: settings.and_then(|s| s.get("ackNotificationsOn")).and_then(Value::as_bool),
             is_partly_unread: !(is_list_of_texts && are_urls && are_listed),
@@ -74,14 +74,14 @@ impl Hooks {
     }
 
     /// How the provider stands to the address that ends in `secret`.
-    pub fn standing(&self, secret: &str) -> Standing<'_> {
+    pub fn snapshot(&self, secret: &str) -> WebhookStatus<'_> {
         match self.ours(secret) {
-            None => Standing::Unregistered,
+            None => WebhookStatus::Unregistered,
             Some(url) if self.disabled.iter().any(|off| is_ours(off, secret)) => {
-                Standing::GivenUp(url)
+                WebhookStatus::GivenUp(url)
             }
-            Some(url) if self.acks == Some(false) => Standing::NoAcks(url),
-            Some(url) => Standing::Posts(url),
+            Some(url) if self.acks == Some(false) => WebhookStatus::NoAcks(url),
+            Some(url) => WebhookStatus::Posts(url),
         }
     }
 }
@@ -114,19 +114,19 @@ fn urls(value: Option<&Value>) -> Vec<String> {
     texts.iter().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).collect()
 }
 
-impl Client {
+impl OneMsgClient {
     /// Where the provider posts to now. Channels without settings are read without them.
-    pub async fn hooks(&self) -> Result<Hooks, AskError> {
+    pub async fn webhook_settings(&self) -> Result<WebhookSettings, AskError> {
         let webhook = self.get("webhook", &[]).await?;
         let settings = match self.get("settings", &[]).await {
             Err(AskError::Refused { status: 404, .. }) => None,
             settings => Some(settings?),
         };
-        Ok(Hooks::read(&webhook, settings.as_ref()))
+        Ok(WebhookSettings::read(&webhook, settings.as_ref()))
     }
 
     /// Replaces the whole list of URLs. The provider posts again to those that it had given up.
-    pub async fn set_hooks(&self, urls: &[String]) -> Result<(), AskError> {
+    pub async fn set_webhook_settings(&self, urls: &[String]) -> Result<(), AskError> {
         self.post("webhook", &json!({ "webhookUrl": urls })).await.map(drop)
     }
 
@@ -146,19 +146,26 @@ mod tests {
             let answer = json!({ "webhookUrl": list, "webhookStatuses": [
                 { "url": "https://a", "status": "active" }, { "url": "https://b", "status": "DISABLED" },
             ] });
-            let hooks = Hooks::read(&answer, Some(&json!({ "ackNotificationsOn": false })));
-            assert_eq!(hooks.urls, ["https://a", "https://b"]);
-            assert_eq!((hooks.disabled, hooks.acks), (vec!["https://b".to_owned()], Some(false)));
+            let webhook_settings =
+                WebhookSettings::read(&answer, Some(&json!({ "ackNotificationsOn": false })));
+            assert_eq!(webhook_settings.urls, ["https://a", "https://b"]);
+            assert_eq!(
+                (webhook_settings.disabled, webhook_settings.acks),
+                (vec!["https://b".to_owned()], Some(false))
+            );
         }
-        assert_eq!(Hooks::read(&json!({ "webhookUrl": "" }), None), Hooks::default());
+        assert_eq!(
+            WebhookSettings::read(&json!({ "webhookUrl": "" }), None),
+            WebhookSettings::default()
+        );
         let by_url =
             json!({ "webhookUrl": "https://a", "webhookStatuses": { "https://a": "disabled" } });
-        assert_eq!(Hooks::read(&by_url, None).disabled, ["https://a"]);
+        assert_eq!(WebhookSettings::read(&by_url, None).disabled, ["https://a"]);
     }
 
     #[test]
     fn a_list_that_would_lose_something_when_written_back_is_known() {
-        let unread = |answer: Value| Hooks::read(&answer, None).is_partly_unread;
+        let unread = |answer: Value| WebhookSettings::read(&answer, None).is_partly_unread;
         assert!(!unread(json!({ "webhookUrl": "https://a" })));
         assert!(!unread(json!({ "webhookUrl": Value::Null })));
         assert!(unread(json!({ "webhookUrl": "https://a/?of=1,2" })), "a comma within");
@@ -170,12 +177,12 @@ mod tests {
 
     #[test]
     fn ours_is_the_url_with_our_secret_at_its_end() {
-        let hooks = Hooks {
+        let webhook_settings = WebhookSettings {
             urls: vec!["https://x/hook/s".into(), "https://x/webhook/s?a".into()],
-            ..Hooks::default()
+            ..WebhookSettings::default()
         };
-        assert_eq!(hooks.ours("s"), Some("https://x/webhook/s?a"));
-        assert_eq!(hooks.ours("other"), None);
+        assert_eq!(webhook_settings.ours("s"), Some("https://x/webhook/s?a"));
+        assert_eq!(webhook_settings.ours("other"), None);
         assert_eq!(shown("https://x/webhook/s3cret", Some("s3cret")), "https://x/webhook/…");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rowbell_lab::demo::cluster::ClusterOptions;
 use rowbell_lab::demo::daemon::Daemon;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::SandboxOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -19,28 +19,28 @@ const PATH: &str = "/webhook/demo-secret";
 /// What a daemon may need more while strangers are at its door.
 const MORE_MIB: u64 = 48;
 
-async fn town() -> (Town, String) {
+async fn testbed() -> (Testbed, String) {
     patient_town("10s").await
 }
 
 /// A town whose webhook waits so long for a delivery.
-async fn patient_town(timeout: &'static str) -> (Town, String) {
+async fn patient_town(timeout: &'static str) -> (Testbed, String) {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
-    let patience = match timeout {
+    let backoff = match timeout {
         "120s" => "[webhook]\ntimeout = \"120s\"",
         _ => "[webhook]",
     };
-    let options = TownOptions {
+    let options = TestbedOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
-        edits: vec![("[webhook]", patience)],
-        ..TownOptions::default()
+        edits: vec![("[webhook]", backoff)],
+        ..TestbedOptions::default()
     };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
-    let town = Town::raise(exe, options, SandboxOptions::default()).await.unwrap();
-    let config = std::fs::read_to_string(town.config_file()).unwrap();
+    let testbed = Testbed::raise(exe, options, SandboxOptions::default()).await.unwrap();
+    let config = std::fs::read_to_string(testbed.config_file()).unwrap();
     let listen = config.lines().find_map(|line| line.strip_prefix("listen")).unwrap();
     let address = listen.split('"').nth(1).unwrap().to_owned();
-    (town, address)
+    (testbed, address)
 }
 
 /// Sends a head and then a body of `length` bytes made of `piece`; gives the status, 0 when the other
@@ -87,8 +87,8 @@ async fn receipt(address: &str, id: &str) {
         .expect("a true receipt gets through");
 }
 
-async fn stored(town: &Town) -> i64 {
-    let db = town.connect().await.unwrap();
+async fn stored(testbed: &Testbed) -> i64 {
+    let db = testbed.connect().await.unwrap();
     db.query_one("select count(*) from rowbell.receipt", &[]).await.unwrap().get(0)
 }
 
@@ -107,8 +107,8 @@ fn is_bounded(daemon: &Daemon, before_kib: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_and_nonsense_have_no_effect_and_cost_little() {
-    let (town, address) = town().await;
-    let daemon = town.daemon().await.unwrap();
+    let (testbed, address) = testbed().await;
+    let daemon = testbed.daemon().await.unwrap();
     receipt(&address, "wamid.first").await;
     let before = daemon.usage().unwrap().rss_kib;
 
@@ -134,7 +134,7 @@ async fn strangers_and_nonsense_have_no_effect_and_cost_little() {
     assert_eq!(says(&address, nonsense.as_bytes()).await, 200);
 
     receipt(&address, "wamid.last").await;
-    assert_eq!(stored(&town).await, 2, "the two that were true");
+    assert_eq!(stored(&testbed).await, 2, "the two that were true");
     is_bounded(&daemon, before);
     assert!(daemon.stop().await.unwrap().success());
 }
@@ -142,8 +142,8 @@ async fn strangers_and_nonsense_have_no_effect_and_cost_little() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_who_only_sit_there_do_not_keep_a_receipt_out() {
     let crowd = 10_000.min(raise_limit().saturating_sub(500));
-    let (town, address) = town().await;
-    let daemon = town.daemon().await.unwrap();
+    let (testbed, address) = testbed().await;
+    let daemon = testbed.daemon().await.unwrap();
     receipt(&address, "wamid.first").await;
     let before = daemon.usage().unwrap().rss_kib;
     let connected = Arc::new(AtomicUsize::new(0));
@@ -168,7 +168,7 @@ async fn ten_thousand_who_only_sit_there_do_not_keep_a_receipt_out() {
     assert!(!sitting.is_empty());
     sitting.shutdown().await;
     receipt(&address, "wamid.after").await;
-    assert_eq!(stored(&town).await, 3);
+    assert_eq!(stored(&testbed).await, 3);
     is_bounded(&daemon, before);
     assert!(daemon.stop().await.unwrap().success());
 }
@@ -176,8 +176,8 @@ async fn ten_thousand_who_only_sit_there_do_not_keep_a_receipt_out() {
 /// The secret leaks, or the provider's lines are bad: many deliveries begin and do not go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_sends_slowly_keeps_nobody_waiting_and_little_is_held_for_them() {
-    let (town, address) = patient_town("120s").await;
-    let daemon = town.daemon().await.unwrap();
+    let (testbed, address) = patient_town("120s").await;
+    let daemon = testbed.daemon().await.unwrap();
     receipt(&address, "wamid.first").await;
     let before = daemon.usage().unwrap().rss_kib;
     let mut slow = Vec::new();
@@ -196,14 +196,14 @@ async fn who_sends_slowly_keeps_nobody_waiting_and_little_is_held_for_them() {
     is_bounded(&daemon, before);
     drop(slow);
     receipt(&address, "wamid.after").await;
-    assert_eq!(stored(&town).await, 3);
+    assert_eq!(stored(&testbed).await, 3);
     assert!(daemon.stop().await.unwrap().success());
 }
 
 #[tokio::test]
 async fn what_breaks_off_is_a_bad_request_and_not_too_long() {
-    let (town, address) = town().await;
-    let daemon = town.daemon().await.unwrap();
+    let (testbed, address) = testbed().await;
+    let daemon = testbed.daemon().await.unwrap();
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let half = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{\"ack\":");
     stream.write_all(half.as_bytes()).await.unwrap();
@@ -212,16 +212,16 @@ async fn what_breaks_off_is_a_bad_request_and_not_too_long() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(daemon.stop().await.unwrap().success());
-    let log = town.log();
+    let log = testbed.log();
     assert!(log.contains("broke off") && !log.contains("body_limit"), "{log}");
 }
 
 /// A provider that is told "again" posts again: for nothing, as all of it is there.
 #[tokio::test]
 async fn receipts_that_are_stored_are_answered_200_even_if_nobody_can_note_who_told_of_them() {
-    let (town, address) = town().await;
-    let daemon = town.daemon().await.unwrap();
-    let db = town.connect().await.unwrap();
+    let (testbed, address) = testbed().await;
+    let daemon = testbed.daemon().await.unwrap();
+    let db = testbed.connect().await.unwrap();
     db.batch_execute(
         "create function refuse() returns trigger language plpgsql as 'begin raise exception $$no$$; end';
          create trigger refuse before insert or update on rowbell.receipt_source for each row when (new.kind = 'webhook')
@@ -232,17 +232,17 @@ async fn receipts_that_are_stored_are_answered_200_even_if_nobody_can_note_who_t
     let body =
         br#"{"instanceId":"ODI371267300","ack":[{"id":"wamid.first","status":"delivered"}]}"#;
     assert_eq!(says(&address, body).await, 200);
-    assert_eq!(stored(&town).await, 1);
+    assert_eq!(stored(&testbed).await, 1);
     assert!(daemon.stop().await.unwrap().success());
-    assert!(!town.log().contains("could not be stored"), "{}", town.log());
+    assert!(!testbed.log().contains("could not be stored"), "{}", testbed.log());
 }
 
 #[tokio::test]
 async fn a_webhook_without_its_database_says_try_again() {
-    let (town, address) = town().await;
-    let daemon = town.daemon().await.unwrap();
+    let (testbed, address) = testbed().await;
+    let daemon = testbed.daemon().await.unwrap();
     receipt(&address, "wamid.first").await;
-    let db = town.connect().await.unwrap();
+    let db = testbed.connect().await.unwrap();
     db.batch_execute("alter role postgres nologin; select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'rowbell'").await.unwrap();
     let body = br#"{"ack":[{"id":"wamid.second","status":"delivered"}]}"#;
     assert_eq!(says(&address, body).await, 503);
@@ -252,14 +252,14 @@ async fn a_webhook_without_its_database_says_try_again() {
     );
     db.batch_execute("alter role postgres login").await.unwrap();
     receipt(&address, "wamid.second").await;
-    assert_eq!(stored(&town).await, 2);
+    assert_eq!(stored(&testbed).await, 2);
     assert!(daemon.stop().await.unwrap().success());
 }
 
 #[tokio::test]
 async fn a_challenge_is_answered_to_who_knows_the_secret() {
-    let (town, address) = town().await;
-    let daemon = town.daemon().await.unwrap();
+    let (testbed, address) = testbed().await;
+    let daemon = testbed.daemon().await.unwrap();
     let ask = async |path: &str, token: &str| {
         let mut stream = TcpStream::connect(&address).await.unwrap();
         let head = format!(

@@ -85,24 +85,24 @@ async fn nobody_rings_for_a_daemon_that_is_awake_or_away_and_a_ring_carries_noth
 /// hull #273, graphile #224: a database that is away made a busy loop and a flood of log lines.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_costs_little_and_is_spoken_of_once() {
-    let mut town = still_town().await;
-    let daemon = town.daemon().await.unwrap();
+    let mut testbed = still_town().await;
+    let daemon = testbed.daemon().await.unwrap();
     let before = daemon.usage().unwrap().cpu;
-    town.cluster.stop("immediate").unwrap();
+    testbed.cluster.stop("immediate").unwrap();
     // So long it is away.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let used = daemon.usage().unwrap().cpu - before;
-    town.cluster.launch().unwrap();
-    let db = testbed::connect(&town.url()).await.unwrap();
+    testbed.cluster.launch().unwrap();
+    let db = testbed::connect(&testbed.url()).await.unwrap();
     db.batch_execute(
         "update customer set whatsapp_opt_in = true; update delivery set address = 'moved' where id = 1",
     )
     .await
     .unwrap();
-    town.sandbox.wait_for(1, SOON).await.unwrap();
+    testbed.sandbox.wait_for(1, SOON).await.unwrap();
     assert!(daemon.stop().await.unwrap().success());
     assert!(used < Duration::from_secs(1), "{used:?} of CPU within five seconds");
-    let log = town.log();
+    let log = testbed.log();
     let mut complaints: Vec<&str> =
         log.lines().filter_map(|line| line.split_once(" WARN ")).map(|(_, said)| said).collect();
     assert!(!complaints.is_empty(), "{log}");

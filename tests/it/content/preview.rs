@@ -41,7 +41,7 @@ async fn a_preview_may_only_read() {
     let config =
         CONFIG.replace("changed.customer_id\"\"\"", "changed.customer_id and noted(c.id)\"\"\"");
     let world = World::over(&schema, &config, "").await;
-    let mut client = world.stages.site.pool.get().await.unwrap();
+    let mut client = world.stages.context.pool.get().await.unwrap();
     let (clock, row) = (Clock::system(), Row::new());
     let shown = preview(&mut client, &world.config, &clock, "home_delivery", "1", &row).await;
     let refused = format!("{:?}", shown.unwrap_err());
@@ -65,7 +65,7 @@ async fn a_preview_shows_what_changes_and_the_very_words_that_then_leave() {
 #[tokio::test]
 async fn a_preview_refuses_columns_that_are_not_there() {
     let world = World::new().await;
-    let mut client = world.stages.site.pool.get().await.unwrap();
+    let mut client = world.stages.context.pool.get().await.unwrap();
     let row = Row::from_iter([("adress".to_owned(), "2 New Street".into())]);
     let clock = Clock::system();
     let shown = preview(&mut client, &world.config, &clock, "home_delivery", "1", &row).await;
@@ -92,7 +92,7 @@ async fn the_check_says_what_is_wrong_with_a_recipient_query() {
         let config = CONFIG.replacen(right, wrong, 1);
         assert_ne!(config, CONFIG);
         let world = World::over(SHOP, &config, "").await;
-        let mut client = world.stages.site.pool.get().await.unwrap();
+        let mut client = world.stages.context.pool.get().await.unwrap();
         let problems = check::online(&mut client, &world.config).await;
         assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{problems:?}");
     }
@@ -102,7 +102,7 @@ async fn the_check_says_what_is_wrong_with_a_recipient_query() {
 async fn the_check_finds_names_of_columns_that_are_not_there() {
     let names = "label.adress.en = \"Address\"\nvalue.status.planned.en = \"planned\"\nvalue.state.planned.en = \"planned\"";
     let world = World::with(names).await;
-    let mut client = world.stages.site.pool.get().await.unwrap();
+    let mut client = world.stages.context.pool.get().await.unwrap();
     let problems = check::online(&mut client, &world.config).await;
     assert_eq!(
         problems,
@@ -134,7 +134,7 @@ was     = { status = "gone" }
 silent  = true
 "#;
     let world = World::over(&schema, CONFIG, rules).await;
-    let mut client = world.stages.site.pool.get().await.unwrap();
+    let mut client = world.stages.context.pool.get().await.unwrap();
     assert_eq!(
         check::online(&mut client, &world.config).await,
         [

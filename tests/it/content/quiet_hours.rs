@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rowbell::clock::Clock;
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
-use rowbell::postgres::operations::holds::{self, Wanted};
+use rowbell::postgres::operations::holds::{self, HoldSelection};
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
 use crate::harness::{CONFIG, JUAN, MARIA, SECOND, SHOP, World};
@@ -239,7 +239,7 @@ async fn what_a_person_lets_go_at_night_waits_too() {
     let mut world = World::with(&watch).await;
     world.sql("update customer set time_zone = 'UTC'; update delivery set address = 'bulk'").await;
     world.settle().await;
-    let hold = holds::list(&world.db, &Wanted::default()).await.unwrap().remove(0);
+    let hold = holds::list(&world.db, &HoldSelection::default()).await.unwrap().remove(0);
     assert_eq!(holds::approve(&world.db, &hold, 100, world.now()).await.unwrap(), 2);
     world.work().await;
     assert_eq!(world.sandbox.count(), 0);

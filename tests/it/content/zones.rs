@@ -2,7 +2,7 @@
 
 use crate::delivery::channels;
 use crate::delivery::http_gateway::Gateway;
-use crate::delivery::mail_server::PostOffice;
+use crate::delivery::mail_server::MailServer;
 use crate::harness::{CONFIG, MARIA, World};
 
 /// The shop with a zone of its own for each delivery.
@@ -91,8 +91,8 @@ async fn a_preview_says_whose_clock_it_is() {
 /// Cal-ID #421: mail knew the zone of its reader, the variables of the WhatsApp message did not.
 #[tokio::test]
 async fn whatsapp_text_and_mail_tell_the_same_moment_by_the_same_clock() {
-    let (gateway, office) = (Gateway::start().await, PostOffice::start(None).await);
-    let channels = channels::sms(&gateway) + &channels::mail(&office, "tls = \"none\"");
+    let (gateway, workload) = (Gateway::start().await, MailServer::start(None).await);
+    let channels = channels::sms(&gateway) + &channels::mail(&workload, "tls = \"none\"");
     let schema = format!("{} alter table delivery add column at timestamptz;", channels::SHOP);
     for channel in ["main", "sms", "mail"] {
         let config = channels::CONFIG
@@ -106,7 +106,7 @@ async fn whatsapp_text_and_mail_tell_the_same_moment_by_the_same_clock() {
         let read = match channel {
             "main" => world.read(MARIA).remove(0),
             "sms" => gateway.asked()[0].json()["text"].as_str().unwrap().to_owned(),
-            _ => office.letters()[0].body().replace("=\r\n", ""),
+            _ => workload.letters()[0].body().replace("=\r\n", ""),
         };
         assert!(read.contains("at: June 25 at 5:00"), "{channel}: {read}");
     }

@@ -8,7 +8,7 @@ use rowbell_lab::demo::scratch::Scratch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::delivery::http_gateway::{Gateway, Say};
-use crate::delivery::mail_server::{Do, PostOffice};
+use crate::delivery::mail_server::{Do, MailServer};
 use crate::harness::World;
 
 /// A shop whose customers have phones and mail addresses, or one of them, or none.
@@ -88,7 +88,7 @@ body            = """{{"to": "+{{{{ recipient.phone }}}}", "text": "{{{{ text }}
 }
 
 /// Channel `mail`; more settings of it.
-pub fn mail(office: &PostOffice, more: &str) -> String {
+pub fn mail(workload: &MailServer, more: &str) -> String {
     format!(
         r#"
 [channel.mail]
@@ -102,7 +102,7 @@ subject  = {{ en = "Your {{{{ parameters[1] }}}}", es = "Tu {{{{ parameters[1] }
 body     = {{ default = "{{{{ text }}}}\n\n-- \nThe Shop" }}
 {more}
 "#,
-        office.port
+        workload.port
     )
 }
 
@@ -227,11 +227,11 @@ async fn each_attempt_names_itself_so_that_a_gateway_can_tell_it_from_the_last()
 
 #[tokio::test]
 async fn mail_is_a_letter_in_the_language_of_its_recipient() {
-    let office = PostOffice::start(None).await;
-    let mut world = world("mail", &mail(&office, "tls = \"none\"")).await;
+    let workload = MailServer::start(None).await;
+    let mut world = world("mail", &mail(&workload, "tls = \"none\"")).await;
     moved(&mut world, 1).await;
     moved(&mut world, 2).await;
-    let letters = office.letters();
+    let letters = workload.letters();
     assert_eq!(letters[0].to, "RCPT TO:<maria@example.com>");
     assert_eq!(letters[0].header("From"), "\"The Shop\" <hello@shop.example>");
     assert_eq!(letters[0].header("Subject"), "Your home delivery");
@@ -244,7 +244,7 @@ async fn mail_is_a_letter_in_the_language_of_its_recipient() {
     );
     assert!(text.ends_with("--=20\r\nThe Shop"), "{text}");
     assert_eq!(letters[1].header("Subject"), "Tu entrega a domicilio");
-    assert_eq!(office.connections(), 1, "the connection is used again");
+    assert_eq!(workload.connections(), 1, "the connection is used again");
     let sent = "select string_agg(concat_ws(' ', state, provider_message_id, channel), ', ' order by message_id) from rowbell.message";
     assert_eq!(
         world.value(sent).await,
@@ -254,8 +254,8 @@ async fn mail_is_a_letter_in_the_language_of_its_recipient() {
 
 #[tokio::test]
 async fn what_a_mail_server_says_means_something_at_each_step() {
-    let office = PostOffice::start(None).await;
-    let mut world = world("mail", &mail(&office, "tls = \"none\"")).await;
+    let workload = MailServer::start(None).await;
+    let mut world = world("mail", &mail(&workload, "tls = \"none\"")).await;
     let mut table = String::new();
     for (word, what) in [
         ("MAIL", Do::Say("450 4.7.1 greylisted")),
@@ -273,8 +273,8 @@ async fn what_a_mail_server_says_means_something_at_each_step() {
             Do::Say(said) => (*said).to_owned(),
             Do::HangUp => "hangs up".to_owned(),
         };
-        office.forget();
-        office.on(word, std::iter::repeat_n(what, 10));
+        workload.forget();
+        workload.on(word, std::iter::repeat_n(what, 10));
         moved(&mut world, 1).await;
         table += &format!("{word}: {shown}\n    {}\n", fate(&world).await);
         world
@@ -317,7 +317,7 @@ async fn a_mail_server_must_offer_tls_and_prove_who_it_is() {
     let password = write("password", "hush-hush");
     let login = format!("{ours}\nuser = \"shop\"\npassword_file = \"{password}\"");
 
-    let plain = PostOffice::start(None).await;
+    let plain = MailServer::start(None).await;
     let mut world = world("mail", &mail(&plain, &ours)).await;
     moved(&mut world, 1).await;
     let said = fate(&world).await;
@@ -327,8 +327,8 @@ async fn a_mail_server_must_offer_tls_and_prove_who_it_is() {
     );
     assert_eq!(plain.letters().len(), 0, "nothing goes out in the clear");
 
-    let office = PostOffice::start(Some(tls)).await;
-    let mut world = crate::delivery::channels::world("mail", &mail(&office, &other)).await;
+    let workload = MailServer::start(Some(tls)).await;
+    let mut world = crate::delivery::channels::world("mail", &mail(&workload, &other)).await;
     moved(&mut world, 1).await;
     let said = fate(&world).await;
     assert!(
@@ -336,13 +336,13 @@ async fn a_mail_server_must_offer_tls_and_prove_who_it_is() {
         "{said}"
     );
 
-    let mut world = crate::delivery::channels::world("mail", &mail(&office, &login)).await;
+    let mut world = crate::delivery::channels::world("mail", &mail(&workload, &login)).await;
     moved(&mut world, 1).await;
     assert_eq!(fate(&world).await, "accepted | sent |");
-    assert!(office.letters()[0].was_secured);
+    assert!(workload.letters()[0].was_secured);
 
-    office.on("AUTH", [Do::Say("535 5.7.8 wrong password hush-hush")]);
-    let mut world = crate::delivery::channels::world("mail", &mail(&office, &login)).await;
+    workload.on("AUTH", [Do::Say("535 5.7.8 wrong password hush-hush")]);
+    let mut world = crate::delivery::channels::world("mail", &mail(&workload, &login)).await;
     moved(&mut world, 2).await;
     let said = fate(&world).await;
     assert!(said.starts_with("refused channel | scheduled |") && said.contains("535"), "{said}");
@@ -351,9 +351,9 @@ async fn a_mail_server_must_offer_tls_and_prove_who_it_is() {
 
 #[tokio::test]
 async fn whom_a_channel_cannot_reach_is_skipped_with_the_reason() {
-    let office = PostOffice::start(None).await;
+    let workload = MailServer::start(None).await;
     let gateway = Gateway::start().await;
-    let both = mail(&office, "tls = \"none\"") + &sms(&gateway);
+    let both = mail(&workload, "tls = \"none\"") + &sms(&gateway);
     let mut mails = world("mail", &both).await;
     moved(&mut mails, 3).await;
     let why = "select concat_ws(': ', reason, reason_text) from rowbell.message";
@@ -371,5 +371,5 @@ async fn whom_a_channel_cannot_reach_is_skipped_with_the_reason() {
     mails.sql("update customer set email = 'nobody@example.com' where id = 3").await;
     mails.sql("update delivery set address = 'Somewhere' where id = 3").await;
     mails.work().await;
-    assert_eq!(office.letters()[0].to, "RCPT TO:<nobody@example.com>");
+    assert_eq!(workload.letters()[0].to, "RCPT TO:<nobody@example.com>");
 }

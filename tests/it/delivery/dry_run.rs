@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rowbell::cli::control::retry;
 use rowbell::cli::inspect::{explain, status};
-use rowbell::postgres::operations::retry::{Meant, look, put_back};
+use rowbell::postgres::operations::retry::{RetrySelection, look, put_back};
 use rowbell::postgres::operations::{holds, status_report};
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
 use crate::delivery::channels;
 use crate::delivery::http_gateway::Gateway;
-use crate::delivery::mail_server::PostOffice;
+use crate::delivery::mail_server::MailServer;
 use crate::harness::{CONFIG, MARIA, SHOP, World};
 
 const DRY: &str = "[installation]\ndry_run = true";
@@ -91,7 +91,7 @@ async fn it_goes_the_same_way_to_the_last_step_and_nothing_reaches_the_provider(
     assert_eq!(real.sandbox.count(), 3);
     let counts = dry.sandbox.counts();
     assert_eq!((dry.sandbox.count(), counts.refused), (0, 0));
-    for nothing in ["poll", "fallback", "doubt", "queue", "receipt"] {
+    for nothing in ["poll", "fallback", "unconfirmed_attempt", "queue", "receipt"] {
         let count = format!("select count(*) from rowbell.{nothing}");
         assert_eq!(dry.value(&count).await, "0", "{nothing}");
     }
@@ -149,7 +149,7 @@ async fn what_a_dry_run_recorded_can_be_sent_after_all() {
     let mut world = world(DRY, "").await;
     moved(&mut world, "A").await;
     switch(&mut world, false).await;
-    let meant = Meant::Filter {
+    let meant = RetrySelection::Filter {
         watch: None,
         reasons: vec!["dry_run".to_owned()],
         since: world.now() - Duration::from_secs(3_600),
@@ -171,7 +171,7 @@ async fn a_storm_is_held_in_a_dry_run_too() {
     world.sql("update delivery set address = 'bulk'").await;
     world.settle().await;
     assert!(world.messages().await.iter().all(|message| message.contains(" held ")));
-    let hold = holds::list(&world.db, &holds::Wanted::default()).await.unwrap().remove(0);
+    let hold = holds::list(&world.db, &holds::HoldSelection::default()).await.unwrap().remove(0);
     holds::approve(&world.db, &hold, 1, world.now()).await.unwrap();
     world.work().await;
     assert_eq!(
@@ -224,9 +224,9 @@ async fn one_channel_alone_may_be_dry() {
 #[tokio::test]
 async fn gateways_and_mail_servers_hear_nothing_either() {
     let gateway = Gateway::start().await;
-    let office = PostOffice::start(None).await;
+    let workload = MailServer::start(None).await;
     for channel in ["sms", "mail"] {
-        let channels = channels::sms(&gateway) + &channels::mail(&office, "tls = \"none\"");
+        let channels = channels::sms(&gateway) + &channels::mail(&workload, "tls = \"none\"");
         let config = channels::CONFIG
             .replace("environment = \"test\"", "environment = \"test\"\ndry_run = true")
             .replace("{channel}", channel)
@@ -244,7 +244,7 @@ async fn gateways_and_mail_servers_hear_nothing_either() {
             ]
         );
     }
-    assert_eq!((gateway.asked().len(), office.connections()), (0, 0));
+    assert_eq!((gateway.asked().len(), workload.connections()), (0, 0));
 }
 
 /// What cannot be put into a request is refused as it would be in earnest.

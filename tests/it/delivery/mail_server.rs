@@ -44,18 +44,18 @@ struct Book {
 }
 
 #[derive(Clone)]
-pub struct PostOffice {
+pub struct MailServer {
     pub port: u16,
     book: Arc<Mutex<Book>>,
 }
 
-impl PostOffice {
+impl MailServer {
     /// With TLS, it offers STARTTLS.
-    pub async fn start(tls: Option<TlsAcceptor>) -> PostOffice {
+    pub async fn start(tls: Option<TlsAcceptor>) -> MailServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let book = Arc::new(Mutex::new(Book::default()));
-        let office = PostOffice { port, book: book.clone() };
+        let workload = MailServer { port, book: book.clone() };
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -63,7 +63,7 @@ impl PostOffice {
                 tokio::spawn(serve(stream, tls.clone(), book.clone()));
             }
         });
-        office
+        workload
     }
 
     /// What it does the next times it hears this word.

@@ -218,7 +218,7 @@ async fn meets(
     world.sandbox.set_faults(vec![]);
     world
         .sql("delete from rowbell.circuit; delete from rowbell.queue; delete from rowbell.opt_out;
-              update rowbell.message set state = 'skipped', reason = 'discarded', due_at = null where state = 'scheduled'")
+              update rowbell.message set state = 'skipped', reason = 'discarded', waits_for = null, due_at = null where state = 'scheduled'")
         .await;
     // A phone that got too much is written to again, and what was to be noted later is noted.
     world.pass(Duration::from_secs(10));

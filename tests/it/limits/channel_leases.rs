@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rowbell::app::Stages;
-use rowbell::pipeline::context::channel_sender::Owned;
+use rowbell::pipeline::context::channel_sender::HeldLease;
 use rowbell::pipeline::context::stage::Progress;
 use rowbell::pipeline::deliver::channel_lease::LEASE;
 
@@ -62,7 +62,7 @@ async fn a_daemon_that_died_is_replaced_at_once_and_one_that_hangs_when_its_leas
     change(&world, "2 New Street").await;
     world.clock.advance(LEASE - Duration::from_secs(1));
     second.owner.step().await.unwrap();
-    assert!(!second.site.sends(), "its sessions are there, and its lease holds");
+    assert!(!second.context.sends(), "its sessions are there, and its lease holds");
     world.clock.advance(Duration::from_secs(1));
     second.owner.step().await.unwrap();
     work(&mut second).await;
@@ -79,7 +79,7 @@ async fn a_daemon_that_wakes_up_late_sends_nothing() {
     let mut second = world.another().await;
     world.clock.advance(LEASE);
     second.owner.step().await.unwrap();
-    assert!(second.site.sends());
+    assert!(second.context.sends());
 
     for deliver in &mut world.stages.delivers {
         deliver.step().await;
@@ -90,16 +90,16 @@ async fn a_daemon_that_wakes_up_late_sends_nothing() {
     assert_eq!(world.value(attempt).await, "not_sent: another daemon sends on the channel now");
 
     // Even if its clock stood still with it, the database knows better.
-    let site = world.stages.site.clone();
+    let context = world.stages.context.clone();
     let until = world.now() + LEASE;
-    site.lanes["main"].own(Owned { epoch: 1, until });
+    context.channel_senders["main"].own(HeldLease { epoch: 1, until });
     change(&world, "3 New Street").await;
     world.clock.advance(Duration::from_secs(5));
     work(&mut world.stages).await;
     assert_eq!(world.sandbox.count(), 0);
     assert_eq!(world.value("select count(*) from rowbell.attempt").await, "1", "nothing is leased");
     world.stages.owner.step().await.unwrap();
-    assert!(!site.sends(), "it finds out");
+    assert!(!context.sends(), "it finds out");
 
     second.owner.step().await.unwrap();
     work(&mut second).await;

@@ -282,7 +282,7 @@ async fn leased_messages_of_a_channel_that_has_just_stopped_do_not_leave_any_mor
     }
     assert_eq!(states(&world).await, "sending 10");
     let channel = rowbell::domain::limit::circuit::CircuitKey::channel("main");
-    world.stages.site.lanes["main"].halt(channel);
+    world.stages.context.channel_senders["main"].block(channel);
     world.stages.delivers[0].step().await;
     world.stages.settle.step().await.unwrap();
     assert_eq!(

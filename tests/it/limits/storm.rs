@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rowbell::domain::message::state::Skip;
-use rowbell::postgres::operations::holds::{self, Wanted};
+use rowbell::postgres::operations::holds::{self, HoldSelection};
 use rowbell_lab::demo::cluster::ClusterOptions;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{ReceiptOptions, SandboxOptions};
 
 use crate::harness::{MARIA, World};
@@ -170,7 +170,7 @@ async fn approved_messages_tell_the_rows_as_they_are_and_stale_ones_end_as_stale
         )
         .await;
     world.settle().await;
-    let hold = holds::list(&world.db, &Wanted::default()).await.unwrap().remove(0);
+    let hold = holds::list(&world.db, &HoldSelection::default()).await.unwrap().remove(0);
     assert_eq!((hold.messages, hold.watch.as_str()), (4, "home_delivery"));
     let now = world.now();
     assert_eq!(holds::approve(&world.db, &hold, 100, now).await.unwrap(), 4);
@@ -195,7 +195,7 @@ async fn discarded_messages_are_told_with_the_next_change_unless_they_count_as_t
         let mut world = World::with(&at_once("{ transaction = 1, minute = 0 }")).await;
         world.sql("update delivery set address = 'second'").await;
         world.settle().await;
-        let hold = holds::list(&world.db, &Wanted::default()).await.unwrap().remove(0);
+        let hold = holds::list(&world.db, &HoldSelection::default()).await.unwrap().remove(0);
         let now = world.now();
         let ended = holds::discard(&world.db, &hold, 9, reason, "by a test", now).await.unwrap();
         assert_eq!(ended, 2);
@@ -209,7 +209,7 @@ async fn discarded_messages_are_told_with_the_next_change_unless_they_count_as_t
 /// Must show 2, with the real daemon and the commands that a person would type.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_rows_of_one_update_send_nothing_until_a_person_says_so() {
-    let options = TownOptions {
+    let options = TestbedOptions {
         cluster: ClusterOptions {
             cache: Some(env!("CARGO_TARGET_TMPDIR").into()),
             ..ClusterOptions::default()
@@ -223,19 +223,19 @@ async fn a_hundred_thousand_rows_of_one_update_send_nothing_until_a_person_says_
             ("transaction = 0", "transaction = 500"),
             ("[webhook]", "[delivery]\nbatch = 2000\n[webhook]"),
         ],
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
-    let town =
-        Town::raise(Path::new(env!("CARGO_BIN_EXE_rowbell")), options, provider).await.unwrap();
-    let db = town.connect().await.unwrap();
+    let testbed =
+        Testbed::raise(Path::new(env!("CARGO_BIN_EXE_rowbell")), options, provider).await.unwrap();
+    let db = testbed.connect().await.unwrap();
     db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
-    let daemon = town.daemon().await.unwrap();
+    let daemon = testbed.daemon().await.unwrap();
     let one = async |sql: &str| -> i64 { db.query_one(sql, &[]).await.unwrap().get(0) };
     let until = async |sql: &str, wanted: i64| {
         let began = Instant::now();
         while one(sql).await != wanted {
-            assert!(began.elapsed() < Duration::from_secs(300), "{sql}\n{}", town.log());
+            assert!(began.elapsed() < Duration::from_secs(300), "{sql}\n{}", testbed.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -244,16 +244,21 @@ async fn a_hundred_thousand_rows_of_one_update_send_nothing_until_a_person_says_
     until("select count(*) from rowbell.message where state = 'held'", 100_000).await;
     assert_eq!(one("select count(*) from rowbell.change").await, 0);
     assert_eq!(one("select count(*) from rowbell.hold where message_count = 100000").await, 1);
-    assert_eq!(town.sandbox.count(), 0);
-    assert_eq!(town.log().matches("a storm: its messages are held").count(), 1, "{}", town.log());
+    assert_eq!(testbed.sandbox.count(), 0);
+    assert_eq!(
+        testbed.log().matches("a storm: its messages are held").count(),
+        1,
+        "{}",
+        testbed.log()
+    );
 
     // Without a terminal and without --yes nothing happens.
-    let refused = town.command(&["approve", "--limit", "10"]).unwrap_err().to_string();
+    let refused = testbed.command(&["approve", "--limit", "10"]).unwrap_err().to_string();
     assert!(
         refused.contains("nothing was changed; to go on without a question, add --yes"),
         "{refused}"
     );
-    let shown = town.command(&["held"]).unwrap();
+    let shown = testbed.command(&["held"]).unwrap();
     assert!(
         shown.contains(
             "100000 messages wait for a person: one transaction changed more than 500 rows"
@@ -262,18 +267,18 @@ async fn a_hundred_thousand_rows_of_one_update_send_nothing_until_a_person_says_
     );
     assert!(shown.contains("1: would say: Address: 11 Garden Street → bulk 1."), "{shown}");
 
-    let said = town.command(&["approve", "--limit", "10", "--yes"]).unwrap();
+    let said = testbed.command(&["approve", "--limit", "10", "--yes"]).unwrap();
     assert!(said.ends_with("approved 10 messages; 99990 of hold 1 still wait\n"), "{said}");
     until("select count(*) from rowbell.message where state = 'sent'", 10).await;
-    assert_eq!(town.sandbox.count(), 10);
+    assert_eq!(testbed.sandbox.count(), 10);
 
-    let said = town.command(&["discard", "--reason", "a mistake", "--yes", "--json"]).unwrap();
+    let said = testbed.command(&["discard", "--reason", "a mistake", "--yes", "--json"]).unwrap();
     assert_eq!(said, "{\"hold\":1,\"watch\":\"home_delivery\",\"discarded\":99990,\"held\":0}\n");
     let ended =
         "select count(*) from rowbell.message where state = 'skipped' and reason = 'discarded'
                     and reason_text = 'discarded by postgres: a mistake'";
     assert_eq!(one(ended).await, 99_990);
     assert_eq!(one("select count(*) from rowbell.queue").await, 0);
-    assert_eq!(town.sandbox.count(), 10);
+    assert_eq!(testbed.sandbox.count(), 10);
     assert!(daemon.stop().await.unwrap().success());
 }

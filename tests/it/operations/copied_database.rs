@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rowbell_lab::demo::cluster::Cluster;
-use rowbell_lab::demo::testbed::{Town, connect};
+use rowbell_lab::demo::testbed::{Testbed, connect};
 use rowbell_lab::sandbox::{Fault, FaultRule};
 use tokio_postgres::Client;
 
@@ -12,23 +12,23 @@ use crate::harness::{self, World};
 const MOVE: &str = "update delivery set address = address || '!' where id = 1";
 
 /// A town whose daemon has sent one message, and stopped.
-async fn original() -> Town {
-    let town = harness::still_town().await;
-    let db = town.connect().await.unwrap();
+async fn original() -> Testbed {
+    let testbed = harness::still_town().await;
+    let db = testbed.connect().await.unwrap();
     db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
-    let daemon = town.daemon().await.unwrap();
+    let daemon = testbed.daemon().await.unwrap();
     db.batch_execute(MOVE).await.unwrap();
-    town.sandbox.wait_for(1, Duration::from_secs(30)).await.unwrap();
+    testbed.sandbox.wait_for(1, Duration::from_secs(30)).await.unwrap();
     assert!(daemon.stop().await.unwrap().success());
-    assert!(!town.log().contains("it is a copy"));
-    town
+    assert!(!testbed.log().contains("it is a copy"));
+    testbed
 }
 
 /// Changes the configuration, as whoever made the copy did.
-fn configure(town: &Town, from: &str, to: &str) {
-    let config = std::fs::read_to_string(town.config_file()).unwrap();
+fn configure(testbed: &Testbed, from: &str, to: &str) {
+    let config = std::fs::read_to_string(testbed.config_file()).unwrap();
     assert!(config.contains(from));
-    std::fs::write(town.config_file(), config.replace(from, to)).unwrap();
+    std::fs::write(testbed.config_file(), config.replace(from, to)).unwrap();
 }
 
 async fn until_there_is(db: &Client, what: &str) {
@@ -41,30 +41,30 @@ async fn until_there_is(db: &Client, what: &str) {
 }
 
 /// A real daemon on the copy: it captures and folds, sends nothing, says why once; until it is adopted.
-async fn is_silent_until_adopted(town: &Town, copy: &Client) {
-    let sent = town.sandbox.count();
-    let daemon = town.daemon().await.unwrap();
+async fn is_silent_until_adopted(testbed: &Testbed, copy: &Client) {
+    let sent = testbed.sandbox.count();
+    let daemon = testbed.daemon().await.unwrap();
     copy.batch_execute(MOVE).await.unwrap();
     until_there_is(copy, "select from rowbell.message where state = 'waiting'").await;
     copy.batch_execute(&MOVE.replace("id = 1", "id in (2, 3)")).await.unwrap();
     until_there_is(copy, "select from rowbell.message where state = 'waiting' having count(*) = 3")
         .await;
-    let status = town.command(&["status"]).unwrap();
+    let status = testbed.command(&["status"]).unwrap();
     assert!(status.contains("this database is a copy and sends nothing"), "{status}");
     assert!(daemon.stop().await.unwrap().success());
-    assert_eq!(town.sandbox.count(), sent, "nothing has left");
-    assert_eq!(town.log().matches("it is a copy").count(), 1, "{}", town.log());
+    assert_eq!(testbed.sandbox.count(), sent, "nothing has left");
+    assert_eq!(testbed.log().matches("it is a copy").count(), 1, "{}", testbed.log());
 
-    town.command(&["adopt", "--yes"]).unwrap();
-    let daemon = town.daemon().await.unwrap();
-    town.sandbox.wait_for(sent + 3, Duration::from_secs(30)).await.unwrap();
+    testbed.command(&["adopt", "--yes"]).unwrap();
+    let daemon = testbed.daemon().await.unwrap();
+    testbed.sandbox.wait_for(sent + 3, Duration::from_secs(30)).await.unwrap();
     assert!(daemon.stop().await.unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_on_the_same_server_sends_nothing() {
-    let town = original().await;
-    let admin = connect(&town.cluster.url("postgres")).await.unwrap();
+    let testbed = original().await;
+    let admin = connect(&testbed.cluster.url("postgres")).await.unwrap();
     let others = "select from pg_stat_activity where datname = 'crm'";
     let end = tokio::time::Instant::now() + Duration::from_secs(30);
     while !admin.query(others, &[]).await.unwrap().is_empty() {
@@ -72,27 +72,27 @@ async fn a_copy_on_the_same_server_sends_nothing() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     admin.batch_execute("create database staging template crm").await.unwrap();
-    configure(&town, &town.url(), &town.cluster.url("staging"));
-    let copy = connect(&town.cluster.url("staging")).await.unwrap();
-    is_silent_until_adopted(&town, &copy).await;
+    configure(&testbed, &testbed.url(), &testbed.cluster.url("staging"));
+    let copy = connect(&testbed.cluster.url("staging")).await.unwrap();
+    is_silent_until_adopted(&testbed, &copy).await;
 }
 
 /// A snapshot of the whole machine: nothing but the name of its environment tells it apart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_database_under_another_environment_sends_nothing() {
-    let town = original().await;
-    configure(&town, "environment = \"demo\"", "environment = \"staging\"");
-    let copy = town.connect().await.unwrap();
-    is_silent_until_adopted(&town, &copy).await;
+    let testbed = original().await;
+    configure(&testbed, "environment = \"demo\"", "environment = \"staging\"");
+    let copy = testbed.connect().await.unwrap();
+    is_silent_until_adopted(&testbed, &copy).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_that_is_restored_on_another_server_sends_nothing() {
-    let town = original().await;
+    let testbed = original().await;
     let elsewhere: Cluster = harness::cluster();
-    let dump = town.cluster.program("pg_dump").arg(town.url()).output().unwrap();
+    let dump = testbed.cluster.program("pg_dump").arg(testbed.url()).output().unwrap();
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-    let file = town.config_file().with_file_name("crm.sql");
+    let file = testbed.config_file().with_file_name("crm.sql");
     std::fs::write(&file, dump.stdout).unwrap();
     let admin = connect(&elsewhere.url("postgres")).await.unwrap();
     // The roles of a server are not in the dump of a database.
@@ -107,12 +107,12 @@ async fn a_dump_that_is_restored_on_another_server_sends_nothing() {
         .output()
         .unwrap();
     assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
-    configure(&town, &town.url(), &url);
+    configure(&testbed, &testbed.url(), &url);
     let copy = connect(&url).await.unwrap();
     // aiid #1275: a restore fires every trigger. Triggers are made after the rows that a dump brings.
     let recorded = copy.query_one("select count(*) from rowbell.change", &[]).await.unwrap();
     assert_eq!(recorded.get::<_, i64>(0), 0);
-    is_silent_until_adopted(&town, &copy).await;
+    is_silent_until_adopted(&testbed, &copy).await;
 }
 
 /// bikebrigade #52: what was scheduled when the copy was made was copied too, and left from it.

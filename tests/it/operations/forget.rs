@@ -14,7 +14,7 @@ const TRACES: &str = "select count(*) from (
 ) as stored where text ~ '2000001|Maria|hers'";
 
 async fn forgotten(world: &World, phone: &str) -> String {
-    let mut client = world.stages.site.pool.get().await.unwrap();
+    let mut client = world.stages.context.pool.get().await.unwrap();
     let found = find(&mut client, &world.config, phone).await.unwrap();
     forget(&mut client, &world.clock, phone, &found).await.unwrap();
     serde_json::to_string(&found).unwrap()

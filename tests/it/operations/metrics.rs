@@ -11,7 +11,7 @@ use rowbell::pipeline::context::stage::Progress;
 use rowbell::postgres::queries::{self, Figure, Scope};
 use rowbell::telemetry::metrics::{Metric, OF_THE_DATABASE, OF_THE_PROCESS};
 use rowbell_lab::demo::cluster::ClusterOptions;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{ReceiptOptions, SandboxOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,24 +23,24 @@ const CHANNEL: &str = "ODI371267300";
 const SOON: Duration = Duration::from_secs(30);
 
 /// A town whose daemon can be looked at.
-async fn town(listen: &'static str) -> Town {
+async fn testbed(listen: &'static str) -> Testbed {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
-    let options = TownOptions {
+    let options = TestbedOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
         quiet_period: "0s".to_owned(),
         edits: vec![("[log]", listen)],
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let provider =
         SandboxOptions { receipts: ReceiptOptions::at_once(), ..SandboxOptions::default() };
-    Town::raise(Path::new(env!("CARGO_BIN_EXE_rowbell")), options, provider).await.unwrap()
+    Testbed::raise(Path::new(env!("CARGO_BIN_EXE_rowbell")), options, provider).await.unwrap()
 }
 
 const ANY_PORT: &str = "[metrics]\nlisten = \"127.0.0.1:0\"\n\n[log]";
 
 /// Where the last daemon that was started said that it can be looked at.
-fn address(town: &Town) -> String {
-    let log = town.log();
+fn address(testbed: &Testbed) -> String {
+    let log = testbed.log();
     let line = log.lines().rfind(|line| line.contains("metrics can be read")).unwrap();
     line.split("address=").nth(1).unwrap().trim().to_owned()
 }
@@ -143,9 +143,9 @@ fn assert_told_of(look: &Look) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_of_the_shop_is_told_in_numbers() {
-    let town = town(ANY_PORT).await;
-    let daemon = town.daemon().await.unwrap();
-    let (db, address) = (town.connect().await.unwrap(), address(&town));
+    let testbed = testbed(ANY_PORT).await;
+    let daemon = testbed.daemon().await.unwrap();
+    let (db, address) = (testbed.connect().await.unwrap(), address(&testbed));
 
     // Before the first event all is there already, at 0: a rise from nothing is no rise.
     let look = Look::until(&address, "rowbell_listening", 1.0).await;
@@ -183,7 +183,7 @@ async fn a_day_of_the_shop_is_told_in_numbers() {
     assert!(look.of(r#"rowbell_request_seconds_sum{channel="main"}"#) > Some(0.0));
 
     // A person stops the channel: what is due waits, and grows old.
-    town.command(&["pause", "channel", "main"]).unwrap();
+    testbed.command(&["pause", "channel", "main"]).unwrap();
     db.batch_execute("update delivery set address = '3 New Street' where id = 3").await.unwrap();
     let due = r#"rowbell_queue_messages{channel="main",state="due"}"#;
     let look = Look::until(&address, due, 1.0).await;
@@ -191,8 +191,8 @@ async fn a_day_of_the_shop_is_told_in_numbers() {
     assert!(age > Some(0.0) && age < Some(SOON.as_secs_f64()), "{age:?}");
 
     // The provider refuses our token: errors stop the channel.
-    town.sandbox.set_token(CHANNEL, "another");
-    town.command(&["resume", "channel", "main"]).unwrap();
+    testbed.sandbox.set_token(CHANNEL, "another");
+    testbed.command(&["resume", "channel", "main"]).unwrap();
     let look = Look::until(&address, is_open, 1.0).await;
     assert_eq!(look.of(opened), Some(1.0), "{}", look.page);
     assert_eq!(look.of(refused), Some(1.0), "{}", look.page);
@@ -208,10 +208,10 @@ async fn a_day_of_the_shop_is_told_in_numbers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_the_rest_is_told() {
-    let mut town = town(ANY_PORT).await;
-    let daemon = town.daemon().await.unwrap();
-    let address = address(&town);
-    let db = town.connect().await.unwrap();
+    let mut testbed = testbed(ANY_PORT).await;
+    let daemon = testbed.daemon().await.unwrap();
+    let address = address(&testbed);
+    let db = testbed.connect().await.unwrap();
     db.batch_execute("update delivery set address = '2 New Street' where id = 1").await.unwrap();
     let sent = r#"rowbell_messages_total{watch="home_delivery",channel="main",state="sent"}"#;
     Look::until(&address, sent, 1.0).await;
@@ -226,7 +226,7 @@ async fn while_the_database_is_away_the_rest_is_told() {
     db.batch_execute("rollback").await.unwrap();
     Look::until(&address, "rowbell_database_up", 1.0).await;
 
-    town.cluster.stop("immediate").unwrap();
+    testbed.cluster.stop("immediate").unwrap();
     let look = Look::until(&address, "rowbell_database_up", 0.0).await;
     assert_eq!(look.of(sent), Some(1.0), "{}", look.page);
     for metric in OF_THE_DATABASE.iter().filter(|m| m.name != "rowbell_database_up") {
@@ -235,7 +235,7 @@ async fn while_the_database_is_away_the_rest_is_told() {
     assert_told_of(&look);
     Look::until(&address, "rowbell_listening", 0.0).await;
 
-    town.cluster.launch().unwrap();
+    testbed.cluster.launch().unwrap();
     Look::until(&address, "rowbell_listening", 1.0).await;
     let look = Look::until(&address, "rowbell_database_up", 1.0).await;
     assert_eq!(look.of("rowbell_listener_reconnects_total"), Some(1.0), "{}", look.page);
@@ -249,15 +249,15 @@ async fn an_address_in_use_ends_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap().to_string();
     let edit = format!("[metrics]\nlisten = \"{listen}\"\n\n[log]");
-    let town = town(edit.leak()).await;
-    let said = town.daemon().await.err().unwrap().to_string();
+    let testbed = testbed(edit.leak()).await;
+    let said = testbed.daemon().await.err().unwrap().to_string();
     assert!(said.contains(&format!("could not listen on metrics.listen = \"{listen}\"")), "{said}");
     assert!(said.contains("in use"), "{said}");
 }
 
 /// One figure that the database knows.
 async fn figure(world: &World, metric: &str, channel: Option<&str>, word: Option<&str>) -> f64 {
-    let mut client = world.stages.site.pool.get().await.unwrap();
+    let mut client = world.stages.context.pool.get().await.unwrap();
     let scope = Scope {
         now: world.now(),
         channels: &["main"],
@@ -314,7 +314,7 @@ async fn questions_that_have_caught_up_are_not_late_any_more() {
     let _here = ::metrics::set_default_local_recorder(&recorder);
     let late = || {
         let page = recorder.handle().render();
-        let line = page.lines().find(|line| line.starts_with("rowbell_polling_late_seconds{"));
+        let line = page.lines().find(|line| line.starts_with("rowbell_poll_lag_seconds{"));
         line.unwrap().rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
     let mut world = World::new().await;

@@ -6,12 +6,12 @@ const MOVE: &str = "update delivery set address = address || '!' where id = 1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
-    let town = still_town().await;
-    let db = town.connect().await.unwrap();
+    let testbed = still_town().await;
+    let db = testbed.connect().await.unwrap();
     db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
-    let said = town.command(&["pause", "channel", "main", "--reason", "the token is renewed"]);
+    let said = testbed.command(&["pause", "channel", "main", "--reason", "the token is renewed"]);
     assert!(said.unwrap().contains("rowbell resume channel main"));
-    let daemon = town.daemon().await.unwrap();
+    let daemon = testbed.daemon().await.unwrap();
     db.batch_execute(MOVE).await.unwrap();
     let waits = "select count(*) from rowbell.message where state = 'waiting' and due_at <= now()";
     let end = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -19,28 +19,28 @@ async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
         assert!(tokio::time::Instant::now() < end, "the change is folded all the same");
         tokio::task::yield_now().await;
     }
-    let status = town.command(&["status"]).unwrap();
+    let status = testbed.command(&["status"]).unwrap();
     assert!(
         status.contains("channel main is paused")
             && status.contains("the token is renewed")
             && status.contains("stop 1"),
         "{status}"
     );
-    let story = town.command(&["explain", "home_delivery", "1"]).unwrap();
+    let story = testbed.command(&["explain", "home_delivery", "1"]).unwrap();
     assert!(
         story.contains("  now                  channel main is paused since ")
             && story.contains("the token is renewed; to go on: rowbell resume channel main")
             && !story.contains("waits for its turn"),
         "{story}"
     );
-    assert_eq!(town.sandbox.count(), 0);
-    assert_eq!(town.command(&["resume", "channel", "main"]).unwrap(), "channel main goes on\n");
-    town.sandbox.wait_for(1, std::time::Duration::from_secs(20)).await.unwrap();
+    assert_eq!(testbed.sandbox.count(), 0);
+    assert_eq!(testbed.command(&["resume", "channel", "main"]).unwrap(), "channel main goes on\n");
+    testbed.sandbox.wait_for(1, std::time::Duration::from_secs(20)).await.unwrap();
     assert_eq!(
-        town.command(&["resume", "channel", "main"]).unwrap(),
+        testbed.command(&["resume", "channel", "main"]).unwrap(),
         "channel main was not stopped\n"
     );
-    let unknown = town.command(&["pause", "watch", "home_deliverie"]).unwrap_err().to_string();
+    let unknown = testbed.command(&["pause", "watch", "home_deliverie"]).unwrap_err().to_string();
     assert!(unknown.contains("did you mean \"home_delivery\"?"), "{unknown}");
     assert!(daemon.stop().await.unwrap().success());
 }

@@ -161,7 +161,7 @@ async fn nobody_waits_for_retention_and_it_waits_for_nobody() {
     let bystander = another_session(&world).await;
     bystander.batch_execute("set lock_timeout = '1s'").await.unwrap();
 
-    let patience = Duration::from_secs(20);
+    let backoff = Duration::from_secs(20);
     let walked = async {
         while world.stages.retention.step().await.unwrap() == Progress::Worked {
             let touch =
@@ -169,7 +169,7 @@ async fn nobody_waits_for_retention_and_it_waits_for_nobody() {
             bystander.batch_execute(touch).await.unwrap();
         }
     };
-    tokio::time::timeout(patience, walked).await.expect("retention waits for a lock");
+    tokio::time::timeout(backoff, walked).await.expect("retention waits for a lock");
     let kept =
         "select string_agg(message_id::text, ' ') from rowbell.message where redacted_at is null";
     assert_eq!(world.value(kept).await, "1700");

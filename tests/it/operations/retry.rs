@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rowbell::cli::control::retry::{WHY, missing, preview, to_send};
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
-use rowbell::postgres::operations::retry::{Meant, look, put_back};
+use rowbell::postgres::operations::retry::{RetrySelection, look, put_back};
 use rowbell_lab::demo::scratch::Scratch;
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
@@ -22,8 +22,8 @@ async fn moved(world: &mut World, fault: Option<Fault>) {
     faults(world, None);
 }
 
-fn since(world: &World, reasons: &[&str]) -> Meant {
-    Meant::Filter {
+fn since(world: &World, reasons: &[&str]) -> RetrySelection {
+    RetrySelection::Filter {
         watch: Some("home_delivery".to_owned()),
         reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
         since: world.now() - Duration::from_secs(3_600),
@@ -32,7 +32,7 @@ fn since(world: &World, reasons: &[&str]) -> Meant {
 }
 
 /// What the person is shown; then it is done.
-async fn retry(world: &mut World, meant: &Meant) -> String {
+async fn retry(world: &mut World, meant: &RetrySelection) -> String {
     let candidates = look(&world.db, &world.config, meant).await.unwrap();
     let shown = preview(&candidates, &missing(meant, &candidates));
     let ids = to_send(&candidates);
@@ -139,7 +139,7 @@ async fn what_makes_no_sense_is_refused_with_the_reason() {
     let mut ids: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
     ids.push(-7);
     let sent = world.sandbox.count();
-    let shown = retry(&mut world, &Meant::Ids(ids)).await;
+    let shown = retry(&mut world, &RetrySelection::Ids(ids)).await;
     insta::assert_snapshot!(shown, @r"
     1 message would be sent again:
            1  home_delivery, skipped opted_out

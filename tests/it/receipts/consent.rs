@@ -4,29 +4,29 @@ use std::path::Path;
 
 use rowbell_lab::demo::cluster::ClusterOptions;
 use rowbell_lab::demo::scratch::Scratch;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::SandboxOptions;
 
 use crate::harness::{MARIA, World};
 
 const MOVE: &str = "update delivery set address = 'moved' where id = 1";
 
-async fn town() -> Town {
+async fn testbed() -> Testbed {
     let cluster = ClusterOptions {
         cache: Some(env!("CARGO_TARGET_TMPDIR").into()),
         ..ClusterOptions::default()
     };
-    let options = TownOptions { cluster, ..TownOptions::default() };
+    let options = TestbedOptions { cluster, ..TestbedOptions::default() };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
-    Town::raise(exe, options, SandboxOptions::default()).await.unwrap()
+    Testbed::raise(exe, options, SandboxOptions::default()).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_person_keeps_the_list_of_those_who_opted_out() {
-    let town = town().await;
+    let testbed = testbed().await;
     let say = |arguments: &[&str]| {
         let command = [&["opt-out"], arguments].concat();
-        match town.command(&command) {
+        match testbed.command(&command) {
             Ok(said) => format!("$ {}\n{said}", arguments.join(" ")),
             Err(error) => format!("$ {}\n{error}\n", arguments.join(" ")),
         }
@@ -92,11 +92,11 @@ async fn a_consent_query_that_finds_nothing_means_no() {
 
 #[tokio::test]
 async fn forgetting_is_shown_before_it_is_done() {
-    let town = town().await;
+    let testbed = testbed().await;
     let say = |arguments: &[&str]| {
-        format!("$ rowbell {}\n{}", arguments.join(" "), town.command(arguments).unwrap())
+        format!("$ rowbell {}\n{}", arguments.join(" "), testbed.command(arguments).unwrap())
     };
-    let db = town.connect().await.unwrap();
+    let db = testbed.connect().await.unwrap();
     let told = "insert into rowbell.message (watch, entity_key, state, reason, operation, first_changed_at,
                     last_changed_at, recipient_phone, channel, finished_at, updated_by)
                 values ('clinic', '1', 'failed', 'rejected', 'update', now(), now(), '12122000001', 'main', now(), 'test')";

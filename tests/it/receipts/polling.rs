@@ -16,7 +16,7 @@ async fn sent(settings: &str, receipts: ReceiptOptions) -> World {
     world.sandbox.set_receipts(receipts);
     world.sql(MOVE).await;
     world.settle().await;
-    let planned = |counts: &rowbell_lab::sandbox::Counts| counts.receipts_pending == 0;
+    let planned = |counts: &rowbell_lab::sandbox::SandboxCounts| counts.receipts_pending == 0;
     world.sandbox.wait_until(Duration::from_secs(10), planned).await.unwrap();
     world
 }

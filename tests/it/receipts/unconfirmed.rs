@@ -29,7 +29,7 @@ async fn state(world: &World) -> String {
     world.value("select string_agg(state || ' ' || attempt_count, ', ' order by message_id) from rowbell.message").await
 }
 
-/// What was done about the doubt, step by step.
+/// What was done about the unconfirmed attempt, step by step.
 async fn steps(world: &World) -> Vec<String> {
     let sql = "select method || ': ' || found from rowbell_report.lookups order by lookup_id";
     world.db.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
@@ -209,7 +209,10 @@ async fn kept(history: bool) -> (World, String) {
 #[tokio::test]
 async fn a_receipt_that_comes_after_the_policy_has_decided_still_settles_the_matter() {
     let (mut world, id) = kept(false).await;
-    assert!(!world.stages.site.doubts.there_may_be_some(), "nobody asks about it meanwhile");
+    assert!(
+        !world.stages.context.unconfirmed.there_may_be_some(),
+        "nobody asks about it meanwhile"
+    );
     world.posted(&ack(&id, MARIA, "delivered")).await;
     later(&mut world, 3).await;
     assert_eq!(state(&world).await, "delivered 1");
@@ -272,7 +275,7 @@ async fn a_matter_that_a_person_settled_or_that_is_a_month_old_is_closed() {
     assert_eq!(world.value("select count(*) from rowbell.unconfirmed_attempt").await, "0");
 }
 
-/// Two requests in doubt to one phone could not be told apart.
+/// Two requests unconfirmed to one phone could not be told apart.
 #[tokio::test]
 async fn the_next_message_to_a_phone_in_doubt_waits_for_the_evidence() {
     let mut world = World::new().await;

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rowbell::pipeline::receive::webhook_registration::Destination;
-use rowbell::provider::client::Client;
+use rowbell::pipeline::receive::webhook_registration::WebhookRegistration;
+use rowbell::provider::client::ProviderClient;
 use rowbell::provider::onemsg::client;
-use rowbell::provider::onemsg::webhook_settings::Hooks;
+use rowbell::provider::onemsg::webhook_settings::WebhookSettings;
 use rowbell_lab::demo::cluster::ClusterOptions;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{Delay, Fault, FaultRule, ReceiptOptions, SandboxOptions};
 
 use crate::harness::World;
@@ -18,20 +18,20 @@ const INBOX: &str = "http://127.0.0.1:1/inbox";
 const OURS: &str = "http://127.0.0.1:1/webhook/s3cret";
 const LOOK: Duration = Duration::from_secs(6 * 60);
 
-fn client(world: &World) -> client::Client {
-    match Client::new(&world.config.channel["main"], &world.config).unwrap() {
-        Client::OneMsg(client) => client,
+fn client(world: &World) -> client::OneMsgClient {
+    match ProviderClient::new(&world.config.channel["main"], &world.config).unwrap() {
+        ProviderClient::OneMsg(client) => client,
         _ => unreachable!(),
     }
 }
 
-fn destination(world: &World) -> Destination {
-    let site = world.stages.site.clone();
-    Destination::new(site, "main", client(world), "s3cret".to_owned())
+fn destination(world: &World) -> WebhookRegistration {
+    let context = world.stages.context.clone();
+    WebhookRegistration::new(context, "main", client(world), "s3cret".to_owned())
 }
 
-async fn hooks(world: &World) -> Hooks {
-    client(world).hooks().await.unwrap()
+async fn hooks(world: &World) -> WebhookSettings {
+    client(world).webhook_settings().await.unwrap()
 }
 
 /// The provider posts, nobody answers, and it gives up.
@@ -39,7 +39,7 @@ async fn give_up(world: &World) {
     let receipts = ReceiptOptions { disable_after: Some(1), retry_ms: 1, ..ReceiptOptions::none() };
     world.sandbox.set_receipts(receipts);
     world.sandbox.inbound(CHANNEL, "12122000001", "hello");
-    let over = |counts: &rowbell_lab::sandbox::Counts| counts.items_pending == 0;
+    let over = |counts: &rowbell_lab::sandbox::SandboxCounts| counts.items_pending == 0;
     world.sandbox.wait_until(Duration::from_secs(20), over).await.unwrap();
     let hooks = hooks(world).await;
     assert_eq!(hooks.disabled.len(), if hooks.is_partly_unread { 1 } else { hooks.urls.len() });
@@ -141,40 +141,41 @@ async fn a_provider_that_cannot_be_asked_changes_nothing_of_what_is_known() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_that_comes_back_is_posted_to_again() {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
-    let options = TownOptions {
+    let options = TestbedOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
-    let town = Town::raise(exe, options, SandboxOptions::default()).await.unwrap();
+    let testbed = Testbed::raise(exe, options, SandboxOptions::default()).await.unwrap();
     let receipts = ReceiptOptions {
         sent: Some(Delay::of(0)),
         disable_after: Some(1),
         ..ReceiptOptions::none()
     };
-    town.sandbox.set_receipts(receipts);
-    town.sandbox.inbound(CHANNEL, "12122000001", "hello");
-    let over =
-        |counts: &rowbell_lab::sandbox::Counts| counts.items_pending == 0 && counts.posts > 0;
-    town.sandbox.wait_until(Duration::from_secs(20), over).await.unwrap();
-    let shown = town.command(&["webhook", "show"]).unwrap();
+    testbed.sandbox.set_receipts(receipts);
+    testbed.sandbox.inbound(CHANNEL, "12122000001", "hello");
+    let over = |counts: &rowbell_lab::sandbox::SandboxCounts| {
+        counts.items_pending == 0 && counts.posts > 0
+    };
+    testbed.sandbox.wait_until(Duration::from_secs(20), over).await.unwrap();
+    let shown = testbed.command(&["webhook", "show"]).unwrap();
     assert!(shown.contains("given up by the provider"), "{shown}");
-    let warned = town.command(&["check"]).unwrap();
+    let warned = testbed.command(&["check"]).unwrap();
     assert!(warned.contains("has given up our webhook after failures"), "{warned}");
 
-    let daemon = town.daemon().await.unwrap();
-    let db = town.connect().await.unwrap();
+    let daemon = testbed.daemon().await.unwrap();
+    let db = testbed.connect().await.unwrap();
     let heard = "select exists (select from rowbell.receipt_source where kind = 'webhook')";
     let end = tokio::time::Instant::now() + Duration::from_secs(30);
     while !db.query_one(heard, &[]).await.unwrap().get::<_, bool>(0) {
-        assert!(tokio::time::Instant::now() < end, "nothing is posted to it; {}", town.log());
-        town.sandbox.inbound(CHANNEL, "12122000001", "hello");
+        assert!(tokio::time::Instant::now() < end, "nothing is posted to it; {}", testbed.log());
+        testbed.sandbox.inbound(CHANNEL, "12122000001", "hello");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(daemon.stop().await.unwrap().success());
-    let log = town.log();
+    let log = testbed.log();
     assert_eq!(log.matches("has given up our webhook").count(), 1, "{log}");
     assert_eq!(log.matches("posts to our webhook again").count(), 1, "{log}");
-    let status = town.command(&["status"]).unwrap();
+    let status = testbed.command(&["status"]).unwrap();
     assert!(!status.contains("given up"), "{status}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rowbell_lab::demo::cluster::ClusterOptions;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{Delay, Fault, FaultRule, ReceiptOptions, Sandbox, SandboxOptions};
 use tokio_postgres::Client;
 
@@ -128,7 +128,7 @@ async fn died_in(world: &mut World, rng: &mut StdRng) -> &'static &'static str {
     let victim = ["claim", "compose", "deliver", "settle"][rng.random_range(0..4)];
     for _ in 0..4 {
         for stage in &["sweep", "claim", "compose", "deliver", "settle"] {
-            let patience = match *stage == victim {
+            let backoff = match *stage == victim {
                 true => Duration::from_micros(rng.random_range(50..6_000)),
                 false => Duration::from_secs(30),
             };
@@ -142,7 +142,7 @@ async fn died_in(world: &mut World, rng: &mut StdRng) -> &'static &'static str {
                     _ => stages.settle.step().await.unwrap(),
                 }
             };
-            if tokio::time::timeout(patience, step).await.is_err() {
+            if tokio::time::timeout(backoff, step).await.is_err() {
                 return stage;
             }
         }
@@ -152,7 +152,7 @@ async fn died_in(world: &mut World, rng: &mut StdRng) -> &'static &'static str {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_minus_nine_at_any_moment() {
-    let options = TownOptions {
+    let options = TestbedOptions {
         cluster: ClusterOptions {
             cache: Some(env!("CARGO_TARGET_TMPDIR").into()),
             ..ClusterOptions::default()
@@ -173,13 +173,13 @@ async fn kill_minus_nine_at_any_moment() {
                 "[delivery]\nlease = \"2s\"\nunconfirmed_after = \"1s\"\nretry_base = \"1s\"\nretry_cap = \"1s\"\n[webhook]",
             ),
         ],
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let receipts = ReceiptOptions { sent: Some(Delay::of(0)), ..ReceiptOptions::none() };
     let provider = SandboxOptions { receipts, ..SandboxOptions::default() };
-    let town =
-        Town::raise(Path::new(env!("CARGO_BIN_EXE_rowbell")), options, provider).await.unwrap();
-    let db = town.connect().await.unwrap();
+    let testbed =
+        Testbed::raise(Path::new(env!("CARGO_BIN_EXE_rowbell")), options, provider).await.unwrap();
+    let db = testbed.connect().await.unwrap();
     db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
 
     let seed = rand::random::<u64>();
@@ -187,16 +187,16 @@ async fn kill_minus_nine_at_any_moment() {
     let mut rng = StdRng::seed_from_u64(seed);
     let (mut version, mut answered, mut leased) = (0, 0, 0);
     for _ in 0..crashes(30) {
-        town.sandbox.set_faults(vec![FaultRule::always(Fault::Latency {
+        testbed.sandbox.set_faults(vec![FaultRule::always(Fault::Latency {
             ms: 0,
             jitter_ms: rng.random_range(0..20),
         })]);
-        let daemon = town.daemon().await.unwrap();
-        let began = town.sandbox.count();
+        let daemon = testbed.daemon().await.unwrap();
+        let began = testbed.sandbox.count();
         let mut until = None;
         // From the first message on, a random moment.
         while until.is_none_or(|until| tokio::time::Instant::now() < until) {
-            if until.is_none() && town.sandbox.count() > began {
+            if until.is_none() && testbed.sandbox.count() > began {
                 let time = Duration::from_millis(rng.random_range(0..60));
                 until = Some(tokio::time::Instant::now() + time);
             }
@@ -206,15 +206,15 @@ async fn kill_minus_nine_at_any_moment() {
             db.batch_execute(&sql).await.unwrap();
         }
         daemon.kill().await.unwrap();
-        let (said, unsaid) = in_flight(&db, &town.sandbox).await;
+        let (said, unsaid) = in_flight(&db, &testbed.sandbox).await;
         answered += said;
         leased += unsaid;
     }
     println!(
         "died {answered} times after the provider had said yes, {leased} times before the request"
     );
-    town.sandbox.set_faults(Vec::new());
-    let daemon = town.daemon().await.unwrap();
+    testbed.sandbox.set_faults(Vec::new());
+    let daemon = testbed.daemon().await.unwrap();
     let open =
         "select (select count(*) from rowbell.change) + (select count(*) from rowbell.queue)";
     let end = tokio::time::Instant::now() + Duration::from_secs(90);
@@ -222,12 +222,12 @@ async fn kill_minus_nine_at_any_moment() {
         assert!(
             tokio::time::Instant::now() < end,
             "seed {seed}: it did not settle; {}",
-            town.log()
+            testbed.log()
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(daemon.stop().await.unwrap().success());
-    judge(&db, &town.sandbox, &format!("seed {seed}")).await;
+    judge(&db, &testbed.sandbox, &format!("seed {seed}")).await;
     assert!(answered > 0, "no kill fell between the provider's yes and its storing");
 }
 

@@ -26,7 +26,7 @@ async fn a_provider_that_hangs_on_one_channel_holds_up_no_other() {
     let daemon = Running::start((*world.config).clone()).await;
     world.sql("update orders set note = 'moved' where id between 26 and 40").await;
     // Its requests are on the way, and no answer comes.
-    let hang = |counts: &rowbell_lab::sandbox::Counts| counts.faults >= 2;
+    let hang = |counts: &rowbell_lab::sandbox::SandboxCounts| counts.faults >= 2;
     world.sandbox.wait_until(SOON, hang).await.unwrap();
     world.sql("update parcels set note = 'moved' where id <= 10").await;
     world.sandbox.wait_for(10, SOON).await.unwrap();

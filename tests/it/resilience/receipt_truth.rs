@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rowbell_lab::demo::cluster::ClusterOptions;
-use rowbell_lab::demo::testbed::{Town, TownOptions};
+use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{Delay, Fault, FaultRule, ReceiptOptions, SandboxOptions, SeenMessage};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -41,8 +41,8 @@ fn unruly() -> ReceiptOptions {
 }
 
 /// A town in which everybody has one delivery and can be told.
-async fn town(size: u64, webhook: bool, is_durable: bool, polling: &'static str) -> Town {
-    let options = TownOptions {
+async fn testbed(size: u64, webhook: bool, is_durable: bool, polling: &'static str) -> Testbed {
+    let options = TestbedOptions {
         cluster: ClusterOptions {
             cache: Some(env!("CARGO_TARGET_TMPDIR").into()),
             is_durable,
@@ -54,14 +54,14 @@ async fn town(size: u64, webhook: bool, is_durable: bool, polling: &'static str)
         quiet_period: "0s".to_owned(),
         webhook,
         edits: vec![("expires_at   = \"window_end\"", ""), ("[webhook]", polling)],
-        ..TownOptions::default()
+        ..TestbedOptions::default()
     };
     let provider = SandboxOptions { receipts: unruly(), ..SandboxOptions::default() };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));
-    let town = Town::raise(exe, options, provider).await.unwrap();
-    let db = town.connect().await.unwrap();
+    let testbed = Testbed::raise(exe, options, provider).await.unwrap();
+    let db = testbed.connect().await.unwrap();
     db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
-    town
+    testbed
 }
 
 /// The furthest of what happened to a message, as the provider knows it.
@@ -73,11 +73,11 @@ fn known(message: &SeenMessage) -> &'static str {
 
 /// Messages that do not stand as the provider knows them. With `known_to_us`, those whose answer was lost
 /// are left out.
-async fn mismatches(db: &Client, town: &Town, known_to_us: bool) -> Vec<String> {
+async fn mismatches(db: &Client, testbed: &Testbed, known_to_us: bool) -> Vec<String> {
     let sql = "select provider_message_id, state::text from rowbell.message where provider_message_id is not null";
     let rows = db.query(sql, &[]).await.unwrap();
     let said: HashMap<String, String> = rows.iter().map(|r| (r.get(0), r.get(1))).collect();
-    let seen = town.sandbox.all_seen();
+    let seen = testbed.sandbox.all_seen();
     let differs = |m: &&SeenMessage| said.get(&m.id).map(String::as_str) != Some(known(m));
     seen.iter()
         .filter(differs)
@@ -88,12 +88,12 @@ async fn mismatches(db: &Client, town: &Town, known_to_us: bool) -> Vec<String> 
 
 /// Until both sides agree and stay so for two seconds in which nothing new happens at the provider: what
 /// it still repeats then was told before.
-async fn agree(db: &Client, town: &Town, known_to_us: bool) -> Vec<String> {
+async fn agree(db: &Client, testbed: &Testbed, known_to_us: bool) -> Vec<String> {
     let end = Instant::now() + Duration::from_secs(60);
     let mut agreed = 0;
     loop {
-        let counts = town.sandbox.counts();
-        let differ = mismatches(db, town, known_to_us).await;
+        let counts = testbed.sandbox.counts();
+        let differ = mismatches(db, testbed, known_to_us).await;
         agreed = if differ.is_empty() && counts.receipts_pending == 0 { agreed + 1 } else { 0 };
         if agreed > 8 || Instant::now() > end {
             return differ;
@@ -107,32 +107,32 @@ async fn number(db: &Client, sql: &str) -> i64 {
 }
 
 /// 10,000 messages whose receipts come in every bad way end as the provider knows them.
-async fn ten_thousand(webhook: bool, polling: &'static str) -> (Town, Client) {
-    let town = town(10_000, webhook, false, polling).await;
-    let db = town.connect().await.unwrap();
+async fn ten_thousand(webhook: bool, polling: &'static str) -> (Testbed, Client) {
+    let testbed = testbed(10_000, webhook, false, polling).await;
+    let db = testbed.connect().await.unwrap();
     db.batch_execute("update delivery set address = 'moved ' || id").await.unwrap();
-    let daemon = town.daemon().await.unwrap();
-    town.sandbox.wait_for(10_000, Duration::from_secs(120)).await.unwrap();
-    let differ = agree(&db, &town, false).await;
+    let daemon = testbed.daemon().await.unwrap();
+    testbed.sandbox.wait_for(10_000, Duration::from_secs(120)).await.unwrap();
+    let differ = agree(&db, &testbed, false).await;
     assert!(
         differ.is_empty(),
         "{} differ: {:?}\n{}",
         differ.len(),
         &differ[..differ.len().min(3)],
-        town.log()
+        testbed.log()
     );
     assert_eq!(
         number(&db, "select count(*) from rowbell.message where provider_message_id is not null")
             .await,
         10_000
     );
-    assert_eq!(town.sandbox.count(), 10_000);
+    assert_eq!(testbed.sandbox.count(), 10_000);
     for state in ["failed", "delivered", "read"] {
         let sql = format!("select count(*) from rowbell.message where state = '{state}'");
         assert!(number(&db, &sql).await > 500, "{state}");
     }
     assert!(daemon.stop().await.unwrap().success());
-    (town, db)
+    (testbed, db)
 }
 
 const OFF: &str = "[circuit]\nminimum = 1000000\n[polling]\nenabled = false\n[webhook]";
@@ -196,7 +196,7 @@ async fn two_thousand(policy: &str, history: bool, accepted: bool) -> World {
         world.pass(Duration::from_secs(seconds));
         world.work().await;
     }
-    // Whatever became of it, why it was in doubt and what was done about it is on record.
+    // Whatever became of it, why it was unconfirmed and what was done about it is on record.
     let unexplained = "select count(*) from rowbell.attempt a
                         where (a.result = 'unknown' or (a.result = 'accepted' and a.error_text is not null))
                           and (a.error_text is null or not exists (
@@ -261,8 +261,8 @@ async fn pour(
 }
 
 /// Where the town's daemon listens.
-fn webhook_url(town: &Town) -> String {
-    let config = std::fs::read_to_string(town.config_file()).unwrap();
+fn webhook_url(testbed: &Testbed) -> String {
+    let config = std::fs::read_to_string(testbed.config_file()).unwrap();
     let listen = config.lines().find_map(|line| line.trim().strip_prefix("listen")).unwrap();
     let address = listen.trim_matches(|c: char| c == ' ' || c == '=' || c == '"');
     format!("http://{address}/webhook/demo-secret")
@@ -271,8 +271,8 @@ fn webhook_url(town: &Town) -> String {
 /// kill -9 and restarts of PostgreSQL while receipts stream in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_missing_after_any_crash() {
-    let mut town = town(300, true, true, OFF).await;
-    let url = webhook_url(&town);
+    let mut testbed = testbed(300, true, true, OFF).await;
+    let url = webhook_url(&testbed);
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let pouring = tokio::spawn(pour(url, acknowledged.clone(), stop.clone()));
@@ -280,9 +280,9 @@ async fn nothing_acknowledged_is_missing_after_any_crash() {
     println!("seed {seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let rounds = std::env::var("ROWBELL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
-    let mut daemon = Some(town.daemon().await.unwrap());
+    let mut daemon = Some(testbed.daemon().await.unwrap());
     for round in 0..rounds {
-        if let Ok(db) = town.connect().await {
+        if let Ok(db) = testbed.connect().await {
             let sql = format!(
                 "update delivery set address = 'v{round} ' || id where id % 4 = {}",
                 round % 4
@@ -292,22 +292,22 @@ async fn nothing_acknowledged_is_missing_after_any_crash() {
         sleep(Duration::from_millis(rng.random_range(200..1_200))).await;
         if rng.random_bool(0.6) {
             daemon.take().unwrap().kill().await.unwrap();
-            daemon = Some(town.daemon().await.unwrap());
+            daemon = Some(testbed.daemon().await.unwrap());
         } else {
             let mode = if rng.random_bool(0.5) { "immediate" } else { "fast" };
-            town.cluster.stop(mode).unwrap();
+            testbed.cluster.stop(mode).unwrap();
             sleep(Duration::from_millis(rng.random_range(0..300))).await;
-            town.cluster.launch().unwrap();
+            testbed.cluster.launch().unwrap();
         }
     }
     // However slow the machine is: enough that something could be missing.
-    let patience = std::time::Instant::now() + Duration::from_secs(60);
-    while acknowledged.lock().unwrap().len() <= 200 && std::time::Instant::now() < patience {
+    let backoff = std::time::Instant::now() + Duration::from_secs(60);
+    while acknowledged.lock().unwrap().len() <= 200 && std::time::Instant::now() < backoff {
         sleep(Duration::from_millis(50)).await;
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     pouring.await.unwrap();
-    let db = town.connect().await.unwrap();
+    let db = testbed.connect().await.unwrap();
     let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap());
     println!("{} receipts were acknowledged", acknowledged.len());
     assert!(acknowledged.len() > 200, "seed {seed}: the webhook hardly ever answered");
@@ -316,7 +316,7 @@ async fn nothing_acknowledged_is_missing_after_any_crash() {
     let missing = db.query(missing, &[&acknowledged]).await.unwrap();
     assert!(missing.is_empty(), "seed {seed}: {} acknowledged receipts are missing", missing.len());
     // And what is known of our own messages is what the provider knows.
-    let differ = agree(&db, &town, true).await;
+    let differ = agree(&db, &testbed, true).await;
     assert!(differ.is_empty(), "seed {seed}: {differ:?}");
     drop(daemon);
 }

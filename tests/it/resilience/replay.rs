@@ -241,7 +241,7 @@ async fn judge(world: &World) {
 }
 
 /// What the customers have read last, as the provider knows, is what the record says they were told last;
-/// unless something failed, was over or muted since: what was in doubt before may have been read last.
+/// unless something failed, was over or muted since: what was unconfirmed before may have been read last.
 async fn judge_readers(world: &World) {
     let mut read: HashMap<String, String> = HashMap::new();
     for message in world.sandbox.all_seen() {

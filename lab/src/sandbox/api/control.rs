@@ -16,9 +16,11 @@ use crate::sandbox::options::{ChannelOptions, LimitOptions, ReceiptOptions, Refu
 use crate::sandbox::state::faults::FaultRule;
 use crate::sandbox::state::limits::Limits;
 use crate::sandbox::state::outcome::Outcome;
-use crate::sandbox::state::state::{Channel, Counts, Foreign, Inbound, Item, Shared, World};
+use crate::sandbox::state::state::{
+    Foreign, Inbound, Item, SandboxCounts, SandboxState, Shared, SimulatedChannel,
+};
 use crate::sandbox::state::store::{Duplicate, SeenMessage, Stage};
-use crate::sandbox::template::{Template, TemplateOptions};
+use crate::sandbox::template::{ApprovedTemplate, TemplateOptions};
 
 type Answer = Result<Json<Value>, Reply>;
 
@@ -45,12 +47,12 @@ struct Which {
 }
 
 impl Which {
-    fn position(&self, world: &World) -> Result<usize, Reply> {
+    fn position(&self, world: &SandboxState) -> Result<usize, Reply> {
         world.which(self.channel.as_deref())
     }
 }
 
-impl World {
+impl SandboxState {
     pub fn which(&self, channel: Option<&str>) -> Result<usize, Reply> {
         match channel {
             None if !self.channels.is_empty() => Ok(0),
@@ -64,7 +66,7 @@ fn done() -> Answer {
     Ok(Json(json!({ "done": true })))
 }
 
-async fn counts(State(shared): State<Arc<Shared>>) -> Json<Counts> {
+async fn counts(State(shared): State<Arc<Shared>>) -> Json<SandboxCounts> {
     Json(shared.lock().counts())
 }
 
@@ -148,7 +150,7 @@ async fn set_template(
 ) -> Answer {
     let mut world = shared.lock();
     let channel = which.position(&world)?;
-    world.channels[channel].set_template(Template::new(template));
+    world.channels[channel].set_template(ApprovedTemplate::new(template));
     done()
 }
 
@@ -179,7 +181,7 @@ async fn inbound(
     })
 }
 
-impl World {
+impl SandboxState {
     /// Lets a customer write to a channel; gives the id of the message.
     pub fn hear(&mut self, channel: usize, phone: u64, text: &str, kind: &str) -> String {
         let position = u64::MAX / 2 + self.channels[channel].inbound.len() as u64;
@@ -310,13 +312,13 @@ async fn set_channel(State(shared): State<Arc<Shared>>, Json(body): Json<Value>)
         }
         None => {
             let options: ChannelOptions = serde_json::from_value(body).map_err(wrong)?;
-            world.channels.push(Channel::new(options));
+            world.channels.push(SimulatedChannel::new(options));
         }
     }
     done()
 }
 
-impl Channel {
+impl SimulatedChannel {
     fn change(&mut self, change: ChannelChange) {
         let options = &mut self.options;
         options.token = change.token.unwrap_or(std::mem::take(&mut options.token));

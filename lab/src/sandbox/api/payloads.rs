@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::sandbox::api::refusal;
 use crate::sandbox::api::send::wa_id;
 use crate::sandbox::options::{Form, Words};
-use crate::sandbox::state::state::{Channel, Inbound, Item, World};
+use crate::sandbox::state::state::{Inbound, Item, SandboxState, SimulatedChannel};
 use crate::sandbox::state::store::Stage;
 
 /// One status, whatever message it belongs to.
@@ -17,7 +17,7 @@ struct Status {
 }
 
 /// The body of one POST with these items.
-pub fn webhook(world: &World, channel: &Channel, items: &[Item]) -> Value {
+pub fn webhook(world: &SandboxState, channel: &SimulatedChannel, items: &[Item]) -> Value {
     let form = match channel.options.settings.raw_hooks {
         true => Form::Raw,
         false => world.receipts.form,
@@ -47,7 +47,7 @@ fn part(instance: &str, key: &str, items: Vec<Value>) -> Value {
     body
 }
 
-fn status(world: &World, item: &Item) -> Option<Status> {
+fn status(world: &SandboxState, item: &Item) -> Option<Status> {
     match item {
         Item::Status(number, stage, at_ns) => Some(Status {
             id: world.ledger.ids.id(*number),
@@ -119,7 +119,7 @@ fn hook(status: &Status) -> Value {
 }
 
 /// The answer of `hookInfo`: one element for each status, in the order of their times.
-pub fn history(world: &World, number: u64) -> Vec<Value> {
+pub fn history(world: &SandboxState, number: u64) -> Vec<Value> {
     let statuses = world.ledger.kept(number).map(|kept| &kept.statuses);
     let items = statuses.into_iter().flatten();
     items
@@ -128,7 +128,7 @@ pub fn history(world: &World, number: u64) -> Vec<Value> {
         .collect()
 }
 
-fn raw(world: &World, channel: &Channel, items: &[Item]) -> Value {
+fn raw(world: &SandboxState, channel: &SimulatedChannel, items: &[Item]) -> Value {
     let statuses: Vec<Value> = items
         .iter()
         .filter_map(|item| status(world, item))
@@ -178,7 +178,7 @@ fn button_reply(text: &str) -> Value {
     json!({ "type": "button_reply", "button_reply": { "id": text, "title": text } })
 }
 
-fn message(world: &World, item: &Item) -> Option<Value> {
+fn message(world: &SandboxState, item: &Item) -> Option<Value> {
     match item {
         Item::Echo(number) => outgoing(world, *number),
         Item::Inbound(message) => Some(incoming(message, None)),
@@ -187,7 +187,7 @@ fn message(world: &World, item: &Item) -> Option<Value> {
 }
 
 /// One of our messages as `GET /messages` and the echo show it; nothing once it is forgotten.
-pub fn outgoing(world: &World, number: u64) -> Option<Value> {
+pub fn outgoing(world: &SandboxState, number: u64) -> Option<Value> {
     let arrival = world.ledger.arrival(number)?;
     let kept = world.ledger.kept(number)?;
     let id = world.ledger.ids.id(number);

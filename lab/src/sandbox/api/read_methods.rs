@@ -16,7 +16,7 @@ use crate::sandbox::api::request::{form_to_json, query_pairs};
 use crate::sandbox::api::router::{bearer, is_form};
 use crate::sandbox::api::send::wa_id;
 use crate::sandbox::state::outcome::Outcome;
-use crate::sandbox::state::state::{Shared, World};
+use crate::sandbox::state::state::{SandboxState, Shared};
 
 const MAX_BODY: usize = 1_048_576;
 /// How many rows `GET /messages` gives without a `limit`.
@@ -111,8 +111,8 @@ async fn hook_info(
         arrival.is_some_and(|arrival| usize::from(arrival.channel) == caller.channel)
     };
     let number = world.ledger.ids.number(id).filter(ours);
-    let hooks = number.map_or_else(Vec::new, |number| payloads::history(&world, number));
-    Ok(Json(json!({ "hooks": hooks })))
+    let webhook_settings = number.map_or_else(Vec::new, |number| payloads::history(&world, number));
+    Ok(Json(json!({ "hooks": webhook_settings })))
 }
 
 async fn messages(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
@@ -136,7 +136,7 @@ async fn messages(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Val
 }
 
 /// Every row that fits the query, with its time, in no order.
-fn rows(world: &World, caller: &Caller) -> Vec<(i64, Value)> {
+fn rows(world: &SandboxState, caller: &Caller) -> Vec<(i64, Value)> {
     let chat = caller.query.get("chatId");
     let fits = |phone: u64, at_ns: i64| {
         let seconds = payloads::seconds(at_ns);
@@ -208,7 +208,7 @@ async fn contacts(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Val
     Json(json!({ "contacts": contacts }))
 }
 
-fn contact(world: &World, input: &str) -> Value {
+fn contact(world: &SandboxState, input: &str) -> Value {
     let digits = input.trim_start_matches('+').parse();
     match digits {
         Ok(phone) if reachable(world, phone) => {
@@ -225,7 +225,7 @@ async fn check_phone(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<
     Json(json!({ "result": if exists { "exists" } else { "not exists" } }))
 }
 
-fn reachable(world: &World, phone: u64) -> bool {
+fn reachable(world: &SandboxState, phone: u64) -> bool {
     let outcome = world.outcome(phone);
     outcome != Outcome::NotOnWhatsapp && outcome != Outcome::Undeliverable
 }

@@ -23,7 +23,7 @@ use crate::sandbox::api::request::{form_to_json, query_pairs};
 use crate::sandbox::api::send::{Address, send};
 use crate::sandbox::state::faults::Struck;
 use crate::sandbox::state::state::Shared;
-use crate::sandbox::webhook_sender::Courier;
+use crate::sandbox::webhook_sender::WebhookSender;
 
 /// The most bytes of a request body.
 const MAX_BODY: usize = 1_048_576;
@@ -38,13 +38,13 @@ const SLOW_STEP: usize = 8;
 pub struct Dropped;
 
 /// Answers every request of every connection.
-pub struct Front {
+pub struct ApiServer {
     pub shared: Arc<Shared>,
-    pub courier: Arc<Courier>,
+    pub courier: Arc<WebhookSender>,
     pub router: TowerToHyperService<Router>,
 }
 
-impl Front {
+impl ApiServer {
     pub async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
         let path = request.uri().path().trim_start_matches('/');
         match path.split_once('/') {

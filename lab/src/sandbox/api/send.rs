@@ -16,9 +16,9 @@ use crate::sandbox::api::validation;
 use crate::sandbox::state::faults::{self, Fault};
 use crate::sandbox::state::outcome::{self, Outcome, happens};
 use crate::sandbox::state::schedule::Due;
-use crate::sandbox::state::state::{Foreign, Item, Shared, World};
+use crate::sandbox::state::state::{Foreign, Item, SandboxState, Shared};
 use crate::sandbox::state::store::Stage;
-use crate::sandbox::template::Template;
+use crate::sandbox::template::ApprovedTemplate;
 
 /// Where the request says it belongs, beside its body.
 pub struct Address<'a> {
@@ -50,7 +50,7 @@ pub fn send(shared: &Shared, address: &Address<'_>, body: &[u8]) -> Reply {
     reply
 }
 
-impl World {
+impl SandboxState {
     fn receive(
         &mut self,
         address: &Address<'_>,
@@ -128,7 +128,7 @@ impl World {
     fn record(
         &mut self,
         (channel, phone, now): (usize, u64, i64),
-        template: &Arc<Template>,
+        template: &Arc<ApprovedTemplate>,
         parameters: &[Parameter<'_>],
         time_to_live: Option<i64>,
     ) -> u64 {
@@ -190,10 +190,10 @@ impl From<Refusal> for Refused {
     }
 }
 
-type Checked<'t, 'r, 'b> = (&'t Arc<Template>, &'r [Parameter<'b>]);
+type Checked<'t, 'r, 'b> = (&'t Arc<ApprovedTemplate>, &'r [Parameter<'b>]);
 
 fn checked<'t, 'r, 'b>(
-    templates: &'t [Arc<Template>],
+    templates: &'t [Arc<ApprovedTemplate>],
     request: &'r SendRequest<'b>,
 ) -> Result<Checked<'t, 'r, 'b>, Refused> {
     let language = request.language.as_ref();

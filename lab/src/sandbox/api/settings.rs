@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::sandbox::api::read_methods::Caller;
 use crate::sandbox::api::reply::Reply;
 use crate::sandbox::options::Settings;
-use crate::sandbox::state::state::{Channel, Shared};
+use crate::sandbox::state::state::{Shared, SimulatedChannel};
 
 /// The most webhook URLs of one channel.
 const MAX_URLS: usize = 5;
@@ -25,7 +25,7 @@ async fn webhook(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Valu
     let world = shared.lock();
     let channel = &world.channels[caller.channel];
     let statuses: Vec<Value> = channel
-        .hooks
+        .webhook_settings
         .iter()
         .map(|hook| {
             let status = if hook.disabled { "disabled" } else { "active" };
@@ -36,8 +36,8 @@ async fn webhook(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Valu
 }
 
 /// One URL is a string, several are a list, as the documents and captures have it.
-fn webhook_url(channel: &Channel) -> Value {
-    match channel.hooks.as_slice() {
+fn webhook_url(channel: &SimulatedChannel) -> Value {
+    match channel.webhook_settings.as_slice() {
         [] => "".into(),
         [one] => one.url.as_str().into(),
         several => several.iter().map(|hook| hook.url.as_str()).collect(),
@@ -53,7 +53,7 @@ async fn set_webhook(
         return Err(Reply::error(400, "webhookUrl is required"));
     }
     let message = urls.join(",");
-    shared.update(|world| world.channels[caller.channel].set_hooks(urls));
+    shared.update(|world| world.channels[caller.channel].set_webhook_settings(urls));
     Ok(Json(json!({ "set": true, "message": message })))
 }
 
@@ -81,7 +81,7 @@ async fn settings(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Val
     Json(Value::Object(shown(&world.channels[caller.channel])))
 }
 
-fn shown(channel: &Channel) -> Map<String, Value> {
+fn shown(channel: &SimulatedChannel) -> Map<String, Value> {
     let settings = &channel.options.settings;
     let mut shown = Map::new();
     shown.insert("webhookUrl".into(), webhook_url(channel));
@@ -101,7 +101,7 @@ async fn set_settings(
     let shown = shared.update(|world| {
         let channel = &mut world.channels[caller.channel];
         if let Some(urls) = given {
-            channel.set_hooks(urls);
+            channel.set_webhook_settings(urls);
             update.insert("webhookUrl".into(), webhook_url(channel));
         }
         for (name, switch) in switches(&mut channel.options.settings) {

@@ -2,13 +2,13 @@
 
 use crate::sandbox::api::refusal::Refusal;
 use crate::sandbox::api::request::{Component, Parameter, SendRequest};
-use crate::sandbox::template::Template;
+use crate::sandbox::template::ApprovedTemplate;
 
 /// The most characters a rendered body may have.
 pub const MAX_BODY: usize = 1_024;
 
 /// Finds the template that a request names.
-pub fn template<'t, T: AsRef<Template>>(
+pub fn template<'t, T: AsRef<ApprovedTemplate>>(
     templates: &'t [T],
     name: &str,
     namespace: &str,
@@ -24,7 +24,7 @@ pub fn template<'t, T: AsRef<Template>>(
     sendable(found.as_ref()).map(|()| found)
 }
 
-fn sendable(template: &Template) -> Result<(), Refusal> {
+fn sendable(template: &ApprovedTemplate) -> Result<(), Refusal> {
     let options = &template.options;
     let (code, why) = match options.status.to_ascii_lowercase().as_str() {
         "approved" => return Ok(()),
@@ -59,7 +59,7 @@ pub fn phone(request: &SendRequest<'_>) -> Result<u64, Refusal> {
 
 /// Checks every component and gives back the parameters of the body.
 pub fn parameters<'r, 'b>(
-    template: &Template,
+    template: &ApprovedTemplate,
     components: &'r [Component<'b>],
 ) -> Result<&'r [Parameter<'b>], Refusal> {
     let mut body: &[Parameter<'_>] = &[];
@@ -96,7 +96,7 @@ fn same_number(part: &str, found: usize, expected: usize) -> Result<(), Refusal>
     ))
 }
 
-fn short_enough(template: &Template, body: &[Parameter<'_>]) -> Result<(), Refusal> {
+fn short_enough(template: &ApprovedTemplate, body: &[Parameter<'_>]) -> Result<(), Refusal> {
     let chars = template.chars(body);
     if chars <= MAX_BODY {
         return Ok(());
@@ -139,7 +139,7 @@ fn breaks_the_line(text: &str) -> bool {
 }
 
 /// The seconds a message may wait, by the category of its template.
-pub fn ttl(template: &Template, seconds: Option<i64>) -> Result<(), Refusal> {
+pub fn ttl(template: &ApprovedTemplate, seconds: Option<i64>) -> Result<(), Refusal> {
     let Some(seconds) = seconds else {
         return Ok(());
     };

@@ -46,7 +46,7 @@ fn push_digits(id: &mut String, number: u64) {
 
 fn read_digits(digits: &str) -> Option<u64> {
     digits.bytes().try_fold(0_u64, |number, byte| {
-        let digit = ALPHABET.iter().position(|letter| *letter == byte)?;
+        let digit = ALPHABET.iter().position(|body| *body == byte)?;
         Some((number << 6) | digit as u64)
     })
 }

@@ -20,7 +20,7 @@ pub struct Due {
 
 /// Receipts in the order in which they fall due; equal times keep the order of arrival.
 #[derive(Default)]
-pub struct Agenda {
+pub struct Schedule {
     heap: BinaryHeap<Reverse<Entry>>,
     counter: u64,
 }
@@ -30,7 +30,7 @@ struct Entry {
     due: Due,
 }
 
-impl Agenda {
+impl Schedule {
     pub fn add(&mut self, due: Due) {
         self.counter += 1;
         let order = (due.at, self.counter);

@@ -15,9 +15,9 @@ use crate::sandbox::state::faults::Faults;
 use crate::sandbox::state::ids::Ids;
 use crate::sandbox::state::limits::Limits;
 use crate::sandbox::state::outcome::Outcome;
-use crate::sandbox::state::schedule::{Agenda, Due};
-use crate::sandbox::state::store::{Ledger, SeenMessage, Stage};
-use crate::sandbox::template::Template;
+use crate::sandbox::state::schedule::{Due, Schedule};
+use crate::sandbox::state::store::{MessageStore, SeenMessage, Stage};
+use crate::sandbox::template::ApprovedTemplate;
 use rowbell::clock::Clock;
 
 /// How many inbound messages a channel remembers for `GET /messages`.
@@ -25,7 +25,7 @@ const MAX_INBOUND: usize = 1_000;
 
 /// What has happened so far, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+pub struct SandboxCounts {
     /// Messages taken, whatever became of the answer.
     pub accepted: u64,
     /// `sendTemplate` requests that were not taken, faults included.
@@ -83,7 +83,7 @@ pub struct Foreign {
 
 /// One of at most five webhook URLs.
 #[derive(Clone, Debug)]
-pub struct Hook {
+pub struct WebhookUrl {
     pub url: String,
     /// Failed tries in a row.
     pub failures: u32,
@@ -91,43 +91,45 @@ pub struct Hook {
 }
 
 /// A WhatsApp number and what belongs to it.
-pub struct Channel {
+pub struct SimulatedChannel {
     pub options: ChannelOptions,
-    pub templates: Vec<Arc<Template>>,
+    pub templates: Vec<Arc<ApprovedTemplate>>,
     pub limits: Limits,
-    pub hooks: Vec<Hook>,
+    pub webhook_settings: Vec<WebhookUrl>,
     pub outbox: VecDeque<Item>,
     pub inbound: VecDeque<Arc<Inbound>>,
     /// How many POSTs were taken from the outbox, so that channels take turns.
     pub parcels: u64,
 }
 
-impl Channel {
-    pub fn new(mut options: ChannelOptions) -> Channel {
+impl SimulatedChannel {
+    pub fn new(mut options: ChannelOptions) -> SimulatedChannel {
         let templates = std::mem::take(&mut options.templates);
-        let mut channel = Channel {
+        let mut channel = SimulatedChannel {
             limits: Limits::new(options.limits),
             templates: Vec::new(),
-            hooks: Vec::new(),
+            webhook_settings: Vec::new(),
             outbox: VecDeque::new(),
             inbound: VecDeque::new(),
             parcels: 0,
             options,
         };
-        channel.set_hooks(channel.options.settings.webhook_urls.clone());
-        templates.into_iter().for_each(|template| channel.set_template(Template::new(template)));
+        channel.set_webhook_settings(channel.options.settings.webhook_urls.clone());
+        templates
+            .into_iter()
+            .for_each(|template| channel.set_template(ApprovedTemplate::new(template)));
         channel
     }
 
     /// Replaces the whole list and revives what was disabled, as the provider does.
-    pub fn set_hooks(&mut self, urls: Vec<String>) {
-        let hook = |url| Hook { url, failures: 0, disabled: false };
-        self.hooks = urls.into_iter().map(hook).collect();
+    pub fn set_webhook_settings(&mut self, urls: Vec<String>) {
+        let hook = |url| WebhookUrl { url, failures: 0, disabled: false };
+        self.webhook_settings = urls.into_iter().map(hook).collect();
     }
 
     /// Adds a template or takes the place of the one with its name and language.
-    pub fn set_template(&mut self, template: Template) {
-        let same = |known: &Arc<Template>| {
+    pub fn set_template(&mut self, template: ApprovedTemplate) {
+        let same = |known: &Arc<ApprovedTemplate>| {
             known.options.name == template.options.name
                 && known.options.language == template.options.language
         };
@@ -143,38 +145,38 @@ impl Channel {
     }
 
     fn listens(&self) -> bool {
-        self.hooks.iter().any(|hook| !hook.disabled)
+        self.webhook_settings.iter().any(|hook| !hook.disabled)
     }
 }
 
 /// Everything, behind the lock.
-pub struct World {
+pub struct SandboxState {
     pub clock: Clock,
     pub rng: StdRng,
-    pub channels: Vec<Channel>,
-    pub ledger: Ledger,
+    pub channels: Vec<SimulatedChannel>,
+    pub ledger: MessageStore,
     pub faults: Faults,
-    pub agenda: Agenda,
+    pub agenda: Schedule,
     pub outcomes: HashMap<u64, Outcome>,
     pub receipts: ReceiptOptions,
     pub refusals: RefusalForm,
-    pub counts: Counts,
+    pub counts: SandboxCounts,
 }
 
-impl World {
-    pub fn new(options: SandboxOptions) -> World {
+impl SandboxState {
+    pub fn new(options: SandboxOptions) -> SandboxState {
         // The time makes ids differ between two sandboxes that share a seed.
         let key = nanoseconds(&Clock::system()) as u64 ^ options.seed.rotate_left(32);
-        World {
+        SandboxState {
             rng: StdRng::seed_from_u64(options.seed),
-            channels: options.channels.into_iter().map(Channel::new).collect(),
-            ledger: Ledger::new(Ids::new(key), options.keep),
+            channels: options.channels.into_iter().map(SimulatedChannel::new).collect(),
+            ledger: MessageStore::new(Ids::new(key), options.keep),
             faults: Faults { rules: options.faults },
-            agenda: Agenda::default(),
+            agenda: Schedule::default(),
             outcomes: HashMap::new(),
             receipts: options.receipts,
             refusals: options.refusals,
-            counts: Counts::default(),
+            counts: SandboxCounts::default(),
             clock: options.clock,
         }
     }
@@ -244,8 +246,12 @@ impl World {
         }
     }
 
-    pub fn counts(&self) -> Counts {
-        Counts { accepted: self.ledger.count(), receipts_pending: self.agenda.len(), ..self.counts }
+    pub fn counts(&self) -> SandboxCounts {
+        SandboxCounts {
+            accepted: self.ledger.count(),
+            receipts_pending: self.agenda.len(),
+            ..self.counts
+        }
     }
 
     /// What is kept of the messages to one phone, or of all, oldest first.
@@ -268,8 +274,8 @@ fn nanoseconds(clock: &Clock) -> i64 {
 
 /// The state, and the bells that tell its parts to look again.
 pub struct Shared {
-    world: Mutex<World>,
-    /// Rings whenever a number in `Counts` may have changed.
+    world: Mutex<SandboxState>,
+    /// Rings whenever a number in `SandboxCounts` may have changed.
     pub changed: Notify,
     /// Rings when something falls due earlier than the agenda's task expects.
     pub agenda_bell: Notify,
@@ -278,7 +284,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(world: World) -> Shared {
+    pub fn new(world: SandboxState) -> Shared {
         Shared {
             world: Mutex::new(world),
             changed: Notify::new(),
@@ -287,13 +293,13 @@ impl Shared {
         }
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, World> {
+    pub fn lock(&self) -> MutexGuard<'_, SandboxState> {
         // What a panicking test left behind is still worth reading.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state, then wakes the courier and those who wait.
-    pub fn update<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+    pub fn update<T>(&self, change: impl FnOnce(&mut SandboxState) -> T) -> T {
         let result = change(&mut self.lock());
         self.courier_bell.notify_one();
         self.agenda_bell.notify_one();

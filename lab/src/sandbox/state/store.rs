@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::sandbox::api::refusal;
 use crate::sandbox::state::ids::Ids;
-use crate::sandbox::template::Template;
+use crate::sandbox::template::ApprovedTemplate;
 
 /// What remains of every accepted message, however many there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub struct Duplicate {
 
 /// A message that is still known in full.
 pub struct Kept {
-    pub template: Arc<Template>,
+    pub template: Arc<ApprovedTemplate>,
     /// One a line: no parameter can hold a line break.
     parameters: Box<str>,
     time_to_live: Option<i64>,
@@ -114,23 +114,23 @@ impl Kept {
 }
 
 /// All accepted messages; a message's number is its position.
-pub struct Ledger {
+pub struct MessageStore {
     pub ids: Ids,
     arrivals: Vec<Arrival>,
     kept: VecDeque<Kept>,
     keep: usize,
 }
 
-impl Ledger {
-    pub fn new(ids: Ids, keep: usize) -> Ledger {
-        Ledger { ids, arrivals: Vec::new(), kept: VecDeque::new(), keep }
+impl MessageStore {
+    pub fn new(ids: Ids, keep: usize) -> MessageStore {
+        MessageStore { ids, arrivals: Vec::new(), kept: VecDeque::new(), keep }
     }
 
     /// Records a message and gives its number.
     pub fn accept<T: AsRef<str>>(
         &mut self,
         (channel, phone, at_ns): (u16, u64, i64),
-        template: &Arc<Template>,
+        template: &Arc<ApprovedTemplate>,
         parameters: &[T],
         time_to_live: Option<i64>,
     ) -> u64 {
@@ -245,7 +245,7 @@ fn join<T: AsRef<str>>(parameters: &[T]) -> String {
     joined
 }
 
-fn hash(template: &Template, joined: &str) -> u32 {
+fn hash(template: &ApprovedTemplate, joined: &str) -> u32 {
     let mut hasher = DefaultHasher::new();
     (&template.options.name, &template.options.language, joined).hash(&mut hasher);
     // The upper half is as good as the lower, and 32 bits are plenty within one phone.

@@ -1,0 +1,36 @@
+-- channel_lease_take: the daemon $1 renews its right to send on the channels $2, and takes those whose holder is gone;
+-- $3 the time, $4 until when.
+--
+-- A holder is gone when its time has run out, or when no session of it is connected to this database: each
+-- holds a shared advisory lock, whose second key are the first eight digits of the instance. A row that is
+-- not to be had is not even locked. Locks are taken in the order of names, so that two daemons that
+-- start together do not wait for each other.
+insert into rowbell.channel as c (channel, leased_by, lease_expires_at, epoch, updated_at)
+select wanted.channel, $1, $4, 1, $3
+  from unnest($2::text[]) as wanted (channel)
+  left join rowbell.channel as known on known.channel = wanted.channel
+ where known.leased_by is null
+    or known.leased_by = $1
+    or known.lease_expires_at <= $3
+    or not exists (
+       select
+         from pg_catalog.pg_locks as l
+        where l.locktype = 'advisory'
+          and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+          and l.classid = 1919907682
+          and l.objid::bigint = ('x' || left(known.leased_by, 8))::bit(32)::bigint
+          and l.granted
+       )
+ order by wanted.channel
+    on conflict (channel) do update
+   set leased_by        = excluded.leased_by,
+       lease_expires_at = excluded.lease_expires_at,
+       epoch            = c.epoch + case when c.leased_by = excluded.leased_by then 0 else 1 end,
+       updated_at       = excluded.updated_at
+ -- Somebody else may have been quicker.
+ where c.leased_by is null
+    or c.leased_by = excluded.leased_by
+    or (c.leased_by, c.lease_expires_at) = (
+       select k.leased_by, k.lease_expires_at from rowbell.channel as k where k.channel = c.channel
+       )
+returning c.channel, c.epoch, c.learned_rate, c.learned_at;

@@ -1,0 +1,40 @@
+-- blockers_read: everything that keeps messages of the channels $1 from leaving now, and those of them that the
+-- daemon $5 may send on (lease, with the epoch). Columns that a kind does not have are null.
+--
+-- The rows of the latter stay locked until the caller has written what it leases: nobody else can become
+-- the holder in between.
+-- $2 environment of the configuration, $3 identifier of this server, if it may be read. A database that
+-- was installed for another environment or server is a copy: see pipeline/gate/copy_guard.rs.
+-- $4: storms that messages have joined since then may go on; see pipeline/claim/burst_hold.rs.
+with mine as materialized (
+    select c.channel, c.epoch
+      from rowbell.channel as c
+     where c.channel = any ($1) and c.leased_by = $5
+       for share
+)
+select 'lease' as kind, mine.channel, null::text as watch, mine.epoch,
+       null::text as template, null::text as language, null::text as reason, null::timestamptz as probe_at,
+       null::bigint as hold_id, null::bigint as transaction_id, null::timestamptz as last_joined_at,
+       null::text as environment, null::text as system_identifier, null::oid as database_oid
+  from mine
+union all
+select 'circuit', c.channel, null, null, c.template, c.language, c.reason, c.probe_at, null, null, null, null, null, null
+  from rowbell.circuit as c
+ where c.channel = any ($1) and c.state <> 'closed'
+union all
+select 'pause', case when p.kind = 'channel' then p.name end, case when p.kind = 'watch' then p.name end,
+       null, null, null, null, null, null, null, null, null, null, null
+  from rowbell.pause as p
+ where p.kind = 'watch' or p.name = any ($1)
+union all
+select 'hold', null, h.watch, null, null, null, null, null, h.hold_id, h.transaction_id, h.last_joined_at, null, null, null
+  from rowbell.hold as h
+ where h.last_joined_at > $4
+union all
+select 'copy', null, null, null, null, null, null, null, null, null, null,
+       i.environment, i.system_identifier, i.database_oid
+  from rowbell.installation as i
+ where i.environment is not null
+   and (i.environment <> $2
+        or i.database_oid is distinct from (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+        or (i.system_identifier is not null and $3::text is not null and i.system_identifier <> $3));

@@ -1,8 +1,0 @@
--- doubt_open: the provider may have attempt $2 of message $1; $3 its phone as phones are compared; $4 when the
--- policy of its watch decides, $5 when to look for evidence first.
-insert into rowbell.unconfirmed_attempt (message_id, number, channel, template, phone, phone_key, started_at, decide_at, next_at)
-select m.message_id, a.number, m.channel, coalesce(m.template, ''), m.recipient_phone, $3, a.started_at, $4, $5
-  from rowbell.message as m
-  join rowbell.attempt as a using (message_id)
- where m.message_id = $1 and a.number = $2 and m.recipient_phone is not null
-    on conflict (message_id, number) do nothing;

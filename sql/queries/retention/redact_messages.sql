@@ -1,0 +1,40 @@
+-- redact_messages: removes the personal data of the messages $1, of their attempts and receipts; $2 the time.
+--
+-- What happened, when, how often and how it ended stays. No other channel is tried for them any more.
+with awaited as (
+    delete from rowbell.fallback as f where f.message_id = any ($1)
+), doubted as (
+    delete from rowbell.unconfirmed_attempt as d where d.message_id = any ($1)
+), tried as (
+    update rowbell.attempt as a
+       set error_text = null,
+           response   = null
+     where a.message_id = any ($1)
+       and (a.error_text is not null or a.response is not null)
+), told as (
+    update rowbell.receipt as r
+       set raw             = null,
+           recipient_phone = null,
+           error_text      = null
+      from rowbell.attempt as a
+     where a.message_id = any ($1)
+       and r.provider_message_id = a.provider_message_id
+       and (r.raw is not null or r.recipient_phone is not null or r.error_text is not null)
+)
+update rowbell.message as m
+   set old_row             = null,
+       new_row             = null,
+       unconfirmed_row     = null,
+       recipient_name      = null,
+       recipient_phone     = null,
+       recipient_locale    = null,
+       recipient_time_zone = null,
+       time_zone_source    = null,
+       summary             = null,
+       parameters          = case when m.parameters is not null then '[]'::jsonb end,
+       redacted_at         = $2,
+       updated_at          = $2,
+       updated_by          = 'redact_messages'
+ where m.message_id = any ($1)
+   and m.state not in ('waiting', 'scheduled', 'held', 'sending')
+returning m.message_id;

@@ -1,5 +1,0 @@
--- reach_find: whether a receipt for the provider's id $1 came by webhook.
-select exists (
-       select from rowbell.receipt as r
-        where r.provider_message_id = $1 and r.source = 'webhook'
-  ) as is_stored;
