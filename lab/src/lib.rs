@@ -24,6 +24,7 @@ pub mod sandbox {
     }
     /// What it remembers, and what is still to happen.
     pub(crate) mod state {
+        pub(crate) mod chance;
         pub(crate) mod faults;
         pub(crate) mod ids;
         pub(crate) mod limits;
@@ -33,9 +34,9 @@ pub mod sandbox {
         pub(crate) mod store;
     }
 
+    pub use api::refusal::RefusalForm;
     pub use options::{
-        ChannelOptions, Delay, Form, LimitOptions, ReceiptOptions, RefusalForm, SandboxOptions,
-        Settings, Words,
+        ChannelOptions, Delay, Form, LimitOptions, ReceiptOptions, SandboxOptions, Settings, Words,
     };
     pub use server::{NotYet, Sandbox};
     pub use state::faults::{Fault, FaultRule};
@@ -63,7 +64,8 @@ pub mod bench {
     pub mod report;
     pub mod write;
 }
-/// The command line of `rowbell-lab`.
+pub mod cli;
+/// What its commands do.
 pub mod commands {
     pub mod bench;
     pub mod demo;

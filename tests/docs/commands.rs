@@ -1,5 +1,5 @@
 //! Every command that a page shows is one that there is, with arguments that it takes; and those that
-//! change nothing outside a throwaway town are run there.
+//! change nothing outside a throwaway testbed are run there.
 
 use rowbell_lab::demo::scratch::Scratch;
 use std::fs;
@@ -26,7 +26,7 @@ const NOT_HERE: [&[&str]; 5] =
 /// Commands that ask first; nobody is there to be asked.
 const ASKING: [&str; 4] = ["approve", "discard", "retry", "adopt"];
 
-/// What they may say in a town without a storm.
+/// What they may say where no storm is held.
 const NOTHING_HELD: &str = "no message waits for a person";
 
 /// Commands that are run also where they stand between backticks: they only read.
@@ -61,8 +61,7 @@ fn shown() -> Vec<Shown> {
 fn program(name: &str) -> Option<clap::Command> {
     match name {
         "rowbell" => Some(rowbell::cli::Cli::command()),
-        // Its commands are still among those of rowbell.
-        "rowbell-lab" => Some(rowbell::cli::Cli::command()),
+        "rowbell-lab" => Some(rowbell_lab::cli::Cli::command()),
         _ => None,
     }
 }
@@ -166,7 +165,7 @@ fn all_tests(folder: &Path) -> String {
     text
 }
 
-/// What can be run in a town: of the blocks all that is not excepted, of the spans what only reads.
+/// What can be run in a testbed: of the blocks all that is not excepted, of the spans what only reads.
 fn to_run() -> Vec<Shown> {
     let is_not_here = |words: &[String]| {
         let starts = |start: &&[&str]| words.iter().skip(1).zip(*start).all(|(word, s)| word == s);
@@ -188,7 +187,7 @@ fn to_run() -> Vec<Shown> {
     commands
 }
 
-/// The commands run in the order of the pages, in a town where a shop delivers.
+/// The commands run in the order of the pages, in a testbed where a shop delivers.
 #[tokio::test]
 async fn what_can_be_run_runs() {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());

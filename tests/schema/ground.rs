@@ -65,13 +65,19 @@ impl Database {
     }
 }
 
-/// The files of a folder of `sql`, by name, with their texts.
+/// The files below a folder of `sql`, by path ("claim/claim_take"), with their texts.
 pub fn sql_files(folder: &str) -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql").join(folder);
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql").join(folder);
+    let (mut files, mut folders) = (Vec::new(), vec![top.clone()]);
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let (below, here): (Vec<PathBuf>, Vec<PathBuf>) = entries.partition(|path| path.is_dir());
+        folders.extend(below);
+        files.extend(here);
+    }
     files.sort();
-    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let name =
+        |path: &Path| path.strip_prefix(&top).unwrap().with_extension("").display().to_string();
     files.iter().map(|path| (name(path), std::fs::read_to_string(path).unwrap())).collect()
 }
 

@@ -23,7 +23,7 @@ const EMPTY: &str = "
     create or replace function nothing() returns trigger language plpgsql as 'begin return null; end';
     create trigger empty after update on delivery for each row execute function nothing()";
 
-/// The watch of the town that is measured.
+/// The watch of the testbed that is measured.
 const WATCH: &str = "home_delivery";
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -184,7 +184,7 @@ async fn cell(
 async fn set_up(testbed: &Testbed, client: &mut Client, variant: Variant) -> anyhow::Result<()> {
     let config = load::load(&testbed.config_file())?;
     let watch = config.watch.get(WATCH).cloned();
-    let mut watch = watch.ok_or_else(|| anyhow::anyhow!("the town has no watch {WATCH}"))?;
+    let mut watch = watch.ok_or_else(|| anyhow::anyhow!("the testbed has no watch {WATCH}"))?;
     watch.ring = variant != Variant::Outbox;
     let template = config.template.get(&watch.template).cloned();
     let template = template.ok_or_else(|| anyhow::anyhow!("the watch has no template"))?;

@@ -134,7 +134,7 @@ async fn settle(client: &Client, sandbox: &Sandbox, show: &mut Show) -> anyhow::
     Ok(())
 }
 
-/// Compares what the office did, what stands in the database, and what the provider had.
+/// Compares what the back office did, what stands in the database, and what the provider had.
 pub async fn count(client: &Client, sandbox: &Sandbox, changes: u64) -> anyhow::Result<DemoCounts> {
     let row = client
         .query_one(

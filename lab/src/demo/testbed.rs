@@ -1,4 +1,4 @@
-//! A small town for the demo and the benchmarks: a throwaway PostgreSQL with a shop and a clinic in
+//! The testbed of the demo and the benchmarks: a throwaway PostgreSQL with a shop and a clinic in
 //! it, the sandbox as its provider, and the configuration that a sysadmin would have written.
 //! Everything is set up by the commands that a user would run. Dropping it leaves nothing behind.
 
@@ -21,7 +21,7 @@ const CONFIG: &str = include_str!("testbed.toml");
 /// Name of the business database.
 const DATABASE: &str = "crm";
 
-/// Why there is no town.
+/// Why there is no testbed.
 #[derive(Debug, thiserror::Error)]
 pub enum TestbedError {
     #[error(transparent)]
@@ -36,7 +36,7 @@ pub enum TestbedError {
     Daemon(#[from] DaemonError),
 }
 
-/// How big the town is, and how its daemon is set.
+/// How many rows the testbed has, and how its daemon is set.
 #[derive(Clone, Debug)]
 pub struct TestbedOptions {
     pub cluster: ClusterOptions,
@@ -68,7 +68,7 @@ impl Default for TestbedOptions {
     }
 }
 
-/// A running town, without its daemon.
+/// A running testbed, without its daemon.
 pub struct Testbed {
     pub sandbox: Sandbox,
     pub cluster: Cluster,
@@ -83,7 +83,7 @@ impl Testbed {
         options: TestbedOptions,
         provider: SandboxOptions,
     ) -> Result<Testbed, TestbedError> {
-        let folder = Scratch::new("town")?;
+        let folder = Scratch::new("testbed")?;
         let sandbox = Sandbox::start(provider)?;
         let cluster = Cluster::start(options.cluster.clone())?;
         let testbed = Testbed { sandbox, cluster, folder, exe: exe.to_owned() };
@@ -165,7 +165,7 @@ impl Testbed {
         self.folder.path().join("rowbell.toml")
     }
 
-    /// What the daemons of this town have logged.
+    /// What the daemons of this testbed have logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default()
     }

@@ -24,7 +24,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// An office with as many deliveries and appointments, numbered from 1.
+    /// A back office with as many deliveries and appointments, numbered from 1.
     pub fn new(client: Client, seed: u64, deliveries: i64, appointments: i64) -> Workload {
         Workload { client, rng: StdRng::seed_from_u64(seed), deliveries, appointments }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sandbox::api::refusal::RefusalForm;
 use crate::sandbox::state::faults::FaultRule;
 use crate::sandbox::template::TemplateOptions;
 use rowbell::clock::Clock;
@@ -116,19 +117,6 @@ pub struct LimitOptions {
     /// Different phones in a rolling 24 hours; more is refused with 131048. Meta documents no
     /// code for this limit: the number is our choice.
     pub recipients_per_day: Option<u32>,
-}
-
-/// How an error of the message's content is told. All three were seen in the wild.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusalForm {
-    /// 422 (or the code's own status) with Meta's error object.
-    #[default]
-    Meta,
-    /// The same status with `{"message": "text"}` only.
-    Plain,
-    /// HTTP 200 with `{"sent": false, "message": "text"}`.
-    InBand,
 }
 
 /// Which body carries a receipt.

@@ -13,16 +13,17 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::oneshot;
 
+use crate::sandbox::api::refusal::RefusalForm;
 use crate::sandbox::api::reply::Reply;
 use crate::sandbox::api::router::ApiServer;
 use crate::sandbox::api::{control, read_methods, settings};
-use crate::sandbox::options::{ReceiptOptions, RefusalForm, SandboxOptions};
+use crate::sandbox::options::{ReceiptOptions, SandboxOptions};
 use crate::sandbox::state::faults::FaultRule;
 use crate::sandbox::state::outcome::Outcome;
 use crate::sandbox::state::state::{SandboxCounts, SandboxState, Shared};
 use crate::sandbox::state::store::{Arrival, Duplicate, SeenMessage};
 use crate::sandbox::template::{ApprovedTemplate, TemplateOptions};
-use crate::sandbox::webhook_sender::{WebhookSender, keep_agenda};
+use crate::sandbox::webhook_sender::{WebhookSender, keep_schedule};
 
 /// A running sandbox on a thread of its own. Dropping it stops the server and frees the port.
 pub struct Sandbox {
@@ -52,10 +53,10 @@ impl Sandbox {
         let shared = Arc::new(Shared::new(SandboxState::new(options)));
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
-        let world = Arc::clone(&shared);
+        let state = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("sandbox".into())
-            .spawn(move || run(world, listener, stopped, &ready))?;
+            .spawn(move || run(state, listener, stopped, &ready))?;
         started.recv().map_err(io::Error::other)??;
         Ok(Sandbox { shared, address, stop: Some(stop), thread: Some(thread) })
     }
@@ -94,42 +95,42 @@ impl Sandbox {
     /// Adds a template to a channel, or replaces the one with its name and language. An unknown
     /// channel changes nothing.
     pub fn set_template(&self, channel: &str, template: TemplateOptions) {
-        let mut world = self.shared.lock();
-        if let Some(position) = world.position(channel) {
-            world.channels[position].set_template(ApprovedTemplate::new(template));
+        let mut state = self.shared.lock();
+        if let Some(position) = state.position(channel) {
+            state.channels[position].set_template(ApprovedTemplate::new(template));
         }
     }
 
     /// Replaces the token of a channel, as if it had been revoked.
     pub fn set_token(&self, channel: &str, token: &str) {
-        let mut world = self.shared.lock();
-        if let Some(position) = world.position(channel) {
-            world.channels[position].options.token = token.to_owned();
+        let mut state = self.shared.lock();
+        if let Some(position) = state.position(channel) {
+            state.channels[position].options.token = token.to_owned();
         }
     }
 
     /// Whether a channel shows its messages in `GET /messages`.
     pub fn set_history(&self, channel: &str, history: bool) {
-        let mut world = self.shared.lock();
-        if let Some(position) = world.position(channel) {
-            world.channels[position].options.history = history;
+        let mut state = self.shared.lock();
+        if let Some(position) = state.position(channel) {
+            state.channels[position].options.history = history;
         }
     }
 
     /// Replaces the webhook URLs of a channel.
     pub fn set_webhook(&self, channel: &str, urls: &[String]) {
-        self.shared.update(|world| {
-            if let Some(position) = world.position(channel) {
-                world.channels[position].set_webhook_settings(urls.to_vec());
+        self.shared.update(|state| {
+            if let Some(position) = state.position(channel) {
+                state.channels[position].set_webhook_settings(urls.to_vec());
             }
         });
     }
 
     /// Lets a customer write to a channel. An unknown channel or a bad phone changes nothing.
     pub fn inbound(&self, channel: &str, phone: &str, text: &str) {
-        self.shared.update(|world| {
-            if let (Some(position), Ok(phone)) = (world.position(channel), phone.parse()) {
-                world.hear(position, phone, text, "chat");
+        self.shared.update(|state| {
+            if let (Some(position), Ok(phone)) = (state.position(channel), phone.parse()) {
+                state.hear(position, phone, text, "chat");
             }
         });
     }
@@ -137,10 +138,10 @@ impl Sandbox {
     /// Posts a status now: `sent`, `delivered`, `read` or `failed` (with Meta's code), for an id
     /// of this sandbox or any other. An unknown channel or status changes nothing.
     pub fn post_receipt(&self, channel: &str, id: &str, status: &str, code: Option<i32>) {
-        self.shared.update(|world| {
+        self.shared.update(|state| {
             let stage = control::stage(status, code);
-            if let (Some(position), Some(stage)) = (world.position(channel), stage) {
-                world.post_receipt(position, id, 19_075_550_199, stage);
+            if let (Some(position), Some(stage)) = (state.position(channel), stage) {
+                state.post_receipt(position, id, 19_075_550_199, stage);
             }
         });
     }
@@ -160,7 +161,7 @@ impl Sandbox {
 
     /// How many messages were accepted.
     pub fn count(&self) -> u64 {
-        self.shared.lock().ledger.count()
+        self.shared.lock().store.count()
     }
 
     pub fn counts(&self) -> SandboxCounts {
@@ -169,12 +170,12 @@ impl Sandbox {
 
     /// Every text that one phone got more than once, over all messages ever accepted.
     pub fn duplicates(&self) -> Vec<Duplicate> {
-        self.shared.lock().ledger.duplicates()
+        self.shared.lock().store.duplicates()
     }
 
     /// When each message arrived, in order.
     pub fn arrivals(&self) -> Vec<Arrival> {
-        self.shared.lock().ledger.arrivals().to_vec()
+        self.shared.lock().store.arrivals().to_vec()
     }
 
     /// Waits until at least `count` messages were accepted.
@@ -250,10 +251,10 @@ fn run(
     };
     runtime.block_on(async {
         match open(shared, listener) {
-            Ok((front, listener)) => {
+            Ok((server, listener)) => {
                 report(Ok(()));
                 tokio::select! {
-                    () = accept(&front, &listener) => {}
+                    () = accept(&server, &listener) => {}
                     _ = stopped => {}
                 }
             }
@@ -268,12 +269,13 @@ fn open(
     listener: TcpListener,
 ) -> io::Result<(Arc<ApiServer>, tokio::net::TcpListener)> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let courier = Arc::new(WebhookSender::new(Arc::clone(&shared)).map_err(io::Error::other)?);
-    tokio::spawn(keep_agenda(Arc::clone(&shared)));
-    tokio::spawn(Arc::clone(&courier).run());
+    let webhook_sender =
+        Arc::new(WebhookSender::new(Arc::clone(&shared)).map_err(io::Error::other)?);
+    tokio::spawn(keep_schedule(Arc::clone(&shared)));
+    tokio::spawn(Arc::clone(&webhook_sender).run());
     let router = router().with_state(Arc::clone(&shared));
-    let front = ApiServer { shared, courier, router: TowerToHyperService::new(router) };
-    Ok((Arc::new(front), listener))
+    let server = ApiServer { shared, webhook_sender, router: TowerToHyperService::new(router) };
+    Ok((Arc::new(server), listener))
 }
 
 fn router() -> Router<Arc<Shared>> {
@@ -286,7 +288,7 @@ fn router() -> Router<Arc<Shared>> {
         .method_not_allowed_fallback(unknown)
 }
 
-async fn accept(front: &Arc<ApiServer>, listener: &tokio::net::TcpListener) {
+async fn accept(server: &Arc<ApiServer>, listener: &tokio::net::TcpListener) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, as a rule: give the others time to close.
@@ -295,9 +297,9 @@ async fn accept(front: &Arc<ApiServer>, listener: &tokio::net::TcpListener) {
         };
         // Without it, answers would wait for the client's acknowledgement of the last one.
         let _ = stream.set_nodelay(true);
-        let front = Arc::clone(front);
+        let server = Arc::clone(server);
         tokio::spawn(async move {
-            let service = service_fn(|request| front.answer(request));
+            let service = service_fn(|request| server.answer(request));
             let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             // It fails when the client goes away or a fault drops the connection.
             let _ = connection.await;

@@ -50,8 +50,8 @@ impl WebhookSender {
     pub async fn run(self: Arc<WebhookSender>) {
         while let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await {
             let parcel = self.next().await;
-            let courier = Arc::clone(&self);
-            tokio::spawn(async move { courier.deliver(parcel, Some(permit)).await });
+            let webhook_sender = Arc::clone(&self);
+            tokio::spawn(async move { webhook_sender.deliver(parcel, Some(permit)).await });
         }
     }
 
@@ -60,7 +60,7 @@ impl WebhookSender {
             if let Some(parcel) = self.shared.lock().next_parcel() {
                 return parcel;
             }
-            self.shared.courier_bell.notified().await;
+            self.shared.webhook_bell.notified().await;
         }
     }
 
@@ -81,10 +81,10 @@ impl WebhookSender {
             tries.spawn(async move { post(&shared, &client, parcel.channel, &url, body).await });
         }
         let acknowledged = tries.join_all().await.into_iter().all(|one| one);
-        self.shared.update(|world| {
-            world.counts.items_pending -= parcel.items;
+        self.shared.update(|state| {
+            state.counts.items_pending -= parcel.items;
             if acknowledged {
-                world.counts.items_acknowledged += parcel.items;
+                state.counts.items_acknowledged += parcel.items;
             }
         });
     }
@@ -101,9 +101,9 @@ async fn post(
     let mut tries = 0;
     loop {
         let (timeout, only_200) = {
-            let mut world = shared.lock();
-            world.counts.posts += 1;
-            (world.receipts.timeout(), world.receipts.only_200)
+            let mut state = shared.lock();
+            state.counts.posts += 1;
+            (state.receipts.timeout(), state.receipts.only_200)
         };
         let request = client.post(url).header(CONTENT_TYPE, "application/json").timeout(timeout);
         let acknowledged = match request.body(body.clone()).send().await {
@@ -116,7 +116,7 @@ async fn post(
             Err(_) => false,
         };
         tries += 1;
-        let pause = shared.update(|world| world.tried(channel, url, acknowledged, tries));
+        let pause = shared.update(|state| state.tried(channel, url, acknowledged, tries));
         match pause {
             Some(pause) => sleep(pause).await,
             None => return acknowledged,
@@ -167,8 +167,8 @@ impl SandboxState {
 
     fn early_parcel(&mut self, number: u64) -> Option<Parcel> {
         let now = self.now();
-        let channel = usize::from(self.ledger.arrival(number)?.channel);
-        self.ledger.happened(number, Stage::Sent, now);
+        let channel = usize::from(self.store.arrival(number)?.channel);
+        self.store.happened(number, Stage::Sent, now);
         self.counts.receipts += 1;
         if !self.channels[channel].options.settings.ack_notifications_on {
             return None;
@@ -190,16 +190,16 @@ impl SandboxState {
 }
 
 /// Lets receipts happen at their time, until the runtime ends.
-pub async fn keep_agenda(shared: Arc<Shared>) {
+pub async fn keep_schedule(shared: Arc<Shared>) {
     loop {
         let next = {
-            let mut world = shared.lock();
-            world.happen(Instant::now());
-            world.agenda.next()
+            let mut state = shared.lock();
+            state.happen(Instant::now());
+            state.schedule.next()
         };
-        shared.courier_bell.notify_one();
+        shared.webhook_bell.notify_one();
         shared.changed.notify_waiters();
-        let bell = shared.agenda_bell.notified();
+        let bell = shared.schedule_bell.notified();
         match next {
             Some(at) => tokio::select! {
                 () = sleep_until(at) => {}

@@ -11,8 +11,9 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::sandbox::api::refusal::RefusalForm;
 use crate::sandbox::api::reply::Reply;
-use crate::sandbox::options::{ChannelOptions, LimitOptions, ReceiptOptions, RefusalForm};
+use crate::sandbox::options::{ChannelOptions, LimitOptions, ReceiptOptions};
 use crate::sandbox::state::faults::FaultRule;
 use crate::sandbox::state::limits::Limits;
 use crate::sandbox::state::outcome::Outcome;
@@ -47,8 +48,8 @@ struct Which {
 }
 
 impl Which {
-    fn position(&self, world: &SandboxState) -> Result<usize, Reply> {
-        world.which(self.channel.as_deref())
+    fn position(&self, state: &SandboxState) -> Result<usize, Reply> {
+        state.which(self.channel.as_deref())
     }
 }
 
@@ -89,7 +90,7 @@ fn digits(phone: &str) -> Result<u64, Reply> {
 }
 
 async fn duplicates(State(shared): State<Arc<Shared>>) -> Json<Vec<Duplicate>> {
-    Json(shared.lock().ledger.duplicates())
+    Json(shared.lock().store.duplicates())
 }
 
 #[derive(Deserialize)]
@@ -103,8 +104,8 @@ async fn arrivals(
     State(shared): State<Arc<Shared>>,
     Query(query): Query<From>,
 ) -> impl IntoResponse {
-    let world = shared.lock();
-    let arrivals = world.ledger.arrivals();
+    let state = shared.lock();
+    let arrivals = state.store.arrivals();
     let wanted = arrivals.get(query.from..).unwrap_or_default();
     let bytes: Vec<u8> = wanted
         .iter()
@@ -133,9 +134,9 @@ async fn add_faults(
         OneOrMany::Many(rules) => rules,
         OneOrMany::One(rule) => vec![rule],
     };
-    let mut world = shared.lock();
-    world.faults.rules.extend(rules);
-    Json(world.faults.rules.clone())
+    let mut state = shared.lock();
+    state.faults.rules.extend(rules);
+    Json(state.faults.rules.clone())
 }
 
 async fn clear_faults(State(shared): State<Arc<Shared>>) -> Answer {
@@ -148,9 +149,9 @@ async fn set_template(
     Query(which): Query<Which>,
     Json(template): Json<TemplateOptions>,
 ) -> Answer {
-    let mut world = shared.lock();
-    let channel = which.position(&world)?;
-    world.channels[channel].set_template(ApprovedTemplate::new(template));
+    let mut state = shared.lock();
+    let channel = which.position(&state)?;
+    state.channels[channel].set_template(ApprovedTemplate::new(template));
     done()
 }
 
@@ -174,9 +175,9 @@ async fn inbound(
     Json(body): Json<InboundBody>,
 ) -> Answer {
     let phone = digits(&body.phone)?;
-    shared.update(|world| {
-        let channel = which.position(world)?;
-        let id = world.hear(channel, phone, &body.text, &body.kind);
+    shared.update(|state| {
+        let channel = which.position(state)?;
+        let id = state.hear(channel, phone, &body.text, &body.kind);
         Ok(Json(json!({ "id": id })))
     })
 }
@@ -186,7 +187,7 @@ impl SandboxState {
     pub fn hear(&mut self, channel: usize, phone: u64, text: &str, kind: &str) -> String {
         let position = u64::MAX / 2 + self.channels[channel].inbound.len() as u64;
         let inbound = Arc::new(Inbound {
-            id: self.ledger.ids.id(position ^ phone),
+            id: self.store.ids.id(position ^ phone),
             phone,
             text: text.to_owned(),
             kind: kind.to_owned(),
@@ -202,11 +203,11 @@ impl SandboxState {
     pub fn post_receipt(&mut self, channel: usize, id: &str, phone: u64, stage: Stage) {
         let at_ns = self.now();
         self.counts.receipts += 1;
-        let ours = self.ledger.ids.number(id);
-        let ours = ours.filter(|number| self.ledger.arrival(*number).is_some());
+        let ours = self.store.ids.number(id);
+        let ours = ours.filter(|number| self.store.arrival(*number).is_some());
         let item = match ours {
             Some(number) => {
-                self.ledger.happened(number, stage, at_ns);
+                self.store.happened(number, stage, at_ns);
                 Item::Status(number, stage, at_ns)
             }
             None => Item::Foreign(Arc::new(Foreign { id: id.to_owned(), phone, stage, at_ns })),
@@ -257,9 +258,9 @@ async fn receipt(
     let unknown = || Reply::error(400, "status must be sent, delivered, read or failed");
     let stage = stage(&body.status, body.code).ok_or_else(unknown)?;
     let phone = body.phone.as_deref().map(digits).transpose()?;
-    shared.update(|world| {
-        let channel = which.position(world)?;
-        world.post_receipt(channel, &body.id, phone.unwrap_or(19_075_550_199), stage);
+    shared.update(|state| {
+        let channel = which.position(state)?;
+        state.post_receipt(channel, &body.id, phone.unwrap_or(19_075_550_199), stage);
         done()
     })
 }
@@ -302,17 +303,17 @@ struct ChannelChange {
 
 /// Changes a channel, or adds one.
 async fn set_channel(State(shared): State<Arc<Shared>>, Json(body): Json<Value>) -> Answer {
-    let mut world = shared.lock();
+    let mut state = shared.lock();
     let wrong = |error: serde_json::Error| Reply::error(400, &error.to_string());
-    let known = body["id"].as_str().and_then(|id| world.position(id));
+    let known = body["id"].as_str().and_then(|id| state.position(id));
     match known {
         Some(position) => {
             let change = serde_json::from_value(body).map_err(wrong)?;
-            world.channels[position].change(change);
+            state.channels[position].change(change);
         }
         None => {
             let options: ChannelOptions = serde_json::from_value(body).map_err(wrong)?;
-            world.channels.push(SimulatedChannel::new(options));
+            state.channels.push(SimulatedChannel::new(options));
         }
     }
     done()

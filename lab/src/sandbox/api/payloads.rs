@@ -17,22 +17,22 @@ struct Status {
 }
 
 /// The body of one POST with these items.
-pub fn webhook(world: &SandboxState, channel: &SimulatedChannel, items: &[Item]) -> Value {
+pub fn webhook(state: &SandboxState, channel: &SimulatedChannel, items: &[Item]) -> Value {
     let form = match channel.options.settings.raw_hooks {
         true => Form::Raw,
-        false => world.receipts.form,
+        false => state.receipts.form,
     };
-    let statuses = items.iter().filter_map(|item| status(world, item));
+    let statuses = items.iter().filter_map(|item| status(state, item));
     let instance = &channel.options.id;
     let mut body = match form {
-        Form::Raw => return raw(world, channel, items),
+        Form::Raw => return raw(state, channel, items),
         Form::Ack => {
-            let acks: Vec<Value> = statuses.map(|one| ack(&one, world.receipts.words)).collect();
+            let acks: Vec<Value> = statuses.map(|one| ack(&one, state.receipts.words)).collect();
             part(instance, "ack", acks)
         }
         Form::Hooks => part(instance, "hooks", statuses.map(|one| hook(&one)).collect()),
     };
-    let messages: Vec<Value> = items.iter().filter_map(|item| message(world, item)).collect();
+    let messages: Vec<Value> = items.iter().filter_map(|item| message(state, item)).collect();
     if !messages.is_empty() {
         body["messages"] = Value::Array(messages);
     }
@@ -47,11 +47,11 @@ fn part(instance: &str, key: &str, items: Vec<Value>) -> Value {
     body
 }
 
-fn status(world: &SandboxState, item: &Item) -> Option<Status> {
+fn status(state: &SandboxState, item: &Item) -> Option<Status> {
     match item {
         Item::Status(number, stage, at_ns) => Some(Status {
-            id: world.ledger.ids.id(*number),
-            phone: world.ledger.arrival(*number)?.phone,
+            id: state.store.ids.id(*number),
+            phone: state.store.arrival(*number)?.phone,
             stage: *stage,
             at_ns: *at_ns,
         }),
@@ -119,19 +119,19 @@ fn hook(status: &Status) -> Value {
 }
 
 /// The answer of `hookInfo`: one element for each status, in the order of their times.
-pub fn history(world: &SandboxState, number: u64) -> Vec<Value> {
-    let statuses = world.ledger.kept(number).map(|kept| &kept.statuses);
+pub fn history(state: &SandboxState, number: u64) -> Vec<Value> {
+    let statuses = state.store.kept(number).map(|kept| &kept.statuses);
     let items = statuses.into_iter().flatten();
     items
-        .filter_map(|(stage, at_ns)| status(world, &Item::Status(number, *stage, *at_ns)))
+        .filter_map(|(stage, at_ns)| status(state, &Item::Status(number, *stage, *at_ns)))
         .map(|status| hook(&status))
         .collect()
 }
 
-fn raw(world: &SandboxState, channel: &SimulatedChannel, items: &[Item]) -> Value {
+fn raw(state: &SandboxState, channel: &SimulatedChannel, items: &[Item]) -> Value {
     let statuses: Vec<Value> = items
         .iter()
-        .filter_map(|item| status(world, item))
+        .filter_map(|item| status(state, item))
         .map(|status| {
             let mut hook = hook(&status);
             hook.as_object_mut().map(|fields| fields.remove("type"));
@@ -178,19 +178,19 @@ fn button_reply(text: &str) -> Value {
     json!({ "type": "button_reply", "button_reply": { "id": text, "title": text } })
 }
 
-fn message(world: &SandboxState, item: &Item) -> Option<Value> {
+fn message(state: &SandboxState, item: &Item) -> Option<Value> {
     match item {
-        Item::Echo(number) => outgoing(world, *number),
+        Item::Echo(number) => outgoing(state, *number),
         Item::Inbound(message) => Some(incoming(message, None)),
         Item::Status(..) | Item::Foreign(_) => None,
     }
 }
 
 /// One of our messages as `GET /messages` and the echo show it; nothing once it is forgotten.
-pub fn outgoing(world: &SandboxState, number: u64) -> Option<Value> {
-    let arrival = world.ledger.arrival(number)?;
-    let kept = world.ledger.kept(number)?;
-    let id = world.ledger.ids.id(number);
+pub fn outgoing(state: &SandboxState, number: u64) -> Option<Value> {
+    let arrival = state.store.arrival(number)?;
+    let kept = state.store.kept(number)?;
+    let id = state.store.ids.id(number);
     let from_me = (true, 1, kept.text());
     Some(row(&id, (arrival.phone, arrival.at_ns), from_me, "chat", number))
 }

@@ -86,8 +86,8 @@ impl Caller {
 }
 
 async fn templates(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
-    let world = shared.lock();
-    let templates = &world.channels[caller.channel].templates;
+    let state = shared.lock();
+    let templates = &state.channels[caller.channel].templates;
     let whole = |name| usize::try_from(caller.number(name)?).ok();
     let rows: Vec<Value> = templates
         .iter()
@@ -105,23 +105,23 @@ async fn hook_info(
     let Some(id) = caller.query.get("messageId") else {
         return Err(Reply::error(400, "messageId is required"));
     };
-    let world = shared.lock();
+    let state = shared.lock();
     let ours = |number: &u64| {
-        let arrival = world.ledger.arrival(*number);
+        let arrival = state.store.arrival(*number);
         arrival.is_some_and(|arrival| usize::from(arrival.channel) == caller.channel)
     };
-    let number = world.ledger.ids.number(id).filter(ours);
-    let webhook_settings = number.map_or_else(Vec::new, |number| payloads::history(&world, number));
+    let number = state.store.ids.number(id).filter(ours);
+    let webhook_settings = number.map_or_else(Vec::new, |number| payloads::history(&state, number));
     Ok(Json(json!({ "hooks": webhook_settings })))
 }
 
 async fn messages(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
-    let world = shared.lock();
-    if !world.channels[caller.channel].options.history {
+    let state = shared.lock();
+    if !state.channels[caller.channel].options.history {
         let notice = "Message history is disabled for this channel";
         return Json(json!({ "messages": [], "notice": notice }));
     }
-    let mut rows = rows(&world, &caller);
+    let mut rows = rows(&state, &caller);
     rows.sort_by_key(|(at_ns, _)| *at_ns);
     if caller.says("last") {
         rows.reverse();
@@ -136,7 +136,7 @@ async fn messages(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Val
 }
 
 /// Every row that fits the query, with its time, in no order.
-fn rows(world: &SandboxState, caller: &Caller) -> Vec<(i64, Value)> {
+fn rows(state: &SandboxState, caller: &Caller) -> Vec<(i64, Value)> {
     let chat = caller.query.get("chatId");
     let fits = |phone: u64, at_ns: i64| {
         let seconds = payloads::seconds(at_ns);
@@ -144,16 +144,16 @@ fn rows(world: &SandboxState, caller: &Caller) -> Vec<(i64, Value)> {
             && caller.number("min_time").is_none_or(|least| seconds >= least)
             && caller.number("max_time").is_none_or(|most| seconds <= most)
     };
-    let outgoing = world
-        .ledger
+    let outgoing = state
+        .store
         .all_kept()
         .filter(|(_, arrival, _)| usize::from(arrival.channel) == caller.channel)
         .filter(|(_, arrival, _)| fits(arrival.phone, arrival.at_ns))
         .filter_map(|(number, arrival, _)| {
-            Some((arrival.at_ns, payloads::outgoing(world, number)?))
+            Some((arrival.at_ns, payloads::outgoing(state, number)?))
         });
     let incoming = (0..)
-        .zip(&world.channels[caller.channel].inbound)
+        .zip(&state.channels[caller.channel].inbound)
         .filter(|(_, message)| fits(message.phone, message.at_ns))
         .map(|(number, message)| (message.at_ns, payloads::incoming(message, Some(number))));
     let numbered = |row: &Value| {
@@ -169,8 +169,8 @@ fn rows(world: &SandboxState, caller: &Caller) -> Vec<(i64, Value)> {
 }
 
 async fn status(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
-    let world = shared.lock();
-    let status = &world.channels[caller.channel].options.status;
+    let state = shared.lock();
+    let status = &state.channels[caller.channel].options.status;
     let account = match status.as_str() {
         "connected" => "authenticated",
         other => other,
@@ -197,21 +197,21 @@ async fn me(_: Caller) -> Json<Value> {
 }
 
 async fn contacts(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
-    let world = shared.lock();
+    let state = shared.lock();
     let inputs = caller.body["contacts"].as_array();
     let contacts: Vec<Value> = inputs
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
-        .map(|input| contact(&world, input))
+        .map(|input| contact(&state, input))
         .collect();
     Json(json!({ "contacts": contacts }))
 }
 
-fn contact(world: &SandboxState, input: &str) -> Value {
+fn contact(state: &SandboxState, input: &str) -> Value {
     let digits = input.trim_start_matches('+').parse();
     match digits {
-        Ok(phone) if reachable(world, phone) => {
+        Ok(phone) if reachable(state, phone) => {
             json!({ "input": input, "status": "valid", "wa_id": wa_id(phone).to_string() })
         }
         _ => json!({ "input": input, "status": "invalid" }),
@@ -220,12 +220,12 @@ fn contact(world: &SandboxState, input: &str) -> Value {
 
 async fn check_phone(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
     let phone = caller.query.get("phone").and_then(|phone| phone.parse().ok());
-    let world = shared.lock();
-    let exists = phone.is_some_and(|phone| reachable(&world, phone));
+    let state = shared.lock();
+    let exists = phone.is_some_and(|phone| reachable(&state, phone));
     Json(json!({ "result": if exists { "exists" } else { "not exists" } }))
 }
 
-fn reachable(world: &SandboxState, phone: u64) -> bool {
-    let outcome = world.outcome(phone);
+fn reachable(state: &SandboxState, phone: u64) -> bool {
+    let outcome = state.outcome(phone);
     outcome != Outcome::NotOnWhatsapp && outcome != Outcome::Undeliverable
 }

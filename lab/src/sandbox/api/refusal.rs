@@ -1,9 +1,22 @@
 //! Refusals with Meta's codes, in the forms in which 1MSG passes them on.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::sandbox::api::reply::Reply;
-use crate::sandbox::options::RefusalForm;
+
+/// How an error of the message's content is told. All three were seen in the wild.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalForm {
+    /// 422 (or the code's own status) with Meta's error object.
+    #[default]
+    Meta,
+    /// The same status with `{"message": "text"}` only.
+    Plain,
+    /// HTTP 200 with `{"sent": false, "message": "text"}`.
+    InBand,
+}
 
 /// Why a message was not accepted, or why it failed later.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! The front door: `sendTemplate` straight from hyper, everything else through the axum router,
-//! and the manner in which a faulty answer leaves.
+//! Routes every request: `sendTemplate` straight from hyper, everything else through the axum router. Also the
+//! manner in which a faulty answer leaves.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -40,7 +40,7 @@ pub struct Dropped;
 /// Answers every request of every connection.
 pub struct ApiServer {
     pub shared: Arc<Shared>,
-    pub courier: Arc<WebhookSender>,
+    pub webhook_sender: Arc<WebhookSender>,
     pub router: TowerToHyperService<Router>,
 }
 
@@ -86,10 +86,10 @@ impl ApiServer {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Dropped> {
         let struck = {
-            let world = &mut *self.shared.lock();
-            match world.faults.rules.is_empty() {
+            let state = &mut *self.shared.lock();
+            match state.faults.rules.is_empty() {
                 true => Struck::default(),
-                false => world.faults.strike(method, None, &mut world.rng),
+                false => state.faults.strike(method, None, &mut state.rng),
             }
         };
         let Some(fault) = struck.fault else {
@@ -101,7 +101,7 @@ impl ApiServer {
             false => Reply::json(200, "{}"),
         };
         let reply = fault.spoil(right);
-        self.shared.update(|world| world.counts.faults += 1);
+        self.shared.update(|state| state.counts.faults += 1);
         self.perform(Reply { delay: struck.delay, ..reply }).await
     }
 
@@ -113,7 +113,7 @@ impl ApiServer {
     /// Sends an answer in its manner.
     async fn perform(&self, reply: Reply) -> Result<Response<Body>, Dropped> {
         if let Some(number) = reply.early {
-            self.courier.post_early(number).await;
+            self.webhook_sender.post_early(number).await;
         }
         sleep_if(reply.delay).await;
         let (length, manner) = (reply.body.len(), reply.manner);

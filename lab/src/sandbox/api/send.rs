@@ -13,8 +13,9 @@ use crate::sandbox::api::refusal::Refusal;
 use crate::sandbox::api::reply::Reply;
 use crate::sandbox::api::request::{BadBody, Parameter, SendRequest};
 use crate::sandbox::api::validation;
+use crate::sandbox::state::chance::happens;
 use crate::sandbox::state::faults::{self, Fault};
-use crate::sandbox::state::outcome::{self, Outcome, happens};
+use crate::sandbox::state::outcome::{self, Outcome};
 use crate::sandbox::state::schedule::Due;
 use crate::sandbox::state::state::{Foreign, Item, SandboxState, Shared};
 use crate::sandbox::state::store::Stage;
@@ -33,18 +34,18 @@ pub struct Address<'a> {
 pub fn send(shared: &Shared, address: &Address<'_>, body: &[u8]) -> Reply {
     let parsed = SendRequest::parse(body);
     let (reply, earlier, told) = {
-        let mut world = shared.lock();
-        let before = (world.agenda.next(), world.counts.items_pending);
-        let reply = world.receive(address, parsed);
-        let earlier = world.agenda.next() != before.0;
-        (reply, earlier, world.counts.items_pending != before.1)
+        let mut state = shared.lock();
+        let before = (state.schedule.next(), state.counts.items_pending);
+        let reply = state.receive(address, parsed);
+        let earlier = state.schedule.next() != before.0;
+        (reply, earlier, state.counts.items_pending != before.1)
     };
     // A bell wakes a task, which costs as much as the rest: ring only where something is new.
     if earlier {
-        shared.agenda_bell.notify_one();
+        shared.schedule_bell.notify_one();
     }
     if told {
-        shared.courier_bell.notify_one();
+        shared.webhook_bell.notify_one();
     }
     shared.changed.notify_waiters();
     reply
@@ -56,9 +57,9 @@ impl SandboxState {
         address: &Address<'_>,
         parsed: Result<SendRequest<'_>, BadBody>,
     ) -> Reply {
-        let accepted = self.ledger.count();
+        let accepted = self.store.count();
         let reply = self.received(address, parsed).unwrap_or_else(|refused| refused);
-        if self.ledger.count() == accepted {
+        if self.store.count() == accepted {
             self.counts.refused += 1;
         }
         reply
@@ -120,7 +121,7 @@ impl SandboxState {
             Outcome::Queued => faults::queued(),
             _ => Reply {
                 early: early.then_some(number),
-                ..accepted(&self.ledger.ids.id(number), wa_id(phone))
+                ..accepted(&self.store.ids.id(number), wa_id(phone))
             },
         })
     }
@@ -134,7 +135,7 @@ impl SandboxState {
     ) -> u64 {
         // There are never 65,536 channels.
         let channel = u16::try_from(channel).unwrap_or(u16::MAX);
-        self.ledger.accept((channel, phone, now), template, parameters, time_to_live)
+        self.store.accept((channel, phone, now), template, parameters, time_to_live)
     }
 
     /// Plans the receipts of a message and says whether its `sent` has to come first.
@@ -160,7 +161,7 @@ impl SandboxState {
             }
             let twice = happens(self.receipts.twice_share, &mut self.rng);
             let at = start + Duration::from_millis(delay);
-            self.agenda.add(Due { at, number, stage, twice });
+            self.schedule.add(Due { at, number, stage, twice });
         }
         early
     }
@@ -168,7 +169,7 @@ impl SandboxState {
     fn tell_foreign(&mut self, channel: usize, number: u64) {
         let foreign = Foreign {
             // Numbers from the other end are never reached.
-            id: self.ledger.ids.id(u64::MAX - number),
+            id: self.store.ids.id(u64::MAX - number),
             phone: 19_075_550_199,
             stage: Stage::Delivered,
             at_ns: self.now(),

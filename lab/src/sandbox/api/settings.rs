@@ -22,8 +22,8 @@ pub fn routes() -> Router<Arc<Shared>> {
 }
 
 async fn webhook(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
-    let world = shared.lock();
-    let channel = &world.channels[caller.channel];
+    let state = shared.lock();
+    let channel = &state.channels[caller.channel];
     let statuses: Vec<Value> = channel
         .webhook_settings
         .iter()
@@ -53,7 +53,7 @@ async fn set_webhook(
         return Err(Reply::error(400, "webhookUrl is required"));
     }
     let message = urls.join(",");
-    shared.update(|world| world.channels[caller.channel].set_webhook_settings(urls));
+    shared.update(|state| state.channels[caller.channel].set_webhook_settings(urls));
     Ok(Json(json!({ "set": true, "message": message })))
 }
 
@@ -77,8 +77,8 @@ fn urls(value: &Value) -> Result<Vec<String>, Reply> {
 }
 
 async fn settings(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Value> {
-    let world = shared.lock();
-    Json(Value::Object(shown(&world.channels[caller.channel])))
+    let state = shared.lock();
+    Json(Value::Object(shown(&state.channels[caller.channel])))
 }
 
 fn shown(channel: &SimulatedChannel) -> Map<String, Value> {
@@ -98,8 +98,8 @@ async fn set_settings(
 ) -> Result<Json<Value>, Reply> {
     let given = caller.body.get("webhookUrl").map(urls).transpose()?;
     let mut update = Map::new();
-    let shown = shared.update(|world| {
-        let channel = &mut world.channels[caller.channel];
+    let shown = shared.update(|state| {
+        let channel = &mut state.channels[caller.channel];
         if let Some(urls) = given {
             channel.set_webhook_settings(urls);
             update.insert("webhookUrl".into(), webhook_url(channel));

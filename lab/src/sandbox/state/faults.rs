@@ -7,10 +7,9 @@ use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::sandbox::api::refusal::Refusal;
+use crate::sandbox::api::refusal::{Refusal, RefusalForm};
 use crate::sandbox::api::reply::{Manner, Reply};
-use crate::sandbox::options::RefusalForm;
-use crate::sandbox::state::outcome::happens;
+use crate::sandbox::state::chance::happens;
 
 /// What goes wrong. Where a fault has `accepted`, it says whether the message was taken before
 /// the answer was lost; it is true unless it says otherwise.

@@ -5,6 +5,7 @@ use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
 use crate::sandbox::options::{Delay, ReceiptOptions};
+use crate::sandbox::state::chance::happens;
 use crate::sandbox::state::store::Stage;
 
 /// What becomes of a message to a phone.
@@ -164,11 +165,6 @@ fn draw(delay: Delay, rng: &mut StdRng) -> u64 {
         return delay.min_ms;
     }
     rng.random_range(delay.min_ms..=delay.max_ms)
-}
-
-/// Whether something with this probability happens now. Zero costs nothing.
-pub fn happens(share: f64, rng: &mut StdRng) -> bool {
-    share > 0.0 && rng.random_bool(share.min(1.0))
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::sandbox::api::refusal::RefusalForm;
 use crate::sandbox::api::reply::Reply;
-use crate::sandbox::options::{ChannelOptions, ReceiptOptions, RefusalForm, SandboxOptions};
+use crate::sandbox::options::{ChannelOptions, ReceiptOptions, SandboxOptions};
 use crate::sandbox::state::faults::Faults;
 use crate::sandbox::state::ids::Ids;
 use crate::sandbox::state::limits::Limits;
@@ -72,7 +73,7 @@ pub struct Inbound {
     pub at_ns: i64,
 }
 
-/// A status that belongs to no message of the ledger.
+/// A status that belongs to no message of the store.
 #[derive(Clone, Debug)]
 pub struct Foreign {
     pub id: String,
@@ -154,9 +155,9 @@ pub struct SandboxState {
     pub clock: Clock,
     pub rng: StdRng,
     pub channels: Vec<SimulatedChannel>,
-    pub ledger: MessageStore,
+    pub store: MessageStore,
     pub faults: Faults,
-    pub agenda: Schedule,
+    pub schedule: Schedule,
     pub outcomes: HashMap<u64, Outcome>,
     pub receipts: ReceiptOptions,
     pub refusals: RefusalForm,
@@ -170,9 +171,9 @@ impl SandboxState {
         SandboxState {
             rng: StdRng::seed_from_u64(options.seed),
             channels: options.channels.into_iter().map(SimulatedChannel::new).collect(),
-            ledger: MessageStore::new(Ids::new(key), options.keep),
+            store: MessageStore::new(Ids::new(key), options.keep),
             faults: Faults { rules: options.faults },
-            agenda: Schedule::default(),
+            schedule: Schedule::default(),
             outcomes: HashMap::new(),
             receipts: options.receipts,
             refusals: options.refusals,
@@ -218,15 +219,15 @@ impl SandboxState {
     /// Hands everything that has come due to the webhooks.
     pub fn happen(&mut self, now: Instant) {
         let stamp = self.now();
-        while let Some(due) = self.agenda.take(now) {
+        while let Some(due) = self.schedule.take(now) {
             self.happened(due, stamp);
         }
     }
 
     fn happened(&mut self, due: Due, stamp: i64) {
         self.counts.receipts += 1;
-        self.ledger.happened(due.number, due.stage, stamp);
-        let Some(arrival) = self.ledger.arrival(due.number) else {
+        self.store.happened(due.number, due.stage, stamp);
+        let Some(arrival) = self.store.arrival(due.number) else {
             return;
         };
         let item = Item::Status(due.number, due.stage, stamp);
@@ -248,20 +249,20 @@ impl SandboxState {
 
     pub fn counts(&self) -> SandboxCounts {
         SandboxCounts {
-            accepted: self.ledger.count(),
-            receipts_pending: self.agenda.len(),
+            accepted: self.store.count(),
+            receipts_pending: self.schedule.len(),
             ..self.counts
         }
     }
 
     /// What is kept of the messages to one phone, or of all, oldest first.
     pub fn seen(&self, phone: Option<u64>) -> Vec<SeenMessage> {
-        self.ledger
+        self.store
             .all_kept()
             .filter(|(_, arrival, _)| phone.is_none_or(|phone| phone == arrival.phone))
             .map(|(number, arrival, kept)| {
                 let channel = &self.channels[usize::from(arrival.channel)].options.id;
-                self.ledger.seen(number, arrival, kept, channel)
+                self.store.seen(number, arrival, kept, channel)
             })
             .collect()
     }
@@ -274,35 +275,35 @@ fn nanoseconds(clock: &Clock) -> i64 {
 
 /// The state, and the bells that tell its parts to look again.
 pub struct Shared {
-    world: Mutex<SandboxState>,
+    state: Mutex<SandboxState>,
     /// Rings whenever a number in `SandboxCounts` may have changed.
     pub changed: Notify,
-    /// Rings when something falls due earlier than the agenda's task expects.
-    pub agenda_bell: Notify,
+    /// Rings when something falls due earlier than the schedule's task expects.
+    pub schedule_bell: Notify,
     /// Rings when an outbox is no longer empty.
-    pub courier_bell: Notify,
+    pub webhook_bell: Notify,
 }
 
 impl Shared {
-    pub fn new(world: SandboxState) -> Shared {
+    pub fn new(state: SandboxState) -> Shared {
         Shared {
-            world: Mutex::new(world),
+            state: Mutex::new(state),
             changed: Notify::new(),
-            agenda_bell: Notify::new(),
-            courier_bell: Notify::new(),
+            schedule_bell: Notify::new(),
+            webhook_bell: Notify::new(),
         }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, SandboxState> {
         // What a panicking test left behind is still worth reading.
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the state, then wakes the courier and those who wait.
+    /// Changes the state, then wakes the webhook sender and those who wait.
     pub fn update<T>(&self, change: impl FnOnce(&mut SandboxState) -> T) -> T {
         let result = change(&mut self.lock());
-        self.courier_bell.notify_one();
-        self.agenda_bell.notify_one();
+        self.webhook_bell.notify_one();
+        self.schedule_bell.notify_one();
         self.changed.notify_waiters();
         result
     }
