@@ -55,7 +55,11 @@ need_disk_to_build() {
 
 # A PostgreSQL server with its programs, for throwaway clusters.
 need_postgresql() {
-    need postgresql "a PostgreSQL server, for throwaway clusters" has_postgresql
+    if [ -z "${ROWBELL_POSTGRES-}" ]; then
+        need postgresql "a PostgreSQL server, for throwaway clusters" has_postgresql
+    elif ! has_postgresql; then
+        complain "ROWBELL_POSTGRES names $ROWBELL_POSTGRES, which holds no PostgreSQL server with its programs. Name its bin folder, or unset it."
+    fi
 }
 
 has_postgresql() {
@@ -65,7 +69,7 @@ has_postgresql() {
             [ -x "$bin/$program" ] || continue 2
         done
         return
-    done < <(ls -d /usr/lib/postgresql/*/bin; tr : '\n' <<<"$PATH")
+    done < <([ -n "${ROWBELL_POSTGRES-}" ] && echo "$ROWBELL_POSTGRES" || { ls -d /usr/lib/postgresql/*/bin; tr : '\n' <<<"$PATH"; })
     return 1
 }
 
@@ -162,16 +166,17 @@ has_systemd() {
     systemd-analyze --version && systemd-sysusers --version
 }
 
-# 1MSG's official SDK in a Python of its own under target/; made anew when its versions change.
-install_onemsg_sdk() {
-    local venv=$PWD/target/sdk-venv wanted=lab/tests/sdk/requirements.txt
-    export ROWBELL_SDK_PYTHON=$venv/bin/python
-    cmp -s "$wanted" "$venv/installed" && "$ROWBELL_SDK_PYTHON" -c "import one_msg_sdk" 2>/dev/null && return
-    echo "installing 1MSG's official SDK from PyPI into target/sdk-venv"
+# install_from_pypi FOLDER REQUIREMENTS NAME: packages in a Python of their own under target/; made anew when their
+# versions change, or when Debian's Python does.
+install_from_pypi() {
+    local venv=$PWD/target/$1 wanted
+    wanted=$(python3 --version && cat "$2")
+    [ "$wanted" = "$(cat "$venv/installed" 2>/dev/null)" ] && return
+    echo "installing $3 from PyPI into target/$1"
     python3 -m venv --clear "$venv"
-    if ! "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"; then
-        complain "1MSG's official SDK cannot be downloaded from PyPI. Check the network; behind a proxy, set https_proxy."
+    if ! "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$2"; then
+        complain "$3 cannot be downloaded from PyPI. Check the network; behind a proxy, set https_proxy."
         say_complaints
     fi
-    cp "$wanted" "$venv/installed"
+    echo "$wanted" >"$venv/installed"
 }
