@@ -17,7 +17,7 @@ pub async fn objections(client: &Client, phone: &str) -> Result<Objections, Erro
     let row = client.query_one(query, &[&forms(phone), &key(phone)]).await?;
     Ok(Objections {
         is_opted_out: row.try_get("is_opted_out")?,
-        is_unconfirmed: row.try_get("is_in_doubt")?,
+        is_unconfirmed: row.try_get("is_unconfirmed")?,
     })
 }
 

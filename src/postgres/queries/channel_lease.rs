@@ -36,7 +36,7 @@ pub async fn channel_lease_take(
     taken.collect()
 }
 
-/// Gives up whatever this daemon owns.
+/// Ends the leases of this daemon.
 pub async fn channel_lease_give(
     client: &deadpool_postgres::Client,
     instance: &str,
@@ -46,7 +46,7 @@ pub async fn channel_lease_give(
     Ok(())
 }
 
-/// Remembers a rate that was learned, if this daemon is still the owner.
+/// Remembers a rate that was learned, if this daemon still holds the lease.
 pub async fn channel_lease_learn(
     tx: &Transaction<'_>,
     channel: &str,
@@ -86,7 +86,7 @@ pub async fn channel_lease_left(
 }
 
 /// Phones with what they still have to pay back.
-pub async fn channel_lease_pairs(
+pub async fn channel_lease_recipient_limits(
     tx: &Transaction<'_>,
     channel: &str,
     now: Timestamp,
@@ -96,8 +96,11 @@ pub async fn channel_lease_pairs(
 ) -> Result<Vec<(String, Timestamp)>, Error> {
     let (since, every) = (now - back * 2 - lease, every.as_secs_f64());
     let back = back.as_secs_f64();
-    let rows =
-        named!(tx, "channel_lease/channel_lease_pairs", &[&channel, &now, &since, &every, &back])?;
+    let rows = named!(
+        tx,
+        "channel_lease/channel_lease_recipient_limits",
+        &[&channel, &now, &since, &every, &back]
+    )?;
     rows.iter().map(|row| phone_and(row, "paid_back_at")).collect()
 }
 

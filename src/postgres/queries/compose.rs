@@ -107,14 +107,15 @@ pub struct CountsAsTold<'a> {
 }
 
 /// Everything told since the last message that left, latest first.
-pub async fn compose_told(
+pub async fn compose_last_told(
     tx: &Transaction<'_>,
     watch: &str,
     key: &str,
     counts: &CountsAsTold<'_>,
 ) -> Result<Vec<LastToldRow>, Error> {
     let CountsAsTold { unconfirmed, arrived, dry_runs } = counts;
-    let rows = named!(tx, "compose/compose_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
+    let rows =
+        named!(tx, "compose/compose_last_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
     rows.iter()
         .map(|row| {
             Ok(LastToldRow {

@@ -40,11 +40,11 @@ pub struct Unreached {
     /// A newer message of the entity says it, or one of the same chain arrived after all.
     pub is_told: bool,
     /// Errors have stopped the channel or the template.
-    pub is_stopped: bool,
+    pub is_circuit_open: bool,
     /// WhatsApp refused it because the recipient has stopped messages of this business.
     pub is_opt_out: bool,
-    /// Something was heard of the channel since the message was accepted.
-    pub is_heard: bool,
+    /// Receipts of the channel came since the message was accepted.
+    pub has_receipts: bool,
 }
 
 pub async fn fallback_due(
@@ -69,9 +69,9 @@ fn due(row: &tokio_postgres::Row) -> Result<DueFallback, Error> {
             channel: row.try_get("channel")?,
             state,
             is_told: row.try_get("is_told")?,
-            is_stopped: row.try_get("is_stopped")?,
+            is_circuit_open: row.try_get("is_circuit_open")?,
             is_opt_out: row.try_get::<_, Option<bool>>("is_opt_out")?.unwrap_or(false),
-            is_heard: row.try_get::<_, Option<bool>>("is_heard")?.unwrap_or(false),
+            has_receipts: row.try_get::<_, Option<bool>>("has_receipts")?.unwrap_or(false),
         }),
     };
     Ok(DueFallback {

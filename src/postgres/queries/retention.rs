@@ -105,7 +105,7 @@ pub async fn redact_messages(
     Ok(named!(tx, "retention/redact_messages", &[&messages, &now])?.len())
 }
 
-/// Removes wishes about further messages that are older than `before`.
+/// Removes requests to opt out or in that are older than `before`.
 pub async fn retention_opt_out_requests(
     tx: &Transaction<'_>,
     before: Timestamp,
