@@ -3,7 +3,7 @@
 --
 -- $1 now: the time
 -- $2 limit: how many messages at most
-select q.message_id, m.attempt_count, q.is_dry_run
+select q.message_id, m.attempt_count as attempt, q.is_dry_run
   from rowbell.queue as q
   join rowbell.message as m using (message_id)
  where q.state = 'leased'

@@ -14,6 +14,7 @@ use crate::domain::message::state::State;
 use crate::postgres::capture::install;
 use crate::postgres::connection::word::{state, word};
 use crate::postgres::operations::blockers::{self, ActiveBlocker};
+use crate::postgres::queries::statement::text;
 use crate::postgres::schema::migrate;
 
 /// Outcomes are counted over so many hours.
@@ -136,9 +137,7 @@ pub struct OutcomeCount {
 
 /// Looks at everything once. Not one moment in the sense of a transaction: a look, not an audit.
 pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<Status, Error> {
-    let context = client
-        .query_one(include_str!("../../../sql/queries/status/status_installation.sql"), &[])
-        .await?;
+    let context = client.query_one(text!("status/status_installation"), &[]).await?;
     Ok(Status {
         taken_at: now,
         schema_version: migrate::version(client).await?,
@@ -164,9 +163,7 @@ async fn watches(client: &Client, config: &Config) -> Result<Vec<WatchStatus>, E
     for (name, watch) in &config.watch {
         watches.insert(name.clone(), trigger(client, config, name, watch).await?);
     }
-    for row in
-        client.query(include_str!("../../../sql/queries/status/status_changes.sql"), &[]).await?
-    {
+    for row in client.query(text!("status/status_changes"), &[]).await? {
         let name: String = row.try_get("watch")?;
         let entry = watches
             .entry(name.clone())
@@ -258,7 +255,7 @@ async fn channels(
 ) -> Result<Vec<ChannelStatus>, Error> {
     let mut channels: BTreeMap<String, ChannelStatus> =
         config.channel.keys().map(|name| (name.clone(), idle(config, name))).collect();
-    let query = include_str!("../../../sql/queries/status/status_channels.sql");
+    let query = text!("status/status_channels");
     for row in client.query(query, &[&now]).await? {
         let name: String = row.try_get("channel")?;
         let status = ChannelStatus {
@@ -285,7 +282,7 @@ async fn leases(
     channels: &mut BTreeMap<String, ChannelStatus>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let query = include_str!("../../../sql/queries/status/status_leases.sql");
+    let query = text!("status/status_leases");
     for row in client.query(query, &[&now]).await? {
         let name: String = row.try_get("channel")?;
         let Some(channel) = channels.get_mut(&name) else { continue };
@@ -304,10 +301,7 @@ async fn receipt_sources(
     client: &Client,
     channels: &mut BTreeMap<String, ChannelStatus>,
 ) -> Result<(), Error> {
-    for row in client
-        .query(include_str!("../../../sql/queries/receive/receipt_source_read.sql"), &[])
-        .await?
-    {
+    for row in client.query(text!("receive/receipt_source_read"), &[]).await? {
         let name: String = row.try_get("channel")?;
         // What came in for no channel of ours belongs to none.
         let Some(channel) = channels.get_mut(&name) else { continue };
@@ -337,7 +331,7 @@ pub async fn webhook_source(
 
 async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<OutcomeCount>, Error> {
     let since = now - SignedDuration::from_hours(OUTCOME_HOURS);
-    let query = include_str!("../../../sql/queries/status/status_outcomes.sql");
+    let query = text!("status/status_outcomes");
     let rows = client.query(query, &[&since]).await?;
     let mut outcomes = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -4,6 +4,8 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
+use crate::postgres::queries::statement::named;
+
 /// What one phone requests, and since when.
 #[derive(Clone)]
 pub struct PhoneOptRequest {
