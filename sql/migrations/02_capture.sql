@@ -110,8 +110,8 @@ comment on column rowbell.change_row.mute_reason is 'Why the change counts as to
 comment on column rowbell.change_row.capture_error is 'Why the row could not be read by the trigger.';
 
 
--- The careful way to record a change: every column is looked up by its name, and one that is gone is
--- null. Triggers go this way when a table no longer is what it was when they were made: a column was
+-- Records a change with every column looked up by its name; one that is gone is null. Triggers call
+-- it when a table no longer is what it was when they were made: a column was
 -- renamed or dropped, or has another type.
 --
 -- Called by the trigger functions only, which run with the rights of their owner.

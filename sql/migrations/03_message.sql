@@ -3,7 +3,7 @@
 create type rowbell.message_state as enum (
     'waiting',      -- changes are still being folded into it; due_at says when it leaves
     'scheduled',    -- due at due_at: rate limit, quiet hours, retry
-    'held',         -- waits for a person: storm, clone, paused channel
+    'held',         -- waits for a person to decide about a storm
     'sending',      -- leased; an attempt row exists
     'unconfirmed',  -- the provider may have it; waiting for evidence
     'sent',         -- accepted by the provider, message id stored
@@ -69,7 +69,7 @@ create table rowbell.message (
     reason               rowbell.message_reason,
     reason_text          text,
 
-    -- What it waited for when that was last looked at; of the circuit of a template, which one.
+    -- What it waited for when that was last checked; of the circuit of a template, which one.
     waits_for            rowbell.message_waits_for,
     waits_for_template   text,
     waits_for_language   text,
@@ -83,7 +83,7 @@ create table rowbell.message (
     new_row              jsonb,
     unconfirmed_row      jsonb,
 
-    -- Who is told, and in which words. Null until the message is put into words.
+    -- The recipient and the words. Null until the words are made.
     channel              text not null,
     template             text,
     language             text,
@@ -149,7 +149,7 @@ comment on column rowbell.message.fallback_of is 'The message that this one stan
 comment on column rowbell.message.state is 'waiting, scheduled, held, sending, unconfirmed, sent, delivered, read, failed or skipped.';
 comment on column rowbell.message.reason is 'Why it failed or was skipped; null in every other state.';
 comment on column rowbell.message.reason_text is 'The same in words, with the details at hand. Holds no personal data.';
-comment on column rowbell.message.waits_for is 'What keeps it from leaving, besides the quiet period of its watch, as of the last look; null when nothing did, and in states that do not wait.';
+comment on column rowbell.message.waits_for is 'What kept it from leaving, besides the quiet period of its watch, when rowbell last checked; null when nothing did, and in states that do not wait.';
 comment on column rowbell.message.waits_for_template is 'Name of the template at the provider whose circuit it waits for; null when it waits for something else, or for its channel as a whole.';
 comment on column rowbell.message.waits_for_language is 'Language code of that template.';
 comment on column rowbell.message.operation is 'Net operation: insert, update or delete.';
@@ -157,16 +157,16 @@ comment on column rowbell.message.change_count is 'How many captured changes wer
 comment on column rowbell.message.first_changed_at is 'When the first of them was made.';
 comment on column rowbell.message.last_changed_at is 'When the last of them was made.';
 comment on column rowbell.message.old_row is 'Watched, key and recipient columns before the first change; null for an insert.';
-comment on column rowbell.message.new_row is 'The same columns after the last change; once put into words, the row as it was told. Null for a delete.';
-comment on column rowbell.message.unconfirmed_row is 'The row as the first attempt without an answer may have told it; JSON null: that it is gone. Null when there was none, or once redacted. While nothing later was told, a row that differs from it is told, even if it is what was told before.';
+comment on column rowbell.message.new_row is 'The same columns after the last change; once its words are made, the row that they tell. Null for a delete.';
+comment on column rowbell.message.unconfirmed_row is 'The row that the first attempt without an answer may have told; JSON null: that the row is gone. Null when there was no such attempt, or once redacted. Until a later message tells something, a row that differs from it is sent, even if it is what the recipient was last told.';
 comment on column rowbell.message.channel is 'The channel that sends it, as in the configuration.';
 comment on column rowbell.message.template is 'The template that it was sent as, by its name at the provider.';
 comment on column rowbell.message.language is 'Language code of the template.';
-comment on column rowbell.message.recipient_name is 'Name of the recipient when it was put into words.';
+comment on column rowbell.message.recipient_name is 'Name of the recipient when the words were made.';
 comment on column rowbell.message.recipient_phone is 'Phone of the recipient: international digits without plus sign; null when there is none and the channel needs none.';
 comment on column rowbell.message.recipient_locale is 'Locale in which dates and numbers were written, such as es-MX.';
 comment on column rowbell.message.recipient_time_zone is 'Time zone in which times were written, such as America/Mexico_City.';
-comment on column rowbell.message.time_zone_source is 'Who said recipient_time_zone: row, recipient, watch or configuration; and what was passed over because it is no time zone.';
+comment on column rowbell.message.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch or configuration; also which values were ignored because they name no time zone.';
 comment on column rowbell.message.summary is 'What changed, in words.';
 comment on column rowbell.message.parameters is 'The body variables of the template, in order: a JSON array of texts; empty once the message is redacted.';
 comment on column rowbell.message.due_at is 'When it may leave; null once it is leaving or has left.';
@@ -176,7 +176,7 @@ comment on column rowbell.message.sent_at is 'When the provider accepted it. Acc
 comment on column rowbell.message.delivered_at is 'When it reached the device, by the earliest receipt that says so.';
 comment on column rowbell.message.read_at is 'When it was opened.';
 comment on column rowbell.message.finished_at is 'When it failed or was skipped.';
-comment on column rowbell.message.redacted_at is 'When its personal data was removed: rows, recipient, words, and the texts of its attempts and receipts. What came before it is old news: later changes are compared with the row as it was before them.';
+comment on column rowbell.message.redacted_at is 'When its personal data was removed: rows, recipient, words, and the texts of its attempts and receipts. From then on, a change is compared with the row before it, not with what the recipient was last told.';
 comment on column rowbell.message.created_at is 'When the first change was folded into it.';
 comment on column rowbell.message.updated_at is 'When this row was last written.';
 comment on column rowbell.message.updated_by is 'Name of the query that last wrote it.';
@@ -230,7 +230,7 @@ create unique index one_open_message_per_entity on rowbell.queue (watch, entity_
 
 -- What compose asks: which messages of this channel are due, watch by watch? Each scan has a lower bound, so
 -- that entries of rows already gone are not walked again and again.
-create index queue_turn_idx on rowbell.queue (channel, watch, due_at, message_id) where state = 'open';
+create index queue_fair_idx on rowbell.queue (channel, watch, due_at, message_id) where state = 'open';
 
 -- What sweep asks: which leases ran out, and which unconfirmed messages are old enough to decide?
 create index queue_lease_idx on rowbell.queue (lease_expires_at) where state = 'leased';
@@ -266,7 +266,7 @@ create table rowbell.hold (
 
     constraint messages_are_counted check (message_count >= 0)
 );
-comment on table  rowbell.hold is 'Storms: too many entities of a watch changed at once, and their messages were held for a person to decide.';
+comment on table  rowbell.hold is 'Storms: too many entities of a watch changed at once, and rowbell held their messages until a person decides.';
 comment on column rowbell.hold.hold_id is 'Key.';
 comment on column rowbell.hold.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell.hold.transaction_id is 'The business transaction that changed too many entities; null when too many changed within a minute.';
@@ -285,15 +285,15 @@ comment on type rowbell.fallback_cause is 'Why a message may go to the next chan
 
 create type rowbell.fallback_waits_for as enum (
     'past_receipts',  -- the daemon has just started: receipts of the time before may still come in
-    'receipts',       -- nothing at all was heard of its channel since
+    'receipts',       -- no receipt of its channel came since
     'circuit',        -- errors have stopped its channel or template
     'attempt',        -- an attempt is under way
     'person'          -- it waits for a person
 );
-comment on type rowbell.fallback_waits_for is 'What it takes before it can be decided whether a message goes to the next channel.';
+comment on type rowbell.fallback_waits_for is 'What has to happen before rowbell can decide whether a message goes to the next channel.';
 
--- Messages that may have to go to the next channel of their watch, and when that is looked at. Small:
--- a row is deleted when it was looked at and nothing is to be awaited any more.
+-- Messages that may have to go to the next channel of their watch, and when that is decided. Small:
+-- a row is deleted when it is decided.
 create table rowbell.fallback (
     message_id   bigint primary key,
     cause        rowbell.fallback_cause not null,
@@ -313,8 +313,8 @@ with (
 -- What the fallback stage asks: which of them are due? Its scan carries a lower bound.
 create index fallback_due_idx on rowbell.fallback (due_at, message_id);
 
-comment on table  rowbell.fallback is 'Messages that may have to go to the next channel of their watch. A row is deleted when it is clear whether they do.';
+comment on table  rowbell.fallback is 'Messages that may have to go to the next channel of their watch. A row is deleted when that is decided.';
 comment on column rowbell.fallback.message_id is 'The message.';
 comment on column rowbell.fallback.cause is 'failed, skipped or undelivered.';
-comment on column rowbell.fallback.waits_for is 'Why it was put off when it was looked at last; null when it was not.';
-comment on column rowbell.fallback.due_at is 'When that is looked at.';
+comment on column rowbell.fallback.waits_for is 'Why the decision was last put off; null when it was not.';
+comment on column rowbell.fallback.due_at is 'When that is decided.';

@@ -20,9 +20,9 @@ create table rowbell.channel (
 );
 comment on table  rowbell.channel is 'State of a channel that must survive a restart.';
 comment on column rowbell.channel.channel is 'Name of the channel, as in the configuration.';
-comment on column rowbell.channel.leased_by is 'The daemon instance that sends on it; null while nobody does.';
-comment on column rowbell.channel.lease_expires_at is 'When that right ends unless renewed. It also ends when none of the instance''s sessions is connected any more.';
-comment on column rowbell.channel.epoch is 'How often the right changed hands. What a holder of an earlier epoch would write is refused.';
+comment on column rowbell.channel.leased_by is 'The daemon instance that sends on it; null while none does.';
+comment on column rowbell.channel.lease_expires_at is 'When its lease ends unless it renews it. The lease also ends when none of the instance''s sessions is connected any more.';
+comment on column rowbell.channel.epoch is 'How often another daemon took the lease. rowbell refuses what a holder of an earlier epoch would write.';
 comment on column rowbell.channel.learned_rate is 'Messages a second to which the rate was cut when the provider last asked to slow down; null if it never did.';
 comment on column rowbell.channel.learned_at is 'When that was. The rate has grown since, from nothing to the configured one within ten minutes.';
 comment on column rowbell.channel.updated_at is 'When this row was last written.';
@@ -33,7 +33,7 @@ create type rowbell.circuit_state as enum (
     'open',     -- stopped by errors until probe_at
     'probing'   -- one message is tried; what becomes of it decides
 );
-comment on type rowbell.circuit_state is 'Whether a channel or template sends, or was stopped by errors.';
+comment on type rowbell.circuit_state is 'Whether a channel or template sends, or errors stopped it.';
 
 -- A channel, or a template in one language on a channel, that was stopped by errors. WhatsApp approves,
 -- pauses and rejects each language of a template by itself, so that each has its own circuit.
@@ -62,27 +62,27 @@ create table rowbell.circuit (
     constraint closed_at_iff_closed check ((closed_at is not null) = (state = 'closed')),
     constraint language_iff_template check ((template = '') = (language = ''))
 );
-comment on table  rowbell.circuit is 'Channels and templates that were stopped by errors, now or earlier. One that never was is absent.';
+comment on table  rowbell.circuit is 'Channels and templates that errors stop now, or stopped earlier. One that errors never stopped is absent.';
 comment on column rowbell.circuit.channel is 'Name of the channel, as in the configuration.';
 comment on column rowbell.circuit.template is 'Name of the template at the provider; empty for the channel as a whole.';
 comment on column rowbell.circuit.language is 'Language code of the template; empty for the channel as a whole.';
 comment on column rowbell.circuit.state is 'closed: sending. open: stopped until probe_at. probing: one message is tried.';
-comment on column rowbell.circuit.since is 'Since when it is stopped, or was last.';
+comment on column rowbell.circuit.since is 'Since when it is stopped, or was stopped last.';
 comment on column rowbell.circuit.probe_at is 'When the next message may be tried.';
 comment on column rowbell.circuit.closed_at is 'Since when it sends again; null while it is stopped.';
-comment on column rowbell.circuit.pause_seconds is 'How long it rests before the next message is tried; grows with each try in vain.';
-comment on column rowbell.circuit.probe_message_id is 'The message that is being tried, or was last.';
+comment on column rowbell.circuit.pause_seconds is 'How long it waits before the next message is tried; grows with each failed try.';
+comment on column rowbell.circuit.probe_message_id is 'The message that is being tried, or was tried last.';
 comment on column rowbell.circuit.opened_count is 'How often it was stopped in all.';
 comment on column rowbell.circuit.reason is 'Why it was stopped last, in words. Holds no personal data.';
 comment on column rowbell.circuit.error_code is 'Error code of WhatsApp that stopped it last, if there was one.';
-comment on column rowbell.circuit.is_by_receipt is 'True when receipts, not answers, told of the errors.';
+comment on column rowbell.circuit.is_by_receipt is 'True when receipts reported the errors, and not the answers to requests.';
 comment on column rowbell.circuit.updated_at is 'When this row was last written.';
 
 
 create type rowbell.pause_kind as enum ('channel', 'watch');
 comment on type rowbell.pause_kind is 'What a person can pause.';
 
--- Stopped by a person, until a person lets it go on.
+-- Paused by a person, until a person resumes it.
 create table rowbell.pause (
     kind       rowbell.pause_kind not null,
     name       text not null,
@@ -102,37 +102,37 @@ comment on column rowbell.pause.paused_by is 'Database user who paused it.';
 
 
 create type rowbell.receipt_source_kind as enum (
-    'webhook',      -- what was posted to us
-    'polling',      -- the provider when it is asked for receipts
-    'registration'  -- whether the provider posts to us, as it says itself
+    'webhook',      -- receipts that the provider posts to us
+    'polling',      -- receipts that we ask the provider for
+    'registration'  -- our webhook as the provider has it
 );
-comment on type rowbell.receipt_source_kind is 'What can tell of the receipts of a channel.';
+comment on type rowbell.receipt_source_kind is 'How receipts of a channel reach rowbell, and whether the provider has our webhook.';
 
 create type rowbell.receipt_source_state as enum (
     'works',
     'missing',  -- the provider does not have it
-    'failing'   -- it could not be asked, or has given us up
+    'failing'   -- it could not be asked, or has given up posting to us
 );
-comment on type rowbell.receipt_source_state is 'How something that can tell of receipts stands.';
+comment on type rowbell.receipt_source_state is 'Whether a receipt source works.';
 
--- What can tell us of a channel's receipts.
+-- How receipts of a channel reach us.
 create table rowbell.receipt_source (
-    channel   text not null,
-    kind      rowbell.receipt_source_kind not null,
+    channel         text not null,
+    kind            rowbell.receipt_source_kind not null,
 
-    state     rowbell.receipt_source_state not null,
-    since     timestamptz not null,
-    heard_at  timestamptz,
-    detail    text,
+    state           rowbell.receipt_source_state not null,
+    since           timestamptz not null,
+    last_worked_at  timestamptz,
+    detail          text,
 
     primary key (channel, kind)
 );
-comment on table  rowbell.receipt_source is 'What can tell of the receipts of a channel, and when it did last. One of which nothing is known yet is absent.';
+comment on table  rowbell.receipt_source is 'Receipt sources of channels: whether each works, and when it last did. A source of which nothing is known yet is absent.';
 comment on column rowbell.receipt_source.channel is 'Name of the channel, as in the configuration.';
-comment on column rowbell.receipt_source.kind is 'webhook: what was posted to us. polling: the provider when it is asked for receipts. registration: whether it posts to us, as it says itself.';
-comment on column rowbell.receipt_source.state is 'works; missing: the provider does not have it; failing: it could not be asked, or has given us up.';
-comment on column rowbell.receipt_source.since is 'Since when it is so.';
-comment on column rowbell.receipt_source.heard_at is 'When it told something last, to the minute.';
+comment on column rowbell.receipt_source.kind is 'webhook: receipts that the provider posts to us. polling: receipts that we ask the provider for. registration: our webhook as the provider has it.';
+comment on column rowbell.receipt_source.state is 'works; missing: the provider does not have it; failing: the provider could not be asked, or has given up posting to us.';
+comment on column rowbell.receipt_source.since is 'Since when it is in this state.';
+comment on column rowbell.receipt_source.last_worked_at is 'When it last worked, to the minute.';
 comment on column rowbell.receipt_source.detail is 'Why it fails, in words. Holds no personal data.';
 
 
@@ -142,7 +142,7 @@ create type rowbell.opt_out_source as enum (
     'import',
     'provider'   -- WhatsApp refused a message because of it
 );
-comment on type rowbell.opt_out_source is 'Who said that a phone must not be written to.';
+comment on type rowbell.opt_out_source is 'Who requested that a phone is not written to.';
 
 -- Who must not be written to. Only these count; see rowbell.opt_out_request for what customers wrote.
 create table rowbell.opt_out (
@@ -153,7 +153,7 @@ create table rowbell.opt_out (
 );
 comment on table  rowbell.opt_out is 'Phones that must not be written to.';
 comment on column rowbell.opt_out.phone is 'International digits without plus sign.';
-comment on column rowbell.opt_out.source is 'Who said so: inbound, operator, import or provider.';
+comment on column rowbell.opt_out.source is 'Who requested it: inbound (the customer), operator, import or provider.';
 comment on column rowbell.opt_out.since is 'Since when.';
 comment on column rowbell.opt_out.reason is 'Why, in words.';
 
@@ -165,7 +165,7 @@ create table rowbell.opt_out_request (
     is_opt_out    boolean not null,
     requested_at  timestamptz not null
 );
-comment on table  rowbell.opt_out_request is 'The latest request that a customer wrote: no more messages, or messages again. See rowbell.opt_out for what holds.';
+comment on table  rowbell.opt_out_request is 'The latest request that a customer wrote: to opt out, or to opt in again. See rowbell.opt_out for the phones that are not written to.';
 comment on column rowbell.opt_out_request.phone is 'International digits, as the provider writes them.';
-comment on column rowbell.opt_out_request.is_opt_out is 'True: no more messages. False: messages again.';
+comment on column rowbell.opt_out_request.is_opt_out is 'True: the customer opts out. False: the customer opts in again.';
 comment on column rowbell.opt_out_request.requested_at is 'When it was written.';

@@ -25,14 +25,14 @@ with (
 -- What poll asks: what is due on this channel? The scan carries a lower bound.
 create index poll_due_idx on rowbell.poll (channel, due_at, poll_id);
 
-comment on table  rowbell.poll is 'Messages whose end the provider is asked for. A row is deleted when all its messages have ended, or nothing was heard of them for too long.';
+comment on table  rowbell.poll is 'Messages whose end the provider is asked for. A row is deleted when all its messages have ended, or no receipt came for too long.';
 comment on column rowbell.poll.poll_id is 'Key.';
 comment on column rowbell.poll.channel is 'The channel that they were sent on.';
-comment on column rowbell.poll.message_ids is 'Messages that were accepted together and have not ended, as of the last look.';
+comment on column rowbell.poll.message_ids is 'Messages that were accepted together and have not ended, as of the last poll.';
 comment on column rowbell.poll.accepted_at is 'When the provider accepted them.';
-comment on column rowbell.poll.due_at is 'When to look next.';
-comment on column rowbell.poll.asked_at is 'When it was looked last.';
-comment on column rowbell.poll.asked_count is 'How often it was looked.';
+comment on column rowbell.poll.due_at is 'When rowbell asks next.';
+comment on column rowbell.poll.asked_at is 'When rowbell asked last.';
+comment on column rowbell.poll.asked_count is 'How often rowbell asked.';
 
 
 -- An attempt whose request the provider may have. Small: deleted when the matter is settled.
@@ -64,14 +64,14 @@ comment on column rowbell.unconfirmed_attempt.channel is 'The channel that it wa
 comment on column rowbell.unconfirmed_attempt.template is 'The template that it was sent as, by its name at the provider.';
 comment on column rowbell.unconfirmed_attempt.phone is 'The phone that it was written to: international digits without plus sign.';
 comment on column rowbell.unconfirmed_attempt.phone_key is 'The same in the form in which phones are compared: the provider may write it another way.';
-comment on column rowbell.unconfirmed_attempt.is_late is 'True once the policy of the watch has decided that a person looks: it is not asked for any more, but a receipt that comes late is still taken for what it is.';
+comment on column rowbell.unconfirmed_attempt.is_late is 'True once the policy of the watch has left the decision to a person: rowbell no longer looks for evidence, but a late receipt still counts.';
 comment on column rowbell.unconfirmed_attempt.started_at is 'When the attempt was begun.';
 comment on column rowbell.unconfirmed_attempt.decide_at is 'When the policy of the watch decides.';
-comment on column rowbell.unconfirmed_attempt.next_at is 'When to look for evidence next.';
-comment on column rowbell.unconfirmed_attempt.asked_count is 'How often it was looked for.';
+comment on column rowbell.unconfirmed_attempt.next_at is 'When rowbell looks for evidence next.';
+comment on column rowbell.unconfirmed_attempt.asked_count is 'How often rowbell looked for evidence.';
 
 
--- Ids that the provider told of and that no attempt knew then: perhaps of a request whose answer was lost.
+-- Receipts whose id belonged to no attempt when they came: perhaps of a request whose answer was lost.
 create table rowbell.unmatched_receipt (
     provider_message_id  text primary key,
     channel              text not null,
@@ -85,7 +85,7 @@ create table rowbell.unmatched_receipt (
 create index unmatched_receipt_of_phone_idx on rowbell.unmatched_receipt (channel, phone_key);
 create index unmatched_receipt_age_idx on rowbell.unmatched_receipt (received_at);
 
-comment on table  rowbell.unmatched_receipt is 'Ids that receipts named and that no attempt knew when they came. Kept for a day.';
+comment on table  rowbell.unmatched_receipt is 'Receipts whose id belonged to no attempt when they came. Kept for a day.';
 comment on column rowbell.unmatched_receipt.provider_message_id is 'Id of a message at the provider.';
 comment on column rowbell.unmatched_receipt.channel is 'The channel it came in on.';
 comment on column rowbell.unmatched_receipt.phone_key is 'The phone that it named, in the form in which phones are compared; empty when it named none.';
@@ -94,11 +94,11 @@ comment on column rowbell.unmatched_receipt.received_at is 'When it came first.'
 
 
 create type rowbell.reconcile_lookup_method as enum (
-    'receipts',  -- those of ids that no attempt knows
+    'receipts',  -- unmatched receipts
     'list',      -- the list of messages at the provider
     'policy'     -- nothing was found: the policy of the watch decided
 );
-comment on type rowbell.reconcile_lookup_method is 'Where evidence about a request without answer was looked for.';
+comment on type rowbell.reconcile_lookup_method is 'Where rowbell looked for evidence about a request without answer.';
 
 -- Each step of looking for evidence. Append-only.
 create table rowbell.reconcile_lookup (
@@ -112,11 +112,11 @@ create table rowbell.reconcile_lookup (
     provider_message_id  text
 );
 create index reconcile_lookup_of_message_idx on rowbell.reconcile_lookup (message_id, reconcile_lookup_id);
-comment on table  rowbell.reconcile_lookup is 'What was done to find out whether the provider has a message, step by step.';
+comment on table  rowbell.reconcile_lookup is 'What rowbell did to find out whether the provider has a message, step by step.';
 comment on column rowbell.reconcile_lookup.reconcile_lookup_id is 'Order of the steps.';
 comment on column rowbell.reconcile_lookup.message_id is 'The message.';
 comment on column rowbell.reconcile_lookup.number is 'The unconfirmed attempt.';
-comment on column rowbell.reconcile_lookup.method is 'receipts: those of ids that no attempt knows. list: the list of messages at the provider. policy: of the watch.';
+comment on column rowbell.reconcile_lookup.method is 'receipts: unmatched receipts. list: the list of messages at the provider. policy: that of the watch decided.';
 comment on column rowbell.reconcile_lookup.asked_at is 'When.';
 comment on column rowbell.reconcile_lookup.found is 'What came of it, in words. Holds no personal data.';
 comment on column rowbell.reconcile_lookup.provider_message_id is 'Id of the message at the provider, where it was found.';
@@ -131,7 +131,7 @@ create type rowbell.retention_task as enum (
 comment on type rowbell.retention_task is 'What retention removes: personal data, or whole rows.';
 
 -- How far retention has come: personal data goes after a time, facts after a longer one. Ids rise with time,
--- so it walks up and need not look below its bound again; but what was open or locked then was passed over,
+-- so it walks up and need not look below its bound again; but it passed over what was open or locked then,
 -- so now and again it begins anew.
 create table rowbell.retention (
     task        rowbell.retention_task primary key,

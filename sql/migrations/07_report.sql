@@ -8,7 +8,7 @@
 -- Names and phones are in message_status, failures, dry_runs and opt_outs only.
 
 
--- One row per message: who is told what, and where it stands.
+-- One row per message: its recipient, its words, and its state.
 create view rowbell_report.message_status as
 select m.message_id,
        m.watch,
@@ -31,10 +31,10 @@ select m.message_id,
        m.parameters,
        m.attempt_count::integer as attempt_count,
        m.provider_message_id,
-       coalesce(refusal.error_code, trouble.error_code) as last_error_code,
-       case when refusal.receipt_id is null then trouble.error_class::text end as last_error_class,
-       coalesce(refusal.error_text, trouble.error_text) as last_error_text,
-       coalesce(refusal.happened_at, trouble.finished_at) as last_error_at,
+       coalesce(refusal.error_code, problem.error_code) as last_error_code,
+       case when refusal.receipt_id is null then problem.error_class::text end as last_error_class,
+       coalesce(refusal.error_text, problem.error_text) as last_error_text,
+       coalesce(refusal.happened_at, problem.finished_at) as last_error_at,
        m.first_changed_at,
        m.last_changed_at,
        m.created_at,
@@ -53,15 +53,15 @@ select m.message_id,
        coalesce(m.reason::text = 'dry_run', false) as is_dry_run,
        m.waits_for::text as waits_for
   from rowbell.message as m
-  -- The latest attempt that did not go well. Its key leads from the message to it.
+  -- The latest attempt that failed. Its key leads from the message to it.
   left join lateral (
        select a.error_code, a.error_class, a.error_text, a.finished_at
          from rowbell.attempt as a
         where a.message_id = m.message_id and a.result::text not in ('accepted', 'dry_run')
         order by a.number desc
         limit 1
-  ) as trouble on true
-  -- What WhatsApp said after the provider had accepted the message; later than any attempt.
+  ) as problem on true
+  -- What WhatsApp reported after the provider had accepted the message; later than any attempt.
   left join lateral (
        select r.receipt_id, r.error_code, r.error_text, coalesce(r.occurred_at, r.received_at) as happened_at
          from rowbell.receipt as r
@@ -70,7 +70,7 @@ select m.message_id,
         limit 1
   ) as refusal on true;
 
-comment on view   rowbell_report.message_status is 'One row per message: who is told what, and where it stands. Fast when filtered by message_id, or by watch and entity_key.';
+comment on view   rowbell_report.message_status is 'One row per message: its recipient, its words, its state and its times. Fast when filtered by message_id, or by watch and entity_key.';
 comment on column rowbell_report.message_status.message_id is 'The message. Rises with the time at which it was opened.';
 comment on column rowbell_report.message_status.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.message_status.entity_key is 'Primary key of the watched row, as text; parts of a composite key are joined by commas.';
@@ -78,13 +78,13 @@ comment on column rowbell_report.message_status.state is 'waiting, scheduled, he
 comment on column rowbell_report.message_status.reason is 'Why it failed (rejected, undeliverable, exhausted, expired, unwritable) or was skipped (no_net_change, opted_out, no_recipient, bad_phone, bad_email, muted, superseded, stale, discarded, not_needed, dry_run); null in every other state.';
 comment on column rowbell_report.message_status.reason_text is 'The same in words; also why a message waits.';
 comment on column rowbell_report.message_status.operation is 'What happened to the row in the end: insert, update or delete.';
-comment on column rowbell_report.message_status.change_count is 'How many changes of the row this one message tells of.';
+comment on column rowbell_report.message_status.change_count is 'How many changes of the row this one message tells.';
 comment on column rowbell_report.message_status.old_row is 'The row before the first of them: watched, key and recipient columns.';
-comment on column rowbell_report.message_status.new_row is 'The row as it was told; before it is told, as it was after the last change.';
+comment on column rowbell_report.message_status.new_row is 'The row that the message tells; before its words are made, the row after the last change.';
 comment on column rowbell_report.message_status.channel is 'The channel that sends it, as in the configuration.';
 comment on column rowbell_report.message_status.template is 'The template that it was sent as: its name at WhatsApp; on other channels, where it has none, its name in the configuration.';
 comment on column rowbell_report.message_status.language is 'Language code of the template.';
-comment on column rowbell_report.message_status.recipient_name is 'Who is told. Null until the message is put into words.';
+comment on column rowbell_report.message_status.recipient_name is 'Name of the recipient. Null until the words of the message are made.';
 comment on column rowbell_report.message_status.recipient_phone is 'Phone of the recipient: international digits without plus sign.';
 comment on column rowbell_report.message_status.recipient_locale is 'Locale in which dates and numbers were written.';
 comment on column rowbell_report.message_status.recipient_time_zone is 'Time zone in which times were written.';
@@ -92,8 +92,8 @@ comment on column rowbell_report.message_status.summary is 'What changed, in the
 comment on column rowbell_report.message_status.parameters is 'The body variables of the template, in order: a JSON array of texts.';
 comment on column rowbell_report.message_status.attempt_count is 'How many attempts were begun.';
 comment on column rowbell_report.message_status.provider_message_id is 'Id of the message at the provider, for questions to its support.';
-comment on column rowbell_report.message_status.last_error_code is 'Error code of WhatsApp of the latest trouble, if there was any. A message may have arrived in spite of it: see state.';
-comment on column rowbell_report.message_status.last_error_class is 'What rowbell made of that error: retry, slow, recipient, content, template, channel or later; null when a receipt told of it.';
+comment on column rowbell_report.message_status.last_error_code is 'Error code of WhatsApp of the latest error, if there was any. A message may have arrived in spite of it: see state.';
+comment on column rowbell_report.message_status.last_error_class is 'What rowbell made of that error: retry, slow, recipient, content, template, channel or later; null when a receipt reported it.';
 comment on column rowbell_report.message_status.last_error_text is 'The text that came with it.';
 comment on column rowbell_report.message_status.last_error_at is 'When it happened.';
 comment on column rowbell_report.message_status.first_changed_at is 'When the first of the changes was made.';
@@ -105,14 +105,14 @@ comment on column rowbell_report.message_status.delivered_at is 'When it reached
 comment on column rowbell_report.message_status.read_at is 'When it was opened by the recipient.';
 comment on column rowbell_report.message_status.finished_at is 'When it failed or was skipped.';
 comment on column rowbell_report.message_status.updated_at is 'When anything of this was last written.';
-comment on column rowbell_report.message_status.first_change_to_sent is 'How long the recipient was not told: from the first change to sent, quiet period included.';
+comment on column rowbell_report.message_status.first_change_to_sent is 'How long the recipient waited: from the first change to sent, quiet period included.';
 comment on column rowbell_report.message_status.last_change_to_sent is 'From the last change to sent. Clocks of two machines: slightly negative is possible.';
 comment on column rowbell_report.message_status.first_change_to_delivered is 'From the first change to delivered.';
 comment on column rowbell_report.message_status.sent_to_delivered is 'From sent to delivered: the time of provider, network and device.';
 comment on column rowbell_report.message_status.delivered_to_read is 'From delivered to read: the time of the recipient.';
-comment on column rowbell_report.message_status.time_zone_source is 'Who said recipient_time_zone: row, recipient, watch or configuration; and what was passed over because it is no time zone.';
-comment on column rowbell_report.message_status.is_dry_run is 'True: it passed every gate, was put into words and recorded instead of sent. The recipient knows nothing of it.';
-comment on column rowbell_report.message_status.waits_for is 'What keeps it from leaving besides the quiet period of its watch, as of the last look: order (an earlier message of the row), quiet_hours, circuit, per_recipient_limit, unique_recipients, unconfirmed_attempt, watch, retry, burst_retry or hold; null when nothing does.';
+comment on column rowbell_report.message_status.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch or configuration; also which values were ignored because they name no time zone.';
+comment on column rowbell_report.message_status.is_dry_run is 'True: it passed every check, its words were made, and rowbell recorded it instead of sending it.';
+comment on column rowbell_report.message_status.waits_for is 'What keeps it from leaving besides the quiet period of its watch, when rowbell last checked: order (an earlier message of the row), quiet_hours, circuit, per_recipient_limit, unique_recipients, unconfirmed_attempt, watch, retry, burst_retry or hold; null when nothing does.';
 
 
 -- The story of an entity: one row per event. Order by happened_at, step.
@@ -180,7 +180,7 @@ select m.watch, m.entity_key, m.message_id, m.finished_at, 7, 'ended'::text,
 comment on view   rowbell_report.change_story is 'What happened to an entity, one row per event: order by happened_at, step. Fast when filtered by watch and entity_key, or by message_id.';
 comment on column rowbell_report.change_story.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.change_story.entity_key is 'Primary key of the watched row, as text; null when the trigger could not read it.';
-comment on column rowbell_report.change_story.message_id is 'The message that tells of it; null for a change that is not folded yet.';
+comment on column rowbell_report.change_story.message_id is 'The message that the change was folded into; null for a change that is not folded yet.';
 comment on column rowbell_report.change_story.happened_at is 'When it happened. Of a receipt: as the provider says.';
 comment on column rowbell_report.change_story.step is 'Order of events that happened at the same moment.';
 comment on column rowbell_report.change_story.event is 'change captured, message opened, put into words, attempt begun, attempt ended, receipt or ended.';
@@ -216,18 +216,18 @@ comment on column rowbell_report.failures.message_id is 'The message.';
 comment on column rowbell_report.failures.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.failures.entity_key is 'Primary key of the watched row, as text.';
 comment on column rowbell_report.failures.channel is 'The channel that it was to be sent on.';
-comment on column rowbell_report.failures.template is 'The WhatsApp template; null when it failed before it was put into words.';
+comment on column rowbell_report.failures.template is 'The WhatsApp template; null when it failed before its words were made.';
 comment on column rowbell_report.failures.language is 'Language code of the template.';
-comment on column rowbell_report.failures.recipient_name is 'Who was not reached.';
+comment on column rowbell_report.failures.recipient_name is 'Name of the recipient.';
 comment on column rowbell_report.failures.recipient_phone is 'Phone of the recipient: international digits without plus sign.';
 comment on column rowbell_report.failures.reason is 'rejected: the message was refused for good. undeliverable: this recipient cannot be reached. exhausted: every attempt failed. expired: it was too late. unwritable: no words could be made.';
 comment on column rowbell_report.failures.reason_text is 'The same in words.';
 comment on column rowbell_report.failures.error_code is 'Error code of WhatsApp, where there was one.';
-comment on column rowbell_report.failures.error_class is 'What rowbell made of it: retry, slow, recipient, content, template, channel or later; null when a receipt told of it.';
+comment on column rowbell_report.failures.error_class is 'What rowbell made of it: retry, slow, recipient, content, template, channel or later; null when a receipt reported it.';
 comment on column rowbell_report.failures.error_text is 'Text of the error.';
 comment on column rowbell_report.failures.attempt_count is 'How many attempts were begun.';
 comment on column rowbell_report.failures.provider_message_id is 'Id of the message at the provider, if it was accepted at first.';
-comment on column rowbell_report.failures.summary is 'What the recipient does not know.';
+comment on column rowbell_report.failures.summary is 'What changed, in the words that the recipient did not get.';
 comment on column rowbell_report.failures.first_changed_at is 'When the first of the changes was made.';
 comment on column rowbell_report.failures.failed_at is 'When it failed.';
 
@@ -254,7 +254,7 @@ comment on view   rowbell_report.failure_reasons is 'Why messages failed, how ma
 comment on column rowbell_report.failure_reasons.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.failure_reasons.channel is 'The channel that they were to be sent on.';
 comment on column rowbell_report.failure_reasons.reason is 'rejected, undeliverable, exhausted, expired or unwritable; see rowbell_report.failures.reason.';
-comment on column rowbell_report.failure_reasons.error_class is 'What rowbell made of the error: retry, slow, recipient, content, template, channel or later; null when a receipt told of it.';
+comment on column rowbell_report.failure_reasons.error_class is 'What rowbell made of the error: retry, slow, recipient, content, template, channel or later; null when a receipt reported it.';
 comment on column rowbell_report.failure_reasons.error_code is 'Error code of WhatsApp, where there was one.';
 comment on column rowbell_report.failure_reasons.messages is 'Messages that failed so.';
 comment on column rowbell_report.failure_reasons.first_failed_at is 'When the first of them failed.';
@@ -264,7 +264,7 @@ comment on column rowbell_report.failure_reasons.last_entity_key is 'Primary key
 comment on column rowbell_report.failure_reasons.last_reason_text is 'Why it failed, in words.';
 
 
--- Messages that the provider may have or not.
+-- Messages of which it is not known whether the provider has them.
 create view rowbell_report.unconfirmed as
 select m.message_id,
        m.watch,
@@ -282,7 +282,7 @@ select m.message_id,
   left join rowbell.attempt as a on a.message_id = m.message_id and a.number = m.attempt_count
  where m.state = 'unconfirmed';
 
-comment on view   rowbell_report.unconfirmed is 'Messages that the provider may have or not. Reads the whole history.';
+comment on view   rowbell_report.unconfirmed is 'Messages of which it is not known whether the provider has them. Reads the whole history.';
 comment on column rowbell_report.unconfirmed.message_id is 'The message.';
 comment on column rowbell_report.unconfirmed.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.unconfirmed.entity_key is 'Primary key of the watched row, as text.';
@@ -292,11 +292,11 @@ comment on column rowbell_report.unconfirmed.sent_perhaps_at is 'When the unconf
 comment on column rowbell_report.unconfirmed.error_text is 'Why it is unconfirmed.';
 comment on column rowbell_report.unconfirmed.waits_for is 'evidence: until decided_at, then the policy of its watch decides. a person: no evidence came in time; rowbell retry sends it again.';
 comment on column rowbell_report.unconfirmed.decided_at is 'When the policy of its watch decides; null when a person has to.';
-comment on column rowbell_report.unconfirmed.summary is 'What the recipient perhaps does not know.';
+comment on column rowbell_report.unconfirmed.summary is 'What changed, in the words that the recipient perhaps did not get.';
 comment on column rowbell_report.unconfirmed.first_changed_at is 'When the first of the changes was made.';
 
 
--- The steps of finding out whether the provider has them.
+-- The lookups of evidence about them.
 create view rowbell_report.lookups as
 select l.reconcile_lookup_id as lookup_id,
        l.message_id,
@@ -312,21 +312,21 @@ select l.reconcile_lookup_id as lookup_id,
   from rowbell.reconcile_lookup as l
   join rowbell.message as m using (message_id);
 
-comment on view   rowbell_report.lookups is 'Messages whose request was not answered: each step of finding out whether the provider has them. Order by lookup_id.';
-comment on column rowbell_report.lookups.lookup_id is 'Order of the steps.';
+comment on view   rowbell_report.lookups is 'Each lookup of evidence whether the provider has a message whose request got no answer. Order by lookup_id.';
+comment on column rowbell_report.lookups.lookup_id is 'Order of the lookups.';
 comment on column rowbell_report.lookups.message_id is 'The message.';
 comment on column rowbell_report.lookups.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.lookups.entity_key is 'Primary key of the watched row, as text.';
 comment on column rowbell_report.lookups.channel is 'The channel that it was tried on.';
 comment on column rowbell_report.lookups.state is 'Where the message stands now.';
 comment on column rowbell_report.lookups.attempt_number is 'The unconfirmed attempt.';
-comment on column rowbell_report.lookups.asked_at is 'When the step was taken.';
-comment on column rowbell_report.lookups.method is 'receipts: of ids that no attempt knows. list: the list of messages at the provider. policy: of the watch.';
+comment on column rowbell_report.lookups.asked_at is 'When rowbell looked.';
+comment on column rowbell_report.lookups.method is 'receipts: unmatched receipts. list: the list of messages at the provider. policy: that of the watch decided.';
 comment on column rowbell_report.lookups.found is 'What came of it, in words.';
 comment on column rowbell_report.lookups.provider_message_id is 'Id of the message at the provider, where it was found.';
 
 
--- What is known of the end of each message that the provider gave an id, and how sure it is.
+-- The receipts of each message that the provider gave an id, and whether they are consistent.
 create view rowbell_report.evidence as
 select m.message_id,
        m.watch,
@@ -334,32 +334,32 @@ select m.message_id,
        m.channel,
        m.state::text as state,
        m.provider_message_id,
-       said.receipts,
-       said.by_webhook,
-       said.by_polling,
-       said.doubled,
-       said.late,
-       said.is_contradictory,
-       said.came_before_answer,
-       said.is_lost,
+       seen.receipts,
+       seen.by_webhook,
+       seen.by_polling,
+       seen.duplicates,
+       seen.late,
+       seen.is_contradictory,
+       seen.came_before_answer,
+       seen.is_lost,
        failure.error_code as first_error_code,
        failure.error_title as first_error_title,
        failure.error_text as first_error_text,
-       said.first_heard_at,
-       said.last_heard_at
+       seen.first_receipt_at,
+       seen.last_receipt_at
   from rowbell.message as m
   -- Receipts in order of arrival, each with the furthest that was known before it.
  cross join lateral (
        select count(*) as receipts,
               count(*) filter (where r.source = 'webhook') as by_webhook,
               count(*) filter (where r.source = 'poll') as by_polling,
-              count(*) - count(distinct (r.status, r.error_code)) as doubled,
+              count(*) - count(distinct (r.status, r.error_code)) as duplicates,
               count(*) filter (where r.status < r.known_before) as late,
               coalesce(bool_or(r.status = 'failed') and bool_or(r.status in ('delivered', 'read')), false) as is_contradictory,
               coalesce(bool_or(r.received_at < a.finished_at), false) as came_before_answer,
               coalesce(bool_or(r.source = 'timeout') and not bool_or(r.status in ('failed', 'delivered', 'read')), false) as is_lost,
-              min(r.received_at) as first_heard_at,
-              max(r.received_at) filter (where r.source <> 'timeout') as last_heard_at
+              min(r.received_at) as first_receipt_at,
+              max(r.received_at) filter (where r.source <> 'timeout') as last_receipt_at
          from rowbell.attempt as a
          join lateral (
               select w.status, w.error_code, w.source, w.received_at,
@@ -369,7 +369,7 @@ select m.message_id,
                where w.provider_message_id = a.provider_message_id
          ) as r on true
         where a.message_id = m.message_id
-  ) as said
+  ) as seen
   left join lateral (
        select r.error_code, r.error_title, r.error_text
          from rowbell.attempt as a
@@ -380,26 +380,26 @@ select m.message_id,
   ) as failure on true
  where m.provider_message_id is not null;
 
-comment on view   rowbell_report.evidence is 'One row per accepted message: what was heard of it, from whom, and whether it is consistent. Fast when filtered by message_id, or by watch and entity_key.';
+comment on view   rowbell_report.evidence is 'One row per accepted message: which receipts came, how, and whether they are consistent. Fast when filtered by message_id, or by watch and entity_key.';
 comment on column rowbell_report.evidence.message_id is 'The message.';
 comment on column rowbell_report.evidence.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.evidence.entity_key is 'Primary key of the watched row, as text.';
 comment on column rowbell_report.evidence.channel is 'The channel that it was sent on.';
-comment on column rowbell_report.evidence.state is 'What rowbell made of all of it: the furthest of sent, failed, delivered, read.';
+comment on column rowbell_report.evidence.state is 'The state that follows from the receipts: the furthest of sent, failed, delivered, read.';
 comment on column rowbell_report.evidence.provider_message_id is 'Id of the message at the provider.';
-comment on column rowbell_report.evidence.receipts is 'Pieces of evidence in all.';
+comment on column rowbell_report.evidence.receipts is 'How many receipts came in all.';
 comment on column rowbell_report.evidence.by_webhook is 'Of them, those that the provider posted.';
 comment on column rowbell_report.evidence.by_polling is 'Of them, those that rowbell asked for.';
-comment on column rowbell_report.evidence.doubled is 'Of them, those that said what was said before.';
-comment on column rowbell_report.evidence.late is 'Of them, those that said less than was known when they came.';
-comment on column rowbell_report.evidence.is_contradictory is 'True when it was said both to have failed and to have arrived. Arrived counts.';
+comment on column rowbell_report.evidence.duplicates is 'Of them, those that repeat an earlier one.';
+comment on column rowbell_report.evidence.late is 'Of them, those that report an earlier state than one that came before them.';
+comment on column rowbell_report.evidence.is_contradictory is 'True when one receipt reports a failure and another the arrival. Arrived counts.';
 comment on column rowbell_report.evidence.came_before_answer is 'True when a receipt came before the answer to the request itself.';
-comment on column rowbell_report.evidence.is_lost is 'True when nothing was heard of its end for so long that rowbell stopped asking. It may still arrive.';
+comment on column rowbell_report.evidence.is_lost is 'True when no receipt about its end came for so long that rowbell stopped asking. It may still arrive.';
 comment on column rowbell_report.evidence.first_error_code is 'Error code of the first failure that the provider reported after it had accepted the message.';
 comment on column rowbell_report.evidence.first_error_title is 'Title of that error.';
 comment on column rowbell_report.evidence.first_error_text is 'Text of that error.';
-comment on column rowbell_report.evidence.first_heard_at is 'When the first receipt came.';
-comment on column rowbell_report.evidence.last_heard_at is 'When the last one came from the provider.';
+comment on column rowbell_report.evidence.first_receipt_at is 'When the first receipt came.';
+comment on column rowbell_report.evidence.last_receipt_at is 'When the last receipt came from the provider.';
 
 
 -- Messages that stand in for others on another channel. Cheap: an index stands behind it.
@@ -439,8 +439,8 @@ comment on column rowbell_report.fallbacks.reason is 'Why it failed or was skipp
 comment on column rowbell_report.fallbacks.reason_text is 'The same in words; also why it was opened, while it waits.';
 comment on column rowbell_report.fallbacks.opened_at is 'When it was clear that the message before it had not reached the recipient.';
 comment on column rowbell_report.fallbacks.sent_at is 'When its provider accepted it.';
-comment on column rowbell_report.fallbacks.first_change_to_sent is 'How long the recipient was not told in all.';
-comment on column rowbell_report.fallbacks.first_delivered_at is 'When the first message arrived after all, if it did: then the recipient was told twice.';
+comment on column rowbell_report.fallbacks.first_change_to_sent is 'How long the recipient waited in all.';
+comment on column rowbell_report.fallbacks.first_delivered_at is 'When the first message arrived after all, if it did: then the recipient got both.';
 
 
 -- What would have been sent. A message of a dry run that is sent after all (rowbell retry) leaves this view.
@@ -470,13 +470,13 @@ comment on column rowbell_report.dry_runs.entity_key is 'Primary key of the watc
 comment on column rowbell_report.dry_runs.channel is 'The channel that it would have been sent on.';
 comment on column rowbell_report.dry_runs.template is 'The template that it would have been sent as.';
 comment on column rowbell_report.dry_runs.language is 'Language code of the template.';
-comment on column rowbell_report.dry_runs.recipient_name is 'Who would have been told.';
+comment on column rowbell_report.dry_runs.recipient_name is 'Name of the recipient.';
 comment on column rowbell_report.dry_runs.recipient_phone is 'Phone of the recipient: international digits without plus sign.';
 comment on column rowbell_report.dry_runs.recipient_locale is 'Locale in which dates and numbers were written.';
 comment on column rowbell_report.dry_runs.recipient_time_zone is 'Time zone in which times were written.';
 comment on column rowbell_report.dry_runs.summary is 'What changed, in the words that the recipient would have read.';
 comment on column rowbell_report.dry_runs.parameters is 'The body variables of the template, in order: a JSON array of texts.';
-comment on column rowbell_report.dry_runs.change_count is 'How many changes of the row it tells of.';
+comment on column rowbell_report.dry_runs.change_count is 'How many changes of the row the message tells.';
 comment on column rowbell_report.dry_runs.first_changed_at is 'When the first of them was made.';
 comment on column rowbell_report.dry_runs.recorded_at is 'When it would have been sent.';
 
@@ -525,8 +525,8 @@ comment on column rowbell_report.delivery_by_day.median_seconds_to_sent is 'Half
 comment on column rowbell_report.delivery_by_day.median_seconds_to_delivered is 'Half of those delivered took at most so long from the first change.';
 
 
--- The way from changed rows to readers. A net change is a message with all that stands in for it: it counts
--- once, on whatever channel it was told.
+-- From changed rows to readers. A net change is a message with all that stands in for it: it counts
+-- once, on whatever channel it was sent.
 create view rowbell_report.funnel as
 with stood_in as (
     select f.fallback_of as message_id,
@@ -556,9 +556,9 @@ comment on column rowbell_report.funnel.day is 'Day of the first change, in the 
 comment on column rowbell_report.funnel.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.funnel.changes is 'Changes of rows that were captured.';
 comment on column rowbell_report.funnel.net_changes is 'What was left of them after those of one row were folded into one.';
-comment on column rowbell_report.funnel.to_tell is 'Of them, those that somebody was meant to hear of: not skipped, or told on another channel.';
+comment on column rowbell_report.funnel.to_tell is 'Of them, those that were to be sent: not skipped, or sent on another channel.';
 comment on column rowbell_report.funnel.sent is 'Of them, those that a provider accepted, on any channel.';
-comment on column rowbell_report.funnel.delivered is 'Of them, those that are known to have reached the device. Channels other than WhatsApp do not say.';
+comment on column rowbell_report.funnel.delivered is 'Of them, those that are known to have reached the device. Channels other than WhatsApp report no delivery.';
 comment on column rowbell_report.funnel.read is 'Of them, those that were opened. Recipients may hide that.';
 comment on column rowbell_report.funnel.sent_by_fallback is 'Of those sent, the ones that a fallback was sent for.';
 
@@ -604,5 +604,5 @@ select o.phone, o.since, o.source::text as source, o.reason
 comment on view   rowbell_report.opt_outs is 'Phones that must not be written to on WhatsApp.';
 comment on column rowbell_report.opt_outs.phone is 'International digits without plus sign.';
 comment on column rowbell_report.opt_outs.since is 'Since when.';
-comment on column rowbell_report.opt_outs.source is 'Who said so: inbound, operator, import or provider.';
+comment on column rowbell_report.opt_outs.source is 'Who requested it: inbound (the customer), operator, import or provider.';
 comment on column rowbell_report.opt_outs.reason is 'Why, in words.';

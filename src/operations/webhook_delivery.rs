@@ -43,8 +43,8 @@ impl WebhookTest<'_> {
     async fn heard(&self, db: &Client) -> ProbeStep {
         let todo = "prove it: `rowbell webhook test --to <your own phone>` sends one message there and waits for its \
                     receipt; or write any message to the number of the channel, and run this again";
-        match status_report::webhook_witness(db, self.config, self.name).await {
-            Ok(ReceiptSource { heard_at: Some(at), .. })
+        match status_report::webhook_source(db, self.config, self.name).await {
+            Ok(ReceiptSource { last_worked_at: Some(at), .. })
                 if self.now.duration_since(at) <= FRESH =>
             {
                 let minutes = self.now.duration_since(at).as_mins().max(0);
@@ -53,7 +53,7 @@ impl WebhookTest<'_> {
                     format!("the provider itself posted {minutes} min ago, and it was stored"),
                 )
             }
-            Ok(ReceiptSource { heard_at: Some(at), .. }) => {
+            Ok(ReceiptSource { last_worked_at: Some(at), .. }) => {
                 let hours = self.now.duration_since(at).as_hours();
                 failed(
                     "delivery",

@@ -14,21 +14,7 @@ use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::word::{maybe, word};
-
-/// Runs a named query: `named!(transaction, "settle/settle_lock", &[&id])`.
-macro_rules! named {
-    ($tx:expr, $name:literal, $params:expr) => {{
-        let statement = $tx
-            .prepare_cached(include_str!(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/sql/queries/",
-                $name,
-                ".sql"
-            )))
-            .await?;
-        $tx.query(&statement, $params).await
-    }};
-}
+use crate::postgres::queries::statement::{FromRow, named, row, statements};
 
 mod blockers;
 mod burst_hold;
@@ -42,6 +28,7 @@ mod opt_out_request;
 mod poll;
 mod retention;
 mod settle;
+pub mod statement;
 mod unconfirmed;
 
 pub use blockers::*;
@@ -67,65 +54,43 @@ pub async fn claim_any(
     bound: i64,
     watches: &[&str],
 ) -> Result<bool, Error> {
-    let statement =
-        client.prepare_cached(include_str!("../../sql/queries/claim/claim_any.sql")).await?;
-    Ok(client.query_one(&statement, &[&bound, &watches]).await?.get(0))
+    named!(client, "claim/claim_any", &[&bound, &watches])?[0].try_get(0)
 }
 
-/// What a claim needs to know before it has a transaction id of its own.
-#[derive(Clone, Copy, Debug)]
-pub struct ClaimBound {
-    pub is_mine: bool,
-    pub given_out: i64,
-    pub oldest_running: i64,
+row! {
+    /// What a claim needs to know before it has a transaction id of its own.
+    #[derive(Clone, Copy, Debug)]
+    pub struct ClaimBound {
+        pub is_mine: bool,
+        pub given_out: i64,
+        pub oldest_running: i64,
+    }
 }
 
 pub async fn claim_bound(tx: &Transaction<'_>) -> Result<ClaimBound, Error> {
-    let rows = named!(tx, "claim/claim_bound", &[&CLAIM_LOCK])?;
-    let row = &rows[0];
-    Ok(ClaimBound {
-        is_mine: row.try_get("is_mine")?,
-        given_out: row.try_get("given_out")?,
-        oldest_running: row.try_get("oldest_running")?,
-    })
+    ClaimBound::from_row(&named!(tx, "claim/claim_bound", &[&CLAIM_LOCK])?[0])
 }
 
-/// An open message that later changes fold into.
-#[derive(Clone, Debug)]
-pub struct OpenMessage {
-    pub message_id: i64,
-    pub watch: String,
-    pub entity_key: String,
-    pub operation: Operation,
-    pub old_row: Option<Row>,
-    pub first_changed_at: Timestamp,
-    /// Attempts that were made in vain.
-    pub attempt_count: i16,
-    pub due_at: Timestamp,
-    pub waits_for: Option<WaitsFor>,
+row! {
+    /// An open message that later changes fold into.
+    #[derive(Clone, Debug)]
+    pub struct OpenMessage {
+        pub message_id: i64,
+        pub watch: String,
+        pub entity_key: String,
+        pub operation: Operation = word,
+        pub old_row: Option<Row> = object,
+        pub first_changed_at: Timestamp,
+        /// Attempts that were made in vain.
+        pub attempt_count: i16,
+        pub due_at: Timestamp,
+        pub waits_for: Option<WaitsFor> = maybe,
+    }
 }
 
-pub async fn claim_open(
-    tx: &Transaction<'_>,
-    watches: &[&str],
-    keys: &[&str],
-) -> Result<Vec<OpenMessage>, Error> {
-    let rows = named!(tx, "claim/claim_open", &[&watches, &keys])?;
-    rows.iter()
-        .map(|row| {
-            Ok(OpenMessage {
-                message_id: row.try_get("message_id")?,
-                watch: row.try_get("watch")?,
-                entity_key: row.try_get("entity_key")?,
-                operation: word(row, "operation")?,
-                old_row: object(row, "old_row")?,
-                first_changed_at: row.try_get("first_changed_at")?,
-                attempt_count: row.try_get("attempt_count")?,
-                due_at: row.try_get("due_at")?,
-                waits_for: maybe(row, "waits_for")?,
-            })
-        })
-        .collect()
+statements! {
+    async fn claim_open(tx: &Transaction<'_>, watches: &[&str], keys: &[&str])
+        -> Vec<OpenMessage> = "claim/claim_open";
 }
 
 /// Later changes of an open message.
@@ -156,15 +121,9 @@ pub async fn claim_fold(
     Ok(())
 }
 
-pub async fn claim_rename(
-    tx: &Transaction<'_>,
-    watch: &str,
-    from: &str,
-    to: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "claim/claim_rename", &[&watch, &from, &to, &now])?;
-    Ok(())
+statements! {
+    async fn claim_rename(tx: &Transaction<'_>, watch: &str, from: &str, to: &str, now: Timestamp)
+        -> () = "claim/claim_rename";
 }
 
 /// What a message says and to whom, once that is decided.

@@ -112,6 +112,55 @@ async fn every_query_fits_the_schema() {
     }
 }
 
+/// `-- $1 watch, $2 entity_key: the entity` in the head of a query labels two parameters.
+#[test]
+fn every_parameter_has_a_label() {
+    fn numbers(text: &str) -> Vec<usize> {
+        let after = text.split('$').skip(1);
+        let digits = after.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next().unwrap());
+        digits.filter_map(|number| number.parse().ok()).collect()
+    }
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/queries")];
+    let (mut queries, mut wrong) = (0, Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let sql = std::fs::read_to_string(&path).unwrap();
+            let head = sql.lines().take_while(|line| line.starts_with("--"));
+            let (labels, prose): (Vec<&str>, Vec<&str>) =
+                head.partition(|line| line.starts_with("-- $"));
+            let mut labelled = Vec::new();
+            for label in labels {
+                let (parameters, meaning) = label[3..].split_once(": ").unwrap_or((label, ""));
+                let is_named = parameters.split(", ").all(|one| {
+                    one.split_once(' ').is_some_and(|(number, name)| {
+                        number.starts_with('$')
+                            && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+                    })
+                });
+                if !is_named || meaning.is_empty() {
+                    wrong.push(format!("{}: {label}", path.display()));
+                }
+                labelled.extend(numbers(parameters));
+            }
+            let code = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+            let mut used: Vec<usize> = code.flat_map(numbers).collect();
+            used.sort_unstable();
+            used.dedup();
+            if labelled != used || prose.into_iter().flat_map(numbers).next().is_some() {
+                wrong.push(format!("{}: labels {labelled:?}, uses {used:?}", path.display()));
+            }
+            queries += 1;
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(queries > 100, "the question itself must find something");
+}
+
 #[test]
 fn no_query_is_an_orphan() {
     let mut source = String::new();
@@ -128,12 +177,8 @@ fn no_query_is_an_orphan() {
     }
     source.retain(|character| !character.is_whitespace());
     for (name, _) in sql_files("queries") {
-        // `named!(tx, "claim/claim_take", …)`, or `include_str!("…/sql/queries/claim_any.sql")`.
-        let uses = [
-            format!("named!(tx,\"{name}\","),
-            format!("named!(client,\"{name}\","),
-            format!("/sql/queries/{name}.sql\""),
-        ];
+        // `named!(tx, "claim/claim_take", …)`, or `include_str!("…/sql/queries/capture/table_codes.sql")`.
+        let uses = [format!("\"{name}\""), format!("/sql/queries/{name}.sql\"")];
         let is_used = uses.iter().any(|usage| source.contains(usage));
         assert!(is_used, "sql/queries/{name}.sql is used by nobody");
     }

@@ -1,4 +1,7 @@
--- table_codes: the columns of table $1 whose values are those of an enum, or of a domain over one, and the labels.
+-- table_codes: reads the columns of a table whose values are those of an enum, or of a domain over one, and the
+-- labels.
+--
+-- $1 table: oid of the table
 select a.attname::text as column_name,
        array(select e.enumlabel::text from pg_enum as e where e.enumtypid = base.oid order by e.enumsortorder) as labels
   from pg_attribute as a

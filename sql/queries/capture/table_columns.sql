@@ -1,11 +1,14 @@
--- table_columns: the columns of table $1: name, type, what the type comes down to, and whether "=" tells a change.
+-- table_columns: reads the columns of a table: name, type, what the type comes down to, and whether "=" detects a
+-- change.
 --
--- Called by postgres/capture/table.rs. The third column is read by `Kind::of`: domains are replaced by their
--- base, again and again; `list`, `range` and `multirange` stand before what they consist of; the
+-- Called by postgres/capture/table.rs. The third column is read by `ColumnKind::of`: domains are replaced by
+-- their base, again and again; `list`, `range` and `multirange` stand before what they consist of; the
 -- labels of an enum are texts. The modifier (the 2 of numeric(10,2)) of a domain is that of its base.
 --
--- "=" tells a change where a value is never null, and no two that are equal are written differently: not so
+-- "=" detects a change where a value is never null, and no two that are equal are written differently: not so
 -- with a collation to which two texts may be equal, with numbers that keep zeros, with intervals.
+--
+-- $1 table: oid of the table
 with recursive step as (
     select a.attnum, ''::text as prefix, a.atttypid as type, a.atttypmod as modifier
       from pg_attribute as a

@@ -1,4 +1,7 @@
--- channel_lease_give: the daemon $1 sends no more; $2 the time. Others may take its channels at once.
+-- channel_lease_give: ends the leases of a daemon. Others may take its channels at once.
+--
+-- $1 instance: the daemon
+-- $2 now: the time
 update rowbell.channel
    set leased_by        = null,
        lease_expires_at = null,

@@ -1,4 +1,9 @@
--- channel_lease_learn: the provider asked channel $1 to slow down, and the holder of its lease $2 cut the rate to $3 a second at $4.
+-- channel_lease_learn: writes the lower rate of a channel: the provider asked to slow down.
+--
+-- $1 channel: name of the channel
+-- $2 instance: the daemon that holds its lease
+-- $3 rate: messages a second
+-- $4 now: the time
 update rowbell.channel
    set learned_rate = $3,
        learned_at   = $4,

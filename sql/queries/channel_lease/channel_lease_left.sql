@@ -1,8 +1,13 @@
--- channel_lease_left: how many messages left on channel $1 since $2, those of one hundredth of a second together; $3 the
--- time, $4 since when an attempt may have been begun that left only then.
+-- channel_lease_left: counts the messages that left on a channel lately, those of one hundredth of a second
+-- together.
 --
 -- An attempt counts from the latest moment at which it can have left: when its answer was stored, or now. What
 -- certainly did not leave does not count. Reads attempt_started_idx.
+--
+-- $1 channel: name of the channel
+-- $2 since: only messages that left after this
+-- $3 now: the time
+-- $4 started_since: since when an attempt may have begun that left after the former
 select max(sent.left_at) as left_at, count(*) as messages
   from rowbell.attempt as a
   join rowbell.message as m using (message_id)

@@ -1,5 +1,9 @@
--- channel_lease_recipients: phones that channel $1 has written to since $2, and when last; $3 the time, $4 since when an
--- attempt may have been begun that left only then.
+-- channel_lease_recipients: reads the phones that a channel has written to lately, and when last.
+--
+-- $1 channel: name of the channel
+-- $2 since: only phones that were written to after this
+-- $3 now: the time
+-- $4 started_since: since when an attempt may have begun that left after the former
 select m.recipient_phone as phone, max(least(coalesce(a.finished_at, $3), $3)) as left_at
   from rowbell.attempt as a
   join rowbell.message as m using (message_id)

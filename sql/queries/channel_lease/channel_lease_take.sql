@@ -1,10 +1,14 @@
--- channel_lease_take: the daemon $1 renews its right to send on the channels $2, and takes those whose holder is gone;
--- $3 the time, $4 until when.
+-- channel_lease_take: renews the right of a daemon to send on channels, and takes those whose holder is gone.
 --
 -- A holder is gone when its time has run out, or when no session of it is connected to this database: each
 -- holds a shared advisory lock, whose second key are the first eight digits of the instance. A row that is
 -- not to be had is not even locked. Locks are taken in the order of names, so that two daemons that
 -- start together do not wait for each other.
+--
+-- $1 instance: the daemon
+-- $2 channels: names of the channels
+-- $3 now: the time
+-- $4 lease_expires_at: when the leases end
 insert into rowbell.channel as c (channel, leased_by, lease_expires_at, epoch, updated_at)
 select wanted.channel, $1, $4, 1, $3
   from unnest($2::text[]) as wanted (channel)

@@ -1,4 +1,6 @@
--- circuit_lock: the circuit of channel $1, template $2, language $3, locked for whoever moves it.
+-- circuit_lock: reads and locks a circuit for whoever moves it.
+--
+-- $1 channel, $2 template, $3 language: the circuit; template and language are empty for that of the channel
 select c.state::text, c.reason, c.error_code, c.is_by_receipt, c.since, c.pause_seconds, c.probe_at,
        c.probe_message_id, c.closed_at, c.opened_count
   from rowbell.circuit as c

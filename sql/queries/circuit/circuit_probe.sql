@@ -1,7 +1,11 @@
--- circuit_probe: the right to try message $4 on the circuit ($1 channel, $2 template, $3 language),
--- at $5; if nothing is heard of it, the next may be tried at $6.
+-- circuit_probe: takes the right to try one message on an open circuit.
 --
 -- No row: somebody else has that right, or the circuit was closed in the meantime.
+--
+-- $1 channel, $2 template, $3 language: the circuit; template and language are empty for that of the channel
+-- $4 message_id: the message to try
+-- $5 now: the time
+-- $6 next_probe_at: when the next message may be tried if no answer comes for this one
 update rowbell.circuit
    set state            = 'probing',
        probe_message_id = $4,

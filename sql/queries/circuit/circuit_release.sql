@@ -1,4 +1,7 @@
--- circuit_release: the circuit of channel $1, template $2, language $3 is closed; what waited for it is due at $4.
+-- circuit_release: makes what waits for a circuit due now: the circuit is closed.
+--
+-- $1 channel, $2 template, $3 language: the circuit; template and language are empty for that of the channel
+-- $4 now: the time
 with released as (
     update rowbell.queue as q
        set due_at = $4

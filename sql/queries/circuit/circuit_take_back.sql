@@ -1,8 +1,13 @@
--- circuit_take_back: messages $1 were refused in a burst of errors that stopped their channel or
--- template ($5 and its language $6; empty: the channel), so the fault is not theirs; they are due again at $2,
--- $3 says why, $4 is the time.
+-- circuit_take_back: schedules messages again that were refused in a burst of errors which opened a circuit: the
+-- fault is not theirs.
 --
--- Left as they are: those that a later message of their entity speaks for.
+-- Left as they are: those for which a later message of their entity speaks.
+--
+-- $1 message_ids: the messages
+-- $2 due_at: when they are due again
+-- $3 reason_text: why, as a sentence
+-- $4 now: the time
+-- $5 template, $6 language: the circuit of a template; both are empty for that of the channel
 with chosen as (
     select m.message_id, m.channel, m.watch, m.entity_key
       from rowbell.message as m

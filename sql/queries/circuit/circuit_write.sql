@@ -1,4 +1,16 @@
--- circuit_write: where the circuit of channel $1, template $2, language $3 stands now; $14 the time.
+-- circuit_write: writes where a circuit stands.
+--
+-- $1 channel, $2 template, $3 language: the circuit; template and language are empty for that of the channel
+-- $4 state: a word of rowbell.circuit_state
+-- $5 reason: why it opened last, as a sentence
+-- $6 error_code: error code of WhatsApp that opened it last
+-- $7 is_by_receipt: whether receipts reported the errors, not answers
+-- $8 since: since when it is open, or was last
+-- $9 pause_seconds: how long it waits between probes
+-- $10 probe_at, $11 probe_message_id: when a message may be tried, and which one is being tried
+-- $12 closed_at: since when it sends again
+-- $13 opened_count: how often it opened
+-- $14 now: the time
 insert into rowbell.circuit as c (
        channel, template, language, state, reason, error_code, is_by_receipt, since, pause_seconds,
        probe_at, probe_message_id, closed_at, opened_count, updated_at

@@ -1,10 +1,12 @@
--- claim_bound: the right to claim ($1 is the claim lock), how far change ids were given out, and
--- the oldest transaction that still runs.
+-- claim_bound: takes the right to claim, and reads how far change ids were given out, and the oldest transaction
+-- that still runs.
 --
 -- Runs first in the transaction of a claim, before that transaction has an id of its own. Every
 -- change id up to given_out was taken by a transaction whose id is smaller than the one that the
 -- claim is about to get; once oldest_running has passed that id, no change up to given_out can
 -- still appear. See pipeline/claim/claim.rs.
+--
+-- $1 claim_lock: key of the advisory lock
 select pg_try_advisory_xact_lock($1) as is_mine,
        s.last_value as given_out,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint as oldest_running

@@ -1,8 +1,9 @@
--- claim_fold: fold later changes into open messages.
+-- claim_fold: folds later changes into open messages. A held message stays held; any other one waits again.
 --
--- $1 message, $2 net operation, $3 row after the last change, $4 how many changes, $5 when the last
--- was made, $6 when the message is due now; $7 the time.
--- A held message stays held; any other one waits again.
+-- $1 message_ids, $2 operations, $3 new_rows: each message, its net operation, and the row after the last change
+-- $4 change_counts, $5 last_changed_at: how many changes it takes in, and when the last was made
+-- $6 due_at: when each message is due now
+-- $7 now: the time
 with folded as (
     select *
       from unnest($1::bigint[], $2::text[], $3::jsonb[], $4::integer[], $5::timestamptz[], $6::timestamptz[])

@@ -1,6 +1,8 @@
--- claim_open: the open messages of the entities ($1 watch, $2 key), which later changes fold into.
+-- claim_open: locks the open messages of entities, which later changes fold into.
 --
--- Locks them against compose, which might be about to lease one.
+-- The locks keep compose from leasing one of them.
+--
+-- $1 watches, $2 entity_keys: the entities
 select m.message_id, q.watch, q.entity_key, q.state::text as queue_state,
        m.operation::text, m.old_row, m.first_changed_at, m.attempt_count, m.waits_for::text, q.due_at
   from unnest($1::text[], $2::text[]) as entity (watch, entity_key)

@@ -1,6 +1,10 @@
--- claim_rename: the primary key of an entity changed from $2 to $3; its messages follow.
+-- claim_rename: lets the messages of an entity follow when its primary key changes.
 --
 -- Rare. An open message of the new key, if there is one, stays as it is: the caller folds into it.
+--
+-- $1 watch: name of the watch
+-- $2 old_key, $3 new_key: the primary key before and after
+-- $4 now: the time
 with queued as (
     update rowbell.queue as q
        set entity_key = $3

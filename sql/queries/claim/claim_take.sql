@@ -1,14 +1,18 @@
--- claim_take: take up to $3 changes of the watches $2 with ids above $1, in order of capture.
+-- claim_take: takes changes of some watches above a bound, in order of capture.
 --
 -- The caller holds the claim lock, so no other daemon deletes here, and rows of rowbell.change are
--- never updated: that is why a row found by its place (ctid) is still the same row. The lower
--- bound $1 keeps the scan from walking index entries of rows that are gone but that an old
--- snapshot keeps alive. The deletion counts only if the whole claim commits.
+-- never updated: that is why a row found by its place (ctid) is still the same row. The bound keeps
+-- the scan from walking index entries of rows that are gone but that an old snapshot keeps alive.
+-- The deletion counts only if the whole claim commits.
 --
 -- layouts: the columns whose values stand in captured, by layout_id.
 --
 -- next_transactions: whose the changes are that come next, a few of them: a large transaction may
 -- begin at the end of what is taken. See pipeline/claim/burst_hold.rs.
+--
+-- $1 above: only changes with ids above this
+-- $2 watches: names of the watches
+-- $3 limit: how many changes at most
 with taken as (
     delete from rowbell.change
      where ctid = any (array(

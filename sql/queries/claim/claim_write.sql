@@ -1,10 +1,25 @@
--- claim_write: open new messages, in whatever state the claim decided for them.
+-- claim_write: opens new messages, in whatever state the claim decided for them. One array element is one message.
 --
--- One array element is one message: $1 to $21 are its columns. Messages that still have to leave get
--- a queue row; those that leave at once (sending) get their lease and their attempt row here, in the
--- same statement, so that no crash can leave one without the other.
--- $22 the time, $23 the daemon instance, $24 when its leases end; $25 who said the time zone; $26 what it waits for,
--- and of the circuit of a template, $27 its name and $28 its language.
+-- Messages that still have to leave get a queue row; those that leave at once (sending) get their lease
+-- and their attempt row here, in the same statement, so that no crash can leave one without the other.
+--
+-- $1 watches, $2 entity_keys: the entities
+-- $3 states: the states in which the messages are opened
+-- $4 reasons, $5 reason_texts: why, as a word of rowbell.message_reason and as a sentence
+-- $6 operations, $7 change_counts: the net change, and how many changes it consists of
+-- $8 first_changed_at, $9 last_changed_at: when the first and the last change were made
+-- $10 old_rows, $11 new_rows: the rows before and after
+-- $12 channels: the channels that they go by
+-- $13 templates, $14 languages: the template and its language
+-- $15 recipient_names, $16 recipient_phones, $17 recipient_locales, $18 recipient_time_zones: the recipient
+-- $19 summaries, $20 parameters: the words
+-- $21 due_at: when they are due
+-- $22 now: the time
+-- $23 instance: the daemon that leases what it sends
+-- $24 lease_expires_at: when its leases end
+-- $25 time_zone_sources: which setting gave the time zone
+-- $26 waits_for: what they wait for
+-- $27 waits_for_templates, $28 waits_for_languages: of the circuit of a template, its name and language
 with input as (
     select *
       from unnest(

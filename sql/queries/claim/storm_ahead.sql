@@ -1,8 +1,12 @@
--- storm_ahead: the entities that the transactions $2 changed beyond change $1, as far as they stand
--- among the next $3 changes.
+-- storm_ahead: reads the entities that transactions changed beyond a change, as far as they stand among the next
+-- changes.
 --
 -- Asked when a claim could not take all that a transaction may have changed, and once for each such
 -- transaction. A transaction becomes visible as a whole, so nothing of it can come later.
+--
+-- $1 above: only changes with ids above this
+-- $2 transaction_ids: the transactions
+-- $3 limit: how many changes are looked at
 select distinct a.transaction_id::text::bigint as transaction_id, a.watch, a.entity_key
   from (
        select c.transaction_id, c.watch, c.entity_key, c.mute_reason

@@ -1,5 +1,8 @@
--- storm_gather: the messages of watch $1 that wait to leave for the first time and tell of changes
--- made since $2. They belong to the storm that was noticed only now.
+-- storm_gather: locks the messages of a watch that wait to leave for the first time and tell of recent changes.
+-- They belong to the storm that was noticed only now.
+--
+-- $1 watch: name of the watch
+-- $2 since: only changes that were made since this moment
 select q.message_id
   from rowbell.queue as q
   join rowbell.message as m using (message_id)

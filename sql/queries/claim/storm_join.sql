@@ -1,6 +1,9 @@
--- storm_join: the messages $1 join the holds $2, one array element each, at $3.
+-- storm_join: lets messages join holds.
 --
 -- Those that another hold has already stay with it, and those that are being sent leave.
+--
+-- $1 message_ids, $2 hold_ids: each message, and the hold that it joins
+-- $3 now: the time
 with joining as (
     select * from unnest($1::bigint[], $2::bigint[]) as j (message_id, hold_id)
 ), queued as (

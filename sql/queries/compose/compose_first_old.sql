@@ -1,5 +1,6 @@
--- compose_first_old: the row before the first change of the entity ($1 watch, $2 key) that we know of,
--- after whatever was redacted.
+-- compose_first_old: reads the row before the first known change of an entity, after whatever was redacted.
+--
+-- $1 watch, $2 entity_key: the entity
 select m.old_row
   from rowbell.message as m
  where m.watch = $1 and m.entity_key = $2

@@ -1,4 +1,7 @@
--- compose_next_due: when the next message of channel $1 is due, among those of the watches $2.
+-- compose_next_due: reads when the next message of a channel is due, among those of some watches.
+--
+-- $1 channel: name of the channel
+-- $2 watches: names of the watches
 select min(next.due_at) as due_at
   from unnest($2::text[]) as w (watch)
  cross join lateral (

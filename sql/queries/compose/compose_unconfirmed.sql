@@ -1,8 +1,12 @@
--- compose_unconfirmed: what the entities ($1 watch, $2 key) may have read although nobody knows: the rows of requests
--- without an answer since something was told for certain, and what was muted since, oldest first. Asked only for
--- entities with nothing to tell, so that a row that went back is not kept from those who perhaps read that it
--- had changed. $3: whether unconfirmed messages count as told.
-with stood as (
+-- compose_unconfirmed: reads what entities may have read although nobody knows: the rows of requests without an
+-- answer since something was told for certain, and what was muted since, oldest first.
+--
+-- Asked only for entities with nothing to tell, so that a row that went back is not kept from those who
+-- perhaps read that it had changed.
+--
+-- $1 watch, $2 entity_keys: the entities, all of one watch
+-- $3 counts_unconfirmed: whether unconfirmed messages count as told
+with latest as (
     select e.ordinal, m.*,
            m.reason is not distinct from 'muted' as is_muted,
            m.state in ('sent', 'delivered', 'read') or (m.state = 'unconfirmed' and $3) as is_told
@@ -21,10 +25,10 @@ with stood as (
 ), known as (
     select s.ordinal, s.message_id, s.is_muted, s.is_told, s.old_row,
            case when s.is_muted then s.new_row else coalesce(s.unconfirmed_row, s.new_row, 'null') end as row,
-           -- The row is read at the start of an attempt; what is in doubt is that of the first without an answer.
+           -- The row is read at the start of an attempt; the unconfirmed row is that of the first without an answer.
            coalesce(case when s.is_told then max(a.started_at)
                          else min(a.started_at) filter (where a.result = 'unknown') end, s.created_at) as told_at
-      from stood as s
+      from latest as s
       left join rowbell.attempt as a using (message_id)
      group by s.ordinal, s.message_id, s.is_muted, s.is_told, s.old_row, s.new_row, s.unconfirmed_row, s.created_at
 ), dated as (

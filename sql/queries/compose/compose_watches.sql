@@ -1,6 +1,8 @@
--- compose_watches: the watches that have open messages on channel $1, whether or not they are configured.
+-- compose_watches: reads the watches that have open messages on a channel, whether or not they are configured.
 --
--- Jumps from one watch to the next in queue_turn_idx.
+-- Jumps from one watch to the next in queue_fair_idx.
+--
+-- $1 channel: name of the channel
 with recursive found as (
     (select q.watch
        from rowbell.queue as q

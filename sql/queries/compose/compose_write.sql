@@ -1,9 +1,21 @@
--- compose_write: what was decided about due messages, one array element each. Writes lease, state and attempt at once.
+-- compose_write: writes what was decided about due messages, one array element each. Writes lease, state and
+-- attempt at once.
 --
--- $1 message, $2 new state (scheduled, held, sending, failed, skipped), $3 reason, $4 reason in words, $5 the row as
--- told (JSON null: told that it is gone), $6 template, $7 language, $8 to $11 recipient, $12 summary, $13 parameters,
--- $14 when it is due again; $15 the time, $16 the daemon instance, $17 when its leases end, $18 who said the time zone;
--- $19 what it waits for, $20 and $21 template and language of that; $22 whether it is recorded instead of sent.
+-- $1 message_ids: the messages
+-- $2 states: scheduled, held, sending, failed or skipped
+-- $3 reasons, $4 reason_texts: why, as a word of rowbell.message_reason and as a sentence
+-- $5 new_rows: the row as told; JSON null: told that it is gone
+-- $6 templates, $7 languages: the template and its language
+-- $8 recipient_names, $9 recipient_phones, $10 recipient_locales, $11 recipient_time_zones: the recipient
+-- $12 summaries, $13 parameters: the words
+-- $14 due_at: when it is due again
+-- $15 now: the time
+-- $16 instance: the daemon that leases what it sends
+-- $17 lease_expires_at: when its leases end
+-- $18 time_zone_sources: which setting gave the time zone
+-- $19 waits_for: what it waits for
+-- $20 waits_for_templates, $21 waits_for_languages: of the circuit of a template, its name and language
+-- $22 is_dry_run: whether messages are recorded instead of sent
 with input as (
     select *
       from unnest(

@@ -1,4 +1,6 @@
--- explain_attempts: the attempts of the messages $1.
+-- explain_attempts: reads the attempts of messages.
+--
+-- $1 message_ids: the messages
 select a.message_id, a.number, a.result::text, a.started_at, a.finished_at, a.http_status,
        a.error_class::text, a.error_code, a.error_text, a.provider_message_id
   from rowbell.attempt as a

@@ -1,4 +1,7 @@
--- explain_messages: the last $3 messages of the entity ($1 watch, $2 key), latest first.
+-- explain_messages: reads the last messages of an entity, latest first.
+--
+-- $1 watch, $2 entity_key: the entity
+-- $3 limit: how many messages at most
 select m.message_id, m.state::text, m.reason::text,
        case when m.redacted_at is null then m.reason_text
             else concat_ws('; ', m.reason_text, 'its personal data was removed on ' || (m.redacted_at at time zone 'UTC')::date)

@@ -1,4 +1,6 @@
--- explain_receipts: the evidence about the messages $1, by the ids that their attempts were given.
+-- explain_receipts: reads the evidence about messages, by the ids that their attempts were given.
+--
+-- $1 message_ids: the messages
 select a.message_id, r.status::text, r.source::text, r.error_code, r.error_text,
        coalesce(r.occurred_at, r.received_at) as happened_at
   from rowbell.attempt as a

@@ -1,6 +1,10 @@
--- fallback_await: the messages $1 may have to go to the next channel of their watch, because of $2, at $3.
+-- fallback_await: schedules the decision whether messages go on to the next channel of their watch.
 --
--- Certainty comes before waiting: what failed is looked at now, whatever it waited for before.
+-- Certainty comes before waiting: a message that failed is decided now, whatever it waited for before.
+--
+-- $1 message_ids: the messages
+-- $2 cause: why they may have to go on; a word of rowbell.fallback_cause
+-- $3 due_at: when that is decided
 insert into rowbell.fallback as f (message_id, cause, due_at)
 select id, $2::text::rowbell.fallback_cause, $3
   from unnest($1::bigint[]) as id

@@ -1,11 +1,15 @@
--- fallback_due: up to $2 messages that may have to go to the next channel at $1, above the bound ($3, $4);
--- $5 WhatsApp's error code of an opt-out.
+-- fallback_due: takes messages for which a fallback to the next channel has to be decided now.
 --
 -- is_told: a newer message of the entity says it, or one of the same chain arrived after all.
--- is_stopped: errors have stopped the channel or the template that the message was to go by.
+-- is_circuit_open: errors have opened the circuit of the channel or of the template of the message.
 -- is_opt_out: WhatsApp refused it because the recipient has stopped messages of this business.
--- is_heard: something was heard of the channel since: of this message, or among the latest receipts.
-with heard as materialized (
+-- has_receipts: receipts of the channel came since: about this message, or among the latest receipts.
+--
+-- $1 now: the time
+-- $2 limit: how many messages at most
+-- $3 above_due_at, $4 above_message_id: only messages beyond this bound, in the order of due_at and message_id
+-- $5 opt_out_code: WhatsApp's error code of an opt-out
+with latest_receipt as materialized (
     select r.channel, max(r.received_at) as last_at
       from (
            select channel, received_at, source
@@ -30,7 +34,7 @@ select f.message_id, f.cause::text, f.due_at, m.watch, m.channel, m.state::text,
              from rowbell.circuit as c
             where c.channel = m.channel and c.state <> 'closed'
               and (c.template = '' or (c.template = m.template and c.language = m.language))
-       ) as is_stopped,
+       ) as is_circuit_open,
        exists (select from rowbell.attempt as a where a.message_id = m.message_id and a.error_code = $5)
        or exists (
            select
@@ -40,9 +44,9 @@ select f.message_id, f.cause::text, f.due_at, m.watch, m.channel, m.state::text,
        exists (select from rowbell.receipt as r where r.provider_message_id = m.provider_message_id)
        or exists (
            select
-             from heard as h
-            where h.channel in (m.channel, '') and h.last_at >= coalesce(m.sent_at, m.updated_at)
-       ) as is_heard
+             from latest_receipt as l
+            where l.channel in (m.channel, '') and l.last_at >= coalesce(m.sent_at, m.updated_at)
+       ) as has_receipts
   from rowbell.fallback as f
   left join rowbell.message as m using (message_id)
  where f.due_at <= $1

@@ -1,4 +1,8 @@
--- fallback_later: the messages $1 are looked at again at $2, each for what it waits for ($3).
+-- fallback_later: puts the decision about a fallback of messages off.
+--
+-- $1 message_ids: the messages
+-- $2 due_at: when that is decided
+-- $3 waits_for: what each message waits for; a word of rowbell.fallback_waits_for
 update rowbell.fallback as f
    set due_at    = $2,
        waits_for = l.waits_for::rowbell.fallback_waits_for

@@ -1,7 +1,10 @@
--- fallback_open: the messages $1 go on to the channels $2, each for the reason $3; $4 the time.
+-- fallback_open: opens a message on the next channel for each message that goes on.
 --
--- Each is a new message that points to the first of its chain. An entity that has an open message needs
--- none: that one tells everything.
+-- Each new message points to the first of its chain. An entity that has an open message needs none: that
+-- one tells everything.
+--
+-- $1 message_ids, $2 channels, $3 reason_texts: the messages, where each goes, and why, as a sentence
+-- $4 now: the time
 with opened as (
     insert into rowbell.message (
            watch, entity_key, state, reason_text, operation, change_count, first_changed_at, last_changed_at,

@@ -1,8 +1,10 @@
--- fallback_withdraw: the messages $1 arrived after all; what stands in for them and has not left is not
--- needed. $2 the time. Returns watch and channel of each that is withdrawn.
+-- fallback_withdraw: withdraws what stands in for messages that arrived after all, and has not left. Returns watch
+-- and channel of each message that it withdraws.
 --
--- Left as they are: those into which a newer change was folded. What they still have to tell is found when
--- they are put into words.
+-- Messages into which a newer change was folded stay as they are: compose finds what they still have to tell.
+--
+-- $1 message_ids: the messages that arrived
+-- $2 now: the time
 with arrived as (
     select m.message_id, coalesce(m.fallback_of, m.message_id) as first_id, m.last_changed_at
       from rowbell.message as m

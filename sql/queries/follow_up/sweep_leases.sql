@@ -1,6 +1,9 @@
--- sweep_leases: up to $2 messages whose lease ran out at $1. Their daemon died or hangs; whether
--- the request went out is not known; of a dry run it did not.
-select q.message_id, m.attempt_count, q.is_dry_run
+-- sweep_leases: locks messages whose lease ran out. Their daemon died or hangs; whether the request went out is not
+-- known; of a dry run it did not.
+--
+-- $1 now: the time
+-- $2 limit: how many messages at most
+select q.message_id, m.attempt_count as attempt, q.is_dry_run
   from rowbell.queue as q
   join rowbell.message as m using (message_id)
  where q.state = 'leased'

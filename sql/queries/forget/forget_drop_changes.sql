@@ -1,3 +1,5 @@
--- forget_drop_changes: removes the changes $1, which were to tell the one who is forgotten.
+-- forget_drop_changes: removes changes that were to be told to the person who is forgotten.
+--
+-- $1 change_ids: the changes
 delete from rowbell.change where change_id = any ($1)
 returning change_id;

@@ -1,6 +1,9 @@
--- forget_end: the messages $1 do not leave any more; $2 the time. One that is leaving right now stays.
+-- forget_end: ends messages that still have to leave. One that is leaving right now stays.
 --
 -- Unconfirmed: nobody decides about it any more, so it is never sent again.
+--
+-- $1 message_ids: the messages
+-- $2 now: the time
 with gone as (
     delete from rowbell.queue as q
      where q.message_id = any ($1)

@@ -1,7 +1,10 @@
--- forget_find: messages with ids above $1 and up to $2 that name one of the phones $3 (is_theirs), or
--- that name nobody, so that the recipient query has to be asked whose they are.
+-- forget_find: finds messages that name a phone (is_theirs), or that name nobody, so that the recipient query has
+-- to be asked whose they are.
 --
 -- A scan along the primary key, in batches: there is no index on phones, and forgetting is rare.
+--
+-- $1 above, $2 to: only messages with ids above the first and up to the second
+-- $3 phones: the phone in all its forms
 with looked as (
     select m.message_id, m.watch, m.entity_key, m.old_row, m.new_row, m.recipient_phone,
            coalesce(m.recipient_phone = any ($3), false)

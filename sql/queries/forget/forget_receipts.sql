@@ -1,5 +1,9 @@
--- forget_receipts: redacts the texts of receipts with ids above $1 that hold one of the phones $2, also
--- of those that no message ever claimed, in the next $3. Gives the last id that was looked at.
+-- forget_receipts: redacts those of the next receipts that hold a phone, also those that no message ever claimed.
+-- Gives the last id that was looked at.
+--
+-- $1 above: only receipts with ids above this
+-- $2 phones: the phone in all its forms
+-- $3 limit: how many receipts are looked at
 with looked as (
     select r.receipt_id, concat_ws(' ', r.raw, r.recipient_phone, r.error_text) as text
       from rowbell.receipt as r

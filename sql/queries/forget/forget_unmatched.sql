@@ -1,3 +1,5 @@
--- forget_unmatched: removes the ids that no attempt knew and that name phone $1 (in the form for comparing).
+-- forget_unmatched: removes the unmatched receipts that name a phone.
+--
+-- $1 phone_key: the phone, in the form in which phones are compared
 delete from rowbell.unmatched_receipt where phone_key = $1
 returning provider_message_id;

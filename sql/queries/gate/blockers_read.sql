@@ -1,11 +1,16 @@
--- blockers_read: everything that keeps messages of the channels $1 from leaving now, and those of them that the
--- daemon $5 may send on (lease, with the epoch). Columns that a kind does not have are null.
+-- blockers_read: reads everything that keeps messages of some channels from leaving now, and the leases of this
+-- daemon on them (kind lease, with the epoch). Columns that a kind does not have are null.
 --
--- The rows of the latter stay locked until the caller has written what it leases: nobody else can become
--- the holder in between.
--- $2 environment of the configuration, $3 identifier of this server, if it may be read. A database that
--- was installed for another environment or server is a copy: see pipeline/gate/copy_guard.rs.
--- $4: storms that messages have joined since then may go on; see pipeline/claim/burst_hold.rs.
+-- The rows of the leases stay locked until the caller has written what it sends: no other daemon can take
+-- a lease in between. A database that was installed for another environment or server is a copy: see
+-- pipeline/gate/copy_guard.rs. Storms that messages have joined lately may go on: see
+-- pipeline/claim/burst_hold.rs.
+--
+-- $1 channels: names of the channels
+-- $2 environment: environment of the configuration
+-- $3 system_identifier: identifier of this server; null: it may not be read
+-- $4 joined_since: only storms that a message has joined after this
+-- $5 instance: the daemon that asks
 with mine as materialized (
     select c.channel, c.epoch
       from rowbell.channel as c

@@ -1,5 +1,7 @@
--- copy_adopt: from now on this database, on this server, sends for environment $1; $2 identifier of
--- the server, if it may be read.
+-- copy_adopt: makes this database, on this server, the one that sends for an environment.
+--
+-- $1 environment: environment of the configuration
+-- $2 system_identifier: identifier of this server; null: it may not be read
 update rowbell.installation
    set environment       = $1,
        system_identifier = $2,

@@ -1,7 +1,11 @@
--- held_approve: up to $3 messages of watch $1 and hold $2, oldest first, may leave at $4.
+-- held_approve: lets held messages leave, oldest first.
 --
--- They are put into words anew from their rows as they are then. Those that the daemon folds a change
+-- Compose makes their words anew, from their rows as they are then. Messages that the daemon folds a change
 -- into at this moment are left for the next call.
+--
+-- $1 watch, $2 hold_id: the hold
+-- $3 limit: how many messages at most
+-- $4 now: the time
 with chosen as (
     select q.message_id
       from rowbell.queue as q

@@ -1,5 +1,10 @@
--- held_discard: up to $3 messages of watch $1 and hold $2, oldest first, end with reason $5 (discarded,
--- or muted: they count as told) in the words $6, at $4.
+-- held_discard: ends held messages, oldest first.
+--
+-- $1 watch, $2 hold_id: the hold
+-- $3 limit: how many messages at most
+-- $4 now: the time
+-- $5 reason: discarded, or muted: then they count as told
+-- $6 reason_text: why, as a sentence
 with chosen as (
     select q.message_id
       from rowbell.queue as q

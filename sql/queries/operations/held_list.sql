@@ -1,5 +1,7 @@
--- held_list: the messages that wait for a person, by hold; $1 the only hold wanted, $2 the only watch
--- (null: all).
+-- held_list: reads the messages that wait for a person, by hold.
+--
+-- $1 hold_id: only this hold; null: all
+-- $2 watch: only holds of this watch; null: all
 select h.hold_id, h.watch, h.reason, h.began_at, h.message_count as joined, held.messages,
        held.examples
   from rowbell.hold as h

@@ -1,4 +1,7 @@
--- opt_out_list: up to $2 phones that must not be written to, after phone $1, in their order.
+-- opt_out_list: reads phones that must not be written to, in their order.
+--
+-- $1 above: only phones after this
+-- $2 limit: how many phones at most
 select o.phone, o.since, o.reason, o.source::text
   from rowbell.opt_out as o
  where o.phone > $1

@@ -1,5 +1,7 @@
--- pause_end: the channel or watch ($1 kind, $2 name) goes on. A channel that errors have stopped, or a template
--- on it, is tried now instead of at its time.
+-- pause_end: ends the pause of a channel or watch. A channel whose circuit is open, or that of a template on it,
+-- tries a message now instead of at its time.
+--
+-- $1 kind, $2 name: channel or watch, and its name
 with ended as (
     delete from rowbell.pause as p
      where p.kind = $1::text::rowbell.pause_kind and p.name = $2

@@ -1,7 +1,11 @@
--- retry_find: the last $4 messages since $3 that did not leave or may not have, of watch $1 (null: any) and
--- for one of the reasons $2 (null: any; unconfirmed counts as one).
+-- retry_find: finds the last messages that did not leave, or may not have.
 --
--- There is no index on time; the first id since $3 is found by halving, see status_outcomes.
+-- There is no index on time; the first id since a moment is found by halving, see status_outcomes.
+--
+-- $1 watch: only messages of this watch; null: of any
+-- $2 reasons: only for these reasons; null: for any; unconfirmed counts as one
+-- $3 since: only messages that were opened since this moment
+-- $4 limit: how many messages at most
 with recursive search (low, high) as (
     select coalesce(min(m.message_id), 0), coalesce(max(m.message_id), 0) + 1
       from rowbell.message as m

@@ -1,7 +1,9 @@
--- retry_look: the messages $1, latest first, with what speaks against sending them again.
+-- retry_look: reads messages, latest first, with what speaks against sending them again.
 --
 -- told_by_id: the latest message of the same entity that says it instead. due_at: when it leaves by itself, or,
 -- for an unconfirmed one, when the policy of its watch decides.
+--
+-- $1 message_ids: the messages
 select m.message_id, m.watch, m.entity_key, m.channel, m.state::text, m.reason::text, m.reason_text,
        coalesce(m.due_at, q.due_at) as due_at,
        told_by.message_id as told_by_id

@@ -1,6 +1,10 @@
--- retry_write: a person wants the messages $1 sent again, says $2; $3 the time. Returns those that will be.
+-- retry_write: schedules messages again because a person wants it. Returns those that will be sent.
 --
 -- Asks once more what retry_look asked, because the daemon goes on meanwhile.
+--
+-- $1 message_ids: the messages
+-- $2 reason_text: who wants it, as a sentence
+-- $3 now: the time
 with chosen as (
     select m.message_id, m.channel, m.watch, m.entity_key
       from rowbell.message as m

@@ -1,4 +1,6 @@
--- poll_look: where the accepted messages $1 stand. Those that wait for another attempt are absent.
+-- poll_look: reads where accepted messages stand. Those that wait for another attempt are absent.
+--
+-- $1 message_ids: the messages
 select m.message_id, m.provider_message_id, m.state::text, m.finished_at
   from rowbell.message as m
  where m.message_id = any ($1)

@@ -1,6 +1,10 @@
--- poll_lost: nothing was heard of the end of messages $1 for too long: says so ($2); $3 the time.
+-- poll_lost: notes that no receipt about the end of messages came for too long.
 --
 -- They stay sent: the phone may be off for weeks, and evidence that comes later counts.
+--
+-- $1 message_ids: the messages
+-- $2 reason_text: the sentence that says so
+-- $3 now: the time
 update rowbell.message as m
    set reason_text = $2,
        updated_at  = $3,

@@ -1,4 +1,6 @@
--- poll_next: when the next group of accepted messages of channel $1 is due.
+-- poll_next: reads when the next group of accepted messages of a channel is due.
+--
+-- $1 channel: name of the channel
 select p.due_at
   from rowbell.poll as p
  where p.channel = $1

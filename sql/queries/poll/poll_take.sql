@@ -1,7 +1,13 @@
--- poll_take: up to $5 groups of accepted messages of channel $1 that are due at $2, above the bound ($3, $4).
+-- poll_take: takes groups of accepted messages of a channel that are due.
 --
--- Due again at $6, in case that nobody writes what became of them. Skips what another daemon is taking.
--- The bound keeps the scan from walking entries of rows that were put off.
+-- They are due again at next_due_at, in case that nobody writes what became of them. Skips groups that
+-- another daemon is taking. The bound keeps the scan from walking entries of rows that were put off.
+--
+-- $1 channel: name of the channel
+-- $2 now: the time
+-- $3 above_due_at, $4 above_poll_id: only groups beyond this bound, in the order of due_at and poll_id
+-- $5 limit: how many groups at most
+-- $6 next_due_at: when the groups are due again
 with due as (
     select p.poll_id, p.due_at
       from rowbell.poll as p

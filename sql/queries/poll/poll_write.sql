@@ -1,7 +1,8 @@
--- poll_write: what is left of groups of accepted messages: $1 group and $2 message, one array element for each
--- message that has not ended; of all groups taken $3 when they are due again ($4); $5 the time.
+-- poll_write: writes what is left of groups of accepted messages. A group of which nothing is left is deleted.
 --
--- A group of which nothing is left is deleted.
+-- $1 kept_poll_ids, $2 kept_message_ids: group and id of each message that has not ended
+-- $3 poll_ids, $4 due_at: all groups that were taken, and when each is due again
+-- $5 now: the time
 with kept as (
     select k.poll_id, array_agg(k.message_id order by k.message_id) as message_ids
       from unnest($1::bigint[], $2::bigint[]) as k (poll_id, message_id)

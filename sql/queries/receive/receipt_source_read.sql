@@ -1,3 +1,3 @@
--- receipt_source_read: what can tell of the receipts of each channel.
-select w.channel, w.kind::text, w.state::text, w.since, w.heard_at, w.detail
-  from rowbell.receipt_source as w;
+-- receipt_source_read: reads how each way works on which receipts of a channel come.
+select s.channel, s.kind::text, s.state::text, s.since, s.last_worked_at, s.detail
+  from rowbell.receipt_source as s;

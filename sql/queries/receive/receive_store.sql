@@ -1,6 +1,13 @@
--- receive_store: keep evidence as it came, one array element each; $10 the time, $11 where from.
+-- receive_store: stores evidence as it came, one array element each.
 --
--- A provider that is asked again tells the same again; that is no new evidence and is not kept.
+-- A provider that is asked again says the same again; that is no new evidence and is not stored.
+--
+-- $1 channels, $2 provider_message_ids, $3 statuses: each receipt, and what it says
+-- $4 error_codes, $5 error_titles, $6 error_texts: the error that it names
+-- $7 occurred_at: when it happened, as the provider says
+-- $8 recipient_phones, $9 raw: the phone that it names, and the receipt as it came
+-- $10 now: the time
+-- $11 source: a word of rowbell.evidence_source
 insert into rowbell.receipt (
     channel, provider_message_id, status, error_code, error_title, error_text, occurred_at, recipient_phone, raw,
     received_at, source

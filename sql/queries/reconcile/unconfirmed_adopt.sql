@@ -1,4 +1,7 @@
--- unconfirmed_adopt: attempt $2 of message $1 was taken after all, under the id $3. Why no answer came stays.
+-- unconfirmed_adopt: writes that an attempt was accepted after all. Why no answer came stays.
+--
+-- $1 message_id, $2 number: the attempt
+-- $3 provider_message_id: the id that was found
 update rowbell.attempt
    set result              = 'accepted',
        provider_message_id = $3

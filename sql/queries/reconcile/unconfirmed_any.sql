@@ -1,2 +1,2 @@
--- unconfirmed_any: whether there is any unconfirmed attempt about which evidence is looked for.
-select exists (select from rowbell.unconfirmed_attempt as d where not d.is_late) as is_any;
+-- unconfirmed_any: reads whether there is any unconfirmed attempt about which evidence is looked for.
+select exists (select from rowbell.unconfirmed_attempt as u where not u.is_late) as is_any;

@@ -1,2 +1,4 @@
--- unconfirmed_close: nothing more is looked for about attempt $2 of message $1.
+-- unconfirmed_close: ends the lookups about an attempt.
+--
+-- $1 message_id, $2 number: the attempt
 delete from rowbell.unconfirmed_attempt where message_id = $1 and number = $2;

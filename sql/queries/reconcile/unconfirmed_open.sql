@@ -1,5 +1,9 @@
--- unconfirmed_open: the provider may have attempt $2 of message $1; $3 its phone as phones are compared; $4 when the
--- policy of its watch decides, $5 when to look for evidence first.
+-- unconfirmed_open: notes that the provider may have an attempt.
+--
+-- $1 message_id, $2 number: the attempt
+-- $3 phone_key: its phone, in the form in which phones are compared
+-- $4 decide_at: when the policy of its watch decides
+-- $5 next_at: when evidence is looked for first
 insert into rowbell.unconfirmed_attempt (message_id, number, channel, template, phone, phone_key, started_at, decide_at, next_at)
 select m.message_id, a.number, m.channel, coalesce(m.template, ''), m.recipient_phone, $3, a.started_at, $4, $5
   from rowbell.message as m

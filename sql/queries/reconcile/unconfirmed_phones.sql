@@ -1,5 +1,7 @@
--- unconfirmed_phones: to which phones attempts are unconfirmed at $1, on which channel and as which template.
-select d.message_id, d.channel, d.phone, d.template
-  from rowbell.unconfirmed_attempt as d
+-- unconfirmed_phones: reads to which phones attempts are unconfirmed, on which channel and with which template.
+--
+-- $1 now: the time
+select u.message_id, u.channel, u.phone, u.template
+  from rowbell.unconfirmed_attempt as u
   join rowbell.message as m using (message_id)
- where m.state = 'unconfirmed' and d.decide_at > $1;
+ where m.state = 'unconfirmed' and u.decide_at > $1;

@@ -1,5 +1,8 @@
--- unconfirmed_rest: nobody asks for evidence about attempt $2 of message $1 any more; what comes by itself counts. It is
--- looked at again at $3, to see whether the matter was settled otherwise.
+-- unconfirmed_rest: ends the requests for evidence about an attempt; what comes by itself counts. It is looked up
+-- once more at next_at, to see whether the matter was settled otherwise.
+--
+-- $1 message_id, $2 number: the attempt
+-- $3 next_at: when it is looked up again
 update rowbell.unconfirmed_attempt
    set next_at = $3,
        is_late = true

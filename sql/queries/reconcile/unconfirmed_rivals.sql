@@ -1,11 +1,18 @@
--- unconfirmed_rivals: what else may have gone to the phone ($2, as phones are compared; $5 as it was written to) on
--- channel $1 from $4 to $6, but for message $3: other requests without answer, and those that are under way.
+-- unconfirmed_rivals: reads the other messages that may have gone to the phone of an unconfirmed attempt in its
+-- time: requests without answer, and those that are under way.
+--
+-- $1 channel: name of the channel
+-- $2 phone_key: the phone, in the form in which phones are compared
+-- $3 message_id: the message of the unconfirmed attempt
+-- $4 started_at: when it began
+-- $5 phone: the phone as it was written to
+-- $6 decide_at: when the policy of its watch decides
 select m.message_id, m.parameters
-  from rowbell.unconfirmed_attempt as d
+  from rowbell.unconfirmed_attempt as u
   join rowbell.message as m using (message_id)
- where d.channel = $1 and d.phone_key = $2 and d.message_id <> $3
+ where u.channel = $1 and u.phone_key = $2 and u.message_id <> $3
    and m.state = 'unconfirmed'
-   and d.decide_at >= $4 and d.started_at <= $6
+   and u.decide_at >= $4 and u.started_at <= $6
 union all
 select m.message_id, m.parameters
   from rowbell.queue as q

@@ -1,17 +1,20 @@
--- redact_messages: removes the personal data of the messages $1, of their attempts and receipts; $2 the time.
+-- redact_messages: removes the personal data of messages, of their attempts and receipts.
 --
 -- What happened, when, how often and how it ended stays. No other channel is tried for them any more.
-with awaited as (
+--
+-- $1 message_ids: the messages
+-- $2 now: the time
+with fallbacks as (
     delete from rowbell.fallback as f where f.message_id = any ($1)
-), doubted as (
-    delete from rowbell.unconfirmed_attempt as d where d.message_id = any ($1)
-), tried as (
+), unconfirmed as (
+    delete from rowbell.unconfirmed_attempt as u where u.message_id = any ($1)
+), attempts as (
     update rowbell.attempt as a
        set error_text = null,
            response   = null
      where a.message_id = any ($1)
        and (a.error_text is not null or a.response is not null)
-), told as (
+), receipts as (
     update rowbell.receipt as r
        set raw             = null,
            recipient_phone = null,

@@ -1,5 +1,8 @@
--- retention_changes: removes up to $3 changes made before $1 that no watch of the configuration ($2)
--- will ever take.
+-- retention_changes: removes old changes that no watch of the configuration will ever take.
+--
+-- $1 before: only changes that were made before this
+-- $2 watches: the watches of the configuration
+-- $3 limit: how many changes at most
 delete from rowbell.change
  where change_id = any (array(
        select c.change_id

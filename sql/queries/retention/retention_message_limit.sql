@@ -1,6 +1,8 @@
--- retention_message_limit: the first id of the messages opened since $1; all below are older.
+-- retention_message_limit: finds the first id of the messages opened since a moment; all below are older.
 --
 -- There is no index on time. But ids rise with time, so it is found by halving; see status_outcomes.
+--
+-- $1 since: the moment
 with recursive search (low, high) as (
     select coalesce(min(m.message_id), 0), coalesce(max(m.message_id), 0) + 1
       from rowbell.message as m

@@ -1,10 +1,13 @@
--- retention_opt_out_requests: removes up to $2 requests that were written before $1. An opt-out that came of one stays: it
--- protects the person.
+-- retention_opt_out_requests: removes old requests to opt out or in. An opt-out that came of one stays: it protects
+-- the person.
+--
+-- $1 before: only requests that were written before this
+-- $2 limit: how many requests at most
 delete from rowbell.opt_out_request
  where phone = any (array(
-       select w.phone
-         from rowbell.opt_out_request as w
-        where w.requested_at < $1
+       select r.phone
+         from rowbell.opt_out_request as r
+        where r.requested_at < $1
         limit $2
  ))
 returning phone;

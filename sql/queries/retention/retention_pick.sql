@@ -1,7 +1,10 @@
--- retention_pick: of the next $3 messages with ids above $1 and below $2, those whose personal data
--- may go, locked; and in every row the last id that was looked at.
+-- retention_pick: locks those of the next messages whose personal data may go. Every row has the last id that was
+-- looked at.
 --
--- What still has to leave is passed over, and so is what somebody else is writing: nobody waits.
+-- Passes over messages that still have to leave, and those that somebody else is writing: nobody waits.
+--
+-- $1 above, $2 below: only ids between these two
+-- $3 limit: how many messages are looked at
 with looked as (
     select m.message_id
       from rowbell.message as m

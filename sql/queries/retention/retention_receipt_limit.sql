@@ -1,4 +1,6 @@
--- retention_receipt_limit: the first id of the receipts that came since $1; all below are older.
+-- retention_receipt_limit: finds the first id of the receipts that came since a moment; all below are older.
+--
+-- $1 since: the moment
 with recursive search (low, high) as (
     select coalesce(min(r.receipt_id), 0), coalesce(max(r.receipt_id), 0) + 1
       from rowbell.receipt as r

@@ -1,5 +1,8 @@
--- retention_redact_receipts: removes the texts of the next $3 receipts with ids above $1 and below $2,
--- also of those that no message ever claimed. Gives the last id that was looked at, and how many had any.
+-- retention_redact_receipts: removes the texts of the next receipts, also of those that no message ever claimed.
+-- Gives the last id that was looked at, and how many had any.
+--
+-- $1 above, $2 below: only ids between these two
+-- $3 limit: how many receipts are looked at
 with looked as (
     select r.receipt_id
       from rowbell.receipt as r

@@ -1,7 +1,10 @@
--- retention_remove_messages: removes the next $3 messages with ids above $1 and below $2, with their
--- attempts. Gives the last id that was looked at, and how many went.
+-- retention_remove_messages: removes the next messages, with their attempts. Gives the last id that was looked at,
+-- and how many went.
 --
 -- What still has to leave stays, and so does what somebody else is writing: nobody waits.
+--
+-- $1 above, $2 below: only ids between these two
+-- $3 limit: how many messages are looked at
 with looked as (
     select m.message_id
       from rowbell.message as m

@@ -1,5 +1,7 @@
--- retention_remove_receipts: removes the next $3 receipts with ids above $1 and below $2. Gives the
--- last id that was looked at, and how many went.
+-- retention_remove_receipts: removes the next receipts. Gives the last id that was looked at, and how many went.
+--
+-- $1 above, $2 below: only ids between these two
+-- $3 limit: how many receipts are looked at
 with looked as (
     select r.receipt_id
       from rowbell.receipt as r

@@ -1,9 +1,13 @@
--- settle_accepted: the provider took these messages ($1 message, $2 attempt, $3 id, $4 HTTP status);
--- $5 the time, $6 when each goes on to the next channel unless it is delivered, $7 when to ask for the end of
--- those on the channels $8.
+-- settle_accepted: writes that the provider accepted messages.
 --
 -- Returns the messages that it moved. One that is missing was moved by somebody else in the
 -- meantime and is settled one by one. has_receipt: evidence outran the answer; join it now.
+--
+-- $1 message_ids, $2 numbers, $3 provider_message_ids, $4 http_statuses: each attempt and its answer
+-- $5 now: the time
+-- $6 undelivered_at: when each message goes on to the next channel unless it is delivered
+-- $7 poll_at: when the provider is asked for the end of the messages
+-- $8 poll_channels: the channels whose provider can be asked
 with done as (
     select *
       from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $6::timestamptz[])

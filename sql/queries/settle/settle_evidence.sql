@@ -1,8 +1,13 @@
--- settle_evidence: where evidence takes messages ($1), one array element each: $2 state, $3 reason, $4 reason
--- in words, $5 id at the provider, $6 when it was sent, $7 delivered, $8 read by the evidence; $9 the time,
--- $10 when to ask for the end of those that are sent now on the channels $11.
+-- settle_evidence: moves messages to where evidence takes them.
 --
--- The earliest times that any evidence tells stay, whatever the order of arrival.
+-- The earliest times that any evidence gives stay, whatever the order of arrival.
+--
+-- $1 message_ids, $2 states, $3 reasons, $4 reason_texts: each message, and where it goes
+-- $5 provider_message_ids: id of each message at the provider
+-- $6 sent_at, $7 delivered_at, $8 read_at: when each was sent, delivered and read, by the evidence
+-- $9 now: the time
+-- $10 poll_at: when the provider is asked for the end of those that are sent now
+-- $11 poll_channels: the channels whose provider can be asked
 with d as (
     select *
       from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[])

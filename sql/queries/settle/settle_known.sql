@@ -1,7 +1,9 @@
--- settle_known: the messages that the provider's ids $1 belong to, locked until the caller has moved them.
+-- settle_known: locks the messages that ids of the provider belong to, until the caller has moved them.
 --
 -- Ids that no attempt knows yet are absent: their receipts are joined when the id arrives. Locked in the
 -- order of messages, so that two deliveries never wait for each other.
+--
+-- $1 provider_message_ids: the ids
 select m.message_id, a.number, a.provider_message_id,
        m.state::text, m.reason::text, m.reason_text, m.attempt_count, m.watch, m.entity_key, m.channel,
        m.template, m.language, m.recipient_phone, m.waits_for::text,

@@ -1,8 +1,16 @@
--- settle_move: message $1 goes to state $2 (reason $3, in words $4); $5 when it is due again,
--- $6 its id at the provider if it was accepted, $7 the time of the event, $8 the time now.
+-- settle_move: moves a message to another state.
 --
 -- Once unconfirmed, what the customer may have read stays on record.
 -- The times of the first evidence stay: a second receipt that says the same does not move them.
+--
+-- $1 message_id: the message
+-- $2 state: the new state
+-- $3 reason: why, as a word of rowbell.message_reason
+-- $4 reason_text: why, as a sentence
+-- $5 due_at: when it is due again
+-- $6 provider_message_id: its id at the provider, if it was accepted
+-- $7 happened_at: the time of the event
+-- $8 now: the time
 update rowbell.message as m
    set state               = $2::text::rowbell.message_state,
        reason              = $3::text::rowbell.message_reason,

@@ -1,9 +1,13 @@
--- metrics_read: the figures of /metrics that only the database knows, one a row; $1 the time, $2 the channels
--- and $3 the watches of the configuration, $4 how many seconds a lease holds.
+-- metrics_read: reads the figures of /metrics that only the database knows, one a row.
 --
--- Asked when somebody looks at /metrics, and at no other time. Every figure has a row for each channel, so that
--- nothing to tell is 0 and not a gap. The queue is read once, from end to end: our sessions go by index, and
--- whoever asks switches that off first, and sets a time after which the answer is not waited for.
+-- Asked when somebody requests /metrics, and at no other time. Every figure has a row for each channel, so that
+-- a figure without messages is 0 and not a gap. The queue is read once, from end to end: our sessions use
+-- indexes, and the caller switches that off first, and sets a statement timeout.
+--
+-- $1 now: the time
+-- $2 channels: the channels of the configuration
+-- $3 watches: the watches of the configuration
+-- $4 lease_seconds: how many seconds a lease holds
 with queued as (
     select q.channel,
            count(*) filter (where q.state = 'open' and q.due_at <= $1) as due,
@@ -15,23 +19,23 @@ with queued as (
            min(q.lease_expires_at) as lease_expires_at
       from rowbell.queue as q
      group by q.channel
-), standing as materialized (
+), figures as materialized (
     select c.channel, q.due, q.waiting, q.held, q.leased, q.unconfirmed, q.due_at, q.lease_expires_at
       from unnest($2::text[]) as c (channel)
       left join queued as q on q.channel = c.channel
 )
 select 'rowbell_queue_messages' as metric, s.channel, n.state as word, coalesce(n.messages, 0)::float8 as value
-  from standing as s
+  from figures as s
  cross join lateral (
        values ('due', s.due), ('waiting', s.waiting), ('held', s.held), ('leased', s.leased), ('unconfirmed', s.unconfirmed)
   ) as n (state, messages)
 union all
 select 'rowbell_oldest_due_age_seconds', s.channel, null, coalesce(extract(epoch from $1 - s.due_at), 0)::float8
-  from standing as s
+  from figures as s
 union all
 select 'rowbell_oldest_lease_age_seconds', s.channel, null,
        coalesce(extract(epoch from $1 - s.lease_expires_at) + $4::float8, 0)::float8
-  from standing as s
+  from figures as s
 union all
 select 'rowbell_circuits_open', c.channel, k.kind,
        (select count(*)

@@ -1,7 +1,8 @@
--- status_blockers: everything that keeps messages from leaving, and what waits for a person. Columns that a kind does
--- not have are null.
+-- status_blockers: reads everything that keeps messages from leaving, and what waits for a person. Columns that a
+-- kind does not have are null.
 --
--- $1 environment of the configuration, $2 identifier of this server, if it may be read.
+-- $1 environment: environment of the configuration
+-- $2 system_identifier: identifier of this server; null: it may not be read
 select 'copy' as kind, 'copy' as state, i.environment, null as channel, null as template, null as language,
        null as watch, null::bigint as hold_id, null::text as waits_for,
        concat_ws(', ', 'environment ' || i.environment, 'server ' || i.system_identifier, 'database ' || i.database_oid) as reason,

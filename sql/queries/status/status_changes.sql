@@ -1,4 +1,4 @@
--- status_changes: changes that are not folded yet, by watch.
+-- status_changes: counts the changes that are not folded yet, by watch.
 --
 -- Also of watches that are no longer in the configuration: nobody takes those.
 select c.watch,

@@ -1,10 +1,12 @@
--- status_channels: what waits on each channel, and for what; $1 the time.
+-- status_channels: counts what waits on each channel, and for what.
 --
--- What is due and has not left waits for the rate, unless its channel or watch is paused, or its channel stopped
--- by errors. A channel that never had anything to do is absent.
+-- What is due and has not left waits for the rate, unless its channel or watch is paused, or the circuit of its
+-- channel is open. A channel that never had anything to do is absent.
+--
+-- $1 now: the time
 with waiting as (
     select q.channel, q.state, q.due_at, q.due_at <= $1 as is_due, m.waits_for,
-           c.name is not null or w.name is not null or s.channel is not null as is_stopped
+           c.name is not null or w.name is not null or s.channel is not null as is_blocked
       from rowbell.queue as q
       left join rowbell.message as m
         on m.message_id = q.message_id and q.state = 'open' and q.due_at > $1
@@ -18,10 +20,10 @@ select w.channel,
        count(*) filter (where w.state = 'held') as held,
        count(*) filter (where w.state = 'leased') as leased,
        count(*) filter (where w.state = 'unconfirmed') as unconfirmed,
-       min(w.due_at) filter (where w.state = 'open' and not w.is_stopped) as oldest_due_at,
-       count(*) filter (where w.state = 'open' and w.is_due and not w.is_stopped) as waits_for_rate,
-       count(*) filter (where w.state = 'open' and w.is_due and w.is_stopped) as waits_for_stop,
-       count(*) filter (where w.waits_for = 'per_recipient_limit') as waits_for_pair,
+       min(w.due_at) filter (where w.state = 'open' and not w.is_blocked) as oldest_due_at,
+       count(*) filter (where w.state = 'open' and w.is_due and not w.is_blocked) as waits_for_rate,
+       count(*) filter (where w.state = 'open' and w.is_due and w.is_blocked) as waits_for_blocker,
+       count(*) filter (where w.waits_for = 'per_recipient_limit') as waits_for_recipient_limit,
        count(*) filter (where w.waits_for = 'unique_recipients') as waits_for_recipients
   from waiting as w
  group by w.channel

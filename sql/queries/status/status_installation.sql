@@ -1,5 +1,5 @@
--- status_installation: whether the doorbell is parked, how full the server's queue of notifications is, and who else is
--- connected under our name.
+-- status_installation: reads whether the doorbell is parked, how full the server's queue of notifications is, and
+-- who else is connected under our name.
 --
 -- The name of a session can be seen by everybody; since when it is there only by its own role and by
 -- monitors (pg_read_all_stats), so connected_since may be null although somebody is connected.

@@ -1,7 +1,9 @@
--- status_outcomes: where the messages stand that were opened since $1.
+-- status_outcomes: counts where the messages stand that were opened since a moment.
 --
 -- There is no index on time, and the history may be long. But ids rise with time, so the first id
--- since $1 is found by halving: some thirty look-ups in the primary key.
+-- since then is found by halving: some thirty look-ups in the primary key.
+--
+-- $1 since: the moment
 with recursive search (low, high) as (
     -- The first message since $1 has an id of at least low; all from high on are since $1.
     select coalesce(min(m.message_id), 0), coalesce(max(m.message_id), 0) + 1

@@ -1,4 +1,4 @@
--- suggest_columns: the columns of all tables of the business: type, nullable, generated, labels of an enum.
+-- suggest_columns: reads the columns of all tables of the business: type, nullable, generated, labels of an enum.
 --
 -- Called by suggest/catalog.rs for "rowbell suggest". Partitions are left out: their table speaks for them.
 select c.oid, format('%I.%I', n.nspname, c.relname), c.relname::text, a.attname::text, quote_ident(a.attname),

@@ -1,4 +1,4 @@
--- suggest_keys: what identifies rows, and where foreign keys lead: kind p (primary), u (unique) or f.
+-- suggest_keys: reads what identifies rows, and where foreign keys lead: kind p (primary), u (unique) or f.
 --
 -- Called by suggest/catalog.rs. Foreign keys of partitions are those of their table.
 select i.indrelid, case when i.indisprimary then 'p' else 'u' end,

@@ -1,2 +1,4 @@
--- unmatched_drop: the ids $1 were joined to their messages; they are unmatched no more.
+-- unmatched_drop: removes unmatched receipts that were joined to their messages.
+--
+-- $1 provider_message_ids: their ids
 delete from rowbell.unmatched_receipt where provider_message_id = any ($1);

@@ -1,10 +1,17 @@
--- unmatched_find_late: ids that receipts named for the phone $2 on channel $1 after $4, and that no attempt knows: up to
--- $5 of those that tell a time between $3 and $4, and of those that tell none (is_untimed).
-select s.provider_message_id, s.happened_at = s.received_at as is_untimed
-  from rowbell.unmatched_receipt as s
- where s.channel = $1 and s.phone_key = $2
-   and s.received_at > $4
-   and (s.happened_at between $3 and $4 or s.happened_at = s.received_at)
-   and not exists (select from rowbell.attempt as a where a.provider_message_id = s.provider_message_id)
- order by s.received_at
+-- unmatched_find_late: finds unmatched receipts of a phone on a channel that came after the policy of the watch had
+-- decided: of those that give a time, the ones between from and decided_at; of those that give none (is_untimed),
+-- all.
+--
+-- $1 channel: name of the channel
+-- $2 phone_key: the phone, in the form in which phones are compared
+-- $3 from: only receipts of events since this
+-- $4 decided_at: when the policy decided
+-- $5 limit: how many receipts at most
+select r.provider_message_id, r.happened_at = r.received_at as is_untimed
+  from rowbell.unmatched_receipt as r
+ where r.channel = $1 and r.phone_key = $2
+   and r.received_at > $4
+   and (r.happened_at between $3 and $4 or r.happened_at = r.received_at)
+   and not exists (select from rowbell.attempt as a where a.provider_message_id = r.provider_message_id)
+ order by r.received_at
  limit $5;

@@ -1,11 +1,15 @@
--- unmatched_note: ids that no attempt knows ($2 id, $3 phone as phones are compared, $4 when, one array element each) on
--- channel $1; $5 the time. Unconfirmed attempts to these phones are looked into at once.
+-- unmatched_note: stores receipts whose id no attempt knows. Unconfirmed attempts to their phones are looked up at
+-- once.
+--
+-- $1 channel: name of the channel
+-- $2 provider_message_ids, $3 phone_keys, $4 happened_at: each id, the phone that it names, and when it happened
+-- $5 now: the time
 with noted as (
     insert into rowbell.unmatched_receipt (provider_message_id, channel, phone_key, happened_at, received_at)
-    select s.provider_message_id, $1, s.phone_key, coalesce(s.happened_at, $5), $5
-      from unnest($2::text[], $3::text[], $4::timestamptz[]) as s (provider_message_id, phone_key, happened_at)
+    select r.provider_message_id, $1, r.phone_key, coalesce(r.happened_at, $5), $5
+      from unnest($2::text[], $3::text[], $4::timestamptz[]) as r (provider_message_id, phone_key, happened_at)
         on conflict (provider_message_id) do nothing
 )
-update rowbell.unconfirmed_attempt as d
+update rowbell.unconfirmed_attempt as u
    set next_at = $5
- where d.channel = $1 and d.phone_key = any ($3) and d.next_at > $5;
+ where u.channel = $1 and u.phone_key = any ($3) and u.next_at > $5;

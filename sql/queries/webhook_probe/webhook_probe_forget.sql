@@ -1,5 +1,7 @@
--- webhook_probe_forget: what a test left under the provider's id $1 is taken away again.
-with strays as (
+-- webhook_probe_forget: removes what a webhook test left under an id of the provider.
+--
+-- $1 provider_message_id: the id
+with unmatched as (
     delete from rowbell.unmatched_receipt where provider_message_id = $1
 )
 delete from rowbell.receipt where provider_message_id = $1;

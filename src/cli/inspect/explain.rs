@@ -216,7 +216,7 @@ fn events_of(message: &MessageHistory) -> Vec<Event> {
         events.extend(attempt.finished_at.map(|at| (at, ended(attempt))));
     }
     events.extend(message.receipts.iter().map(|receipt| (receipt.happened_at, evidence(receipt))));
-    events.extend(message.inquiries.iter().map(|inquiry| (inquiry.asked_at, sought(inquiry))));
+    events.extend(message.lookups.iter().map(|lookup| (lookup.asked_at, looked_up(lookup))));
     if let Some(at) = message.finished_at {
         events.push((at, format!("{}{}", message.state.into_str(), why(message))));
     }
@@ -313,9 +313,9 @@ fn evidence(receipt: &ReceiptHistory) -> String {
     format!("receipt: {}", parts.join(", "))
 }
 
-fn sought(inquiry: &LookupHistory) -> String {
-    let id = inquiry.provider_message_id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
-    format!("attempt {} in doubt: {}{id}", inquiry.attempt, inquiry.found)
+fn looked_up(lookup: &LookupHistory) -> String {
+    let id = lookup.provider_message_id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
+    format!("attempt {} in doubt: {}{id}", lookup.attempt, lookup.found)
 }
 
 fn why(message: &MessageHistory) -> String {

@@ -263,10 +263,10 @@ mod tests {
     fn heard(
         state: ReceiptSourceState,
         since: Timestamp,
-        heard_at: Option<Timestamp>,
+        last_worked_at: Option<Timestamp>,
     ) -> ReceiptSource {
         let state = Some(state);
-        ReceiptSource { is_on: true, state, since: Some(since), heard_at, detail: None }
+        ReceiptSource { is_on: true, state, since: Some(since), last_worked_at, detail: None }
     }
 
     fn calm() -> Status {
@@ -285,7 +285,7 @@ mod tests {
                 leased: 1,
                 oldest_due_at: Some(at("12:00:18")),
                 rate: Some(80.0),
-                owned_by: Some("5f3a91c2d4e6b708".to_owned()),
+                leased_by: Some("5f3a91c2d4e6b708".to_owned()),
                 polling: heard(Works, at("11:00:00"), Some(at("11:59:40"))),
                 ..ChannelStatus::default()
             }],
@@ -332,11 +332,11 @@ mod tests {
             unconfirmed: 2,
             oldest_due_at: Some(at("11:50:00")),
             waits_for_rate: 2,
-            waits_for_stop: 4,
-            waits_for_pair: 3,
+            waits_for_blocker: 4,
+            waits_for_recipient_limit: 3,
             waits_for_recipients: 1,
             learned_rate: Some(22.504),
-            owned_by: None,
+            leased_by: None,
             polling: heard(Missing, at("09:00:00"), None),
             ..status.channels[0].clone()
         };
@@ -363,8 +363,8 @@ mod tests {
         delivery  public.delivery  installed       12          2 h 5 min
         old       –                not configured  1           1 h
 
-        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE    WAITS FOR                             RATE    SENT BY  WEBHOOK  POLLING
-        main     2     1     1       2            10 min ago  rate 2, stop 4, pair 3, recipients 1  22.5/s  –        off      missing for 3 h
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE    WAITS FOR                                           RATE    SENT BY  WEBHOOK  POLLING
+        main     2     1     1       2            10 min ago  rate 2, blocker 4, recipient limit 3, recipients 1  22.5/s  –        off      missing for 3 h
 
         LAST 24 H    MESSAGES  REASONS
         scheduled    5

@@ -33,7 +33,7 @@ pub fn table_of(status: &Status) -> Table {
             channel.oldest_due_at.map_or("–".to_owned(), |at| due(at, status.taken_at)),
             waits(channel),
             rate(channel),
-            channel.owned_by.as_ref().map_or("–".to_owned(), |by| by.chars().take(8).collect()),
+            channel.leased_by.as_ref().map_or("–".to_owned(), |by| by.chars().take(8).collect()),
             webhook(channel, status.taken_at),
             told(&channel.polling, status.taken_at),
         ]);
@@ -45,8 +45,8 @@ pub fn table_of(status: &Status) -> Table {
 fn waits(channel: &ChannelStatus) -> String {
     let limits = [
         ("rate", channel.waits_for_rate),
-        ("stop", channel.waits_for_stop),
-        ("pair", channel.waits_for_pair),
+        ("blocker", channel.waits_for_blocker),
+        ("recipient limit", channel.waits_for_recipient_limit),
         ("recipients", channel.waits_for_recipients),
     ];
     let waiting: Vec<String> = limits
@@ -87,7 +87,7 @@ fn told(receipt_source: &ReceiptSource, now: Timestamp) -> String {
         (true, Some(ReceiptSourceState::Missing)) => format!("missing{since}"),
         (true, Some(ReceiptSourceState::Failing)) => format!("failing{since}"),
         (true, Some(ReceiptSourceState::Works)) => receipt_source
-            .heard_at
+            .last_worked_at
             .map_or("works".to_owned(), |at| format!("heard {} ago", age(at, now))),
     }
 }
@@ -97,7 +97,7 @@ fn webhook(channel: &ChannelStatus, now: Timestamp) -> String {
     let ChannelStatus { webhook, registration, .. } = channel;
     let since = registration.since.map_or_else(String::new, |at| format!(" for {}", age(at, now)));
     // What came in later than it was found to be bad proves it good.
-    let is_outdated = webhook.heard_at > registration.since;
+    let is_outdated = webhook.last_worked_at > registration.since;
     match (registration.is_on, registration.state) {
         (true, Some(ReceiptSourceState::Missing)) if !is_outdated => {
             format!("not registered{since}")
@@ -124,7 +124,7 @@ fn destination_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<St
 }
 
 /// What a person should do about the receipt sources of a channel.
-fn witness_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
+fn receipt_source_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
     let ChannelStatus { channel: name, webhook, polling, .. } = channel;
     if !channel.has_receipts {
         return;
@@ -177,7 +177,7 @@ pub fn needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
             are(channel.waits_for_recipients)
         ));
     }
-    witness_needs(channel, now, needs);
+    receipt_source_needs(channel, now, needs);
     if channel.held > 0 {
         needs.push(format!("channel {name}: {} held until a person decides", are(channel.held)));
     }

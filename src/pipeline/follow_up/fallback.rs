@@ -106,7 +106,8 @@ impl Fallback {
             return Ok(Progress::Idle);
         };
         let above = (last.due_at, last.message_id);
-        let is_heard = due.iter().any(|due| due.message.as_ref().is_some_and(|m| m.is_heard));
+        let has_receipts =
+            due.iter().any(|due| due.message.as_ref().is_some_and(|m| m.has_receipts));
         let (mut done, mut later, mut onward) =
             (Vec::new(), Vec::new(), Vec::<FallbackSource>::new());
         for DueFallback { message_id, cause, message, .. } in due {
@@ -129,7 +130,7 @@ impl Fallback {
         self.above = above;
         self.say_silence(
             later.iter().filter(|(_, why)| *why == FallbackWait::Receipts).count(),
-            is_heard,
+            has_receipts,
         );
         if !opened.is_empty() {
             tracing::info!(messages = opened.len(), "messages go on to their next channel");
@@ -139,7 +140,7 @@ impl Fallback {
     }
 
     /// Says once that receipts are missing, and once that they came again.
-    fn say_silence(&mut self, messages: usize, is_heard: bool) {
+    fn say_silence(&mut self, messages: usize, has_receipts: bool) {
         if messages > 0 && !self.is_silent {
             tracing::warn!(
                 messages,
@@ -147,7 +148,7 @@ impl Fallback {
                  not go on to their next channel; is the webhook registered?"
             );
             self.is_silent = true;
-        } else if is_heard && self.is_silent {
+        } else if has_receipts && self.is_silent {
             tracing::info!("receipts come in again");
             self.is_silent = false;
         }
@@ -165,7 +166,7 @@ impl Fallback {
             // Ours, not the recipient's.
             (true, State::Failed(Failure::Undeliverable | Failure::Exhausted))
             | (false, State::Sent | State::Unconfirmed)
-                if message.is_stopped =>
+                if message.is_circuit_open =>
             {
                 return NextStep::NotYet(FallbackWait::Circuit);
             }
@@ -181,7 +182,7 @@ impl Fallback {
             {
                 return NextStep::NotYet(FallbackWait::PastReceipts);
             }
-            (false, State::Sent | State::Unconfirmed) if !message.is_heard => {
+            (false, State::Sent | State::Unconfirmed) if !message.has_receipts => {
                 return NextStep::NotYet(FallbackWait::Receipts);
             }
             (false, State::Sent | State::Unconfirmed) => "not delivered in time",

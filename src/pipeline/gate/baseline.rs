@@ -56,7 +56,7 @@ async fn muted_baseline(
     let arrived = candidate.fallback_of.map(|_| compiled.silent_channels.as_slice());
     let dry_runs = config.is_dry_run(&candidate.channel) && candidate.fallback_of.is_none();
     let counts = CountsAsTold { unconfirmed, arrived, dry_runs };
-    let told = queries::compose_told(tx, watch, key, &counts).await?;
+    let told = queries::compose_last_told(tx, watch, key, &counts).await?;
     let first_old = queries::compose_first_old(tx, watch, key).await?;
     let mut baseline = match told.last() {
         Some(last) if !last.is_muted => last.new_row.clone(),

@@ -106,7 +106,7 @@ pub async fn past(
     let pairs = match channel_sender.limiter.recipient_memory() {
         Some(memory) => {
             let every = context.config.channel.get(channel).map_or(SECOND, |c| c.limits.pair_every);
-            queries::channel_lease_pairs(&tx, channel, now, memory, lease, every).await?
+            queries::channel_lease_recipient_limits(&tx, channel, now, memory, lease, every).await?
         }
         None => Vec::new(),
     };

@@ -13,6 +13,7 @@ use crate::domain::limit::circuit::CircuitKey;
 use crate::domain::message::fallback::FallbackWait;
 use crate::postgres::connection::identity;
 use crate::postgres::connection::word::{maybe, word};
+use crate::postgres::queries::statement::text;
 
 /// What kind of blocker it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, Serialize)]
@@ -97,7 +98,7 @@ pub struct ActiveBlocker {
 /// Everything that stands still now.
 pub async fn read(client: &Client, config: &Config) -> Result<Vec<ActiveBlocker>, Error> {
     let server = identity::system_identifier(client).await?;
-    let query = include_str!("../../../sql/queries/status/status_blockers.sql");
+    let query = text!("status/status_blockers");
     let rows = client.query(query, &[&config.installation.environment, &server]).await?;
     rows.iter().map(blocker).collect()
 }

@@ -17,6 +17,7 @@ use crate::domain::value::diff::diff;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::word::{maybe, state, word};
+use crate::postgres::queries::statement::{FromRow, row, text};
 
 /// Everything that the database knows about an entity. Phones are whole in here: who shows them
 /// masks them.
@@ -82,56 +83,68 @@ pub struct MessageHistory {
     /// In order of arrival.
     pub receipts: Vec<ReceiptHistory>,
     /// What was done to find out whether the provider has it.
-    pub inquiries: Vec<LookupHistory>,
+    pub lookups: Vec<LookupHistory>,
 }
 
-/// Who was told in which words, as of the latest attempt.
-#[derive(Clone, Debug, Serialize)]
-pub struct WordsHistory {
-    pub template: Option<String>,
-    pub language: Option<String>,
-    pub recipient_name: Option<String>,
-    pub recipient_phone: Option<String>,
-    pub recipient_locale: Option<String>,
-    pub recipient_time_zone: Option<String>,
-    /// Who said so.
-    pub time_zone_source: Option<String>,
-    pub summary: Option<String>,
-    pub parameters: Value,
+row! {
+    /// Who was told in which words, as of the latest attempt.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct WordsHistory {
+        pub template: Option<String>,
+        pub language: Option<String>,
+        pub recipient_name: Option<String>,
+        pub recipient_phone: Option<String>,
+        pub recipient_locale: Option<String>,
+        pub recipient_time_zone: Option<String>,
+        /// Who said so.
+        pub time_zone_source: Option<String>,
+        pub summary: Option<String>,
+        pub parameters: Value = json,
+    }
 }
 
-#[derive(Clone, Debug, Serialize)]
-pub struct AttemptHistory {
-    pub number: i16,
-    /// None while the request is under way.
-    pub result: Option<AttemptResultKind>,
-    pub started_at: Timestamp,
-    pub finished_at: Option<Timestamp>,
-    pub http_status: Option<i16>,
-    pub error_class: Option<ErrorClass>,
-    pub error_code: Option<i32>,
-    pub error_text: Option<String>,
-    pub provider_message_id: Option<String>,
+fn json(row: &SqlRow, column: &str) -> Result<Value, Error> {
+    row.try_get(column).map(|Json(value)| value)
 }
 
-#[derive(Clone, Debug, Serialize)]
-pub struct ReceiptHistory {
-    pub status: ReceiptStatus,
-    pub source: EvidenceSource,
-    pub error_code: Option<i32>,
-    pub error_text: Option<String>,
-    pub happened_at: Timestamp,
+row! {
+    #[derive(Clone, Debug, Serialize)]
+    pub struct AttemptHistory {
+        pub number: i16,
+        /// None while the request is under way.
+        pub result: Option<AttemptResultKind> = maybe,
+        pub started_at: Timestamp,
+        pub finished_at: Option<Timestamp>,
+        pub http_status: Option<i16>,
+        pub error_class: Option<ErrorClass> = maybe,
+        pub error_code: Option<i32>,
+        pub error_text: Option<String>,
+        pub provider_message_id: Option<String>,
+    }
+
+    #[derive(Clone, Debug, Serialize)]
+    pub struct ReceiptHistory {
+        pub status: ReceiptStatus = word,
+        pub source: EvidenceSource = word,
+        pub error_code: Option<i32>,
+        pub error_text: Option<String>,
+        pub happened_at: Timestamp,
+    }
+
+    #[derive(Clone, Debug, Serialize)]
+    pub struct LookupHistory {
+        pub attempt: i16 = number,
+        pub asked_at: Timestamp,
+        pub method: LookupMethod = word,
+        pub found: String,
+        pub provider_message_id: Option<String>,
+    }
 }
 
-#[derive(Clone, Debug, Serialize)]
-pub struct LookupHistory {
-    pub attempt: i16,
-    pub asked_at: Timestamp,
-    pub way: LookupMethod,
-    pub found: String,
-    pub provider_message_id: Option<String>,
+/// The number of the attempt.
+fn number(row: &SqlRow, _: &str) -> Result<i16, Error> {
+    row.try_get("number")
 }
-
 /// How the fields of a watch are compared and in which order they are told.
 pub struct FieldOrder<'a> {
     pub names: &'a [String],
@@ -148,18 +161,20 @@ pub async fn story(
 ) -> Result<EntityHistory, Error> {
     // One more than asked for, to know whether there are more.
     let many = i64::from(limit) + 1;
-    let query = include_str!("../../../sql/queries/explain/explain_messages.sql");
+    let query = text!("explain/explain_messages");
     let rows = client.query(query, &[&watch, &entity_key, &many]).await?;
     let limit = usize::from(limit);
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows.iter().take(limit).rev() {
         messages.extend(message(row, selection)?);
     }
-    let ids: Vec<i64> = messages.iter().map(|message| message.message_id).collect();
-    attempts(client, &ids, &mut messages).await?;
-    receipts(client, &ids, &mut messages).await?;
-    inquiries(client, &ids, &mut messages).await?;
-    let query = include_str!("../../../sql/queries/explain/explain_changes.sql");
+    let query = text!("explain/explain_attempts");
+    attach(client, query, &mut messages, |message| &mut message.attempts).await?;
+    let query = text!("explain/explain_receipts");
+    attach(client, query, &mut messages, |message| &mut message.receipts).await?;
+    let query = text!("explain/explain_lookups");
+    attach(client, query, &mut messages, |message| &mut message.lookups).await?;
+    let query = text!("explain/explain_changes");
     let changes = client.query(query, &[&watch, &entity_key]).await?;
     Ok(EntityHistory {
         watch: watch.to_owned(),
@@ -209,7 +224,10 @@ fn message(row: &SqlRow, selection: &FieldOrder<'_>) -> Result<Option<MessageHis
         fallback_of: row.try_get("fallback_of")?,
         fallback_due_at: row.try_get("fallback_due_at")?,
         fallback_waits_for: maybe(row, "fallback_waits_for")?,
-        words: words(row)?,
+        words: match row.try_get::<_, Option<Json<Value>>>("parameters")? {
+            None => None,
+            Some(_) => Some(WordsHistory::from_row(row)?),
+        },
         due_at: row.try_get("due_at")?,
         provider_message_id: row.try_get("provider_message_id")?,
         sent_at: row.try_get("sent_at")?,
@@ -218,92 +236,22 @@ fn message(row: &SqlRow, selection: &FieldOrder<'_>) -> Result<Option<MessageHis
         finished_at: row.try_get("finished_at")?,
         attempts: Vec::new(),
         receipts: Vec::new(),
-        inquiries: Vec::new(),
+        lookups: Vec::new(),
     }))
 }
 
-fn words(row: &SqlRow) -> Result<Option<WordsHistory>, Error> {
-    let Some(Json(parameters)) = row.try_get::<_, Option<Json<Value>>>("parameters")? else {
-        return Ok(None);
-    };
-    Ok(Some(WordsHistory {
-        template: row.try_get("template")?,
-        language: row.try_get("language")?,
-        recipient_name: row.try_get("recipient_name")?,
-        recipient_phone: row.try_get("recipient_phone")?,
-        recipient_locale: row.try_get("recipient_locale")?,
-        recipient_time_zone: row.try_get("recipient_time_zone")?,
-        time_zone_source: row.try_get("time_zone_source")?,
-        summary: row.try_get("summary")?,
-        parameters,
-    }))
-}
-
-async fn attempts(
+/// Reads what belongs to each message, and puts it into its list.
+async fn attach<T: FromRow>(
     client: &Client,
-    ids: &[i64],
+    query: &str,
     messages: &mut [MessageHistory],
+    list: fn(&mut MessageHistory) -> &mut Vec<T>,
 ) -> Result<(), Error> {
-    let query = include_str!("../../../sql/queries/explain/explain_attempts.sql");
+    let ids: Vec<i64> = messages.iter().map(|message| message.message_id).collect();
     for row in client.query(query, &[&ids]).await? {
-        let attempt = AttemptHistory {
-            number: row.try_get("number")?,
-            result: maybe(&row, "result")?,
-            started_at: row.try_get("started_at")?,
-            finished_at: row.try_get("finished_at")?,
-            http_status: row.try_get("http_status")?,
-            error_class: maybe(&row, "error_class")?,
-            error_code: row.try_get("error_code")?,
-            error_text: row.try_get("error_text")?,
-            provider_message_id: row.try_get("provider_message_id")?,
-        };
         let id: i64 = row.try_get("message_id")?;
         if let Some(message) = messages.iter_mut().find(|message| message.message_id == id) {
-            message.attempts.push(attempt);
-        }
-    }
-    Ok(())
-}
-
-async fn receipts(
-    client: &Client,
-    ids: &[i64],
-    messages: &mut [MessageHistory],
-) -> Result<(), Error> {
-    let query = include_str!("../../../sql/queries/explain/explain_receipts.sql");
-    for row in client.query(query, &[&ids]).await? {
-        let receipt = ReceiptHistory {
-            status: word(&row, "status")?,
-            source: word(&row, "source")?,
-            error_code: row.try_get("error_code")?,
-            error_text: row.try_get("error_text")?,
-            happened_at: row.try_get("happened_at")?,
-        };
-        let id: i64 = row.try_get("message_id")?;
-        if let Some(message) = messages.iter_mut().find(|message| message.message_id == id) {
-            message.receipts.push(receipt);
-        }
-    }
-    Ok(())
-}
-
-async fn inquiries(
-    client: &Client,
-    ids: &[i64],
-    messages: &mut [MessageHistory],
-) -> Result<(), Error> {
-    let query = include_str!("../../../sql/queries/explain/explain_lookups.sql");
-    for row in client.query(query, &[&ids]).await? {
-        let inquiry = LookupHistory {
-            attempt: row.try_get("number")?,
-            asked_at: row.try_get("asked_at")?,
-            way: word(&row, "method")?,
-            found: row.try_get("found")?,
-            provider_message_id: row.try_get("provider_message_id")?,
-        };
-        let id: i64 = row.try_get("message_id")?;
-        if let Some(message) = messages.iter_mut().find(|message| message.message_id == id) {
-            message.inquiries.push(inquiry);
+            list(message).push(T::from_row(&row)?);
         }
     }
     Ok(())

@@ -2,27 +2,35 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Row};
 
 use crate::domain::message::state::Skip;
+use crate::postgres::queries::statement::{FromRows, row, text};
 
 /// Messages moved by one transaction: a decision about many never stands in the daemon's way.
 const CHUNK: i64 = 2_000;
 
-/// A storm whose messages wait.
-#[derive(Clone, Debug, Serialize)]
-pub struct Hold {
-    pub hold_id: i64,
-    pub watch: String,
-    /// What happened.
-    pub reason: String,
-    pub began_at: Timestamp,
-    /// Messages that joined it, whatever became of them.
-    pub joined: i64,
-    /// Messages that wait.
-    pub messages: i64,
-    /// Entities of the first of them.
-    pub examples: Vec<String>,
+row! {
+    /// A storm whose messages wait.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct Hold {
+        pub hold_id: i64,
+        pub watch: String,
+        /// What happened.
+        pub reason: String,
+        pub began_at: Timestamp,
+        /// Messages that joined it, whatever became of them.
+        pub joined: i64,
+        /// Messages that wait.
+        pub messages: i64,
+        /// Entities of the first of them.
+        pub examples: Vec<String> = examples,
+    }
+}
+
+fn examples(row: &Row, column: &str) -> Result<Vec<String>, Error> {
+    Ok(row.try_get::<_, Option<Vec<String>>>(column)?.unwrap_or_default())
 }
 
 /// Which holds are meant.
@@ -34,21 +42,9 @@ pub struct HoldSelection {
 
 /// The holds whose messages wait, oldest first.
 pub async fn list(client: &Client, wanted: &HoldSelection) -> Result<Vec<Hold>, Error> {
-    let query = include_str!("../../../sql/queries/operations/held_list.sql");
+    let query = text!("operations/held_list");
     let rows = client.query(query, &[&wanted.hold_id, &wanted.watch]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Hold {
-                hold_id: row.try_get("hold_id")?,
-                watch: row.try_get("watch")?,
-                reason: row.try_get("reason")?,
-                began_at: row.try_get("began_at")?,
-                joined: row.try_get("joined")?,
-                messages: row.try_get("messages")?,
-                examples: row.try_get::<_, Option<Vec<String>>>("examples")?.unwrap_or_default(),
-            })
-        })
-        .collect()
+    FromRows::from_rows(&rows)
 }
 
 /// Lets up to `limit` messages of a hold leave, and wakes the daemon; how many.
@@ -58,17 +54,7 @@ pub async fn approve(
     limit: i64,
     now: Timestamp,
 ) -> Result<i64, Error> {
-    let statement =
-        client.prepare(include_str!("../../../sql/queries/operations/held_approve.sql")).await?;
-    let mut done = 0;
-    while done < limit {
-        let chunk = CHUNK.min(limit - done);
-        let moved = client.execute(&statement, &[&hold.watch, &hold.hold_id, &chunk, &now]).await?;
-        if moved == 0 {
-            break;
-        }
-        done += i64::try_from(moved).unwrap_or(0);
-    }
+    let done = decide(client, text!("operations/held_approve"), hold, limit, now, &[]).await?;
     ring(client).await?;
     Ok(done)
 }
@@ -82,21 +68,30 @@ pub async fn discard(
     text: &str,
     now: Timestamp,
 ) -> Result<i64, Error> {
-    let statement =
-        client.prepare(include_str!("../../../sql/queries/operations/held_discard.sql")).await?;
+    let why: [&(dyn ToSql + Sync); 2] = [&reason.into_str(), &text];
+    decide(client, text!("operations/held_discard"), hold, limit, now, &why).await
+}
+
+/// Runs a statement chunk by chunk until `limit` messages have moved or none is left; how many moved.
+async fn decide(
+    client: &Client,
+    query: &str,
+    hold: &Hold,
+    limit: i64,
+    now: Timestamp,
+    more: &[&(dyn ToSql + Sync)],
+) -> Result<i64, Error> {
+    let statement = client.prepare(query).await?;
     let mut done = 0;
     while done < limit {
         let chunk = CHUNK.min(limit - done);
-        let ended = client
-            .execute(
-                &statement,
-                &[&hold.watch, &hold.hold_id, &chunk, &now, &reason.into_str(), &text],
-            )
-            .await?;
-        if ended == 0 {
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&hold.watch, &hold.hold_id, &chunk, &now];
+        params.extend(more);
+        let moved = client.execute(&statement, &params).await?;
+        if moved == 0 {
             break;
         }
-        done += i64::try_from(ended).unwrap_or(0);
+        done += i64::try_from(moved).unwrap_or(0);
     }
     Ok(done)
 }

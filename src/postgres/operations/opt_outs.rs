@@ -3,22 +3,25 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantArray};
-use tokio_postgres::{Client, Error, GenericClient, Row};
+use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::domain::recipient::phone_forms::forms;
 use crate::postgres::connection::word::word;
+use crate::postgres::queries::statement::{FromRows, row, text};
 
 /// Phones that one statement of `each` reads.
 const PAGE: i64 = 1_000;
 
-/// One phone that must not be written to.
-#[derive(Clone)]
-pub struct OptOut {
-    /// International digits.
-    pub phone: String,
-    pub since: Timestamp,
-    pub reason: Option<String>,
-    pub source: OptOutSource,
+row! {
+    /// One phone that must not be written to.
+    #[derive(Clone)]
+    pub struct OptOut {
+        /// International digits.
+        pub phone: String,
+        pub since: Timestamp,
+        pub reason: Option<String>,
+        pub source: OptOutSource = word,
+    }
 }
 
 /// Who said so. The words are those of `rowbell.opt_out_source`.
@@ -51,27 +54,19 @@ pub async fn add(
     let phones: Vec<&str> = requests.iter().map(|request| request.phone.as_str()).collect();
     let reasons: Vec<Option<&str>> =
         requests.iter().map(|request| request.reason.as_deref()).collect();
-    let query = include_str!("../../../sql/queries/operations/opt_out_add.sql");
+    let query = text!("operations/opt_out_add");
     let added = client.query(query, &[&phones, &reasons, &source.into_str(), &now]).await?;
     Ok(added.len())
 }
 
 /// Removes a phone in every form in which it may stand; says whether it was there.
 pub async fn remove(client: &Client, phone: &str) -> Result<bool, Error> {
-    let query = include_str!("../../../sql/queries/operations/opt_out_remove.sql");
+    let query = text!("operations/opt_out_remove");
     Ok(!client.query(query, &[&forms(phone)]).await?.is_empty())
 }
 
 /// The next page of phones after `above`.
 pub async fn page(client: &Client, above: &str) -> Result<Vec<OptOut>, Error> {
-    let query = include_str!("../../../sql/queries/operations/opt_out_list.sql");
-    let opt_out = |row: &Row| {
-        Ok(OptOut {
-            phone: row.try_get(0)?,
-            since: row.try_get(1)?,
-            reason: row.try_get(2)?,
-            source: word(row, "source")?,
-        })
-    };
-    client.query(query, &[&above, &PAGE]).await?.iter().map(opt_out).collect()
+    let query = text!("operations/opt_out_list");
+    FromRows::from_rows(&client.query(query, &[&above, &PAGE]).await?)
 }

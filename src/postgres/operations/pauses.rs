@@ -3,6 +3,7 @@
 use tokio_postgres::{Client, Error};
 
 use crate::postgres::operations::holds;
+use crate::postgres::queries::statement::text;
 
 /// Stops a channel or watch. Changes are captured all the same.
 pub async fn begin(
@@ -11,14 +12,14 @@ pub async fn begin(
     name: &str,
     reason: Option<&str>,
 ) -> Result<(), Error> {
-    let query = include_str!("../../../sql/queries/operations/pause_begin.sql");
+    let query = text!("operations/pause_begin");
     client.execute(query, &[&kind, &name, &reason]).await?;
     Ok(())
 }
 
 /// Lets it go on at once. Says whether it was paused, and how many circuits of errors are tried now.
 pub async fn end(client: &Client, kind: &str, name: &str) -> Result<(bool, i64), Error> {
-    let query = include_str!("../../../sql/queries/operations/pause_end.sql");
+    let query = text!("operations/pause_end");
     let row = client.query_one(query, &[&kind, &name]).await?;
     holds::ring(client).await?;
     Ok((row.try_get::<_, i64>("ended")? > 0, row.try_get("tried")?))

@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Error};
 use crate::config::Config;
 use crate::domain::message::state::{Event, Skip, State, apply};
 use crate::postgres::connection::word::state;
+use crate::postgres::queries::statement::{FromRows, text};
 
 /// Which messages are meant.
 #[derive(Clone, Debug)]
@@ -45,15 +46,13 @@ pub async fn look(
     let ids = match meant {
         RetrySelection::Ids(ids) => ids.clone(),
         RetrySelection::Filter { watch, reasons, since, limit } => {
-            let query = include_str!("../../../sql/queries/operations/retry_find.sql");
+            let query = text!("operations/retry_find");
             let reasons = Some(reasons).filter(|reasons| !reasons.is_empty());
             let rows = client.query(query, &[watch, &reasons, since, limit]).await?;
-            rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?
+            FromRows::from_rows(&rows)?
         }
     };
-    let rows = client
-        .query(include_str!("../../../sql/queries/operations/retry_look.sql"), &[&ids])
-        .await?;
+    let rows = client.query(text!("operations/retry_look"), &[&ids]).await?;
     let mut entities = HashSet::new();
     let mut candidates = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -126,7 +125,7 @@ pub async fn put_back(
     why: &str,
     now: Timestamp,
 ) -> Result<Vec<i64>, Error> {
-    let query = include_str!("../../../sql/queries/operations/retry_write.sql");
+    let query = text!("operations/retry_write");
     let rows = client.query(query, &[&message_ids, &why, &now]).await?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+    FromRows::from_rows(&rows)
 }

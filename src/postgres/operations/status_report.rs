@@ -14,6 +14,7 @@ use crate::domain::message::state::State;
 use crate::postgres::capture::install;
 use crate::postgres::connection::word::{state, word};
 use crate::postgres::operations::blockers::{self, ActiveBlocker};
+use crate::postgres::queries::statement::text;
 use crate::postgres::schema::migrate;
 
 /// Outcomes are counted over so many hours.
@@ -96,14 +97,14 @@ pub struct ChannelStatus {
     /// Of the open ones, those that are due and wait for the rate, those that are due and wait until channel or
     /// watch goes on, and those that wait for another limit.
     pub waits_for_rate: i64,
-    pub waits_for_stop: i64,
-    pub waits_for_pair: i64,
+    pub waits_for_blocker: i64,
+    pub waits_for_recipient_limit: i64,
     pub waits_for_recipients: i64,
     /// Messages a second that it may send, and that it sends because the provider asked to slow down.
     pub rate: Option<f64>,
     pub learned_rate: Option<f64>,
     /// The daemon instance that sends on it.
-    pub owned_by: Option<String>,
+    pub leased_by: Option<String>,
     /// Whether its provider tells what becomes of messages.
     pub has_receipts: bool,
     /// Who tells of them.
@@ -121,7 +122,7 @@ pub struct ReceiptSource {
     /// None: it has told nothing yet.
     pub state: Option<ReceiptSourceState>,
     pub since: Option<Timestamp>,
-    pub heard_at: Option<Timestamp>,
+    pub last_worked_at: Option<Timestamp>,
     pub detail: Option<String>,
 }
 
@@ -136,9 +137,7 @@ pub struct OutcomeCount {
 
 /// Looks at everything once. Not one moment in the sense of a transaction: a look, not an audit.
 pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<Status, Error> {
-    let context = client
-        .query_one(include_str!("../../../sql/queries/status/status_installation.sql"), &[])
-        .await?;
+    let context = client.query_one(text!("status/status_installation"), &[]).await?;
     Ok(Status {
         taken_at: now,
         schema_version: migrate::version(client).await?,
@@ -164,9 +163,7 @@ async fn watches(client: &Client, config: &Config) -> Result<Vec<WatchStatus>, E
     for (name, watch) in &config.watch {
         watches.insert(name.clone(), trigger(client, config, name, watch).await?);
     }
-    for row in
-        client.query(include_str!("../../../sql/queries/status/status_changes.sql"), &[]).await?
-    {
+    for row in client.query(text!("status/status_changes"), &[]).await? {
         let name: String = row.try_get("watch")?;
         let entry = watches
             .entry(name.clone())
@@ -258,7 +255,7 @@ async fn channels(
 ) -> Result<Vec<ChannelStatus>, Error> {
     let mut channels: BTreeMap<String, ChannelStatus> =
         config.channel.keys().map(|name| (name.clone(), idle(config, name))).collect();
-    let query = include_str!("../../../sql/queries/status/status_channels.sql");
+    let query = text!("status/status_channels");
     for row in client.query(query, &[&now]).await? {
         let name: String = row.try_get("channel")?;
         let status = ChannelStatus {
@@ -268,28 +265,28 @@ async fn channels(
             unconfirmed: row.try_get("unconfirmed")?,
             oldest_due_at: row.try_get("oldest_due_at")?,
             waits_for_rate: row.try_get("waits_for_rate")?,
-            waits_for_stop: row.try_get("waits_for_stop")?,
-            waits_for_pair: row.try_get("waits_for_pair")?,
+            waits_for_blocker: row.try_get("waits_for_blocker")?,
+            waits_for_recipient_limit: row.try_get("waits_for_recipient_limit")?,
             waits_for_recipients: row.try_get("waits_for_recipients")?,
             ..idle(config, &name)
         };
         channels.insert(name, status);
     }
-    owners(client, &mut channels, now).await?;
+    leases(client, &mut channels, now).await?;
     receipt_sources(client, &mut channels).await?;
     Ok(channels.into_values().collect())
 }
 
-async fn owners(
+async fn leases(
     client: &Client,
     channels: &mut BTreeMap<String, ChannelStatus>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let query = include_str!("../../../sql/queries/status/status_leases.sql");
+    let query = text!("status/status_leases");
     for row in client.query(query, &[&now]).await? {
         let name: String = row.try_get("channel")?;
         let Some(channel) = channels.get_mut(&name) else { continue };
-        channel.owned_by = row.try_get("leased_by")?;
+        channel.leased_by = row.try_get("leased_by")?;
         let learned = Option::zip(row.try_get("learned_rate")?, row.try_get("learned_at")?);
         let grown = Option::zip(learned, channel.rate).map(|((rate, at), configured)| {
             let nanos = |at: Timestamp| i64::try_from(at.as_nanosecond()).unwrap_or(0);
@@ -304,10 +301,7 @@ async fn receipt_sources(
     client: &Client,
     channels: &mut BTreeMap<String, ChannelStatus>,
 ) -> Result<(), Error> {
-    for row in client
-        .query(include_str!("../../../sql/queries/receive/receipt_source_read.sql"), &[])
-        .await?
-    {
+    for row in client.query(text!("receive/receipt_source_read"), &[]).await? {
         let name: String = row.try_get("channel")?;
         // What came in for no channel of ours belongs to none.
         let Some(channel) = channels.get_mut(&name) else { continue };
@@ -318,14 +312,14 @@ async fn receipt_sources(
         };
         receipt_source.state = Some(word(&row, "state")?);
         receipt_source.since = row.try_get("since")?;
-        receipt_source.heard_at = row.try_get("heard_at")?;
+        receipt_source.last_worked_at = row.try_get("last_worked_at")?;
         receipt_source.detail = row.try_get("detail")?;
     }
     Ok(())
 }
 
 /// What the webhook has told of one channel.
-pub async fn webhook_witness(
+pub async fn webhook_source(
     client: &Client,
     config: &Config,
     channel: &str,
@@ -337,7 +331,7 @@ pub async fn webhook_witness(
 
 async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<OutcomeCount>, Error> {
     let since = now - SignedDuration::from_hours(OUTCOME_HOURS);
-    let query = include_str!("../../../sql/queries/status/status_outcomes.sql");
+    let query = text!("status/status_outcomes");
     let rows = client.query(query, &[&since]).await?;
     let mut outcomes = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -11,6 +11,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 use crate::domain::limit::circuit::{CircuitKey, CircuitState};
 use crate::postgres::connection::identity::Identity;
 use crate::postgres::connection::word::word;
+use crate::postgres::queries::statement::{FromRows, named, row, statements};
 
 /// Something that keeps messages from leaving.
 #[derive(Clone, Debug)]
@@ -61,10 +62,10 @@ pub async fn blockers_read(
     let params: &[&(dyn ToSql + Sync)] =
         &[&channels, &environment, &system_identifier, &joined_since, &instance];
     let rows = named!(tx, "gate/blockers_read", params)?;
-    rows.iter().map(stop).collect()
+    rows.iter().map(blocker).collect()
 }
 
-fn stop(row: &SqlRow) -> Result<Blocker, Error> {
+fn blocker(row: &SqlRow) -> Result<Blocker, Error> {
     Ok(match word(row, "kind")? {
         BlockerRow::Lease => {
             Blocker::Lease { channel: row.try_get("channel")?, epoch: row.try_get("epoch")? }
@@ -105,43 +106,35 @@ fn parts(key: &CircuitKey) -> (&str, &str) {
     key.template.as_ref().map_or(("", ""), |(name, language)| (name, language))
 }
 
-/// Where a circuit stands.
-#[derive(Clone, Debug)]
-pub struct CircuitRow {
-    pub state: CircuitState,
-    pub reason: String,
-    pub error_code: Option<i32>,
-    pub is_by_receipt: bool,
-    pub since: Timestamp,
-    pub pause: Duration,
-    pub probe_at: Timestamp,
-    pub probe_message_id: Option<i64>,
-    pub closed_at: Option<Timestamp>,
-    pub opened_count: i32,
+row! {
+    /// Where a circuit stands.
+    #[derive(Clone, Debug)]
+    pub struct CircuitRow {
+        pub state: CircuitState = word,
+        pub reason: String,
+        pub error_code: Option<i32>,
+        pub is_by_receipt: bool,
+        pub since: Timestamp,
+        pub pause: Duration = seconds,
+        pub probe_at: Timestamp,
+        pub probe_message_id: Option<i64>,
+        pub closed_at: Option<Timestamp>,
+        pub opened_count: i32,
+    }
 }
 
-/// The circuit, locked. None: it was never stopped.
+fn seconds(row: &SqlRow, column: &str) -> Result<Duration, Error> {
+    Ok(Duration::from_secs_f64(row.try_get::<_, f64>(column)?.max(0.0)))
+}
+
+/// The circuit, locked. None: it never opened.
 pub async fn circuit_lock(
     tx: &Transaction<'_>,
     key: &CircuitKey,
 ) -> Result<Option<CircuitRow>, Error> {
     let (template, language) = parts(key);
     let rows = named!(tx, "circuit/circuit_lock", &[&key.channel, &template, &language])?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
-    Ok(Some(CircuitRow {
-        state: word(row, "state")?,
-        reason: row.try_get("reason")?,
-        error_code: row.try_get("error_code")?,
-        is_by_receipt: row.try_get("is_by_receipt")?,
-        since: row.try_get("since")?,
-        pause: Duration::from_secs_f64(row.try_get::<_, f64>("pause_seconds")?.max(0.0)),
-        probe_at: row.try_get("probe_at")?,
-        probe_message_id: row.try_get("probe_message_id")?,
-        closed_at: row.try_get("closed_at")?,
-        opened_count: row.try_get("opened_count")?,
-    }))
+    FromRows::from_rows(&rows)
 }
 
 pub async fn circuit_write(
@@ -168,8 +161,7 @@ pub async fn circuit_write(
         &circuit.opened_count,
         &now,
     ];
-    named!(tx, "circuit/circuit_write", params)?;
-    Ok(())
+    named!(tx, "circuit/circuit_write", params).map(drop)
 }
 
 /// Takes the right to try one message; false when there is none.
@@ -193,8 +185,7 @@ pub async fn circuit_release(
     now: Timestamp,
 ) -> Result<(), Error> {
     let (template, language) = parts(key);
-    named!(tx, "circuit/circuit_release", &[&key.channel, &template, &language, &now])?;
-    Ok(())
+    named!(tx, "circuit/circuit_release", &[&key.channel, &template, &language, &now]).map(drop)
 }
 
 /// Puts messages that a burst ended back; returns them.
@@ -208,17 +199,11 @@ pub async fn circuit_take_back(
 ) -> Result<Vec<i64>, Error> {
     let (template, language) = parts(key);
     let params: &[&(dyn ToSql + Sync)] = &[&messages, &due_at, &why, &now, &template, &language];
-    let rows = named!(tx, "circuit/circuit_take_back", params)?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+    FromRows::from_rows(&named!(tx, "circuit/circuit_take_back", params)?)
 }
 
-/// Remembers that the recipients of these messages opted out.
-pub async fn circuit_opt_out(
-    tx: &Transaction<'_>,
-    messages: &[i64],
-    why: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "circuit/circuit_opt_out", &[&messages, &why, &now])?;
-    Ok(())
+statements! {
+    /// Remembers that the recipients of these messages opted out.
+    async fn circuit_opt_out(tx: &Transaction<'_>, messages: &[i64], why: &str, now: Timestamp)
+        -> () = "circuit/circuit_opt_out";
 }

@@ -6,6 +6,8 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
+use crate::postgres::queries::statement::{named, statements};
+
 /// Transaction, watch and entity of what these transactions changed beyond a change.
 pub async fn storm_ahead(
     tx: &Transaction<'_>,
@@ -37,16 +39,11 @@ pub async fn storm_join(
     now: Timestamp,
 ) -> Result<(), Error> {
     let (messages, holds): (Vec<i64>, Vec<i64>) = joining.iter().copied().unzip();
-    named!(tx, "claim/storm_join", &[&messages, &holds, &now])?;
-    Ok(())
+    named!(tx, "claim/storm_join", &[&messages, &holds, &now]).map(drop)
 }
 
-/// Messages of a watch that wait to leave for the first time and tell of changes made since then.
-pub async fn storm_gather(
-    tx: &Transaction<'_>,
-    watch: &str,
-    since: Timestamp,
-) -> Result<Vec<i64>, Error> {
-    let rows = named!(tx, "claim/storm_gather", &[&watch, &since])?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+statements! {
+    /// Messages of a watch that wait to leave for the first time and tell of changes made since then.
+    async fn storm_gather(tx: &Transaction<'_>, watch: &str, since: Timestamp)
+        -> Vec<i64> = "claim/storm_gather";
 }

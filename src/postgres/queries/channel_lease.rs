@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
-use tokio_postgres::{Error, Row as SqlRow};
+use tokio_postgres::Error;
+
+use crate::postgres::queries::statement::{FromRows, named, statements};
 
 /// A channel that this daemon may send on.
 #[derive(Clone, Debug)]
@@ -36,26 +38,15 @@ pub async fn channel_lease_take(
     taken.collect()
 }
 
-/// Gives up whatever this daemon owns.
-pub async fn channel_lease_give(
-    client: &deadpool_postgres::Client,
-    instance: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    named!(client, "channel_lease/channel_lease_give", &[&instance, &now])?;
-    Ok(())
-}
+statements! {
+    /// Ends the leases of this daemon.
+    async fn channel_lease_give(client: &deadpool_postgres::Client, instance: &str, now: Timestamp)
+        -> () = "channel_lease/channel_lease_give";
 
-/// Remembers a rate that was learned, if this daemon is still the owner.
-pub async fn channel_lease_learn(
-    tx: &Transaction<'_>,
-    channel: &str,
-    instance: &str,
-    rate: f64,
-    at: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "channel_lease/channel_lease_learn", &[&channel, &instance, &rate, &at])?;
-    Ok(())
+    /// Remembers a rate that was learned, if this daemon still holds the lease.
+    async fn channel_lease_learn(
+        tx: &Transaction<'_>, channel: &str, instance: &str, rate: f64, at: Timestamp,
+    ) -> () = "channel_lease/channel_lease_learn";
 }
 
 /// Before the questions about what was sent: their index is a summary of pages, which our sessions do
@@ -86,7 +77,7 @@ pub async fn channel_lease_left(
 }
 
 /// Phones with what they still have to pay back.
-pub async fn channel_lease_pairs(
+pub async fn channel_lease_recipient_limits(
     tx: &Transaction<'_>,
     channel: &str,
     now: Timestamp,
@@ -96,9 +87,12 @@ pub async fn channel_lease_pairs(
 ) -> Result<Vec<(String, Timestamp)>, Error> {
     let (since, every) = (now - back * 2 - lease, every.as_secs_f64());
     let back = back.as_secs_f64();
-    let rows =
-        named!(tx, "channel_lease/channel_lease_pairs", &[&channel, &now, &since, &every, &back])?;
-    rows.iter().map(|row| phone_and(row, "paid_back_at")).collect()
+    let rows = named!(
+        tx,
+        "channel_lease/channel_lease_recipient_limits",
+        &[&channel, &now, &since, &every, &back]
+    )?;
+    FromRows::from_rows(&rows)
 }
 
 /// Phones that were written to within `back`.
@@ -115,9 +109,5 @@ pub async fn channel_lease_recipients(
         "channel_lease/channel_lease_recipients",
         &[&channel, &since, &now, &(since - lease)]
     )?;
-    rows.iter().map(|row| phone_and(row, "left_at")).collect()
-}
-
-fn phone_and(row: &SqlRow, at: &str) -> Result<(String, Timestamp), Error> {
-    Ok((row.try_get("phone")?, row.try_get(at)?))
+    FromRows::from_rows(&rows)
 }

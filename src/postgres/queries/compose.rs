@@ -14,6 +14,7 @@ use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::word::word;
+use crate::postgres::queries::statement::{named, statements};
 use crate::postgres::queries::{Lease, MessageWords, WaitColumns, WordColumns};
 
 /// A message that is due.
@@ -107,14 +108,15 @@ pub struct CountsAsTold<'a> {
 }
 
 /// Everything told since the last message that left, latest first.
-pub async fn compose_told(
+pub async fn compose_last_told(
     tx: &Transaction<'_>,
     watch: &str,
     key: &str,
     counts: &CountsAsTold<'_>,
 ) -> Result<Vec<LastToldRow>, Error> {
     let CountsAsTold { unconfirmed, arrived, dry_runs } = counts;
-    let rows = named!(tx, "compose/compose_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
+    let rows =
+        named!(tx, "compose/compose_last_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
     rows.iter()
         .map(|row| {
             Ok(LastToldRow {
@@ -168,10 +170,10 @@ pub async fn compose_first_old(
     rows.first().map_or(Ok(None), |row| object(row, "old_row"))
 }
 
-/// The watches that have open messages on the channel.
-pub async fn compose_watches(tx: &Transaction<'_>, channel: &str) -> Result<Vec<String>, Error> {
-    let rows = named!(tx, "compose/compose_watches", &[&channel])?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+statements! {
+    /// The watches that have open messages on the channel.
+    async fn compose_watches(tx: &Transaction<'_>, channel: &str)
+        -> Vec<String> = "compose/compose_watches";
 }
 
 /// When the next message of the channel is due, among those of some watches.

@@ -7,6 +7,7 @@ use tokio_postgres::Error;
 use crate::domain::message::fallback::{FallbackCause, FallbackWait};
 use crate::domain::message::state::State;
 use crate::postgres::connection::word::word;
+use crate::postgres::queries::statement::{FromRows, named, statements};
 
 /// These messages may have to go to the next channel of their watch: `failed` and `skipped` now,
 /// `undelivered` if nothing else is heard by then.
@@ -40,11 +41,11 @@ pub struct Unreached {
     /// A newer message of the entity says it, or one of the same chain arrived after all.
     pub is_told: bool,
     /// Errors have stopped the channel or the template.
-    pub is_stopped: bool,
+    pub is_circuit_open: bool,
     /// WhatsApp refused it because the recipient has stopped messages of this business.
     pub is_opt_out: bool,
-    /// Something was heard of the channel since the message was accepted.
-    pub is_heard: bool,
+    /// Receipts of the channel came since the message was accepted.
+    pub has_receipts: bool,
 }
 
 pub async fn fallback_due(
@@ -69,9 +70,9 @@ fn due(row: &tokio_postgres::Row) -> Result<DueFallback, Error> {
             channel: row.try_get("channel")?,
             state,
             is_told: row.try_get("is_told")?,
-            is_stopped: row.try_get("is_stopped")?,
+            is_circuit_open: row.try_get("is_circuit_open")?,
             is_opt_out: row.try_get::<_, Option<bool>>("is_opt_out")?.unwrap_or(false),
-            is_heard: row.try_get::<_, Option<bool>>("is_heard")?.unwrap_or(false),
+            has_receipts: row.try_get::<_, Option<bool>>("has_receipts")?.unwrap_or(false),
         }),
     };
     Ok(DueFallback {
@@ -88,19 +89,24 @@ pub type FallbackSource = (i64, String, String);
 /// Opens what stands in for these messages; returns the new ones.
 pub async fn fallback_open(
     tx: &Transaction<'_>,
-    onward: &[FallbackSource],
+    sources: &[FallbackSource],
     now: Timestamp,
 ) -> Result<Vec<i64>, Error> {
-    let ids: Vec<i64> = onward.iter().map(|(id, ..)| *id).collect();
-    let channels: Vec<&str> = onward.iter().map(|(_, channel, _)| channel.as_str()).collect();
-    let reasons: Vec<&str> = onward.iter().map(|(.., why)| why.as_str()).collect();
+    let ids: Vec<i64> = sources.iter().map(|(id, ..)| *id).collect();
+    let channels: Vec<&str> = sources.iter().map(|(_, channel, _)| channel.as_str()).collect();
+    let reasons: Vec<&str> = sources.iter().map(|(.., why)| why.as_str()).collect();
     let rows = named!(tx, "follow_up/fallback_open", &[&ids, &channels, &reasons, &now])?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+    FromRows::from_rows(&rows)
 }
 
-pub async fn fallback_done(tx: &Transaction<'_>, message_ids: &[i64]) -> Result<(), Error> {
-    named!(tx, "follow_up/fallback_done", &[&message_ids])?;
-    Ok(())
+statements! {
+    async fn fallback_done(tx: &Transaction<'_>, message_ids: &[i64])
+        -> () = "follow_up/fallback_done";
+
+    /// What stands in for messages that arrived after all is not needed, unless it tells more by now. Returns
+    /// watch and channel of each that is withdrawn.
+    async fn fallback_withdraw(tx: &Transaction<'_>, arrived: &[i64], now: Timestamp)
+        -> Vec<(String, String)> = "follow_up/fallback_withdraw";
 }
 
 pub async fn fallback_later(
@@ -110,17 +116,5 @@ pub async fn fallback_later(
 ) -> Result<(), Error> {
     let (ids, waits): (Vec<i64>, Vec<&str>) =
         later.iter().map(|(id, wait)| (*id, wait.into_str())).unzip();
-    named!(tx, "follow_up/fallback_later", &[&ids, &due_at, &waits])?;
-    Ok(())
-}
-
-/// What stands in for messages that arrived after all is not needed, unless it tells more by now. Returns watch and
-/// channel of each that is withdrawn.
-pub async fn fallback_withdraw(
-    tx: &Transaction<'_>,
-    arrived: &[i64],
-    now: Timestamp,
-) -> Result<Vec<(String, String)>, Error> {
-    let rows = named!(tx, "follow_up/fallback_withdraw", &[&arrived, &now])?;
-    rows.iter().map(|row| Ok((row.try_get("watch")?, row.try_get("channel")?))).collect()
+    named!(tx, "follow_up/fallback_later", &[&ids, &due_at, &waits]).map(drop)
 }

@@ -7,6 +7,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::queries::RetentionBatch;
+use crate::postgres::queries::statement::{named, statements};
 
 /// A message, or a change that is not folded yet, that may concern somebody.
 #[derive(Clone, Debug)]
@@ -17,15 +18,6 @@ pub struct Concerned {
     pub captured: Option<Row>,
     /// Whether it names the phone.
     pub is_theirs: bool,
-}
-
-/// The last id of the next `count` messages.
-pub async fn forget_range(
-    tx: &Transaction<'_>,
-    above: i64,
-    count: i64,
-) -> Result<Option<i64>, Error> {
-    named!(tx, "forget/forget_range", &[&above, &count])?[0].try_get(0)
 }
 
 pub async fn forget_find(
@@ -52,47 +44,19 @@ fn concerned(row: &SqlRow, is_theirs: bool) -> Result<Concerned, Error> {
     })
 }
 
-/// The messages of entities that name nobody.
-pub async fn forget_entities(
+/// The last id of the next `count` messages.
+pub async fn forget_range(
     tx: &Transaction<'_>,
-    watches: &[&str],
-    keys: &[&str],
-) -> Result<Vec<i64>, Error> {
-    let rows = named!(tx, "forget/forget_entities", &[&watches, &keys])?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+    above: i64,
+    count: i64,
+) -> Result<Option<i64>, Error> {
+    named!(tx, "forget/forget_range", &[&above, &count])?[0].try_get(0)
 }
 
 /// How many messages still have to leave, and how many are leaving right now.
 pub async fn forget_open(tx: &Transaction<'_>, messages: &[i64]) -> Result<(i64, i64), Error> {
     let rows = named!(tx, "forget/forget_open", &[&messages])?;
     Ok((rows[0].try_get(0)?, rows[0].try_get(1)?))
-}
-
-/// Ends what is open.
-pub async fn forget_end(
-    tx: &Transaction<'_>,
-    messages: &[i64],
-    now: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "forget/forget_end", &[&messages, &now])?;
-    Ok(())
-}
-
-pub async fn forget_drop_changes(tx: &Transaction<'_>, changes: &[i64]) -> Result<(), Error> {
-    named!(tx, "forget/forget_drop_changes", &[&changes])?;
-    Ok(())
-}
-
-/// Ids that no attempt knew; `phone_key` is the phone in the form for comparing.
-pub async fn forget_unmatched(tx: &Transaction<'_>, phone_key: &str) -> Result<(), Error> {
-    named!(tx, "forget/forget_unmatched", &[&phone_key])?;
-    Ok(())
-}
-
-/// What the phone wrote about further messages, in whatever form it did.
-pub async fn forget_opt_out_requests(tx: &Transaction<'_>, forms: &[String]) -> Result<(), Error> {
-    named!(tx, "forget/forget_opt_out_requests", &[&forms])?;
-    Ok(())
 }
 
 pub async fn forget_count_receipts(tx: &Transaction<'_>, forms: &[String]) -> Result<i64, Error> {
@@ -107,4 +71,24 @@ pub async fn forget_receipts(
 ) -> Result<RetentionBatch, Error> {
     let rows = named!(tx, "forget/forget_receipts", &[&above, &forms, &count])?;
     Ok(RetentionBatch { last_id: rows[0].try_get(0)?, done: rows[0].try_get(1)? })
+}
+
+statements! {
+    /// The messages of entities that name nobody.
+    async fn forget_entities(tx: &Transaction<'_>, watches: &[&str], keys: &[&str])
+        -> Vec<i64> = "forget/forget_entities";
+
+    /// Ends what is open.
+    async fn forget_end(tx: &Transaction<'_>, messages: &[i64], now: Timestamp)
+        -> () = "forget/forget_end";
+
+    async fn forget_drop_changes(tx: &Transaction<'_>, changes: &[i64])
+        -> () = "forget/forget_drop_changes";
+
+    /// `phone_key` is the phone in the form for comparing.
+    async fn forget_unmatched(tx: &Transaction<'_>, phone_key: &str)
+        -> () = "forget/forget_unmatched";
+
+    async fn forget_opt_out_requests(tx: &Transaction<'_>, forms: &[String])
+        -> () = "forget/forget_opt_out_requests";
 }

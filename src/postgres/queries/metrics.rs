@@ -6,17 +6,21 @@ use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
+use crate::postgres::queries::statement::{FromRows, named, row};
+
 /// How long the server may work on the figures. A million messages in the queue take a fifth of that.
 const WORK: Duration = Duration::from_secs(2);
 
-/// One figure: the metric, and the values of its labels as far as it has any.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Figure {
-    pub metric: String,
-    pub channel: Option<String>,
-    /// Of the second label, whatever that is.
-    pub word: Option<String>,
-    pub value: f64,
+row! {
+    /// One figure: the metric, and the values of its labels as far as it has any.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Figure {
+        pub metric: String,
+        pub channel: Option<String>,
+        /// Of the second label, whatever that is.
+        pub word: Option<String>,
+        pub value: f64,
+    }
 }
 
 /// What the figures are about.
@@ -46,14 +50,5 @@ async fn metrics_read(tx: &Transaction<'_>, scope: Scope<'_>) -> Result<Vec<Figu
     let Scope { now, channels, watches, lease } = scope;
     let rows =
         named!(tx, "status/metrics_read", &[&now, &channels, &watches, &lease.as_secs_f64()])?;
-    rows.iter()
-        .map(|row| {
-            Ok(Figure {
-                metric: row.try_get("metric")?,
-                channel: row.try_get("channel")?,
-                word: row.try_get("word")?,
-                value: row.try_get("value")?,
-            })
-        })
-        .collect()
+    FromRows::from_rows(&rows)
 }

@@ -4,7 +4,9 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
-/// What one phone wishes, and since when.
+use crate::postgres::queries::statement::named;
+
+/// What one phone requests, and since when.
 #[derive(Clone)]
 pub struct PhoneOptRequest {
     pub phone: String,
@@ -12,14 +14,14 @@ pub struct PhoneOptRequest {
     pub requested_at: Timestamp,
 }
 
-/// Takes wishes, each phone once; gives how many newly stop and how many newly start.
+/// Writes requests, each phone once; gives how many newly opt out and how many newly opt in.
 pub async fn opt_out_request_take(
     tx: &Transaction<'_>,
     requests: &[PhoneOptRequest],
 ) -> Result<(i64, i64), Error> {
     let phones: Vec<&str> = requests.iter().map(|request| request.phone.as_str()).collect();
-    let blockers: Vec<bool> = requests.iter().map(|request| request.is_stop).collect();
+    let opt_outs: Vec<bool> = requests.iter().map(|request| request.is_stop).collect();
     let times: Vec<Timestamp> = requests.iter().map(|request| request.requested_at).collect();
-    let rows = named!(tx, "receive/opt_out_request_take", &[&phones, &blockers, &times])?;
-    Ok((rows[0].try_get("stopped")?, rows[0].try_get("started")?))
+    let rows = named!(tx, "receive/opt_out_request_take", &[&phones, &opt_outs, &times])?;
+    Ok((rows[0].try_get("opted_out")?, rows[0].try_get("opted_in")?))
 }

@@ -10,6 +10,7 @@ use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::domain::message::state::State;
 use crate::postgres::connection::word::word;
 use crate::postgres::queries::settle::Ask;
+use crate::postgres::queries::statement::{named, statements};
 
 /// Messages that were accepted together and whose end is asked for.
 #[derive(Clone, Debug)]
@@ -75,18 +76,12 @@ pub async fn poll_write(
 ) -> Result<(), Error> {
     let (groups, messages): (Vec<i64>, Vec<i64>) = kept.iter().copied().unzip();
     let (taken, at): (Vec<i64>, Vec<Timestamp>) = due.iter().copied().unzip();
-    named!(tx, "poll/poll_write", &[&groups, &messages, &taken, &at, &asked_at])?;
-    Ok(())
+    named!(tx, "poll/poll_write", &[&groups, &messages, &taken, &at, &asked_at]).map(drop)
 }
 
-pub async fn poll_lost(
-    tx: &Transaction<'_>,
-    message_ids: &[i64],
-    why: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "poll/poll_lost", &[&message_ids, &why, &now])?;
-    Ok(())
+statements! {
+    async fn poll_lost(tx: &Transaction<'_>, message_ids: &[i64], why: &str, now: Timestamp)
+        -> () = "poll/poll_lost";
 }
 
 /// A message was accepted that no batch of acceptances had.
@@ -97,8 +92,7 @@ pub async fn poll_enroll(
     now: Timestamp,
     ask: Ask<'_>,
 ) -> Result<(), Error> {
-    named!(tx, "poll/poll_enroll", &[&message_id, &channel, &now, &ask.at, &ask.of])?;
-    Ok(())
+    named!(tx, "poll/poll_enroll", &[&message_id, &channel, &now, &ask.at, &ask.of]).map(drop)
 }
 
 /// When the next group of a channel is due.
@@ -117,8 +111,7 @@ pub async fn receipt_source_write(
 ) -> Result<(), Error> {
     let params: &[&(dyn ToSql + Sync)] =
         &[&channel, &receipt_source.into_str(), &state.into_str(), &detail, &now];
-    named!(client, "receive/receipt_source_write", params)?;
-    Ok(())
+    named!(client, "receive/receipt_source_write", params).map(drop)
 }
 
 /// Since when the provider does not answer questions for receipts on a channel, if that is so.

@@ -4,6 +4,8 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
+use crate::postgres::queries::statement::{FromRows, named, statements};
+
 /// One kind of removal; its words are those of `rowbell.retention.task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
@@ -30,7 +32,7 @@ pub async fn retention_read(
     task: RetentionTask,
 ) -> Result<Option<(i64, Timestamp)>, Error> {
     let rows = named!(tx, "retention/retention_read", &[&task.into_str()])?;
-    rows.first().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
+    FromRows::from_rows(&rows)
 }
 
 pub async fn retention_write(
@@ -40,8 +42,8 @@ pub async fn retention_write(
     began_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), Error> {
-    named!(tx, "retention/retention_write", &[&task.into_str(), &done_to, &began_at, &now])?;
-    Ok(())
+    named!(tx, "retention/retention_write", &[&task.into_str(), &done_to, &began_at, &now])
+        .map(drop)
 }
 
 /// The id below which everything is older than `time`.
@@ -105,21 +107,12 @@ pub async fn redact_messages(
     Ok(named!(tx, "retention/redact_messages", &[&messages, &now])?.len())
 }
 
-/// Removes wishes about further messages that are older than `before`.
-pub async fn retention_opt_out_requests(
-    tx: &Transaction<'_>,
-    before: Timestamp,
-    count: i64,
-) -> Result<usize, Error> {
-    Ok(named!(tx, "retention/retention_opt_out_requests", &[&before, &count])?.len())
-}
+statements! {
+    /// Removes requests to opt out or in that are older than `before`.
+    async fn retention_opt_out_requests(tx: &Transaction<'_>, before: Timestamp, count: i64)
+        -> usize = "retention/retention_opt_out_requests";
 
-/// Removes changes that no watch will ever take.
-pub async fn retention_changes(
-    tx: &Transaction<'_>,
-    before: Timestamp,
-    watches: &[&str],
-    count: i64,
-) -> Result<usize, Error> {
-    Ok(named!(tx, "retention/retention_changes", &[&before, &watches, &count])?.len())
+    /// Removes changes that no watch will ever take.
+    async fn retention_changes(tx: &Transaction<'_>, before: Timestamp, watches: &[&str], count: i64)
+        -> usize = "retention/retention_changes";
 }

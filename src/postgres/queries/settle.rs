@@ -10,6 +10,7 @@ use crate::domain::message::evidence::Evidence;
 use crate::domain::message::receipt::{EvidenceSource, Receipt};
 use crate::domain::message::state::{State, WaitsFor};
 use crate::postgres::connection::word::{maybe, state, word};
+use crate::postgres::queries::statement::{named, row, statements};
 
 /// An acceptance to store.
 #[derive(Clone, Debug)]
@@ -114,8 +115,7 @@ pub async fn settle_attempt(
         &answer.response,
         &now,
     ];
-    named!(tx, "settle/settle_attempt", params)?;
-    Ok(())
+    named!(tx, "settle/settle_attempt", params).map(drop)
 }
 
 /// Where a message goes.
@@ -142,23 +142,7 @@ pub async fn settle_move(tx: &Transaction<'_>, to: &Move<'_>) -> Result<(), Erro
         &to.happened_at,
         &to.now,
     ];
-    named!(tx, "settle/settle_move", params)?;
-    Ok(())
-}
-
-pub async fn settle_queue(
-    tx: &Transaction<'_>,
-    message_id: i64,
-    state: &str,
-    due_at: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "settle/settle_queue", &[&message_id, &state, &due_at])?;
-    Ok(())
-}
-
-pub async fn settle_leave_queue(tx: &Transaction<'_>, message_id: i64) -> Result<(), Error> {
-    named!(tx, "settle/settle_leave_queue", &[&message_id])?;
-    Ok(())
+    named!(tx, "settle/settle_move", params).map(drop)
 }
 
 /// A later message of the same entity that says what this one would say.
@@ -271,8 +255,7 @@ pub async fn settle_evidence(
         &ask.at,
         &ask.of,
     ];
-    named!(tx, "settle/settle_evidence", params)?;
-    Ok(())
+    named!(tx, "settle/settle_evidence", params).map(drop)
 }
 
 /// Keeps evidence as it came.
@@ -303,43 +286,32 @@ pub async fn receive_store(
         &channels, &ids, &statuses, &codes, &titles, &texts, &occurred, &phones, &raw, &now,
         &source,
     ];
-    named!(tx, "receive/receive_store", params)?;
-    Ok(())
+    named!(tx, "receive/receive_store", params).map(drop)
 }
 
-/// A lease that ran out.
-#[derive(Clone, Copy, Debug)]
-pub struct LostLease {
-    pub message_id: i64,
-    pub attempt: i16,
-    /// It was to be recorded instead of posted.
-    pub is_dry_run: bool,
+row! {
+    /// A lease that ran out.
+    #[derive(Clone, Copy, Debug)]
+    pub struct LostLease {
+        pub message_id: i64,
+        pub attempt: i16,
+        /// It was to be recorded instead of posted.
+        pub is_dry_run: bool,
+    }
 }
 
-/// Messages whose lease ran out, with the number of the attempt unconfirmed.
-pub async fn sweep_leases(
-    tx: &Transaction<'_>,
-    now: Timestamp,
-    limit: i64,
-) -> Result<Vec<LostLease>, Error> {
-    let rows = named!(tx, "follow_up/sweep_leases", &[&now, &limit])?;
-    rows.iter()
-        .map(|row| {
-            Ok(LostLease {
-                message_id: row.try_get("message_id")?,
-                attempt: row.try_get("attempt_count")?,
-                is_dry_run: row.try_get("is_dry_run")?,
-            })
-        })
-        .collect()
-}
+statements! {
+    async fn settle_queue(tx: &Transaction<'_>, message_id: i64, state: &str, due_at: Timestamp)
+        -> () = "settle/settle_queue";
 
-/// Messages unconfirmed for too long, with their watch.
-pub async fn sweep_unconfirmed(
-    tx: &Transaction<'_>,
-    now: Timestamp,
-    limit: i64,
-) -> Result<Vec<(i64, String)>, Error> {
-    let rows = named!(tx, "follow_up/sweep_unconfirmed", &[&now, &limit])?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    async fn settle_leave_queue(tx: &Transaction<'_>, message_id: i64)
+        -> () = "settle/settle_leave_queue";
+
+    /// Messages whose lease ran out.
+    async fn sweep_leases(tx: &Transaction<'_>, now: Timestamp, limit: i64)
+        -> Vec<LostLease> = "follow_up/sweep_leases";
+
+    /// Messages unconfirmed for too long, with their watch.
+    async fn sweep_unconfirmed(tx: &Transaction<'_>, now: Timestamp, limit: i64)
+        -> Vec<(i64, String)> = "follow_up/sweep_unconfirmed";
 }

@@ -1,4 +1,4 @@
-//! The queries of seek: requests whose answer is not known, and evidence about them.
+//! The queries of reconcile: requests whose answer is not known, and evidence about them.
 
 use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
@@ -7,70 +7,93 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::message::receipt::Receipt;
 use crate::domain::message::unconfirmed::LookupMethod;
+use crate::postgres::queries::statement::{FromRows, named, row, statements};
 
-/// An attempt that the provider may have taken.
-#[derive(Clone)]
-pub struct UnconfirmedAttempt {
-    pub message_id: i64,
-    pub number: i16,
-    pub phone: String,
-    pub phone_key: String,
-    pub started_at: Timestamp,
-    pub decide_at: Timestamp,
-    pub asked_count: u32,
-    pub parameters: Vec<String>,
-    pub watch: String,
-    /// The policy of the watch has decided that a person looks.
-    pub is_late: bool,
-    /// The message is still unconfirmed, and by this attempt.
-    pub is_open: bool,
+row! {
+    /// An attempt that the provider may have taken.
+    #[derive(Clone)]
+    pub struct UnconfirmedAttempt {
+        pub message_id: i64,
+        pub number: i16,
+        pub phone: String,
+        pub phone_key: String,
+        pub started_at: Timestamp,
+        pub decide_at: Timestamp,
+        pub asked_count: u32 = count,
+        pub parameters: Vec<String> = parameters,
+        pub watch: String,
+        /// The policy of the watch has decided that a person looks.
+        pub is_late: bool,
+        /// The message is still unconfirmed, and by this attempt.
+        pub is_open: bool,
+    }
+
+    /// A phone to which a request is unconfirmed.
+    #[derive(Clone)]
+    pub struct UnconfirmedPhone {
+        pub message_id: i64,
+        pub channel: String,
+        pub phone: String,
+        pub template: String,
+    }
 }
 
-fn parameters(row: &SqlRow) -> Result<Vec<String>, Error> {
-    let parameters: Option<Json<Vec<String>>> = row.try_get("parameters")?;
+fn count(row: &SqlRow, column: &str) -> Result<u32, Error> {
+    row.try_get(column).map(i32::unsigned_abs)
+}
+
+fn parameters(row: &SqlRow, column: &str) -> Result<Vec<String>, Error> {
+    let parameters: Option<Json<Vec<String>>> = row.try_get(column)?;
     Ok(parameters.map(|Json(texts)| texts).unwrap_or_default())
 }
 
-pub async fn unconfirmed_open(
-    tx: &Transaction<'_>,
-    message_id: i64,
-    attempt: i16,
-    phone_key: &str,
-    decide_at: Timestamp,
-    look_at: Timestamp,
-) -> Result<(), Error> {
-    let params: &[&(dyn ToSql + Sync)] = &[&message_id, &attempt, &phone_key, &decide_at, &look_at];
-    named!(tx, "reconcile/unconfirmed_open", params)?;
-    Ok(())
-}
+statements! {
+    /// Begins to look for evidence about an attempt.
+    async fn unconfirmed_open(
+        tx: &Transaction<'_>, message_id: i64, attempt: i16, phone_key: &str, decide_at: Timestamp,
+        look_at: Timestamp,
+    ) -> () = "reconcile/unconfirmed_open";
 
-/// Takes unconfirmed attempts that are to be looked into, until `lease_until`.
-pub async fn unconfirmed_take(
-    client: &Client,
-    channel: &str,
-    now: Timestamp,
-    limit: i64,
-    lease_until: Timestamp,
-) -> Result<Vec<UnconfirmedAttempt>, Error> {
-    let rows =
-        named!(client, "reconcile/unconfirmed_take", &[&channel, &now, &limit, &lease_until])?;
-    rows.iter()
-        .map(|row| {
-            Ok(UnconfirmedAttempt {
-                message_id: row.try_get("message_id")?,
-                number: row.try_get("number")?,
-                phone: row.try_get("phone")?,
-                phone_key: row.try_get("phone_key")?,
-                started_at: row.try_get("started_at")?,
-                decide_at: row.try_get("decide_at")?,
-                asked_count: row.try_get::<_, i32>("asked_count")?.unsigned_abs(),
-                parameters: parameters(row)?,
-                watch: row.try_get("watch")?,
-                is_late: row.try_get("is_late")?,
-                is_open: row.try_get("is_open")?,
-            })
-        })
-        .collect()
+    /// Takes unconfirmed attempts that are to be looked up, until `lease_until`.
+    async fn unconfirmed_take(
+        client: &Client, channel: &str, now: Timestamp, limit: i64, lease_until: Timestamp,
+    ) -> Vec<UnconfirmedAttempt> = "reconcile/unconfirmed_take";
+
+    /// Which of these ids belong to an attempt.
+    async fn unconfirmed_known(client: &Client, ids: &[&str])
+        -> Vec<String> = "reconcile/unconfirmed_known";
+
+    async fn unconfirmed_adopt(
+        tx: &Transaction<'_>, message_id: i64, attempt: i16, provider_message_id: &str,
+    ) -> () = "reconcile/unconfirmed_adopt";
+
+    async fn unconfirmed_wait(
+        tx: &Transaction<'_>, message_id: i64, attempt: i16, next_at: Timestamp,
+    ) -> () = "reconcile/unconfirmed_wait";
+
+    /// Nobody asks for evidence any more; it is looked up again at `next_at`.
+    async fn unconfirmed_rest(
+        tx: &Transaction<'_>, message_id: i64, attempt: i16, next_at: Timestamp,
+    ) -> () = "reconcile/unconfirmed_rest";
+
+    async fn unconfirmed_close(tx: &Transaction<'_>, message_id: i64, attempt: i16)
+        -> () = "reconcile/unconfirmed_close";
+
+    /// Phones to which requests are unconfirmed.
+    async fn unconfirmed_phones(tx: &Transaction<'_>, now: Timestamp)
+        -> Vec<UnconfirmedPhone> = "reconcile/unconfirmed_phones";
+
+    /// Ids that were named since this moment and belong to an attempt by now.
+    async fn unmatched_known(tx: &Transaction<'_>, since: Timestamp)
+        -> Vec<String> = "unmatched_receipt/unmatched_known";
+
+    /// These ids are unmatched receipts no more.
+    async fn unmatched_drop(tx: &Transaction<'_>, ids: &[&str])
+        -> () = "unmatched_receipt/unmatched_drop";
+
+    /// Forgets ids that were named before this moment.
+    async fn unmatched_forget(client: &Client, before: Timestamp)
+        -> () = "unmatched_receipt/unmatched_forget";
 }
 
 /// What else may have gone to the phone of an unconfirmed attempt: the parameters of each.
@@ -83,7 +106,10 @@ pub async fn unconfirmed_rivals(
         unconfirmed_attempt;
     let params: &[&(dyn ToSql + Sync)] =
         &[&channel, phone_key, message_id, started_at, phone, decide_at];
-    named!(client, "reconcile/unconfirmed_rivals", params)?.iter().map(parameters).collect()
+    named!(client, "reconcile/unconfirmed_rivals", params)?
+        .iter()
+        .map(|row| parameters(row, "parameters"))
+        .collect()
 }
 
 /// Ids that receipts named for the phone of an unconfirmed attempt in its time, and that no attempt knows.
@@ -95,10 +121,7 @@ pub async fn unmatched_find(
 ) -> Result<Vec<String>, Error> {
     let params: &[&(dyn ToSql + Sync)] =
         &[&channel, &unconfirmed_attempt.phone_key, &from, &unconfirmed_attempt.decide_at];
-    named!(client, "unmatched_receipt/unmatched_find", params)?
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect()
+    FromRows::from_rows(&named!(client, "unmatched_receipt/unmatched_find", params)?)
 }
 
 /// The same for what came after the policy had decided; true: the time of it is not known.
@@ -111,29 +134,10 @@ pub async fn unmatched_find_late(
 ) -> Result<Vec<(String, bool)>, Error> {
     let params: &[&(dyn ToSql + Sync)] =
         &[&channel, &unconfirmed_attempt.phone_key, &from, &unconfirmed_attempt.decide_at, &limit];
-    let rows = named!(client, "unmatched_receipt/unmatched_find_late", params)?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    FromRows::from_rows(&named!(client, "unmatched_receipt/unmatched_find_late", params)?)
 }
 
-/// Which of these ids belong to an attempt.
-pub async fn unconfirmed_known(client: &Client, ids: &[&str]) -> Result<Vec<String>, Error> {
-    named!(client, "reconcile/unconfirmed_known", &[&ids])?
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect()
-}
-
-pub async fn unconfirmed_adopt(
-    tx: &Transaction<'_>,
-    message_id: i64,
-    attempt: i16,
-    provider_message_id: &str,
-) -> Result<(), Error> {
-    named!(tx, "reconcile/unconfirmed_adopt", &[&message_id, &attempt, &provider_message_id])?;
-    Ok(())
-}
-
-/// A step of seeking evidence.
+/// A lookup of evidence.
 #[derive(Clone, Copy, Debug)]
 pub struct LookupStep<'a> {
     pub way: LookupMethod,
@@ -151,64 +155,7 @@ pub async fn lookup_note(
     let LookupStep { way, found, provider_message_id } = step;
     let params: &[&(dyn ToSql + Sync)] =
         &[&message_id, &attempt, &way.into_str(), &found, &provider_message_id, &now];
-    named!(tx, "reconcile/lookup_note", params)?;
-    Ok(())
-}
-
-pub async fn unconfirmed_wait(
-    tx: &Transaction<'_>,
-    message_id: i64,
-    attempt: i16,
-    next_at: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "reconcile/unconfirmed_wait", &[&message_id, &attempt, &next_at])?;
-    Ok(())
-}
-
-/// Nobody asks for evidence any more; it is looked at again at `next_at`.
-pub async fn unconfirmed_rest(
-    tx: &Transaction<'_>,
-    message_id: i64,
-    attempt: i16,
-    next_at: Timestamp,
-) -> Result<(), Error> {
-    named!(tx, "reconcile/unconfirmed_rest", &[&message_id, &attempt, &next_at])?;
-    Ok(())
-}
-
-pub async fn unconfirmed_close(
-    tx: &Transaction<'_>,
-    message_id: i64,
-    attempt: i16,
-) -> Result<(), Error> {
-    named!(tx, "reconcile/unconfirmed_close", &[&message_id, &attempt])?;
-    Ok(())
-}
-
-/// A phone to which a request is unconfirmed.
-#[derive(Clone)]
-pub struct UnconfirmedPhone {
-    pub message_id: i64,
-    pub channel: String,
-    pub phone: String,
-    pub template: String,
-}
-
-/// Phones to which requests are unconfirmed.
-pub async fn unconfirmed_phones(
-    tx: &Transaction<'_>,
-    now: Timestamp,
-) -> Result<Vec<UnconfirmedPhone>, Error> {
-    let rows = named!(tx, "reconcile/unconfirmed_phones", &[&now])?;
-    let unconfirmed_rows = |row: &SqlRow| {
-        Ok(UnconfirmedPhone {
-            message_id: row.try_get("message_id")?,
-            channel: row.try_get("channel")?,
-            phone: row.try_get("phone")?,
-            template: row.try_get("template")?,
-        })
-    };
-    rows.iter().map(unconfirmed_rows).collect()
+    named!(tx, "reconcile/lookup_note", params).map(drop)
 }
 
 /// Whether there is any unconfirmed attempt for which evidence is sought.
@@ -239,26 +186,6 @@ pub async fn unmatched_note(
     let ids: Vec<&str> = named.iter().map(|(id, ..)| *id).collect();
     let phones: Vec<&str> = named.iter().map(|(_, phone, _)| phone.as_str()).collect();
     let times: Vec<Option<Timestamp>> = named.iter().map(|(.., at)| *at).collect();
-    named!(tx, "unmatched_receipt/unmatched_note", &[&channel, &ids, &phones, &times, &now])?;
-    Ok(())
-}
-
-/// Ids that were named since this moment and belong to an attempt by now.
-pub async fn unmatched_known(tx: &Transaction<'_>, since: Timestamp) -> Result<Vec<String>, Error> {
-    named!(tx, "unmatched_receipt/unmatched_known", &[&since])?
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect()
-}
-
-/// These ids are unmatched receipts no more.
-pub async fn unmatched_drop(tx: &Transaction<'_>, ids: &[&str]) -> Result<(), Error> {
-    named!(tx, "unmatched_receipt/unmatched_drop", &[&ids])?;
-    Ok(())
-}
-
-/// Forgets ids that were named before this moment.
-pub async fn unmatched_forget(client: &Client, before: Timestamp) -> Result<(), Error> {
-    named!(client, "unmatched_receipt/unmatched_forget", &[&before])?;
-    Ok(())
+    named!(tx, "unmatched_receipt/unmatched_note", &[&channel, &ids, &phones, &times, &now])
+        .map(drop)
 }

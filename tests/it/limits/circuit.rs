@@ -95,7 +95,7 @@ async fn status_tells_what_waits_for_a_stop_from_what_waits_for_the_rate() {
     world.pass(Duration::from_secs(3_600));
     let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
     let main = &status.channels[0];
-    assert_eq!((main.waits_for_rate, main.waits_for_stop), (0, 30));
+    assert_eq!((main.waits_for_rate, main.waits_for_blocker), (0, 30));
     let text = status::as_text(&status);
     assert!(text.contains("stop 30") && text.contains("is stopped by errors since"), "{text}");
     assert!(!text.contains("a message has been due for"), "{text}");
@@ -103,10 +103,10 @@ async fn status_tells_what_waits_for_a_stop_from_what_waits_for_the_rate() {
     // A watch that a person has paused keeps its own back, and nothing else.
     world.sql("delete from rowbell.circuit; insert into rowbell.pause values ('watch', 'home_delivery')").await;
     let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
-    assert_eq!((status.channels[0].waits_for_rate, status.channels[0].waits_for_stop), (0, 30));
+    assert_eq!((status.channels[0].waits_for_rate, status.channels[0].waits_for_blocker), (0, 30));
     world.sql("update rowbell.pause set name = 'another'").await;
     let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
-    assert_eq!((status.channels[0].waits_for_rate, status.channels[0].waits_for_stop), (30, 0));
+    assert_eq!((status.channels[0].waits_for_rate, status.channels[0].waits_for_blocker), (30, 0));
     let text = status::as_text(&status);
     assert!(text.contains("a message has been due for"), "{text}");
 }

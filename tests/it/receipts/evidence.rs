@@ -107,12 +107,12 @@ async fn an_analyst_sees_doubled_late_and_contradictory_evidence() {
         };
         world.receipt(receipt).await;
     }
-    let seen = "select concat_ws(', ', state, receipts || ' receipts', doubled || ' doubled', late || ' late',
+    let seen = "select concat_ws(', ', state, receipts || ' receipts', duplicates || ' duplicates', late || ' late',
                        'contradictory ' || is_contradictory, first_error_code, first_error_title, first_error_text)
                   from rowbell_report.evidence";
     assert_eq!(
         world.value(seen).await,
-        "delivered, 5 receipts, 2 doubled, 3 late, contradictory true, 131026, Message undeliverable, not on WhatsApp"
+        "delivered, 5 receipts, 2 duplicates, 3 late, contradictory true, 131026, Message undeliverable, not on WhatsApp"
     );
 }
 

@@ -31,7 +31,7 @@ async fn state(world: &World) -> String {
 }
 
 async fn polling(world: &World) -> String {
-    let sql = "select state || ' ' || (heard_at is not null) from rowbell.receipt_source where kind = 'polling'";
+    let sql = "select state || ' ' || (last_worked_at is not null) from rowbell.receipt_source where kind = 'polling'";
     let rows = world.db.query(sql, &[]).await.unwrap();
     rows.first().map_or_else(|| "never asked".to_owned(), |row| row.get(0))
 }

@@ -142,10 +142,10 @@ const ON: &str = "[circuit]\nminimum = 1000000\n[polling]\nrate = \"100000/s\"\n
 async fn ten_thousand_messages_end_as_the_provider_knows_by_webhook() {
     let (_town, db) = ten_thousand(true, OFF).await;
     // The receipts were as bad as they were meant to be.
-    let seen = "select count(*) filter (where doubled > 0), count(*) filter (where late > 0),
+    let seen = "select count(*) filter (where duplicates > 0), count(*) filter (where late > 0),
                        count(*) filter (where came_before_answer) from rowbell_report.evidence";
     let seen = db.query_one(seen, &[]).await.unwrap();
-    for (column, what) in ["doubled", "late", "before the answer"].iter().enumerate() {
+    for (column, what) in ["duplicates", "late", "before the answer"].iter().enumerate() {
         assert!(seen.get::<_, i64>(column) > 500, "{what}: {}", seen.get::<_, i64>(column));
     }
 }

@@ -1,9 +1,15 @@
--- channel_lease_pairs: phones that channel $1 has written to lately, and when that is paid back at one message each $4
--- seconds; $2 the time, $3 since when attempts count: twice the time $5 in which a whole burst is paid back.
+-- channel_lease_recipient_limits: reads the phones that a channel has written to lately, and when each has paid
+-- that back.
 --
 -- What is paid back when: after the last of several messages, each moment plus the time for it and for all
 -- that came after it. A phone that was written to already in the first half of the time may have owed as much as
 -- it can before that, so that is assumed: later rather than too early. Phones that have paid back are absent.
+--
+-- $1 channel: name of the channel
+-- $2 now: the time
+-- $3 started_since: since when attempts count: twice burst_seconds
+-- $4 seconds_each: in how many seconds one message is paid back
+-- $5 burst_seconds: in how many seconds a whole burst is paid back
 select sent.phone, max(sent.paid_back_at) as paid_back_at
   from (
        select s.phone,

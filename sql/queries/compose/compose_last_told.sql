@@ -1,12 +1,15 @@
--- compose_told: everything that counts as told to the entity ($1 watch, $2 key), latest first, down
--- to the last message that really left, but not below one that was redacted. Asked only for entities whose
--- latest is a muted change.
+-- compose_last_told: reads everything that counts as told to an entity, latest first, down to the last message that
+-- really left, but not below one that was redacted. Asked only for entities whose latest is a muted change.
 --
 -- The latest is what was told last, not what was opened last: a message that waited while a change was muted
 -- tells the row as it was when it left, with that change in it.
--- $3: whether unconfirmed messages count as told. $4: where it is not null, only what is known to have
--- arrived counts: delivered, or accepted by one of these channels, of which no more is ever heard. $5: whether messages of a dry run count: for another one.
-with told as (
+--
+-- $1 watch, $2 entity_key: the entity
+-- $3 counts_unconfirmed: whether unconfirmed messages count as told
+-- $4 silent_channels: where it is not null, only what is known to have arrived counts: delivered, or accepted
+--    by one of these channels, which send no receipts
+-- $5 counts_dry_run: whether messages of a dry run count: for another dry run
+with counted as (
     select m.message_id, m.reason::text = 'muted' as is_muted, m.redacted_at is not null as is_redacted, m.old_row, m.new_row,
            -- The row is read at the start of an attempt; a muted change was made before it was folded.
            coalesce((select max(a.started_at) from rowbell.attempt as a where a.message_id = m.message_id), m.created_at) as told_at
@@ -24,13 +27,13 @@ with told as (
             or (m.state = 'skipped' and (m.reason = 'muted' or (m.reason = 'dry_run' and $5))))
 ), last as (
     select u.told_at, u.message_id
-      from told as u
+      from counted as u
      where u.is_muted is not true or u.is_redacted
      order by u.told_at desc, u.message_id desc
      limit 1
 )
 select t.is_muted, t.old_row, t.new_row
-  from told as t
+  from counted as t
   left join last as l on true
  where (l.message_id is null or (t.told_at, t.message_id) >= (l.told_at, l.message_id))
    and not t.is_redacted
