@@ -133,10 +133,13 @@ pub mod pipeline {
     /// What the stages share.
     pub mod context {
         pub mod channel_sender;
+        pub mod circuit_tallies;
         pub mod context;
         pub mod counters;
+        pub mod receipt_sources;
         pub mod route;
         pub mod stage;
+        pub mod unconfirmed_attempts;
     }
     /// Changes become messages.
     pub mod claim {
@@ -156,6 +159,7 @@ pub mod pipeline {
         pub mod hours;
         pub mod limits;
         pub mod row_errors;
+        pub mod same_phone;
     }
     /// Due messages get their words and their lease.
     pub mod compose {
@@ -181,7 +185,9 @@ pub mod pipeline {
         pub mod evidence;
         pub mod fallback_schedule;
         pub mod log;
+        pub mod rate_feedback;
         pub mod settle;
+        pub mod transition;
         pub mod unconfirmed;
     }
     /// What became of requests without an answer.

@@ -17,13 +17,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::Client;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::context::channel_sender::{ChannelSender, HeldLease};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, Progress, StageError, loggable, rest};
-use crate::pipeline::gate::limits;
 use crate::postgres::queries::{self, LeasedChannel};
+use crate::provider::limiter::SentBefore;
 
 /// How long the right to send holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -35,6 +37,10 @@ const RENEW: Duration = Duration::from_secs(4);
 /// the sessions of one that was killed may still be on their way out.
 const LOOK: Duration = Duration::from_secs(2);
 const FIRST_LOOK: Duration = Duration::from_millis(50);
+
+/// What is sent within a second is counted; and for slower rates, within the time of one message.
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Owns channels.
 pub struct ChannelLease {
@@ -103,8 +109,7 @@ impl ChannelLease {
                 Some(taken) => {
                     progress = Progress::Worked;
                     channel_sender.drop_lease();
-                    let past =
-                        limits::past(&mut client, &context, channel_sender, taken.learned).await?;
+                    let past = past(&mut client, &context, channel_sender, taken.learned).await?;
                     channel_sender.limiter.remember(past);
                     channel_sender.own(HeldLease { epoch: taken.epoch, until });
                     channel_sender.ring();
@@ -145,4 +150,36 @@ impl ChannelLease {
         }
         Ok(())
     }
+}
+
+/// What was sent on a channel until now, whoever sent it.
+async fn past(
+    client: &mut Client,
+    context: &Context,
+    channel_sender: &ChannelSender,
+    learned: Option<(f64, Timestamp)>,
+) -> Result<SentBefore, StageError> {
+    let now = context.clock.now();
+    let channel = channel_sender.channel.as_str();
+    let rate =
+        context.config.channel.get(channel).map_or(1.0, |channel| channel.rate.as_per_second());
+    // A message may leave as late as its lease ends.
+    let lease = context.config.delivery.lease;
+    let tx = client.transaction().await?;
+    queries::channel_lease_look(&tx).await?;
+    let back = SECOND.max(Duration::from_secs_f64((1.0 / rate).clamp(0.0, 1e9)));
+    let left = queries::channel_lease_left(&tx, channel, now, back, lease).await?;
+    let pairs = match channel_sender.limiter.recipient_memory() {
+        Some(memory) => {
+            let every = context.config.channel.get(channel).map_or(SECOND, |c| c.limits.pair_every);
+            queries::channel_lease_pairs(&tx, channel, now, memory, lease, every).await?
+        }
+        None => Vec::new(),
+    };
+    let recipients = match channel_sender.limiter.counts_recipients() {
+        true => queries::channel_lease_recipients(&tx, channel, now, DAY, lease).await?,
+        false => Vec::new(),
+    };
+    tx.commit().await?;
+    Ok(SentBefore { left, pairs, recipients, learned })
 }

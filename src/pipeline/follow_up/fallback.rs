@@ -28,7 +28,7 @@ use crate::domain::message::state::{Event, Failure, Skip, State};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::circuit::OPTED_OUT;
-use crate::pipeline::settle::settle::{Details, move_message};
+use crate::pipeline::settle::transition::{TransitionDetails, transition};
 use crate::postgres::queries::{self, DueFallback, FallbackSource, Unreached};
 
 /// Messages looked at by one transaction.
@@ -205,14 +205,14 @@ impl Fallback {
         let Some(snapshot) = queries::settle_lock(tx, message_id).await? else {
             return Ok(());
         };
-        let details = Details {
+        let details = TransitionDetails {
             reason_text: Some("not delivered in time; told on another channel".to_owned()),
             due_at: now,
             provider_message_id: None,
             happened_at: now,
         };
         let event = Event::Fail(Failure::Undeliverable);
-        move_message(tx, &self.context, message_id, &snapshot, event, details).await?;
+        transition(tx, &self.context, message_id, &snapshot, event, details).await?;
         Ok(())
     }
 }

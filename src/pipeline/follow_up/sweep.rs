@@ -20,7 +20,8 @@ use crate::domain::message::unconfirmed::LookupMethod;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::circuit;
-use crate::pipeline::settle::settle::{Details, move_message, settle_answer};
+use crate::pipeline::settle::settle::settle_answer;
+use crate::pipeline::settle::transition::{TransitionDetails, transition};
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
 use crate::postgres::queries::{self, LookupStep};
 
@@ -126,13 +127,13 @@ impl Sweep {
                     (Event::Fail(Failure::Exhausted), "no evidence came; policy give_up")
                 }
             };
-            let details = Details {
+            let details = TransitionDetails {
                 reason_text: Some(text.to_owned()),
                 due_at: now,
                 provider_message_id: None,
                 happened_at: now,
             };
-            move_message(tx, &self.context, *message_id, &snapshot, event, details).await?;
+            transition(tx, &self.context, *message_id, &snapshot, event, details).await?;
         }
         Ok(due.len())
     }

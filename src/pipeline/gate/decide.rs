@@ -21,8 +21,7 @@ use crate::pipeline::gate::blockers::{Blockers, hold_back};
 use crate::pipeline::gate::gates::{
     Candidate, Decision, GateInput, PreparedMessage, skipped_as_opted_out,
 };
-use crate::pipeline::gate::limits;
-use crate::pipeline::settle::unconfirmed;
+use crate::pipeline::gate::{limits, same_phone};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::row_query::{self, PresentRow, RowRequest};
 use crate::postgres::queries::{self, MessageWords};
@@ -83,7 +82,7 @@ pub async fn decide(
     }
     skip_opted_out(tx, &mut judged).await?;
     let mut decisions: Vec<Decision> = judged.into_iter().map(|judged| judged.decision).collect();
-    unconfirmed::wait_for(tx, context, candidates, &mut decisions).await?;
+    same_phone::hold_back(tx, context, candidates, &mut decisions).await?;
     hold_back(tx, context, blockers, candidates, &mut decisions).await?;
     limits::hold_back(context, candidates, &mut decisions);
     Ok(decisions)

@@ -34,7 +34,7 @@ use crate::domain::message::unconfirmed::{
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::evidence::{join, take_in};
-use crate::pipeline::settle::settle::{Details, move_message};
+use crate::pipeline::settle::transition::{TransitionDetails, transition};
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
 use crate::postgres::queries::{self, LookupStep, UnconfirmedAttempt};
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
@@ -440,13 +440,13 @@ impl Reconcile {
             )
             .await?;
             let happened_at = look.receipts.first().and_then(|receipt| receipt.occurred_at);
-            let details = Details {
+            let details = TransitionDetails {
                 reason_text: None,
                 due_at: now,
                 provider_message_id: Some(id),
                 happened_at: happened_at.unwrap_or(now),
             };
-            move_message(
+            transition(
                 &tx,
                 &self.context,
                 unconfirmed_attempt.message_id,

@@ -21,18 +21,17 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::message::attempt::{Answer, AttemptResult};
-use crate::domain::message::disposition::{RetryRules, disposition};
-use crate::domain::message::state::{Event, Skip, State, apply};
+use crate::domain::message::disposition::disposition;
+use crate::domain::message::state::{Event, State};
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, StageError};
-use crate::pipeline::gate::limits;
 use crate::pipeline::settle::circuit::{self, FailureSignal};
 use crate::pipeline::settle::evidence::join;
-use crate::pipeline::settle::fallback_schedule;
 use crate::pipeline::settle::log::report;
-use crate::pipeline::settle::unconfirmed;
-use crate::postgres::queries::{self, Acceptance, MessageSnapshot, Move};
+use crate::pipeline::settle::rate_feedback;
+use crate::pipeline::settle::transition::{TransitionDetails, transition};
+use crate::postgres::queries::{self, Acceptance};
 
 /// Answers written by one statement, at most.
 const BATCH: usize = 500;
@@ -120,7 +119,7 @@ impl Settle {
             let tx = client.transaction().await?;
             settle_answer(&tx, &self.context, settled.message_id, settled.attempt, &settled.answer)
                 .await?;
-            limits::learn(&tx, &self.context, settled).await?;
+            rate_feedback::learn(&tx, &self.context, settled).await?;
             tx.commit().await?;
             report(settled);
             let done = settled.message_id;
@@ -203,16 +202,6 @@ fn failure_signal_of(message_id: i64, answer: &Answer) -> FailureSignal<'_> {
     }
 }
 
-/// How often and how far apart attempts are made here.
-pub fn retry_rules(context: &Context) -> RetryRules {
-    let delivery = &context.config.delivery;
-    RetryRules {
-        max_attempts: delivery.max_attempts,
-        base: delivery.retry_base,
-        cap: delivery.retry_cap,
-    }
-}
-
 /// Writes what is known of one attempt and moves its message.
 pub async fn settle_answer(
     tx: &Transaction<'_>,
@@ -227,7 +216,7 @@ pub async fn settle_answer(
     };
     queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
     let number = u16::try_from(attempt).unwrap_or(1);
-    let (event, wait) = disposition(answer, number, retry_rules(context), rand::random());
+    let (event, wait) = disposition(answer, number, context.retry_rules(), rand::random());
     // An answer to an earlier attempt says nothing about the present one, unless it was a yes.
     if attempt != snapshot.attempt_count && event != Event::Accepted {
         return Ok(());
@@ -236,13 +225,13 @@ pub async fn settle_answer(
         AttemptResult::Accepted { provider_message_id } => Some(provider_message_id.as_str()),
         _ => None,
     };
-    move_message(
+    transition(
         tx,
         context,
         message_id,
         &snapshot,
         event,
-        Details {
+        TransitionDetails {
             reason_text: answer.error_text.clone(),
             due_at: now + wait,
             provider_message_id,
@@ -258,76 +247,4 @@ pub async fn settle_answer(
         join(tx, context, &[id]).await?;
     }
     Ok(())
-}
-
-/// What goes with an event.
-pub struct Details<'a> {
-    pub reason_text: Option<String>,
-    /// When the message is due again, if it is to be tried again.
-    pub due_at: Timestamp,
-    pub provider_message_id: Option<&'a str>,
-    pub happened_at: Timestamp,
-}
-
-/// Moves one locked message by one event. An event that cannot happen any more changes nothing: its
-/// evidence is stored all the same.
-pub async fn move_message(
-    tx: &Transaction<'_>,
-    context: &Context,
-    message_id: i64,
-    snapshot: &MessageSnapshot,
-    event: Event,
-    details: Details<'_>,
-) -> Result<State, StageError> {
-    let Ok(mut state) = apply(snapshot.state, event) else {
-        tracing::debug!(message.id = message_id, state = ?snapshot.state, ?event, "evidence came too late to matter");
-        return Ok(snapshot.state);
-    };
-    if state == snapshot.state
-        && details.provider_message_id.is_none()
-        && state != State::Unconfirmed
-    {
-        return Ok(state);
-    }
-    // A newer message of the entity says it instead: two open ones must never be.
-    if state == State::Scheduled
-        && queries::settle_sibling(tx, snapshot, message_id).await?.is_some()
-    {
-        state = State::Skipped(Skip::Superseded);
-    }
-    let now = context.clock.now();
-    let due_at = match state {
-        State::Scheduled => {
-            queries::settle_queue(tx, message_id, "open", details.due_at).await?;
-            Some(details.due_at)
-        }
-        State::Unconfirmed => {
-            let decide_at = now + context.config.delivery.unconfirmed_after;
-            queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
-            unconfirmed::open(tx, context, message_id, snapshot, decide_at).await?;
-            None
-        }
-        _ => {
-            queries::settle_leave_queue(tx, message_id).await?;
-            None
-        }
-    };
-    let to = Move {
-        message_id,
-        state,
-        reason_text: details.reason_text,
-        due_at,
-        provider_message_id: details.provider_message_id,
-        happened_at: details.happened_at,
-        now,
-    };
-    queries::settle_move(tx, &to).await?;
-    if state != snapshot.state {
-        context.counts.became(&snapshot.watch, &snapshot.channel, state);
-    }
-    if state == State::Sent && snapshot.state != State::Sent {
-        queries::poll_enroll(tx, message_id, &snapshot.channel, now, context.ask(now)).await?;
-    }
-    fallback_schedule::settled(tx, context, message_id, snapshot, state).await?;
-    Ok(state)
 }
