@@ -10,10 +10,12 @@ pub mod domain {
     pub mod message {
         pub mod attempt;
         pub mod backoff;
+        pub mod decision;
         pub mod disposition;
         pub mod evidence;
         pub mod expiry;
         pub mod fallback;
+        pub mod message;
         pub mod poll_schedule;
         pub mod receipt;
         pub mod state;
@@ -155,6 +157,7 @@ pub mod pipeline {
         pub mod blockers;
         pub mod copy_guard;
         pub mod decide;
+        pub mod fallback_channel;
         pub mod gates;
         pub mod hours;
         pub mod limits;

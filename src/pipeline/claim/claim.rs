@@ -20,20 +20,18 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::domain::message::message::Message;
 use crate::domain::value::change::{Change, NetChange, Rename, fold};
 use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
 use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
-use crate::pipeline::claim::new_message::{
-    candidate, decided, folded_in, held, leaves_at, muted, unreadable, waiting,
-};
+use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unreadable, waiting};
 use crate::pipeline::claim::scan_bound::ScanBound;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, Progress, StageError, chain, rest};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
-use crate::pipeline::gate::gates::Candidate;
+use crate::pipeline::gate::fallback_channel;
 use crate::pipeline::gate::row_errors::{RowFault, fault_of};
-use crate::pipeline::settle::fallback_schedule;
 use crate::postgres::connection::listener::{Bell, Woken};
 use crate::postgres::queries::{self, ClaimedBatch, OpenMessage, Taken};
 
@@ -183,13 +181,13 @@ impl Claim {
             queries::claim_fold(&tx, &claimed.folded, now).await?;
         }
         let lease = self.context.lease(now, false);
-        let ids = queries::claim_write(&tx, &claimed.messages, lease).await?;
-        fallback_schedule::opened(&tx, &self.context, &claimed.messages, &ids).await?;
-        claimed.hold(&tx, &ids, now).await?;
+        queries::claim_write(&tx, &mut claimed.messages, lease).await?;
+        fallback_channel::schedule(&tx, &self.context, &claimed.messages).await?;
+        claimed.hold(&tx, now).await?;
         tx.commit().await?;
         self.context.counts.changes.increment(batch.count as u64);
         self.bound.scanned(bound, &batch, limit);
-        if claimed.send_off(&self.context, &ids, lease.expires_at) {
+        if claimed.send_off(&self.context, lease.expires_at) {
             ring_others(&self.context).await?;
         }
         Ok(Progress::Worked)
@@ -338,21 +336,18 @@ impl Claim {
         tx: &Transaction<'_>,
         name: &str,
         watch: &config::Watch,
-        mut nets: Vec<NetChange>,
+        nets: Vec<NetChange>,
         claimed: &mut ClaimResult,
     ) -> Result<(), StageError> {
-        let compiled = match self.context.compiled(name).await? {
-            Ok(compiled) => compiled,
-            Err(_) => {
-                claimed.messages.extend(nets.into_iter().map(|net| waiting(watch, net)));
-                return Ok(());
+        let mut messages: Vec<Message> = nets.into_iter().map(|net| waiting(watch, net)).collect();
+        if let Ok(compiled) = self.context.compiled(name).await? {
+            let decisions =
+                decide(tx, &self.context, &compiled, &claimed.blockers, &messages).await?;
+            for (message, decision) in messages.iter_mut().zip(decisions) {
+                decision.apply_to(message);
             }
-        };
-        let candidates: Vec<Candidate> = nets.iter_mut().map(|net| candidate(watch, net)).collect();
-        let decisions =
-            decide(tx, &self.context, &compiled, &claimed.blockers, &candidates).await?;
-        let all = nets.into_iter().zip(candidates).zip(decisions);
-        claimed.messages.extend(all.map(|((net, c), d)| decided(watch, net, c, d)));
+        }
+        claimed.messages.extend(messages);
         Ok(())
     }
 

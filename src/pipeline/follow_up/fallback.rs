@@ -28,8 +28,8 @@ use crate::domain::message::state::{Event, Failure, Skip, State};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::circuit::OPTED_OUT;
-use crate::pipeline::settle::transition::{TransitionDetails, transition};
-use crate::postgres::queries::{self, DueFallback, FallbackSource, Unreached};
+use crate::pipeline::settle::transition::transition;
+use crate::postgres::queries::{self, DueFallback, FallbackSource, TransitionDetails, Unreached};
 
 /// Messages looked at by one transaction.
 const BATCH: i64 = 200;

@@ -21,9 +21,9 @@ use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::circuit;
 use crate::pipeline::settle::settle::settle_answer;
-use crate::pipeline::settle::transition::{TransitionDetails, transition};
+use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
-use crate::postgres::queries::{self, LookupStep};
+use crate::postgres::queries::{self, LookupStep, TransitionDetails};
 
 /// Messages swept by one transaction.
 const BATCH: i64 = 100;

@@ -1,17 +1,18 @@
 //! A message waits when the limits of its channel let nobody write to its phone yet. The limits themselves are
 //! described in `provider/limiter.rs`.
 
+use crate::domain::message::decision::Decision;
+use crate::domain::message::message::Message;
 use crate::domain::message::state::WaitsFor;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::gate::gates::{Candidate, Decision};
 use crate::provider::limiter::LimitWait;
 
 /// Puts off messages to phones that must not be written to yet. Others pass them.
-pub fn hold_back(context: &Context, candidates: &[Candidate], decisions: &mut [Decision]) {
-    for (candidate, decision) in candidates.iter().zip(decisions) {
+pub fn hold_back(context: &Context, messages: &[Message], decisions: &mut [Decision]) {
+    for (message, decision) in messages.iter().zip(decisions) {
         let Decision::Send(words) = &*decision else { continue };
         let (Some(phone), Some(channel_sender)) =
-            (words.recipient.phone(), context.channel_senders.get(&candidate.channel))
+            (words.recipient.phone(), context.channel_senders.get(&message.channel))
         else {
             continue;
         };

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 
+use crate::domain::message::decision::Decision;
+use crate::domain::message::message::Message;
 use crate::domain::message::state::WaitsFor;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::gate::gates::{Candidate, Decision};
 use crate::postgres::queries;
 
 /// How long a message waits for an earlier one to the same phone before it asks again.
@@ -18,7 +19,7 @@ const WAIT: Duration = Duration::from_secs(10);
 pub async fn hold_back(
     tx: &Transaction<'_>,
     context: &Context,
-    candidates: &[Candidate],
+    messages: &[Message],
     decisions: &mut [Decision],
 ) -> Result<(), StageError> {
     if !context.unconfirmed.there_may_be_some() {
@@ -26,11 +27,11 @@ pub async fn hold_back(
     }
     let now = context.clock.now();
     let phones = queries::unconfirmed_phones(tx, now).await?;
-    for (candidate, decision) in candidates.iter().zip(decisions) {
+    for (message, decision) in messages.iter().zip(decisions) {
         let Decision::Send(words) = &*decision else { continue };
         let is_unconfirmed = phones.iter().any(|phone| {
-            Some(phone.message_id) != candidate.message_id
-                && phone.channel == candidate.channel
+            Some(phone.message_id) != message.message_id
+                && phone.channel == message.channel
                 && Some(phone.phone.as_str()) == words.recipient.phone()
                 && phone.template == words.template
         });

@@ -34,9 +34,9 @@ use crate::domain::message::unconfirmed::{
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
 use crate::pipeline::settle::evidence::{join, take_in};
-use crate::pipeline::settle::transition::{TransitionDetails, transition};
+use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
-use crate::postgres::queries::{self, LookupStep, UnconfirmedAttempt};
+use crate::postgres::queries::{self, LookupStep, TransitionDetails, UnconfirmedAttempt};
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::message_list::{MessageList, message_list};
 use crate::provider::onemsg::webhook_payload;

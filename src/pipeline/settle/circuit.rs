@@ -15,7 +15,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use crate::domain::limit::circuit::{CircuitKey, CircuitPauses, CircuitState, ErrorBurst};
-use crate::domain::message::attempt::ErrorClass;
+use crate::domain::message::attempt::{ErrorClass, Outgoing};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
@@ -53,20 +53,19 @@ fn keys_of(snapshot: &MessageSnapshot) -> Vec<CircuitKey> {
 }
 
 /// The provider took messages: good outcomes, and the end of a stop if one of them was a try.
-/// `accepted` is message, channel, template and its language.
 pub async fn accepted<'a>(
     context: &Context,
-    accepted: impl Iterator<Item = (i64, &'a str, &'a (String, String))>,
+    accepted: impl Iterator<Item = &'a Outgoing>,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
-    for (message_id, channel, (template, language)) in accepted {
-        let template = CircuitKey::template(channel, template, language);
+    for Outgoing { message_id, channel, message, .. } in accepted {
+        let template = CircuitKey::template(channel, &message.template, &message.language);
         context.circuits.good(&[CircuitKey::channel(channel), template], now);
-        let probed = context.circuits.probed(message_id);
+        let probed = context.circuits.probed(*message_id);
         if !probed.is_empty() {
             let mut client = context.pool.get().await?;
             let tx = client.transaction().await?;
-            tried_well(&tx, context, message_id, probed, false).await?;
+            tried_well(&tx, context, *message_id, probed, false).await?;
             tx.commit().await?;
         }
     }

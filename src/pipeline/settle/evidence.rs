@@ -18,9 +18,9 @@ use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::settle::circuit::{self, FailureSignal};
 use crate::pipeline::settle::fallback_schedule;
-use crate::pipeline::settle::transition::{TransitionDetails, transition};
+use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed;
-use crate::postgres::queries::{self, KnownMessage, Moved};
+use crate::postgres::queries::{self, KnownMessage, Moved, TransitionDetails};
 use crate::provider::error_table::known_class;
 
 /// Keeps receipts as they came and moves the messages that they speak of.

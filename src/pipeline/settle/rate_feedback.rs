@@ -2,12 +2,11 @@
 
 use deadpool_postgres::Transaction;
 
-use crate::domain::message::attempt::{AttemptResult, ErrorClass};
+use crate::domain::message::attempt::{AttemptResult, ErrorClass, Outgoing, Settled};
 use crate::domain::message::disposition::PAIR_LIMIT;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::settle::settle::Settled;
 use crate::postgres::queries;
 
 /// Slows the channel down, or lets the phone wait, if the provider says so.
@@ -19,15 +18,18 @@ pub async fn learn(
     let AttemptResult::Refused { class: ErrorClass::Slow, .. } = settled.answer.result else {
         return Ok(());
     };
-    let limiter = &settled.channel_sender.limiter;
+    let Outgoing { channel, message, .. } = &settled.outgoing;
+    let Some(channel_sender) = context.channel_senders.get(channel) else {
+        return Ok(());
+    };
+    let limiter = &channel_sender.limiter;
     if settled.answer.error_code == Some(PAIR_LIMIT) {
-        limiter.exhaust(&settled.phone);
+        limiter.exhaust(&message.phone);
         return Ok(());
     }
     let Some((rate, at)) = limiter.cut() else {
         return Ok(());
     };
-    let channel = &settled.channel_sender.channel;
     queries::channel_lease_learn(tx, channel, &context.instance, rate, at).await?;
     tracing::warn!(
         channel,

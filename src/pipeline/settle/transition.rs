@@ -2,22 +2,12 @@
 //! moves a message after it was leased, but the batch of plain acceptances in settle.
 
 use deadpool_postgres::Transaction;
-use jiff::Timestamp;
 
 use crate::domain::message::state::{Event, Skip, State, apply};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::settle::{fallback_schedule, unconfirmed};
-use crate::postgres::queries::{self, MessageSnapshot, Move};
-
-/// What goes with an event.
-pub struct TransitionDetails<'a> {
-    pub reason_text: Option<String>,
-    /// When the message is due again, if it is to be tried again.
-    pub due_at: Timestamp,
-    pub provider_message_id: Option<&'a str>,
-    pub happened_at: Timestamp,
-}
+use crate::postgres::queries::{self, MessageSnapshot, TransitionDetails};
 
 /// Moves one locked message by one event. An event that cannot happen any more changes nothing: its
 /// evidence is stored all the same.
@@ -46,32 +36,18 @@ pub async fn transition(
         state = State::Skipped(Skip::Superseded);
     }
     let now = context.clock.now();
-    let due_at = match state {
+    match state {
         State::Scheduled => {
             queries::settle_queue(tx, message_id, "open", details.due_at).await?;
-            Some(details.due_at)
         }
         State::Unconfirmed => {
             let decide_at = now + context.config.delivery.unconfirmed_after;
             queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
             unconfirmed::open(tx, context, message_id, snapshot, decide_at).await?;
-            None
         }
-        _ => {
-            queries::settle_leave_queue(tx, message_id).await?;
-            None
-        }
-    };
-    let to = Move {
-        message_id,
-        state,
-        reason_text: details.reason_text,
-        due_at,
-        provider_message_id: details.provider_message_id,
-        happened_at: details.happened_at,
-        now,
-    };
-    queries::settle_move(tx, &to).await?;
+        _ => queries::settle_leave_queue(tx, message_id).await?,
+    }
+    queries::settle_move(tx, message_id, state, &details, now).await?;
     if state != snapshot.state {
         context.counts.became(&snapshot.watch, &snapshot.channel, state);
     }
