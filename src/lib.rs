@@ -9,7 +9,6 @@ pub mod domain {
     /// The life of a message: states, attempts, receipts, evidence, and what an answer means.
     pub mod message {
         pub mod attempt;
-        pub mod backoff;
         pub mod decision;
         pub mod disposition;
         pub mod evidence;
@@ -61,6 +60,7 @@ pub mod domain {
     /// Arithmetic of limits: bursts, circuits, shares, rates.
     pub mod limit {
         pub mod adaptive_rate;
+        pub mod backoff;
         pub mod burst;
         pub mod circuit;
         pub mod fair_share;

@@ -27,7 +27,7 @@ use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
 use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unreadable, waiting};
 use crate::pipeline::claim::scan_bound::ScanBound;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, chain, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, chain, sleep};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::fallback_channel;
@@ -46,6 +46,41 @@ const SLOT_WAIT: Duration = Duration::from_millis(1);
 /// How often a daemon that owns no channel looks whether it does now.
 const LOOK_FOR_CHANNELS: Duration = Duration::from_millis(250);
 
+/// Claims when the doorbell says so.
+pub struct ClaimOnBell {
+    pub claim: Claim,
+    pub bell: Bell,
+}
+
+impl Stage for ClaimOnBell {
+    const NAME: &'static str = "claim";
+
+    async fn step(&mut self) -> Result<Progress, StageError> {
+        self.claim.step().await
+    }
+
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        if last == Progress::Worked {
+            self.bell.worked();
+        } else if !self.claim.sends {
+            // Another daemon sends, and claims what it sends; its bell is not ours to park.
+            sleep(LOOK_FOR_CHANNELS, stop).await;
+            self.bell.look_anew();
+        } else {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                woken = self.bell.idle() => self.claim.expects_more = woken == Woken::Ring,
+            }
+        }
+    }
+
+    async fn end(&mut self) {
+        if self.claim.context.sends() {
+            self.bell.awake().await;
+        }
+    }
+}
+
 /// Claims changes.
 pub struct Claim {
     context: Arc<Context>,
@@ -53,6 +88,8 @@ pub struct Claim {
     /// Somebody rang, or the last claim took as many as it could: there is something to take, and no
     /// need to look first.
     expects_more: bool,
+    /// As of the last step: this daemon sends on some channel.
+    sends: bool,
     /// Watches whose rows compose reads one by one, and until when.
     row_by_row: HashMap<String, Timestamp>,
     storms: StormGuard,
@@ -64,44 +101,16 @@ impl Claim {
             context,
             bound: ScanBound::default(),
             expects_more: false,
+            sends: false,
             row_by_row: HashMap::new(),
             storms: StormGuard::default(),
         }
     }
 
-    /// Claims until told to stop, resting as the doorbell says.
-    pub async fn run(mut self, mut bell: Bell, stop: CancellationToken) {
-        let mut backoff = Backoff::new("claim");
-        while !stop.is_cancelled() {
-            if !self.context.sends() {
-                // Another daemon sends, and claims what it sends; its bell is not ours to park.
-                rest(&stop, LOOK_FOR_CHANNELS).await;
-                bell.look_anew();
-                continue;
-            }
-            match self.step().await {
-                Ok(Progress::Worked) => {
-                    backoff.succeeded();
-                    bell.worked();
-                }
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        woken = bell.idle() => self.expects_more = woken == Woken::Ring,
-                    }
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-        if self.context.sends() {
-            bell.awake().await;
-        }
-    }
-
     /// Claims one batch of changes.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        if !self.context.sends() {
+        self.sends = self.context.sends();
+        if !self.sends {
             return Ok(Progress::Idle);
         }
         let now = self.context.clock.now();

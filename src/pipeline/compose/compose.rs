@@ -27,7 +27,7 @@ use crate::domain::message::state::WaitsFor;
 use crate::pipeline::compose::fair_queue::FairQueue;
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError};
 use crate::pipeline::gate::blockers::{Blockers, SendPermission, try_one};
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::fallback_channel;
@@ -67,24 +67,13 @@ impl Compose {
             row_by_row: HashSet::new(),
         }
     }
+}
 
-    /// Composes until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("compose");
-        while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(Progress::Worked) => backoff.succeeded(),
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    self.wait(&stop).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-    }
+impl Stage for Compose {
+    const NAME: &'static str = "compose";
 
     /// Composes one batch of due messages.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let admitted = self.channel_sender.admit(self.context.config.delivery.batch);
         self.is_shut = admitted == 0;
         if self.is_shut {
@@ -96,6 +85,32 @@ impl Compose {
         sent.map(|(progress, _)| progress)
     }
 
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        if last == Progress::Worked {
+            return;
+        }
+        let is_leased = self.channel_sender.is_leased();
+        if is_leased && self.is_shut {
+            return tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.channel_sender.freed() => {}
+                () = tokio::time::sleep(self.channel_sender.next_in()) => {}
+            };
+        }
+        let time = match self.shut_until {
+            _ if !is_leased => LONGEST_REST,
+            Some(until) => until.duration_since(self.context.clock.now()).unsigned_abs(),
+            None => self.until_due().await.unwrap_or(LONGEST_REST),
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.channel_sender.changed() => {}
+            () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
+        }
+    }
+}
+
+impl Compose {
     async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
         let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
@@ -211,27 +226,6 @@ impl Compose {
                 self.row_by_row.insert(watch.to_owned());
             }
             RowFault::Server => {}
-        }
-    }
-
-    async fn wait(&self, stop: &CancellationToken) {
-        let is_leased = self.channel_sender.is_leased();
-        if is_leased && self.is_shut {
-            return tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.channel_sender.freed() => {}
-                () = tokio::time::sleep(self.channel_sender.next_in()) => {}
-            };
-        }
-        let time = match self.shut_until {
-            _ if !is_leased => LONGEST_REST,
-            Some(until) => until.duration_since(self.context.clock.now()).unsigned_abs(),
-            None => self.until_due().await.unwrap_or(LONGEST_REST),
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.channel_sender.changed() => {}
-            () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
         }
     }
 

@@ -21,9 +21,10 @@ use deadpool_postgres::Client;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::limit::backoff::Backoff;
 use crate::pipeline::context::channel_sender::{ChannelSender, HeldLease};
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, loggable, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, loggable, sleep};
 use crate::postgres::queries::{self, LeasedChannel};
 use crate::provider::limiter::SentBefore;
 
@@ -35,8 +36,8 @@ const RENEW: Duration = Duration::from_secs(4);
 
 /// How often a daemon looks whether channels of others are free; more often soon after its start, when
 /// the sessions of one that was killed may still be on their way out.
-const LOOK: Duration = Duration::from_secs(2);
-const FIRST_LOOK: Duration = Duration::from_millis(50);
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// What is sent within a second is counted; and for slower rates, within the time of one message.
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,46 +46,22 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Owns channels.
 pub struct ChannelLease {
     context: Arc<Context>,
-    look: Duration,
+    looks: Backoff,
     /// It was said that others own channels.
     is_waiting: bool,
 }
 
 impl ChannelLease {
     pub fn new(context: Arc<Context>) -> ChannelLease {
-        ChannelLease { context, look: FIRST_LOOK, is_waiting: false }
+        ChannelLease { context, looks: Backoff::new(FIRST_LOOK, LONGEST_LOOK), is_waiting: false }
     }
+}
 
-    /// Takes and renews channels until told to stop; then gives them up.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("owner");
-        while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(_) => {
-                    backoff.succeeded();
-                    rest(&stop, self.pause()).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-        if let Err(error) = self.give_up().await {
-            tracing::warn!(
-                error = loggable(&error),
-                "could not give up the channels; others wait until the lease ends"
-            );
-        }
-    }
-
-    fn pause(&mut self) -> Duration {
-        if self.context.channel_senders.values().all(|channel_sender| channel_sender.is_leased()) {
-            return RENEW;
-        }
-        self.look = (self.look * 2).min(LOOK);
-        self.look
-    }
+impl Stage for ChannelLease {
+    const NAME: &'static str = "channel_lease";
 
     /// Renews what this daemon owns, and takes what is free.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
         if channels.is_empty() {
             return Ok(Progress::Idle);
@@ -125,6 +102,23 @@ impl ChannelLease {
         Ok(progress)
     }
 
+    async fn rest(&mut self, _last: Progress, stop: &CancellationToken) {
+        let mut senders = self.context.channel_senders.values();
+        let holds_all = senders.all(|channel_sender| channel_sender.is_leased());
+        sleep(if holds_all { RENEW } else { self.looks.fail() }, stop).await;
+    }
+
+    async fn end(&mut self) {
+        if let Err(error) = self.give_up().await {
+            tracing::warn!(
+                error = loggable(&error),
+                "could not give up the channels; others wait until the lease ends"
+            );
+        }
+    }
+}
+
+impl ChannelLease {
     fn wait_for(&mut self, channel_sender: &ChannelSender) {
         if channel_sender.drop_lease() {
             tracing::warn!(

@@ -23,7 +23,7 @@ use crate::domain::message::attempt::{Answer, AttemptResult, Outgoing, Settled};
 use crate::domain::message::disposition::disposition;
 use crate::domain::message::state::{Event, State};
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, StageError};
+use crate::pipeline::context::stage::{Failures, StageError};
 use crate::pipeline::settle::circuit::{self, FailureSignal};
 use crate::pipeline::settle::evidence::join;
 use crate::pipeline::settle::log::report;
@@ -51,10 +51,10 @@ impl Settle {
 
     /// Writes answers until every sender is gone, or, once told to stop, until `give_up`.
     pub async fn run(mut self, give_up: CancellationToken) {
-        let mut backoff = Backoff::new("settle");
+        let mut failures = Failures::new("settle");
         while self.gather().await {
             while let Err(error) = self.step().await {
-                let wait = backoff.failed(&error);
+                let wait = failures.add(&error);
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = give_up.cancelled() => {
@@ -66,7 +66,7 @@ impl Settle {
                     }
                 }
             }
-            backoff.succeeded();
+            failures.end();
         }
     }
 
