@@ -16,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::message::attempt::{Outgoing, Settled};
 use crate::http::listeners::{self, ListenError, Listeners, webhook_secret};
-use crate::pipeline::claim::claim::Claim;
+use crate::pipeline::claim::claim::{Claim, ClaimOnBell};
 use crate::pipeline::compose::compose::Compose;
-use crate::pipeline::context::channel_sender::{ChannelSender, Outgoing};
+use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::{Stage as _, StageError};
 use crate::pipeline::deliver::channel_lease::ChannelLease;
 use crate::pipeline::deliver::deliver::Deliver;
 use crate::pipeline::follow_up::fallback::Fallback;
@@ -30,7 +32,7 @@ use crate::pipeline::gate::copy_guard;
 use crate::pipeline::receive::poll::Poll;
 use crate::pipeline::receive::webhook_registration::WebhookRegistration;
 use crate::pipeline::reconcile::reconcile::Reconcile;
-use crate::pipeline::settle::settle::{Settle, Settled};
+use crate::pipeline::settle::settle::Settle;
 use crate::postgres::connection::listener::Bell;
 use crate::postgres::connection::pool::{self, Instance};
 use crate::postgres::schema::migrate;
@@ -56,7 +58,7 @@ pub enum AppError {
     #[error("could not prepare channel.{channel}")]
     Channel { channel: String, source: ClientError },
     #[error("could not read of which environment the database is, or what was sent lately")]
-    Installation(#[from] crate::pipeline::context::stage::StageError),
+    Installation(#[from] StageError),
     #[error("could not start the runtime that sends")]
     Runtime(#[source] std::io::Error),
     #[error("a stage ended unexpectedly")]
@@ -166,12 +168,16 @@ impl App {
         let timeout = stages.context.config.delivery.shutdown_timeout;
 
         let (mut listening, mut takers) = (self.bell.listening(), JoinSet::new());
-        takers.spawn(stages.claim.run(self.bell, intake.clone()));
+        let claim = ClaimOnBell { claim: stages.claim, bell: self.bell };
+        takers.spawn(claim.run(intake.clone()));
         for compose in stages.composes {
             takers.spawn(compose.run(intake.clone()));
         }
         tidy_up(&mut takers, stages.sweep, stages.retention, &intake);
-        takers.spawn(stages.fallback.run(intake.clone()));
+        let watches = &stages.context.config.watch;
+        if watches.values().any(|watch| !watch.fallback.is_empty()) {
+            takers.spawn(stages.fallback.run(intake.clone()));
+        }
         ask(&mut takers, stages.polls, stages.reconciles, stages.registrations, &intake);
         self.listeners.open(&mut takers, &intake);
         let mut senders = JoinSet::new();

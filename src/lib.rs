@@ -9,11 +9,12 @@ pub mod domain {
     /// The life of a message: states, attempts, receipts, evidence, and what an answer means.
     pub mod message {
         pub mod attempt;
-        pub mod backoff;
+        pub mod decision;
         pub mod disposition;
         pub mod evidence;
         pub mod expiry;
         pub mod fallback;
+        pub mod message;
         pub mod poll_schedule;
         pub mod receipt;
         pub mod state;
@@ -59,6 +60,7 @@ pub mod domain {
     /// Arithmetic of limits: bursts, circuits, shares, rates.
     pub mod limit {
         pub mod adaptive_rate;
+        pub mod backoff;
         pub mod burst;
         pub mod circuit;
         pub mod fair_share;
@@ -133,10 +135,13 @@ pub mod pipeline {
     /// What the stages share.
     pub mod context {
         pub mod channel_sender;
+        pub mod circuit_tallies;
         pub mod context;
         pub mod counters;
+        pub mod receipt_sources;
         pub mod route;
         pub mod stage;
+        pub mod unconfirmed_attempts;
     }
     /// Changes become messages.
     pub mod claim {
@@ -152,10 +157,12 @@ pub mod pipeline {
         pub mod blockers;
         pub mod copy_guard;
         pub mod decide;
+        pub mod fallback_channel;
         pub mod gates;
         pub mod hours;
         pub mod limits;
         pub mod row_errors;
+        pub mod same_phone;
     }
     /// Due messages get their words and their lease.
     pub mod compose {
@@ -181,7 +188,9 @@ pub mod pipeline {
         pub mod evidence;
         pub mod fallback_schedule;
         pub mod log;
+        pub mod rate_feedback;
         pub mod settle;
+        pub mod transition;
         pub mod unconfirmed;
     }
     /// What became of requests without an answer.

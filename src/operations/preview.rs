@@ -8,18 +8,20 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::message::decision::Decision;
+use crate::domain::message::message::{Message, MessageWords};
 use crate::domain::message::state::State;
-use crate::domain::value::change::{self, Operation};
+use crate::domain::value::change::{self, NetChange, Operation};
 use crate::domain::value::diff::FieldChange;
 use crate::domain::value::row::Row;
 use crate::finding::hint;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::baseline::baseline_of;
-use crate::pipeline::gate::gates::{Candidate, Decision, GateInput, Parts, skipped_as_opted_out};
+use crate::pipeline::gate::gates::{GateInput, skipped_as_opted_out};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::row_query::{self, BaselineScope, RowRequest};
-use crate::postgres::queries::{self, MessageWords};
+use crate::postgres::queries;
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -92,17 +94,20 @@ pub async fn preview(
     let (Some(stored), Some(present)) = (stored, present) else {
         return Err(no_row(&compiled, key));
     };
-    let candidate = Candidate {
-        message_id: None,
-        channel: compiled.config.channel.clone(),
-        fallback_of: None,
-        attempt_count: 0,
+    let now = clock.now();
+    let net = NetChange {
+        watch: watch.to_owned(),
         entity_key: key.to_owned(),
         operation: Operation::Update,
         old_row: stored.row,
         new_row: Some(captured),
+        change_count: 1,
+        first_changed_at: now,
+        last_changed_at: now,
+        hold_id: None,
     };
-    let old = baseline_of(&tx, config, &compiled, &candidate, &present.told).await?;
+    let mut message = Message::new(net, &compiled.config.channel);
+    let old = baseline_of(&tx, config, &compiled, &message, &present.told).await?;
     if present.row.is_none() && old.is_none() {
         return Err(no_row(&compiled, key));
     }
@@ -110,15 +115,15 @@ pub async fn preview(
         compiled: &compiled,
         route: &compiled.routes.own,
         defaults: &config.recipient,
-        candidate: &candidate,
+        message: &message,
         present: &present,
         baseline: old.as_deref(),
-        now: clock.now(),
+        now,
     };
     let (changes, decision, waits) = decide(&tx, &case).await?;
-    let state = decision.state();
-    let Parts { reason_text, words, .. } = decision.into_parts();
     let old = old.map(Cow::into_owned);
+    decision.apply_to(&mut message);
+    let Message { state, reason_text, words, .. } = message;
     Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words, waits })
 }
 

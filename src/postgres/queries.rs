@@ -1,15 +1,12 @@
 //! The queries of the pipeline, by name. The texts stand in `sql/queries`, with what they promise.
 
-use std::time::Duration;
-
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 use tokio_postgres::types::{Json, ToSql};
 
-use crate::domain::message::state::{State, Wait, WaitsFor};
-use crate::domain::recipient::recipient::Recipient;
-use crate::domain::text::summary::Wording;
+use crate::domain::message::message::{Message, MessageWords};
+use crate::domain::message::state::{Wait, WaitsFor};
 use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
@@ -126,42 +123,6 @@ statements! {
         -> () = "claim/claim_rename";
 }
 
-/// What a message says and to whom, once that is decided.
-#[derive(Clone, Debug)]
-pub struct MessageWords {
-    /// The row as it is told; None: that it is gone.
-    pub told_row: Option<Row>,
-    pub template: String,
-    pub namespace: String,
-    pub recipient: Recipient,
-    pub wording: Wording,
-    /// How long it may go without `delivered` before it goes on to the next channel.
-    pub undelivered_after: Option<Duration>,
-    /// For how many seconds WhatsApp keeps it for a phone that is off.
-    pub time_to_live: Option<u32>,
-}
-
-/// A message to open.
-#[derive(Clone, Debug)]
-pub struct NewMessage {
-    pub watch: String,
-    pub entity_key: String,
-    pub state: State,
-    pub reason_text: Option<String>,
-    pub wait: Option<Wait>,
-    pub operation: Operation,
-    pub change_count: i32,
-    pub first_changed_at: Timestamp,
-    pub last_changed_at: Timestamp,
-    pub old_row: Option<Row>,
-    pub new_row: Option<Row>,
-    pub channel: String,
-    pub words: Option<Box<MessageWords>>,
-    pub due_at: Timestamp,
-    /// The storm that holds it.
-    pub hold_id: Option<i64>,
-}
-
 /// The lease that messages in state sending get.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease<'a> {
@@ -225,13 +186,13 @@ impl<'a> WordColumns<'a> {
     }
 }
 
-/// Opens messages; their ids stand in the order of `messages`.
+/// Opens messages, which get their ids by that.
 pub async fn claim_write(
     tx: &Transaction<'_>,
-    messages: &[NewMessage],
+    messages: &mut [Message],
     lease: Lease<'_>,
-) -> Result<Vec<i64>, Error> {
-    let col = |f: fn(&NewMessage) -> &str| messages.iter().map(f).collect::<Vec<&str>>();
+) -> Result<(), Error> {
+    let col = |f: fn(&Message) -> &str| messages.iter().map(f).collect::<Vec<&str>>();
     let watch = col(|m| &m.watch);
     let key = col(|m| &m.entity_key);
     let state = col(|m| m.state.into_str());
@@ -283,5 +244,8 @@ pub async fn claim_write(
         &wait.language,
     ];
     let rows = named!(tx, "claim/claim_write", params)?;
-    rows.iter().map(|row| row.try_get(0)).collect()
+    for (message, row) in messages.iter_mut().zip(&rows) {
+        message.message_id = row.try_get(0)?;
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ use rowbell::domain::message::receipt::Receipt;
 use rowbell::domain::value::row::Row;
 use rowbell::operations::preview::preview;
 use rowbell::pipeline::context::channel_sender::HeldLease;
-use rowbell::pipeline::context::stage::{Progress, StageError};
+use rowbell::pipeline::context::stage::{Progress, Stage as _, StageError};
 use rowbell::pipeline::deliver::channel_lease::LEASE;
 use rowbell::pipeline::receive::webhook::Receive;
 use rowbell::postgres::capture::install;

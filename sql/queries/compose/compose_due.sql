@@ -36,7 +36,8 @@ select due.*
  -- One by one, by key: whatever the planner thinks of the size of the queue.
  cross join lateral (
        select q.message_id, q.due_at, q.watch, q.entity_key,
-              m.operation::text, m.old_row, m.new_row, m.first_changed_at, m.attempt_count, m.fallback_of
+              m.operation::text, m.old_row, m.new_row, m.change_count, m.first_changed_at, m.last_changed_at,
+              m.attempt_count, m.fallback_of
          from rowbell.queue as q
          join rowbell.message as m using (message_id)
         where q.message_id = next_messages.message_id

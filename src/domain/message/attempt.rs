@@ -3,8 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
+
+use crate::domain::message::message::Message;
 
 /// A message in its words, ready for any wire. Never printed: it says who is told what.
 #[derive(Clone, Default, PartialEq)]
@@ -41,6 +44,53 @@ impl fmt::Debug for TemplateMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TemplateMessage({} in {})", self.template, self.language)
     }
+}
+
+/// A leased message in its words, on its way to the provider.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub message_id: i64,
+    pub watch: String,
+    pub channel: String,
+    pub attempt: i16,
+    pub lease_expires_at: Timestamp,
+    /// How long it may go without `delivered` before it goes on to the next channel.
+    pub undelivered_after: Option<Duration>,
+    pub message: TemplateMessage,
+}
+
+impl Outgoing {
+    /// None: it has no words, or no row.
+    pub fn new(message: Message, attempt: i16, lease_expires_at: Timestamp) -> Option<Outgoing> {
+        let (message_id, words) = (message.message_id?, *message.words?);
+        Some(Outgoing {
+            message_id,
+            watch: message.watch,
+            channel: message.channel,
+            attempt,
+            lease_expires_at,
+            undelivered_after: words.undelivered_after,
+            message: TemplateMessage {
+                phone: words.recipient.phone().unwrap_or_default().to_owned(),
+                email: words.recipient.email().unwrap_or_default().to_owned(),
+                name: words.recipient.name,
+                locale: words.recipient.locale,
+                template: words.template,
+                namespace: words.namespace,
+                language: words.wording.language,
+                parameters: words.wording.parameters,
+                summary: words.wording.summary,
+                rendered_text: words.wording.rendered_text,
+                time_to_live: words.time_to_live,
+            },
+        })
+    }
+}
+
+/// A message that went out, or did not, and the answer to it.
+pub struct Settled {
+    pub outgoing: Outgoing,
+    pub answer: Answer,
 }
 
 /// Which try of which message.
@@ -92,6 +142,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The id that the provider gave; None: it did not accept the message.
+    pub fn provider_message_id(&self) -> Option<&str> {
+        match &self.result {
+            AttemptResult::Accepted { provider_message_id } => Some(provider_message_id),
+            _ => None,
+        }
+    }
+
     /// It certainly did not leave.
     pub fn nothing_sent(why: String) -> Answer {
         Answer::failed(AttemptResult::NotSent, None, why)

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use crate::domain::limit::backoff;
 use crate::domain::message::attempt::{Answer, AttemptResult, ErrorClass};
-use crate::domain::message::backoff;
 use crate::domain::message::state::{Event, Failure, Skip};
 
 /// How often and how far apart attempts are made.

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
+use crate::domain::limit::backoff::doubled;
+
 /// How far the clocks of the provider and of ours may be apart.
 const SKEW: Duration = Duration::from_secs(5);
 
@@ -18,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// When evidence about a request begun at `started_at` is looked for the next time, after `count` looks;
 /// the last time when the policy decides.
 pub fn next_look(now: Timestamp, count: u32, decide_at: Timestamp) -> Timestamp {
-    let pause = FIRST_PAUSE.saturating_mul(1 << count.min(16)).min(LONGEST_PAUSE);
+    let pause = doubled(FIRST_PAUSE, count, LONGEST_PAUSE);
     let next = now + pause;
     if now < decide_at { next.min(decide_at) } else { next }
 }

@@ -20,20 +20,18 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::domain::message::message::Message;
 use crate::domain::value::change::{Change, NetChange, Rename, fold};
 use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
 use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
-use crate::pipeline::claim::new_message::{
-    candidate, decided, folded_in, held, leaves_at, muted, unreadable, waiting,
-};
+use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unreadable, waiting};
 use crate::pipeline::claim::scan_bound::ScanBound;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, chain, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, chain, sleep};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
-use crate::pipeline::gate::gates::Candidate;
+use crate::pipeline::gate::fallback_channel;
 use crate::pipeline::gate::row_errors::{RowFault, fault_of};
-use crate::pipeline::settle::fallback_schedule;
 use crate::postgres::connection::listener::{Bell, Woken};
 use crate::postgres::queries::{self, ClaimedBatch, OpenMessage, Taken};
 
@@ -48,6 +46,41 @@ const SLOT_WAIT: Duration = Duration::from_millis(1);
 /// How often a daemon that owns no channel looks whether it does now.
 const LOOK_FOR_CHANNELS: Duration = Duration::from_millis(250);
 
+/// Claims when the doorbell says so.
+pub struct ClaimOnBell {
+    pub claim: Claim,
+    pub bell: Bell,
+}
+
+impl Stage for ClaimOnBell {
+    const NAME: &'static str = "claim";
+
+    async fn step(&mut self) -> Result<Progress, StageError> {
+        self.claim.step().await
+    }
+
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        if last == Progress::Worked {
+            self.bell.worked();
+        } else if !self.claim.sends {
+            // Another daemon sends, and claims what it sends; its bell is not ours to park.
+            sleep(LOOK_FOR_CHANNELS, stop).await;
+            self.bell.look_anew();
+        } else {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                woken = self.bell.idle() => self.claim.expects_more = woken == Woken::Ring,
+            }
+        }
+    }
+
+    async fn end(&mut self) {
+        if self.claim.context.sends() {
+            self.bell.awake().await;
+        }
+    }
+}
+
 /// Claims changes.
 pub struct Claim {
     context: Arc<Context>,
@@ -55,6 +88,8 @@ pub struct Claim {
     /// Somebody rang, or the last claim took as many as it could: there is something to take, and no
     /// need to look first.
     expects_more: bool,
+    /// As of the last step: this daemon sends on some channel.
+    sends: bool,
     /// Watches whose rows compose reads one by one, and until when.
     row_by_row: HashMap<String, Timestamp>,
     storms: StormGuard,
@@ -66,44 +101,16 @@ impl Claim {
             context,
             bound: ScanBound::default(),
             expects_more: false,
+            sends: false,
             row_by_row: HashMap::new(),
             storms: StormGuard::default(),
         }
     }
 
-    /// Claims until told to stop, resting as the doorbell says.
-    pub async fn run(mut self, mut bell: Bell, stop: CancellationToken) {
-        let mut backoff = Backoff::new("claim");
-        while !stop.is_cancelled() {
-            if !self.context.sends() {
-                // Another daemon sends, and claims what it sends; its bell is not ours to park.
-                rest(&stop, LOOK_FOR_CHANNELS).await;
-                bell.look_anew();
-                continue;
-            }
-            match self.step().await {
-                Ok(Progress::Worked) => {
-                    backoff.succeeded();
-                    bell.worked();
-                }
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        woken = bell.idle() => self.expects_more = woken == Woken::Ring,
-                    }
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-        if self.context.sends() {
-            bell.awake().await;
-        }
-    }
-
     /// Claims one batch of changes.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
-        if !self.context.sends() {
+        self.sends = self.context.sends();
+        if !self.sends {
             return Ok(Progress::Idle);
         }
         let now = self.context.clock.now();
@@ -183,13 +190,13 @@ impl Claim {
             queries::claim_fold(&tx, &claimed.folded, now).await?;
         }
         let lease = self.context.lease(now, false);
-        let ids = queries::claim_write(&tx, &claimed.messages, lease).await?;
-        fallback_schedule::opened(&tx, &self.context, &claimed.messages, &ids).await?;
-        claimed.hold(&tx, &ids, now).await?;
+        queries::claim_write(&tx, &mut claimed.messages, lease).await?;
+        fallback_channel::schedule(&tx, &self.context, &claimed.messages).await?;
+        claimed.hold(&tx, now).await?;
         tx.commit().await?;
         self.context.counts.changes.increment(batch.count as u64);
         self.bound.scanned(bound, &batch, limit);
-        if claimed.send_off(&self.context, &ids, lease.expires_at) {
+        if claimed.send_off(&self.context, lease.expires_at) {
             ring_others(&self.context).await?;
         }
         Ok(Progress::Worked)
@@ -338,21 +345,18 @@ impl Claim {
         tx: &Transaction<'_>,
         name: &str,
         watch: &config::Watch,
-        mut nets: Vec<NetChange>,
+        nets: Vec<NetChange>,
         claimed: &mut ClaimResult,
     ) -> Result<(), StageError> {
-        let compiled = match self.context.compiled(name).await? {
-            Ok(compiled) => compiled,
-            Err(_) => {
-                claimed.messages.extend(nets.into_iter().map(|net| waiting(watch, net)));
-                return Ok(());
+        let mut messages: Vec<Message> = nets.into_iter().map(|net| waiting(watch, net)).collect();
+        if let Ok(compiled) = self.context.compiled(name).await? {
+            let decisions =
+                decide(tx, &self.context, &compiled, &claimed.blockers, &messages).await?;
+            for (message, decision) in messages.iter_mut().zip(decisions) {
+                decision.apply_to(message);
             }
-        };
-        let candidates: Vec<Candidate> = nets.iter_mut().map(|net| candidate(watch, net)).collect();
-        let decisions =
-            decide(tx, &self.context, &compiled, &claimed.blockers, &candidates).await?;
-        let all = nets.into_iter().zip(candidates).zip(decisions);
-        claimed.messages.extend(all.map(|((net, c), d)| decided(watch, net, c, d)));
+        }
+        claimed.messages.extend(messages);
         Ok(())
     }
 

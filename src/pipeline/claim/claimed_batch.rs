@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
+use crate::domain::message::attempt::Outgoing;
+use crate::domain::message::message::Message;
 use crate::pipeline::claim::burst_hold::{self, NewHold};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::blockers::Blockers;
-use crate::pipeline::gate::decide::outgoing;
 use crate::postgres::connection::session::CHANNEL;
-use crate::postgres::queries::{self, FoldedIn, NewMessage};
+use crate::postgres::queries::{self, FoldedIn};
 
 /// What one claim leaves to do after its commit.
 #[derive(Default)]
 pub struct ClaimResult {
-    pub messages: Vec<NewMessage>,
+    pub messages: Vec<Message>,
     pub folded: Vec<FoldedIn>,
     /// What was admitted on each channel and is not used yet.
     pub admitted: BTreeMap<String, usize>,
@@ -27,17 +28,12 @@ pub struct ClaimResult {
 }
 
 impl ClaimResult {
-    /// What belongs to a storm joins its hold: new messages, and open ones. `ids` are those of the new.
-    pub async fn hold(
-        &self,
-        tx: &Transaction<'_>,
-        ids: &[i64],
-        now: Timestamp,
-    ) -> Result<(), StageError> {
+    /// What belongs to a storm joins its hold: new messages, and open ones.
+    pub async fn hold(&self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StageError> {
         let mut joining = self.joining.clone();
-        let new = self.messages.iter().zip(ids).map(|(message, id)| (*id, message.hold_id));
-        let folded = self.folded.iter().map(|folded| (folded.message_id, folded.hold_id));
-        joining.extend(new.chain(folded).filter_map(|(id, hold_id)| Some((id, hold_id?))));
+        let new = self.messages.iter().map(|message| (message.message_id, message.hold_id));
+        let folded = self.folded.iter().map(|folded| (Some(folded.message_id), folded.hold_id));
+        joining.extend(new.chain(folded).filter_map(|(id, hold_id)| id.zip(hold_id)));
         if !joining.is_empty() {
             queries::storm_join(tx, &joining, now).await?;
         }
@@ -46,22 +42,22 @@ impl ClaimResult {
 
     /// After the commit: storms are told of, what ended is counted, leased messages go to deliver, and
     /// compose learns of those that wait. Returns whether some wait on a channel of another daemon.
-    pub fn send_off(&mut self, context: &Context, ids: &[i64], expires_at: Timestamp) -> bool {
+    pub fn send_off(&mut self, context: &Context, expires_at: Timestamp) -> bool {
         self.holds.iter().for_each(burst_hold::announce);
         let mut is_others = false;
-        for (message, id) in self.messages.drain(..).zip(ids) {
+        for message in self.messages.drain(..) {
             if message.words.is_none() {
                 context.counts.became(&message.watch, &message.channel, message.state);
             }
             let Some(channel_sender) = context.channel_senders.get(&message.channel) else {
                 continue;
             };
-            match message.words {
-                Some(words) => {
-                    if let Some(unused) = self.admitted.get_mut(&message.channel) {
+            match Outgoing::new(message, 1, expires_at) {
+                Some(outgoing) => {
+                    if let Some(unused) = self.admitted.get_mut(&outgoing.channel) {
                         *unused -= 1;
                     }
-                    channel_sender.push(outgoing(*id, message.watch, 1, *words, expires_at));
+                    channel_sender.push(outgoing);
                 }
                 None => {
                     is_others |= !channel_sender.is_leased();

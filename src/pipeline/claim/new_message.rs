@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use crate::config::{self, Config};
+use crate::domain::message::message::Message;
 use crate::domain::message::state::{Failure, Skip, State, WaitsFor};
 use crate::domain::value::change::{NetChange, Operation};
-use crate::pipeline::gate::gates::{Candidate, Decision, Parts};
-use crate::postgres::queries::{FoldedIn, NewMessage, OpenMessage, Taken};
+use crate::postgres::queries::{FoldedIn, OpenMessage, Taken};
 
 /// When a message leaves: a quiet period after its last change, but at most `max_wait` after its
 /// first.
@@ -15,24 +15,9 @@ pub fn leaves_at(watch: &config::Watch, first: Timestamp, last: Timestamp) -> Ti
 }
 
 /// A message that waits for its quiet period, or for a permit.
-pub fn waiting(watch: &config::Watch, net: NetChange) -> NewMessage {
-    NewMessage {
-        due_at: leaves_at(watch, net.first_changed_at, net.last_changed_at),
-        state: State::Waiting,
-        hold_id: None,
-        reason_text: None,
-        wait: None,
-        channel: watch.channel.clone(),
-        words: None,
-        watch: net.watch,
-        entity_key: net.entity_key,
-        operation: net.operation,
-        change_count: net.change_count,
-        first_changed_at: net.first_changed_at,
-        last_changed_at: net.last_changed_at,
-        old_row: net.old_row,
-        new_row: net.new_row,
-    }
+pub fn waiting(watch: &config::Watch, net: NetChange) -> Message {
+    let due_at = leaves_at(watch, net.first_changed_at, net.last_changed_at);
+    Message { due_at, ..Message::new(net, &watch.channel) }
 }
 
 /// Later changes of an open message.
@@ -61,69 +46,37 @@ pub fn folded_in(config: &Config, message: OpenMessage, net: NetChange) -> Optio
 }
 
 /// A message that waits for a person.
-pub fn held(watch: &config::Watch, net: NetChange) -> NewMessage {
-    let hold_id = net.hold_id;
-    NewMessage { state: State::Held, hold_id, ..waiting(watch, net) }
+pub fn held(watch: &config::Watch, net: NetChange) -> Message {
+    Message { state: State::Held, ..waiting(watch, net) }
 }
 
 /// A muted change counts as told from now on.
-pub fn muted(config: &Config, net: NetChange, reason: String) -> Option<NewMessage> {
+pub fn muted(config: &Config, net: NetChange, reason: String) -> Option<Message> {
     let watch = config.watch.get(&net.watch)?;
     let state = State::Skipped(Skip::Muted);
-    Some(NewMessage { state, reason_text: Some(reason), ..waiting(watch, net) })
+    Some(Message { state, reason_text: Some(reason), ..waiting(watch, net) })
 }
 
 /// A row that the trigger could not read: on record as failed, for a person to look at.
-pub fn unreadable(config: &Config, taken: Taken) -> Option<NewMessage> {
+pub fn unreadable(config: &Config, taken: Taken) -> Option<Message> {
     let Taken::Unreadable { watch, entity_key, operation, changed_at, error } = taken else {
         return None;
     };
     // The error may quote the row.
     tracing::error!(watch, "a changed row could not be captured; rowbell_report.failures says why");
-    Some(NewMessage {
-        channel: config.watch.get(&watch)?.channel.clone(),
+    let channel = &config.watch.get(&watch)?.channel;
+    let net = NetChange {
         watch,
         entity_key,
-        state: State::Failed(Failure::Unwritable),
-        reason_text: Some(format!("the row could not be captured: {error}")),
-        wait: None,
         operation,
+        old_row: None,
+        new_row: None,
         change_count: 1,
         first_changed_at: changed_at,
         last_changed_at: changed_at,
-        old_row: None,
-        new_row: None,
-        words: None,
-        due_at: changed_at,
         hold_id: None,
-    })
-}
-
-/// The net change as the gates want it. Borrows its rows: `decided` gives them back.
-pub fn candidate(watch: &config::Watch, net: &mut NetChange) -> Candidate {
-    Candidate {
-        message_id: None,
-        channel: watch.channel.clone(),
-        fallback_of: None,
-        attempt_count: 0,
-        entity_key: net.entity_key.clone(),
-        operation: net.operation,
-        old_row: net.old_row.take(),
-        new_row: net.new_row.take(),
-    }
-}
-
-/// A message for which the gates have decided.
-pub fn decided(
-    watch: &config::Watch,
-    mut net: NetChange,
-    candidate: Candidate,
-    decision: Decision,
-) -> NewMessage {
-    (net.old_row, net.new_row) = (candidate.old_row, candidate.new_row);
-    let state = decision.state();
-    let Parts { reason_text, wait, due_at, words } = decision.into_parts();
-    let message = waiting(watch, net);
-    let due_at = due_at.unwrap_or(message.due_at);
-    NewMessage { state, reason_text, wait, words, due_at, ..message }
+    };
+    let reason_text = Some(format!("the row could not be captured: {error}"));
+    let state = State::Failed(Failure::Unwritable);
+    Some(Message { state, reason_text, ..Message::new(net, channel) })
 }

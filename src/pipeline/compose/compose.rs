@@ -11,7 +11,7 @@
 //! the order of their changes; nor, where watches share a channel, that what is due first leaves first:
 //! they take turns.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,17 +20,19 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::circuit::CircuitKey;
-use crate::domain::message::fallback::FallbackCause;
+use crate::domain::message::attempt::Outgoing;
+use crate::domain::message::decision::Decision;
+use crate::domain::message::message::Message;
 use crate::domain::message::state::WaitsFor;
 use crate::pipeline::compose::fair_queue::FairQueue;
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError};
 use crate::pipeline::gate::blockers::{Blockers, SendPermission, try_one};
-use crate::pipeline::gate::decide::{decide, outgoing};
-use crate::pipeline::gate::gates::{Candidate, Decision, Parts};
+use crate::pipeline::gate::decide::decide;
+use crate::pipeline::gate::fallback_channel;
 use crate::pipeline::gate::row_errors::{RowFault, fault_of, one_by_one};
-use crate::postgres::queries::{self, Decided, DueMessage};
+use crate::postgres::queries;
 
 /// The longest rest: another daemon may have put messages into the queue.
 const LONGEST_REST: Duration = Duration::from_secs(15);
@@ -65,24 +67,13 @@ impl Compose {
             row_by_row: HashSet::new(),
         }
     }
+}
 
-    /// Composes until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("compose");
-        while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(Progress::Worked) => backoff.succeeded(),
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    self.wait(&stop).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-    }
+impl Stage for Compose {
+    const NAME: &'static str = "compose";
 
     /// Composes one batch of due messages.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let admitted = self.channel_sender.admit(self.context.config.delivery.batch);
         self.is_shut = admitted == 0;
         if self.is_shut {
@@ -94,6 +85,32 @@ impl Compose {
         sent.map(|(progress, _)| progress)
     }
 
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        if last == Progress::Worked {
+            return;
+        }
+        let is_leased = self.channel_sender.is_leased();
+        if is_leased && self.is_shut {
+            return tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.channel_sender.freed() => {}
+                () = tokio::time::sleep(self.channel_sender.next_in()) => {}
+            };
+        }
+        let time = match self.shut_until {
+            _ if !is_leased => LONGEST_REST,
+            Some(until) => until.duration_since(self.context.clock.now()).unsigned_abs(),
+            None => self.until_due().await.unwrap_or(LONGEST_REST),
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.channel_sender.changed() => {}
+            () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
+        }
+    }
+}
+
+impl Compose {
     async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
         let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
@@ -121,30 +138,29 @@ impl Compose {
             return Ok((Progress::Idle, 0));
         }
         let reached = FairQueue::reached(&due);
-        let (decided, served) = self.decide_all(&tx, &blockers, due).await?;
-        let leases = decided.iter().find(|d| d.words.is_some()).map(|d| d.message_id);
-        if let (SendPermission::Try, Some(message_id)) = (way, leases)
+        let (messages, served) = self.decide_all(&tx, &blockers, due).await?;
+        let leaves = |message: &&Message| message.words.is_some();
+        let first = messages.iter().find(leaves).and_then(|message| message.message_id);
+        if let (SendPermission::Try, Some(message_id)) = (way, first)
             && !try_one(&tx, &self.context, &CircuitKey::channel(&channel), message_id).await?
         {
             return Ok((Progress::Idle, 0));
         }
         let lease = self.context.lease(now, self.context.config.is_dry_run(&channel));
-        let attempts: BTreeMap<i64, i16> =
-            queries::compose_write(&tx, &decided, lease).await?.into_iter().collect();
-        let on: Vec<i64> =
-            decided.iter().filter(|d| d.may_fall_back).map(|d| d.message_id).collect();
-        queries::fallback_await(&tx, &on, FallbackCause::Skipped, now).await?;
+        let attempts: HashMap<i64, i16> =
+            queries::compose_write(&tx, &messages, lease).await?.into_iter().collect();
+        fallback_channel::schedule(&tx, &self.context, &messages).await?;
         tx.commit().await?;
         self.turns.passed(reached, &served);
-        let leased = decided.iter().filter(|d| d.words.is_some()).count();
-        for decided in decided {
-            let Decided { message_id, watch, state, words, .. } = decided;
-            match (words, attempts.get(&message_id)) {
-                (Some(words), Some(attempt)) => {
-                    let message = outgoing(message_id, watch, *attempt, *words, lease.expires_at);
-                    self.channel_sender.push(message);
+        let leased = messages.iter().filter(leaves).count();
+        for message in messages {
+            let attempt = message.message_id.and_then(|id| attempts.get(&id)).copied();
+            match attempt.filter(|_| message.words.is_some()) {
+                Some(attempt) => {
+                    let outgoing = Outgoing::new(message, attempt, lease.expires_at);
+                    outgoing.into_iter().for_each(|outgoing| self.channel_sender.push(outgoing));
                 }
-                _ => self.context.counts.became(&watch, &channel, state),
+                None => self.context.counts.became(&message.watch, &channel, message.state),
             }
         }
         Ok((Progress::Worked, leased))
@@ -155,47 +171,21 @@ impl Compose {
         &mut self,
         tx: &Transaction<'_>,
         blockers: &Blockers,
-        due: Vec<DueMessage>,
-    ) -> Result<(Vec<Decided>, Vec<(String, usize)>), StageError> {
-        let mut by_watch: BTreeMap<String, Vec<(i64, Candidate)>> = BTreeMap::new();
+        due: Vec<Message>,
+    ) -> Result<(Vec<Message>, Vec<(String, usize)>), StageError> {
+        let mut by_watch: BTreeMap<String, Vec<Message>> = BTreeMap::new();
         for message in due {
-            let candidate = Candidate {
-                message_id: Some(message.message_id),
-                channel: self.channel_sender.channel.clone(),
-                fallback_of: message.fallback_of,
-                attempt_count: message.attempt_count,
-                entity_key: message.entity_key,
-                operation: message.operation,
-                old_row: message.old_row,
-                new_row: message.new_row,
-            };
-            by_watch.entry(message.watch).or_default().push((message.message_id, candidate));
+            by_watch.entry(message.watch.clone()).or_default().push(message);
         }
         let (mut decided, mut served) = (Vec::new(), Vec::new());
-        for (watch, messages) in by_watch {
-            let (ids, candidates): (Vec<i64>, Vec<Candidate>) = messages.into_iter().unzip();
-            let decisions = self.decide_watch(tx, blockers, &watch, &candidates).await?;
-            let leaves = decisions.iter().filter(|d| matches!(d, Decision::Send(_))).count();
-            let (settings, channel) =
-                (self.context.config.watch.get(&watch), &self.channel_sender.channel);
-            decided.extend(ids.into_iter().zip(decisions).map(|(message_id, decision)| {
-                let state = decision.state();
-                let may_fall_back =
-                    settings.is_some_and(|watch| watch.may_fall_back(channel, state));
-                let Parts { reason_text, wait, due_at, words } = decision.into_parts();
-                let watch = watch.clone();
-                Decided {
-                    message_id,
-                    watch,
-                    state,
-                    reason_text,
-                    wait,
-                    words,
-                    due_at,
-                    may_fall_back,
-                }
-            }));
+        for (watch, mut messages) in by_watch {
+            let decisions = self.decide_watch(tx, blockers, &watch, &messages).await?;
+            for (message, decision) in messages.iter_mut().zip(decisions) {
+                decision.apply_to(message);
+            }
+            let leaves = messages.iter().filter(|message| message.words.is_some()).count();
             served.push((watch, leaves));
+            decided.extend(messages);
         }
         Ok((decided, served))
     }
@@ -205,19 +195,19 @@ impl Compose {
         tx: &Transaction<'_>,
         blockers: &Blockers,
         watch: &str,
-        candidates: &[Candidate],
+        messages: &[Message],
     ) -> Result<Vec<Decision>, StageError> {
         let compiled = match self.context.compiled(watch).await? {
             Ok(compiled) => compiled,
             Err(why) => {
                 let due_at = self.context.clock.now() + BROKEN_WAIT;
                 let why = format!("the watch cannot be used: {why}");
-                return Ok(vec![Decision::defer(due_at, WaitsFor::Watch, why); candidates.len()]);
+                return Ok(vec![Decision::defer(due_at, WaitsFor::Watch, why); messages.len()]);
             }
         };
         let decisions = match self.row_by_row.contains(watch) {
-            true => one_by_one(tx, &self.context, &compiled, blockers, candidates).await,
-            false => decide(tx, &self.context, &compiled, blockers, candidates).await,
+            true => one_by_one(tx, &self.context, &compiled, blockers, messages).await,
+            false => decide(tx, &self.context, &compiled, blockers, messages).await,
         };
         if let Err(StageError::Read { source, .. }) = &decisions {
             self.read_failed(watch, source);
@@ -236,27 +226,6 @@ impl Compose {
                 self.row_by_row.insert(watch.to_owned());
             }
             RowFault::Server => {}
-        }
-    }
-
-    async fn wait(&self, stop: &CancellationToken) {
-        let is_leased = self.channel_sender.is_leased();
-        if is_leased && self.is_shut {
-            return tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.channel_sender.freed() => {}
-                () = tokio::time::sleep(self.channel_sender.next_in()) => {}
-            };
-        }
-        let time = match self.shut_until {
-            _ if !is_leased => LONGEST_REST,
-            Some(until) => until.duration_since(self.context.clock.now()).unsigned_abs(),
-            None => self.until_due().await.unwrap_or(LONGEST_REST),
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.channel_sender.changed() => {}
-            () = tokio::time::sleep(time.min(LONGEST_REST)) => {}
         }
     }
 

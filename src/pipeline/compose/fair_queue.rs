@@ -12,8 +12,9 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::domain::limit::fair_share::FairShares;
+use crate::domain::message::message::Message;
 use crate::pipeline::context::context::Context;
-use crate::postgres::queries::{DueMessage, WatchTurn};
+use crate::postgres::queries::WatchTurn;
 
 /// How often the scan for due messages starts from the beginning.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(5);
@@ -71,10 +72,11 @@ impl FairQueue {
     }
 
     /// The last place of each watch among these.
-    pub fn reached(due: &[DueMessage]) -> Vec<(String, Place)> {
+    pub fn reached(due: &[Message]) -> Vec<(String, Place)> {
         let mut reached: Vec<(String, Place)> = Vec::new();
         for message in due {
-            let place = (message.due_at, message.message_id);
+            let Some(message_id) = message.message_id else { continue };
+            let place = (message.due_at, message_id);
             match reached.iter_mut().find(|(watch, _)| *watch == message.watch) {
                 Some((_, last)) => *last = place.max(*last),
                 None => reached.push((message.watch.clone(), place)),

@@ -13,21 +13,9 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
 use crate::domain::limit::circuit::CircuitKey;
-use crate::domain::message::attempt::TemplateMessage;
+use crate::domain::message::attempt::Outgoing;
 use crate::pipeline::context::counters::ChannelCounters;
 use crate::provider::limiter::Limiter;
-
-/// A leased message in its words, on its way to the provider.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    pub message_id: i64,
-    pub watch: String,
-    pub attempt: i16,
-    pub lease_expires_at: Timestamp,
-    /// How long it may go without `delivered` before it goes on to the next channel.
-    pub undelivered_after: Option<Duration>,
-    pub message: TemplateMessage,
-}
 
 /// How long to wait for a ring that is sure to come.
 const RING_COMES: Duration = Duration::from_secs(1);

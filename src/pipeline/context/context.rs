@@ -9,15 +9,16 @@ use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::domain::message::disposition::RetryRules;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::value::column::Columns;
 use crate::pipeline::context::channel_sender::ChannelSender;
+use crate::pipeline::context::circuit_tallies::CircuitTallies;
 use crate::pipeline::context::counters::Counters;
+use crate::pipeline::context::receipt_sources::ReceiptSources;
 use crate::pipeline::context::route::Routes;
 use crate::pipeline::context::stage::{StageError, chain};
-use crate::pipeline::receive::receipt_source::ReceiptSources;
-use crate::pipeline::settle::circuit::CircuitTallies;
-use crate::pipeline::settle::unconfirmed::UnconfirmedAttempts;
+use crate::pipeline::context::unconfirmed_attempts::UnconfirmedAttempts;
 use crate::postgres::capture::install::{self, WatchedTable};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::row_query;
@@ -106,6 +107,16 @@ impl Context {
     pub fn lease(&self, now: Timestamp, is_dry_run: bool) -> Lease<'_> {
         let expires_at = now + self.config.delivery.lease;
         Lease { now, instance: &self.instance, expires_at, is_dry_run }
+    }
+
+    /// How often and how far apart attempts are made here.
+    pub fn retry_rules(&self) -> RetryRules {
+        let delivery = &self.config.delivery;
+        RetryRules {
+            max_attempts: delivery.max_attempts,
+            base: delivery.retry_base,
+            cap: delivery.retry_cap,
+        }
     }
 
     /// Whether the provider of a channel shows the messages that it has.

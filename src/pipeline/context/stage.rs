@@ -1,10 +1,11 @@
-//! What all stages share: one piece of work at a time, told apart into progress and rest.
+//! What all stages share: the loop that works step by step, rests, and waits after failures.
 
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::limit::backoff::{Backoff, spread};
 pub use crate::error_chain::chain;
 
 /// Classes of errors about the values of a row: of their conversion, of constraints, and whatever functions of
@@ -56,52 +57,90 @@ pub fn loggable(error: &StageError) -> String {
     }
 }
 
-/// How often the wait doubles, from 0.1 s: a database that was away is at work again within 6.4 s of its
-/// return, and a dozen stages that ask so often cost it nothing.
-const MOST_DOUBLINGS: u32 = 6;
+/// The waits after failures: a database that was away is at work again within 6.4 s of its return, and a dozen
+/// stages that ask so often cost it nothing.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_millis(6_400);
 
-/// Waits between failures: longer each time, never in step with other daemons, reset by success.
+/// Works step by step until it is told to stop.
+pub trait Stage: Send + Sized {
+    /// Its name in the log and in metrics.
+    const NAME: &'static str;
+
+    /// Whether a stop may end a step in its middle: one that waits for a provider, and can be done again.
+    const ENDS_MIDWAY: bool = false;
+
+    /// One piece of work.
+    fn step(&mut self) -> impl Future<Output = Result<Progress, StageError>> + Send;
+
+    /// After a step: returns when it is time for the next one, or to stop.
+    fn rest(&mut self, last: Progress, stop: &CancellationToken)
+    -> impl Future<Output = ()> + Send;
+
+    /// What is left to do after the last step.
+    fn end(&mut self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Works until told to stop. A step that fails is done again, later and later.
+    fn run(mut self, stop: CancellationToken) -> impl Future<Output = ()> + Send {
+        async move {
+            let mut failures = Failures::new(Self::NAME);
+            while !stop.is_cancelled() {
+                let step = tokio::select! {
+                    () = stop.cancelled(), if Self::ENDS_MIDWAY => break,
+                    step = self.step() => step,
+                };
+                match step {
+                    Ok(progress) => {
+                        failures.end();
+                        self.rest(progress, &stop).await;
+                    }
+                    Err(error) => sleep(failures.add(&error), &stop).await,
+                }
+            }
+            self.end().await;
+        }
+    }
+}
+
+/// The failures of a stage in a row.
 #[derive(Debug)]
-pub struct Backoff {
+pub struct Failures {
     stage: &'static str,
-    failures: u32,
+    backoff: Backoff,
     counted: metrics::Counter,
 }
 
-impl Backoff {
-    pub fn new(stage: &'static str) -> Backoff {
+impl Failures {
+    pub fn new(stage: &'static str) -> Failures {
         let counted = metrics::counter!("rowbell_stage_failures_total", "stage" => stage);
-        Backoff { stage, failures: 0, counted }
+        Failures { stage, backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT), counted }
     }
 
-    /// Logs the first failure of a row of them, and says how long to wait.
-    pub fn failed(&mut self, error: &StageError) -> Duration {
+    /// Logs the first of them, and says how long to wait.
+    pub fn add(&mut self, error: &StageError) -> Duration {
         self.counted.increment(1);
-        if self.failures == 0 {
-            tracing::warn!(
-                stage = self.stage,
-                error = loggable(error),
-                "stage cannot work; will try again"
-            );
+        let (stage, error) = (self.stage, loggable(error));
+        if self.backoff.has_failed() {
+            tracing::debug!(stage, error, "stage still cannot work");
         } else {
-            tracing::debug!(stage = self.stage, error = loggable(error), "stage still cannot work");
+            tracing::warn!(stage, error, "stage cannot work; will try again");
         }
-        self.failures = (self.failures + 1).min(MOST_DOUBLINGS);
-        let ceiling = Duration::from_millis(100 << self.failures);
-        ceiling.mul_f64(0.5 + rand::random::<f64>() / 2.0)
+        spread(self.backoff.fail(), rand::random())
     }
 
-    /// Logs the end of a row of failures.
-    pub fn succeeded(&mut self) {
-        if self.failures > 0 {
+    /// Logs that they are over.
+    pub fn end(&mut self) {
+        if self.backoff.has_failed() {
             tracing::info!(stage = self.stage, "stage works again");
-            self.failures = 0;
+            self.backoff.succeed();
         }
     }
 }
 
 /// Sleeps, unless told to stop first.
-pub async fn rest(stop: &CancellationToken, time: Duration) {
+pub async fn sleep(time: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(time) => {}

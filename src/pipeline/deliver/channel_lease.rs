@@ -17,13 +17,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::Client;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::limit::backoff::Backoff;
 use crate::pipeline::context::channel_sender::{ChannelSender, HeldLease};
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, loggable, rest};
-use crate::pipeline::gate::limits;
+use crate::pipeline::context::stage::{Progress, Stage, StageError, loggable, sleep};
 use crate::postgres::queries::{self, LeasedChannel};
+use crate::provider::limiter::SentBefore;
 
 /// How long the right to send holds without being renewed.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -33,52 +36,32 @@ const RENEW: Duration = Duration::from_secs(4);
 
 /// How often a daemon looks whether channels of others are free; more often soon after its start, when
 /// the sessions of one that was killed may still be on their way out.
-const LOOK: Duration = Duration::from_secs(2);
-const FIRST_LOOK: Duration = Duration::from_millis(50);
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+
+/// What is sent within a second is counted; and for slower rates, within the time of one message.
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Owns channels.
 pub struct ChannelLease {
     context: Arc<Context>,
-    look: Duration,
+    looks: Backoff,
     /// It was said that others own channels.
     is_waiting: bool,
 }
 
 impl ChannelLease {
     pub fn new(context: Arc<Context>) -> ChannelLease {
-        ChannelLease { context, look: FIRST_LOOK, is_waiting: false }
+        ChannelLease { context, looks: Backoff::new(FIRST_LOOK, LONGEST_LOOK), is_waiting: false }
     }
+}
 
-    /// Takes and renews channels until told to stop; then gives them up.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("owner");
-        while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(_) => {
-                    backoff.succeeded();
-                    rest(&stop, self.pause()).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-        if let Err(error) = self.give_up().await {
-            tracing::warn!(
-                error = loggable(&error),
-                "could not give up the channels; others wait until the lease ends"
-            );
-        }
-    }
-
-    fn pause(&mut self) -> Duration {
-        if self.context.channel_senders.values().all(|channel_sender| channel_sender.is_leased()) {
-            return RENEW;
-        }
-        self.look = (self.look * 2).min(LOOK);
-        self.look
-    }
+impl Stage for ChannelLease {
+    const NAME: &'static str = "channel_lease";
 
     /// Renews what this daemon owns, and takes what is free.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
         if channels.is_empty() {
             return Ok(Progress::Idle);
@@ -103,8 +86,7 @@ impl ChannelLease {
                 Some(taken) => {
                     progress = Progress::Worked;
                     channel_sender.drop_lease();
-                    let past =
-                        limits::past(&mut client, &context, channel_sender, taken.learned).await?;
+                    let past = past(&mut client, &context, channel_sender, taken.learned).await?;
                     channel_sender.limiter.remember(past);
                     channel_sender.own(HeldLease { epoch: taken.epoch, until });
                     channel_sender.ring();
@@ -120,6 +102,23 @@ impl ChannelLease {
         Ok(progress)
     }
 
+    async fn rest(&mut self, _last: Progress, stop: &CancellationToken) {
+        let mut senders = self.context.channel_senders.values();
+        let holds_all = senders.all(|channel_sender| channel_sender.is_leased());
+        sleep(if holds_all { RENEW } else { self.looks.fail() }, stop).await;
+    }
+
+    async fn end(&mut self) {
+        if let Err(error) = self.give_up().await {
+            tracing::warn!(
+                error = loggable(&error),
+                "could not give up the channels; others wait until the lease ends"
+            );
+        }
+    }
+}
+
+impl ChannelLease {
     fn wait_for(&mut self, channel_sender: &ChannelSender) {
         if channel_sender.drop_lease() {
             tracing::warn!(
@@ -145,4 +144,36 @@ impl ChannelLease {
         }
         Ok(())
     }
+}
+
+/// What was sent on a channel until now, whoever sent it.
+async fn past(
+    client: &mut Client,
+    context: &Context,
+    channel_sender: &ChannelSender,
+    learned: Option<(f64, Timestamp)>,
+) -> Result<SentBefore, StageError> {
+    let now = context.clock.now();
+    let channel = channel_sender.channel.as_str();
+    let rate =
+        context.config.channel.get(channel).map_or(1.0, |channel| channel.rate.as_per_second());
+    // A message may leave as late as its lease ends.
+    let lease = context.config.delivery.lease;
+    let tx = client.transaction().await?;
+    queries::channel_lease_look(&tx).await?;
+    let back = SECOND.max(Duration::from_secs_f64((1.0 / rate).clamp(0.0, 1e9)));
+    let left = queries::channel_lease_left(&tx, channel, now, back, lease).await?;
+    let pairs = match channel_sender.limiter.recipient_memory() {
+        Some(memory) => {
+            let every = context.config.channel.get(channel).map_or(SECOND, |c| c.limits.pair_every);
+            queries::channel_lease_recipient_limits(&tx, channel, now, memory, lease, every).await?
+        }
+        None => Vec::new(),
+    };
+    let recipients = match channel_sender.limiter.counts_recipients() {
+        true => queries::channel_lease_recipients(&tx, channel, now, DAY, lease).await?,
+        false => Vec::new(),
+    };
+    tx.commit().await?;
+    Ok(SentBefore { left, pairs, recipients, learned })
 }

@@ -17,10 +17,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::message::attempt::{Answer, AttemptId, TemplateMessage};
-use crate::pipeline::context::channel_sender::{ChannelSender, Outgoing};
+use crate::domain::message::attempt::{Answer, AttemptId, Outgoing, Settled, TemplateMessage};
+use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::stage::Progress;
-use crate::pipeline::settle::settle::Settled;
 use crate::provider::client::ProviderClient;
 
 /// Sends what enters one channel sender.
@@ -57,7 +56,7 @@ impl Deliver {
         while let Some(outgoing) = self.leased() {
             self.channel_sender.limiter.withdraw(1);
             let why = "the daemon was stopped before the request";
-            self.pass_on(withdrawn(&self.channel_sender, outgoing, why));
+            self.pass_on(withdrawn(outgoing, why));
         }
         while let Some(settled) = flying.next().await {
             self.pass_on(settled);
@@ -110,31 +109,19 @@ impl Deliver {
         async move {
             if let Some(why) = kept_back(&channel_sender, &outgoing, deadline) {
                 channel_sender.limiter.give_back_permit();
-                return withdrawn(&channel_sender, outgoing, why);
+                return withdrawn(outgoing, why);
             }
-            let Outgoing { message_id, watch, attempt, message, undelivered_after, .. } = outgoing;
-            let id = AttemptId { message_id, number: attempt };
+            let id = AttemptId { message_id: outgoing.message_id, number: outgoing.attempt };
             let answer = match is_dry_run {
-                true => client.rehearse(id, &message),
+                true => client.rehearse(id, &outgoing.message),
                 false => {
                     let began = Instant::now();
-                    let answer = client.send(id, &message).await;
+                    let answer = client.send(id, &outgoing.message).await;
                     channel_sender.counts.request_seconds.record(began.elapsed());
                     answer
                 }
             };
-            let template = (message.template, message.language);
-            let phone = message.phone;
-            Settled {
-                channel_sender,
-                message_id,
-                watch,
-                attempt,
-                phone,
-                template,
-                undelivered_after,
-                answer,
-            }
+            Settled { outgoing, answer }
         }
     }
 
@@ -163,16 +150,6 @@ fn kept_back(
 }
 
 /// It certainly did not leave.
-fn withdrawn(channel_sender: &Arc<ChannelSender>, outgoing: Outgoing, why: &str) -> Settled {
-    let answer = Answer::nothing_sent(why.to_owned());
-    Settled {
-        channel_sender: channel_sender.clone(),
-        message_id: outgoing.message_id,
-        watch: outgoing.watch,
-        attempt: outgoing.attempt,
-        phone: outgoing.message.phone,
-        template: (outgoing.message.template, outgoing.message.language),
-        undelivered_after: outgoing.undelivered_after,
-        answer,
-    }
+fn withdrawn(outgoing: Outgoing, why: &str) -> Settled {
+    Settled { outgoing, answer: Answer::nothing_sent(why.to_owned()) }
 }

@@ -26,10 +26,10 @@ use crate::config::{FallbackStep as Step, Watch};
 use crate::domain::message::fallback::{FallbackCause, FallbackWait};
 use crate::domain::message::state::{Event, Failure, Skip, State};
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::settle::circuit::OPTED_OUT;
-use crate::pipeline::settle::settle::{Details, move_message};
-use crate::postgres::queries::{self, DueFallback, FallbackSource, Unreached};
+use crate::pipeline::settle::transition::transition;
+use crate::postgres::queries::{self, DueFallback, FallbackSource, TransitionDetails, Unreached};
 
 /// Messages looked at by one transaction.
 const BATCH: i64 = 200;
@@ -73,27 +73,13 @@ impl Fallback {
         let above = (Timestamp::UNIX_EPOCH, 0);
         Fallback { context, above, full_scan_at: now, started_at: now, is_silent: false }
     }
+}
 
-    /// Opens fallbacks until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
-        if self.context.config.watch.values().all(|watch| watch.fallback.is_empty()) {
-            return stop.cancelled().await;
-        }
-        let mut backoff = Backoff::new("fallback");
-        while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(Progress::Worked) => backoff.succeeded(),
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    rest(&stop, REST).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-    }
+impl Stage for Fallback {
+    const NAME: &'static str = "fallback";
 
     /// Decides about one batch.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let now = self.context.clock.now();
         if now >= self.full_scan_at {
             self.above = (Timestamp::UNIX_EPOCH, 0);
@@ -139,6 +125,14 @@ impl Fallback {
         Ok(Progress::Worked)
     }
 
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        if last == Progress::Idle {
+            sleep(REST, stop).await;
+        }
+    }
+}
+
+impl Fallback {
     /// Says once that receipts are missing, and once that they came again.
     fn say_silence(&mut self, messages: usize, has_receipts: bool) {
         if messages > 0 && !self.is_silent {
@@ -206,14 +200,14 @@ impl Fallback {
         let Some(snapshot) = queries::settle_lock(tx, message_id).await? else {
             return Ok(());
         };
-        let details = Details {
+        let details = TransitionDetails {
             reason_text: Some("not delivered in time; told on another channel".to_owned()),
             due_at: now,
             provider_message_id: None,
             happened_at: now,
         };
         let event = Event::Fail(Failure::Undeliverable);
-        move_message(tx, &self.context, message_id, &snapshot, event, details).await?;
+        transition(tx, &self.context, message_id, &snapshot, event, details).await?;
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::postgres::queries::{self, RetentionTask};
 
 /// Rows of one batch.
@@ -53,27 +53,13 @@ impl Retention {
         let next_at = context.clock.now();
         Retention { context, open: VecDeque::new(), next_at }
     }
+}
 
-    /// Removes until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("retention");
-        while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(Progress::Worked) => {
-                    backoff.succeeded();
-                    rest(&stop, PAUSE).await;
-                }
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    rest(&stop, EVERY / 60).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-    }
+impl Stage for Retention {
+    const NAME: &'static str = "retention";
 
     /// Works on one batch.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let now = self.context.clock.now();
         if self.open.is_empty() && now < self.next_at {
             return Ok(Progress::Idle);
@@ -106,6 +92,16 @@ impl Retention {
         Ok(Progress::Worked)
     }
 
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        let pause = match last {
+            Progress::Worked => PAUSE,
+            Progress::Idle => EVERY / 60,
+        };
+        sleep(pause, stop).await;
+    }
+}
+
+impl Retention {
     /// The ways that have to be gone now. Changes that nobody will take, and wishes, are few: they go at once.
     async fn begin(
         &self,

@@ -18,11 +18,12 @@ use crate::domain::message::attempt::{Answer, AttemptResult};
 use crate::domain::message::state::{Event, Failure};
 use crate::domain::message::unconfirmed::LookupMethod;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::settle::circuit;
-use crate::pipeline::settle::settle::{Details, move_message, settle_answer};
+use crate::pipeline::settle::settle::settle_answer;
+use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
-use crate::postgres::queries::{self, LookupStep};
+use crate::postgres::queries::{self, LookupStep, TransitionDetails};
 
 /// Messages swept by one transaction.
 const BATCH: i64 = 100;
@@ -39,25 +40,13 @@ impl Sweep {
     pub fn new(context: Arc<Context>) -> Sweep {
         Sweep { context }
     }
+}
 
-    /// Sweeps until told to stop.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("sweep");
-        let pause = (self.context.config.delivery.lease / 2).min(LONGEST_REST);
-        while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(Progress::Worked) => backoff.succeeded(),
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    rest(&stop, pause).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-    }
+impl Stage for Sweep {
+    const NAME: &'static str = "sweep";
 
     /// Sweeps one batch.
-    pub async fn step(&self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         let swept = self.leases(&tx).await? + self.unconfirmed(&tx).await?;
@@ -70,6 +59,15 @@ impl Sweep {
         Ok(Progress::Worked)
     }
 
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        if last == Progress::Idle {
+            let pause = (self.context.config.delivery.lease / 2).min(LONGEST_REST);
+            sleep(pause, stop).await;
+        }
+    }
+}
+
+impl Sweep {
     async fn leases(&self, tx: &Transaction<'_>) -> Result<usize, StageError> {
         let lost = queries::sweep_leases(tx, self.context.clock.now(), BATCH).await?;
         let answer = Answer {
@@ -126,13 +124,13 @@ impl Sweep {
                     (Event::Fail(Failure::Exhausted), "no evidence came; policy give_up")
                 }
             };
-            let details = Details {
+            let details = TransitionDetails {
                 reason_text: Some(text.to_owned()),
                 due_at: now,
                 provider_message_id: None,
                 happened_at: now,
             };
-            move_message(tx, &self.context, *message_id, &snapshot, event, details).await?;
+            transition(tx, &self.context, *message_id, &snapshot, event, details).await?;
         }
         Ok(due.len())
     }

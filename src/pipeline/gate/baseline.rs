@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use deadpool_postgres::Transaction;
 
 use crate::config::Config;
+use crate::domain::message::message::Message;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::gate::gates::Candidate;
 use crate::postgres::capture::row_query::{self, LastTold};
 use crate::postgres::queries::{self, CountsAsTold, LastToldRow, UnconfirmedRow};
 
@@ -18,16 +18,16 @@ pub async fn baseline_of<'a>(
     tx: &Transaction<'_>,
     config: &Config,
     compiled: &CompiledWatch,
-    candidate: &'a Candidate,
+    message: &'a Message,
     told: &'a LastTold,
 ) -> Result<Option<Cow<'a, Row>>, StageError> {
     let mut baseline = match told {
         LastTold::Last(row) => row.as_ref().map(Cow::Borrowed),
         LastTold::Never { first_old_row: Some(row) } => row.as_ref().map(Cow::Borrowed),
-        LastTold::Never { first_old_row: None } => candidate.old_row.as_ref().map(Cow::Borrowed),
-        LastTold::Muted => muted_baseline(tx, config, compiled, candidate).await?.map(Cow::Owned),
+        LastTold::Never { first_old_row: None } => message.old_row.as_ref().map(Cow::Borrowed),
+        LastTold::Muted => muted_baseline(tx, config, compiled, message).await?.map(Cow::Owned),
     };
-    if let (Some(row), Some(captured)) = (&mut baseline, &candidate.old_row) {
+    if let (Some(row), Some(captured)) = (&mut baseline, &message.old_row) {
         complete(row, captured);
     }
     Ok(baseline)
@@ -49,18 +49,18 @@ async fn muted_baseline(
     tx: &Transaction<'_>,
     config: &Config,
     compiled: &CompiledWatch,
-    candidate: &Candidate,
+    message: &Message,
 ) -> Result<Option<Row>, StageError> {
-    let (watch, key) = (&compiled.name, &candidate.entity_key);
+    let (watch, key) = (&compiled.name, &message.entity_key);
     let unconfirmed = row_query::counts_unconfirmed(&compiled.config);
-    let arrived = candidate.fallback_of.map(|_| compiled.silent_channels.as_slice());
-    let dry_runs = config.is_dry_run(&candidate.channel) && candidate.fallback_of.is_none();
+    let arrived = message.fallback_of.map(|_| compiled.silent_channels.as_slice());
+    let dry_runs = config.is_dry_run(&message.channel) && message.fallback_of.is_none();
     let counts = CountsAsTold { unconfirmed, arrived, dry_runs };
     let told = queries::compose_last_told(tx, watch, key, &counts).await?;
     let first_old = queries::compose_first_old(tx, watch, key).await?;
     let mut baseline = match told.last() {
         Some(last) if !last.is_muted => last.new_row.clone(),
-        _ => first_old.or_else(|| candidate.old_row.clone()),
+        _ => first_old.or_else(|| message.old_row.clone()),
     };
     for muted in told.iter().rev().filter(|told| told.is_muted) {
         baseline = with_muted(baseline, muted);
@@ -88,18 +88,18 @@ fn overlay(row: &mut Row, old: Option<&Row>, new: &Row) {
     }
 }
 
-/// What the recipients of some candidates may have read although nobody knows, with their places: the rows
+/// What the recipients of some messages may have read although nobody knows, with their places: the rows
 /// of requests without an answer since something was told for certain, overlaid with what was muted since.
 pub async fn unconfirmed_rows(
     tx: &Transaction<'_>,
     compiled: &CompiledWatch,
-    candidates: &[Candidate],
+    messages: &[Message],
     places: &[usize],
 ) -> Result<Vec<(usize, Option<Row>)>, StageError> {
     if places.is_empty() {
         return Ok(Vec::new());
     }
-    let keys: Vec<&str> = places.iter().map(|at| candidates[*at].entity_key.as_str()).collect();
+    let keys: Vec<&str> = places.iter().map(|at| messages[*at].entity_key.as_str()).collect();
     let counts_unconfirmed = row_query::counts_unconfirmed(&compiled.config);
     let found = queries::compose_unconfirmed(tx, &compiled.name, &keys, counts_unconfirmed).await?;
     let mut unconfirmed_rows: Vec<(usize, Option<Row>)> = Vec::new();

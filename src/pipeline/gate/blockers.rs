@@ -11,11 +11,12 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use crate::domain::limit::circuit::CircuitKey;
+use crate::domain::message::decision::Decision;
+use crate::domain::message::message::Message;
 use crate::domain::message::state::{Wait, WaitsFor};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::copy_guard;
-use crate::pipeline::gate::gates::{Candidate, Decision};
 use crate::postgres::queries::{self, Blocker};
 
 /// How often a channel sender that a person has stopped is looked at again.
@@ -148,23 +149,22 @@ pub async fn hold_back(
     tx: &Transaction<'_>,
     context: &Context,
     blockers: &Blockers,
-    candidates: &[Candidate],
+    messages: &[Message],
     decisions: &mut [Decision],
 ) -> Result<(), StageError> {
     if blockers.circuits.keys().all(|key| key.template.is_none()) {
         return Ok(());
     }
     let now = context.clock.now();
-    for (candidate, decision) in candidates.iter().zip(decisions) {
+    for (message, decision) in messages.iter().zip(decisions) {
         let Decision::Send(words) = decision else {
             continue;
         };
-        let key =
-            CircuitKey::template(&candidate.channel, &words.template, &words.wording.language);
+        let key = CircuitKey::template(&message.channel, &words.template, &words.wording.language);
         let Some(rest) = blockers.circuits.get(&key) else {
             continue;
         };
-        if let Some(message_id) = candidate.message_id
+        if let Some(message_id) = message.message_id
             && try_one(tx, context, &key, message_id).await?
         {
             continue;

@@ -1,4 +1,4 @@
-//! What becomes of candidates: the rows as they are now, gates, words, and what else keeps a message from
+//! What becomes of messages: the rows as they are now, gates, words, and what else keeps a message from
 //! leaving. Asked by claim and compose in the transaction that leases what may leave.
 
 use std::borrow::Cow;
@@ -7,85 +7,51 @@ use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
 use futures_util::future::join_all;
-use jiff::Timestamp;
 
-use crate::domain::message::attempt::TemplateMessage;
+use crate::domain::message::decision::Decision;
+use crate::domain::message::message::Message;
 use crate::domain::message::state::Skip;
 use crate::domain::text::labels::ByColumn;
 use crate::domain::value::row::Row;
-use crate::pipeline::context::channel_sender::Outgoing;
 use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::baseline::{baseline_of, unconfirmed_rows};
 use crate::pipeline::gate::blockers::{Blockers, hold_back};
-use crate::pipeline::gate::gates::{
-    Candidate, Decision, GateInput, PreparedMessage, skipped_as_opted_out,
-};
-use crate::pipeline::gate::limits;
-use crate::pipeline::settle::unconfirmed;
+use crate::pipeline::gate::gates::{GateInput, PreparedMessage, skipped_as_opted_out};
+use crate::pipeline::gate::{limits, same_phone};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::row_query::{self, PresentRow, RowRequest};
-use crate::postgres::queries::{self, MessageWords};
+use crate::postgres::queries;
 
-/// A leased message on its way to deliver.
-pub fn outgoing(
-    message_id: i64,
-    watch: String,
-    attempt: i16,
-    words: MessageWords,
-    lease_expires_at: Timestamp,
-) -> Outgoing {
-    Outgoing {
-        message_id,
-        watch,
-        attempt,
-        lease_expires_at,
-        undelivered_after: words.undelivered_after,
-        message: TemplateMessage {
-            phone: words.recipient.phone().unwrap_or_default().to_owned(),
-            email: words.recipient.email().unwrap_or_default().to_owned(),
-            name: words.recipient.name,
-            locale: words.recipient.locale,
-            template: words.template,
-            namespace: words.namespace,
-            language: words.wording.language,
-            parameters: words.wording.parameters,
-            summary: words.wording.summary,
-            rendered_text: words.wording.rendered_text,
-            time_to_live: words.time_to_live,
-        },
-    }
-}
-
-/// Candidates whose rows are read by one query. While words are found for some, the database reads the next.
+/// Messages whose rows are read by one query. While words are found for some, the database reads the next.
 const PART: usize = 128;
 
-/// What becomes of a candidate, before it is known who opted out.
+/// What becomes of a message, before it is known who opted out.
 struct GatedMessage {
     decision: Decision,
     /// Of those past the gates whom a channel may write to only if they have not opted out.
     phone: Option<String>,
 }
 
-/// What becomes of each candidate, in order. Asks the database once for each part of the candidates, once more
+/// What becomes of each message, in order. Asks the database once for each part of the messages, once more
 /// for each label query, once where some have nothing to tell, and once for all, except for entities that were muted.
 pub async fn decide(
     tx: &Transaction<'_>,
     context: &Context,
     compiled: &CompiledWatch,
     blockers: &Blockers,
-    candidates: &[Candidate],
+    messages: &[Message],
 ) -> Result<Vec<Decision>, StageError> {
-    let parts = candidates.chunks(PART).map(|part| pass_gates(tx, context, compiled, part));
-    let mut judged = Vec::with_capacity(candidates.len());
+    let parts = messages.chunks(PART).map(|part| pass_gates(tx, context, compiled, part));
+    let mut judged = Vec::with_capacity(messages.len());
     for part in in_order(join_all(parts).await)? {
         judged.extend(part);
     }
     skip_opted_out(tx, &mut judged).await?;
     let mut decisions: Vec<Decision> = judged.into_iter().map(|judged| judged.decision).collect();
-    unconfirmed::wait_for(tx, context, candidates, &mut decisions).await?;
-    hold_back(tx, context, blockers, candidates, &mut decisions).await?;
-    limits::hold_back(context, candidates, &mut decisions);
+    same_phone::hold_back(tx, context, messages, &mut decisions).await?;
+    hold_back(tx, context, blockers, messages, &mut decisions).await?;
+    limits::hold_back(context, messages, &mut decisions);
     Ok(decisions)
 }
 
@@ -105,25 +71,25 @@ fn in_order<T>(parts: Vec<Result<T, StageError>>) -> Result<Vec<T>, StageError> 
     failed.map_or(Ok(done), Err)
 }
 
-/// Gates and words of some candidates.
+/// Gates and words of some messages.
 async fn pass_gates(
     tx: &Transaction<'_>,
     context: &Context,
     compiled: &CompiledWatch,
-    candidates: &[Candidate],
+    messages: &[Message],
 ) -> Result<Vec<GatedMessage>, StageError> {
-    let mut presents = read(tx, context, compiled, candidates).await?;
-    let baselines = baselines(tx, context, compiled, candidates, &presents).await?;
+    let mut presents = read(tx, context, compiled, messages).await?;
+    let baselines = baselines(tx, context, compiled, messages, &presents).await?;
     let now = context.clock.now();
-    let mut cases: Vec<GateInput<'_>> = candidates
+    let mut cases: Vec<GateInput<'_>> = messages
         .iter()
         .zip(&presents)
         .zip(&baselines)
-        .map(|((candidate, present), baseline)| GateInput {
+        .map(|((message, present), baseline)| GateInput {
             compiled,
-            route: compiled.routes.over(&candidate.channel),
+            route: compiled.routes.over(&message.channel),
             defaults: &context.config.recipient,
-            candidate,
+            message,
             present,
             baseline: baseline.as_deref(),
             now,
@@ -131,7 +97,7 @@ async fn pass_gates(
         .collect();
     let mut passed: Vec<Result<PreparedMessage, Decision>> =
         cases.iter().map(GateInput::gates).collect();
-    let unconfirmed_rows = unconfirmed_rows(tx, compiled, candidates, &silent(&passed)).await?;
+    let unconfirmed_rows = unconfirmed_rows(tx, compiled, messages, &silent(&passed)).await?;
     for (place, row) in &unconfirmed_rows {
         if is_silent(&passed[*place]) {
             cases[*place].baseline = row.as_ref();
@@ -198,22 +164,22 @@ async fn read(
     tx: &Transaction<'_>,
     context: &Context,
     compiled: &CompiledWatch,
-    candidates: &[Candidate],
+    messages: &[Message],
 ) -> Result<Vec<PresentRow>, StageError> {
     let captured: Vec<Cow<'_, Row>> =
-        candidates.iter().map(|candidate| candidate.known(&compiled.table.key)).collect();
-    let wanted: Vec<RowRequest<'_>> = candidates
+        messages.iter().map(|message| message.captured(&compiled.table.key)).collect();
+    let wanted: Vec<RowRequest<'_>> = messages
         .iter()
         .zip(&captured)
-        .map(|(candidate, captured)| RowRequest {
-            message_id: candidate.message_id,
-            entity_key: &candidate.entity_key,
-            fallback_of: candidate.fallback_of,
+        .map(|(message, captured)| RowRequest {
+            message_id: message.message_id,
+            entity_key: &message.entity_key,
+            fallback_of: message.fallback_of,
             captured,
         })
         .collect();
     // All of them go by the same channel.
-    let channel = candidates.first().map_or("", |candidate| candidate.channel.as_str());
+    let channel = messages.first().map_or("", |message| message.channel.as_str());
     row_query::read(tx, compiled.sql_for(&context.config, channel), &compiled.table, &wanted)
         .await
         .map_err(|source| StageError::Read { watch: compiled.name.clone(), source })
@@ -225,12 +191,12 @@ async fn baselines<'a>(
     tx: &Transaction<'_>,
     context: &Context,
     compiled: &CompiledWatch,
-    candidates: &'a [Candidate],
+    messages: &'a [Message],
     presents: &'a [PresentRow],
 ) -> Result<Vec<Option<Cow<'a, Row>>>, StageError> {
-    let mut baselines = Vec::with_capacity(candidates.len());
-    for (candidate, present) in candidates.iter().zip(presents) {
-        baselines.push(baseline_of(tx, &context.config, compiled, candidate, &present.told).await?);
+    let mut baselines = Vec::with_capacity(messages.len());
+    for (message, present) in messages.iter().zip(presents) {
+        baselines.push(baseline_of(tx, &context.config, compiled, message, &present.told).await?);
     }
     Ok(baselines)
 }

@@ -4,7 +4,6 @@
 //! Takes what the database says now; leaves a decision. Reads nothing and writes nothing itself, so
 //! a preview asks exactly what the daemon asks.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,129 +12,37 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::config::{RecipientAddress, RecipientDefaults};
-use crate::domain::message::state::{Failure, Skip, State, Wait, WaitsFor};
+use crate::domain::message::decision::Decision;
+use crate::domain::message::message::{Message, MessageWords};
+use crate::domain::message::state::{Failure, Skip, WaitsFor};
 use crate::domain::recipient::recipient::{BadEmail, Email, Phone, Recipient};
 use crate::domain::text::labels::ByColumn;
 use crate::domain::text::summary::{RenderContext, Unwritable};
-use crate::domain::value::change::{self, Operation};
+use crate::domain::value::change::Operation;
 use crate::domain::value::diff::{FieldChange, diff};
 use crate::domain::value::moment;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::route::Route;
 use crate::postgres::capture::row_query::PresentRow;
-use crate::postgres::queries::MessageWords;
 
 /// How long a message waits for an earlier one of its entity before it asks again.
 const ORDER_WAIT: Duration = Duration::from_millis(250);
 
-/// A net change that may leave now.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// The message, if it has a row yet.
-    pub message_id: Option<i64>,
-    /// The channel that sends it.
-    pub channel: String,
-    /// The message that it stands in for.
-    pub fallback_of: Option<i64>,
-    /// Attempts that were made in vain.
-    pub attempt_count: i16,
-    pub entity_key: String,
-    pub operation: Operation,
-    pub old_row: Option<Row>,
-    pub new_row: Option<Row>,
-}
-
-impl Candidate {
-    /// The row as captured last; for a delete, as it was before.
-    pub fn captured(&self) -> Option<&Row> {
-        self.new_row.as_ref().or(self.old_row.as_ref())
-    }
-
-    /// The same, or at least the key: a row that came and went has nothing else.
-    pub fn known(&self, key_columns: &[String]) -> Cow<'_, Row> {
-        match self.captured() {
-            Some(row) => Cow::Borrowed(row),
-            None => Cow::Owned(change::key_row(&self.entity_key, key_columns).unwrap_or_default()),
-        }
-    }
-}
-
-/// What becomes of a candidate.
-#[derive(Clone, Debug)]
-pub enum Decision {
-    Send(Box<MessageWords>),
-    Skip(Skip, Option<String>),
-    Fail(Failure, String),
-    Defer(Box<Deferral>),
-}
-
-/// Until when a message is put off, and why.
-#[derive(Clone, Debug)]
-pub struct Deferral {
-    pub due_at: Timestamp,
-    pub wait: Wait,
-    /// The same as a sentence.
-    pub why: String,
-}
-
-/// A decision as the columns of a message.
-#[derive(Default)]
-pub struct Parts {
-    pub reason_text: Option<String>,
-    pub wait: Option<Wait>,
-    pub due_at: Option<Timestamp>,
-    pub words: Option<Box<MessageWords>>,
-}
-
-impl Decision {
-    /// The state that the message goes to.
-    pub fn state(&self) -> State {
-        match self {
-            Decision::Send(_) => State::Sending,
-            Decision::Skip(why, _) => State::Skipped(*why),
-            Decision::Fail(why, _) => State::Failed(*why),
-            Decision::Defer(_) => State::Scheduled,
-        }
-    }
-
-    /// Puts a message off.
-    pub fn defer(due_at: Timestamp, wait: impl Into<Wait>, why: impl Into<String>) -> Decision {
-        Decision::Defer(Box::new(Deferral { due_at, wait: wait.into(), why: why.into() }))
-    }
-
-    pub fn into_parts(self) -> Parts {
-        match self {
-            Decision::Send(words) => Parts { words: Some(words), ..Parts::default() },
-            Decision::Skip(_, reason_text) => Parts { reason_text, ..Parts::default() },
-            Decision::Fail(_, text) => Parts { reason_text: Some(text), ..Parts::default() },
-            Decision::Defer(deferral) => {
-                let Deferral { due_at, wait, why } = *deferral;
-                Parts {
-                    reason_text: Some(why),
-                    wait: Some(wait),
-                    due_at: Some(due_at),
-                    words: None,
-                }
-            }
-        }
-    }
-}
-
-/// What a gate sees of one candidate.
+/// What a gate sees of one message.
 pub struct GateInput<'a> {
     pub compiled: &'a CompiledWatch,
     /// The way that the message goes.
     pub route: &'a Route,
     pub defaults: &'a RecipientDefaults,
-    pub candidate: &'a Candidate,
+    pub message: &'a Message,
     pub present: &'a PresentRow,
     /// What the recipient was last told.
     pub baseline: Option<&'a Row>,
     pub now: Timestamp,
 }
 
-/// A candidate that is past every gate but quiet hours and the list of opted-out phones.
+/// A message that is past every gate but quiet hours and the list of opted-out phones.
 pub struct PreparedMessage {
     pub recipient: Recipient,
     pub operation: Operation,
@@ -183,7 +90,7 @@ impl GateInput<'_> {
 
     /// What was last told is still true: perhaps because what this one stands in for arrived after all.
     fn nothing_to_tell(&self) -> Decision {
-        match self.candidate.fallback_of {
+        match self.message.fallback_of {
             Some(first) if self.present.has_arrived => {
                 let text = format!("message {first} arrived after all");
                 Decision::Skip(Skip::NotNeeded, Some(text))
@@ -247,7 +154,7 @@ impl GateInput<'_> {
             Some(at) if at <= self.now => {
                 let text = format!("expires_at of the watch was {at}");
                 // Who was tried in time and in vain is a failure; who came too late is not.
-                Err(match self.candidate.attempt_count {
+                Err(match self.message.attempt_count {
                     0 => Decision::Skip(Skip::Stale, Some(text)),
                     _ => Decision::Fail(Failure::Expired, text),
                 })

@@ -1,10 +1,11 @@
 //! Time, as the gates see it: the recipient's clock, whether it shows quiet hours, how long a message holds.
 
+use crate::domain::message::decision::Decision;
 use crate::domain::message::state::WaitsFor;
 use crate::domain::recipient::recipient::Recipient;
 use crate::domain::recipient::time_zone::{ChosenZone, ZoneSource};
 use crate::domain::value::moment;
-use crate::pipeline::gate::gates::{Decision, GateInput, text_of};
+use crate::pipeline::gate::gates::{GateInput, text_of};
 
 impl GateInput<'_> {
     /// The zone that the recipient lives in: as the row says, the recipient query, the watch, or the

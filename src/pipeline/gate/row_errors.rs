@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 
+use crate::domain::message::decision::Decision;
+use crate::domain::message::message::Message;
 use crate::domain::message::state::{Failure, WaitsFor};
 use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::{StageError, chain};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
-use crate::pipeline::gate::gates::{Candidate, Decision};
 
 /// How long a row waits that took too long to be read: it would hold up the others each time.
 const SLOW_WAIT: Duration = Duration::from_secs(10 * 60);
@@ -34,18 +35,18 @@ pub async fn one_by_one(
     context: &Context,
     compiled: &CompiledWatch,
     blockers: &Blockers,
-    candidates: &[Candidate],
+    messages: &[Message],
 ) -> Result<Vec<Decision>, StageError> {
-    let mut decisions = Vec::with_capacity(candidates.len());
-    for candidate in candidates {
+    let mut decisions = Vec::with_capacity(messages.len());
+    for message in messages {
         tx.batch_execute("savepoint one_row").await?;
-        match decide(tx, context, compiled, blockers, std::slice::from_ref(candidate)).await {
+        match decide(tx, context, compiled, blockers, std::slice::from_ref(message)).await {
             Ok(decision) => decisions.extend(decision),
             Err(StageError::Read { source, watch }) => {
                 let text = chain(&source);
                 decisions.push(match fault_of(&source) {
                     RowFault::Row => {
-                        tell(&watch, candidate, &source);
+                        tell(&watch, message, &source);
                         Decision::Fail(Failure::Unwritable, text)
                     }
                     RowFault::Slow => {
@@ -64,10 +65,10 @@ pub async fn one_by_one(
 }
 
 /// What the database says of a row quotes its values: that stands with the message, and in no log.
-fn tell(watch: &str, candidate: &Candidate, error: &tokio_postgres::Error) {
+fn tell(watch: &str, message: &Message, error: &tokio_postgres::Error) {
     tracing::error!(
         watch,
-        message.id = candidate.message_id,
+        message.id = message.message_id,
         code = error.code().map(tokio_postgres::error::SqlState::code),
         "a row cannot be put into words; rowbell_report.failures says why"
     );

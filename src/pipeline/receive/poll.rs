@@ -25,13 +25,14 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ChannelLimits;
+use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::poll_schedule::{PollSchedule, PollState};
 use crate::domain::message::receipt::ReceiptSourceKind::Polling;
 use crate::domain::message::receipt::ReceiptSourceState::{Failing, Missing};
 use crate::domain::message::receipt::{EvidenceSource, Receipt, ReceiptStatus};
 use crate::domain::message::state::State;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::receive::receipt_source;
 use crate::pipeline::settle::evidence::take_in;
 use crate::postgres::queries::{self, PollGroup};
@@ -59,8 +60,9 @@ const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);
 const LONGEST_REST: Duration = Duration::from_secs(19);
 const SHORTEST_REST: Duration = Duration::from_millis(50);
 
-/// How long groups wait when the provider could not be asked; doubles up to an hour.
-const TROUBLE_PAUSE: Duration = Duration::from_secs(30);
+/// How long groups wait when the provider could not be asked.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(32 * 60);
 
 /// How long a channel without the method is left to the webhook, before one question is asked again.
 const MISSING_PAUSE: Duration = Duration::from_secs(24 * 3_600);
@@ -78,8 +80,7 @@ pub struct Poll {
     silent_until: Option<Timestamp>,
     /// The provider has answered a question on this channel.
     has_answered: bool,
-    /// Troubles in a row.
-    failure_signals: u32,
+    troubles: Backoff,
     has_begun: bool,
 }
 
@@ -120,48 +121,19 @@ impl Poll {
             full_scan_at: context.clock.now(),
             silent_until: None,
             has_answered: false,
-            failure_signals: 0,
+            troubles: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             has_begun: false,
             context,
         }
     }
+}
 
-    /// Asks until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("poll");
-        while !stop.is_cancelled() {
-            let step = tokio::select! {
-                () = stop.cancelled() => return,
-                step = self.step() => step,
-            };
-            match step {
-                Ok(Progress::Worked) => backoff.succeeded(),
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    self.rest_until_due(&stop).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-    }
-
-    /// Rests until the next group is due. As long as none is, that question is all that is asked.
-    async fn rest_until_due(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            let time = match self.context.holds_lease(&self.channel) {
-                true => self.until_due().await,
-                false => Ok(LONGEST_REST),
-            };
-            let is_far = time.as_ref().is_ok_and(|time| *time >= LONGEST_REST);
-            rest(stop, time.unwrap_or(LONGEST_REST).clamp(SHORTEST_REST, LONGEST_REST)).await;
-            if !is_far {
-                return;
-            }
-        }
-    }
+impl Stage for Poll {
+    const NAME: &'static str = "poll";
+    const ENDS_MIDWAY: bool = true;
 
     /// Looks at the groups that are due now, and asks for what has not ended.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         // Whoever sends on the channel asks, so that the rate of questions is kept as well.
         if !self.context.holds_lease(&self.channel) {
             return Ok(Progress::Idle);
@@ -192,6 +164,23 @@ impl Poll {
         Ok(Progress::Worked)
     }
 
+    /// Until the next group is due. As long as none is, that question is all that is asked.
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        while last == Progress::Idle && !stop.is_cancelled() {
+            let time = match self.context.holds_lease(&self.channel) {
+                true => self.until_due().await,
+                false => Ok(LONGEST_REST),
+            };
+            let is_far = time.as_ref().is_ok_and(|time| *time >= LONGEST_REST);
+            sleep(time.unwrap_or(LONGEST_REST).clamp(SHORTEST_REST, LONGEST_REST), stop).await;
+            if !is_far {
+                return;
+            }
+        }
+    }
+}
+
+impl Poll {
     /// What an earlier process found out about the method.
     async fn begin(&mut self, client: &Connection, now: Timestamp) -> Result<(), StageError> {
         if !self.has_begun {
@@ -282,11 +271,11 @@ impl Poll {
     }
 
     async fn answered(&mut self, client: &Connection) -> Result<(), StageError> {
-        if self.failure_signals > 0 {
+        if self.troubles.has_failed() {
             tracing::info!(channel = self.channel, "the provider can be asked for receipts again");
         }
         self.has_answered = true;
-        self.failure_signals = 0;
+        self.troubles.succeed();
         receipt_source::heard(client, &self.context, &self.channel, Polling).await
     }
 
@@ -310,18 +299,13 @@ impl Poll {
         error: &AskError,
         now: Timestamp,
     ) -> Result<(), StageError> {
-        if self.failure_signals == 0 {
+        if !self.troubles.has_failed() {
             tracing::warn!(channel = self.channel, %error, "the provider could not be asked for receipts; will ask again");
         }
-        self.failure_signals = (self.failure_signals + 1).min(7);
-        self.silent_until = Some(now + self.trouble_pause());
+        self.silent_until = Some(now + self.troubles.fail());
         let why = error.to_string();
         receipt_source::is_silent(client, &self.context, &self.channel, Polling, Failing, &why)
             .await
-    }
-
-    fn trouble_pause(&self) -> Duration {
-        TROUBLE_PAUSE * (1 << self.failure_signals.saturating_sub(1).min(7))
     }
 
     /// Says when each group is due again, without the messages that have ended; and of which messages
@@ -332,9 +316,9 @@ impl Poll {
         let (mut kept, mut due, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for group in &groups {
             let random = rand::random();
-            let pause = match self.failure_signals {
-                0 => self.asking.pause(group.asked_count + 1, random),
-                _ => self.trouble_pause().mul_f64(1.0 + random),
+            let pause = match self.troubles.last() {
+                None => self.asking.pause(group.asked_count + 1, random),
+                Some(pause) => pause.mul_f64(1.0 + random),
             };
             due.push((group.poll_id, now + pause));
             let is_over = self.asking.is_over(group.group, now);

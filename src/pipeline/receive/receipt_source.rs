@@ -2,42 +2,10 @@
 //! is asked; and whether the provider posts to the webhook, as it says itself. Persisted, so that
 //! `status` can say which of them a channel has.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::queries;
-
-/// How often it is written down that a receipt source was heard.
-const WRITE_EVERY: Duration = Duration::from_secs(60);
-
-/// What this process wrote down last.
-#[derive(Debug, Default)]
-pub struct ReceiptSources(Mutex<HashMap<(String, ReceiptSourceKind), Timestamp>>);
-
-impl ReceiptSources {
-    /// Whether it is time to write it down again.
-    fn is_due(&self, channel: &str, kind: ReceiptSourceKind, now: Timestamp) -> bool {
-        // Times are right at every line; a panic elsewhere does not spoil them.
-        let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let key = (channel.to_owned(), kind);
-        let is_due = written.get(&key).is_none_or(|at| *at + WRITE_EVERY <= now);
-        if is_due {
-            written.insert(key, now);
-        }
-        is_due
-    }
-
-    fn forget(&self, channel: &str, kind: ReceiptSourceKind) {
-        let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        written.remove(&(channel.to_owned(), kind));
-    }
-}
 
 /// A receipt source told something.
 pub async fn heard(

@@ -17,9 +17,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::receive::receipt_source;
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
@@ -76,7 +77,7 @@ pub struct WebhookRegistration {
     look_at: Timestamp,
     /// Not to be revived again before this moment.
     revive_at: Timestamp,
-    pause: Duration,
+    revivals: Backoff,
     has_failed_to_ask: bool,
 }
 
@@ -95,33 +96,19 @@ impl WebhookRegistration {
             known: None,
             look_at: now,
             revive_at: now,
-            pause: FIRST_PAUSE,
+            revivals: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             has_failed_to_ask: false,
             context,
         }
     }
+}
 
-    /// Looks until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("destination");
-        while !stop.is_cancelled() {
-            let step = tokio::select! {
-                () = stop.cancelled() => return,
-                step = self.step() => step,
-            };
-            match step {
-                Ok(_) => {
-                    backoff.succeeded();
-                    let left = self.look_at.duration_since(self.context.clock.now());
-                    rest(&stop, Duration::try_from(left).unwrap_or_default()).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-    }
+impl Stage for WebhookRegistration {
+    const NAME: &'static str = "webhook_registration";
+    const ENDS_MIDWAY: bool = true;
 
     /// Looks, if it is time to, and mends what can be mended.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let now = self.context.clock.now();
         if now < self.look_at {
             return Ok(Progress::Idle);
@@ -139,8 +126,8 @@ impl WebhookRegistration {
                     let mended = self.revive(&webhook_settings, now).await;
                     self.note(mended).await?;
                 } else {
-                    if !is_given_up && self.revive_at + self.pause < now {
-                        self.pause = FIRST_PAUSE;
+                    if !is_given_up && self.revive_at + self.revivals.next() < now {
+                        self.revivals.succeed();
                     }
                     self.note(snapshot).await?;
                 }
@@ -158,6 +145,13 @@ impl WebhookRegistration {
         Ok(Progress::Worked)
     }
 
+    async fn rest(&mut self, _last: Progress, stop: &CancellationToken) {
+        let left = self.look_at.duration_since(self.context.clock.now());
+        sleep(Duration::try_from(left).unwrap_or_default(), stop).await;
+    }
+}
+
+impl WebhookRegistration {
     /// A copy of the database mends nothing for the original.
     async fn is_copy(&self) -> Result<bool, StageError> {
         let mut client = self.context.pool.get().await?;
@@ -208,8 +202,7 @@ impl WebhookRegistration {
         webhook_settings: &WebhookSettings,
         now: Timestamp,
     ) -> RegistrationState {
-        self.revive_at = now + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.revive_at = now + self.revivals.fail();
         match self.write_back(webhook_settings).await {
             Ok(snapshot) => snapshot,
             Err(error) => RegistrationState::GivenUp(format!("it could not be revived: {error}")),

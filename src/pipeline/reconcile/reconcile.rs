@@ -32,11 +32,11 @@ use crate::domain::message::unconfirmed::{
     FoundKind, LookupMethod, LookupResult, SeenMessage, earliest, next_look, pick,
 };
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, Progress, StageError, rest};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::settle::evidence::{join, take_in};
-use crate::pipeline::settle::settle::{Details, move_message};
+use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
-use crate::postgres::queries::{self, LookupStep, UnconfirmedAttempt};
+use crate::postgres::queries::{self, LookupStep, TransitionDetails, UnconfirmedAttempt};
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::message_list::{MessageList, message_list};
 use crate::provider::onemsg::webhook_payload;
@@ -100,34 +100,13 @@ impl Reconcile {
         let unmatched_since = Timestamp::UNIX_EPOCH;
         Reconcile { context, channel: channel.to_owned(), client, forget_at, unmatched_since }
     }
+}
 
-    /// Seeks until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut backoff = Backoff::new("seek");
-        while !stop.is_cancelled() {
-            match self.step().await {
-                Ok(Progress::Worked) => backoff.succeeded(),
-                Ok(Progress::Idle) => {
-                    backoff.succeeded();
-                    self.wait(&stop).await;
-                }
-                Err(error) => rest(&stop, backoff.failed(&error)).await,
-            }
-        }
-    }
-
-    /// In calm times it is only looked whether another daemon left something to seek.
-    async fn wait(&self, stop: &CancellationToken) {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = self.context.unconfirmed.there_are_some() => {}
-            () = tokio::time::sleep(CALM_REST) => {}
-        }
-        rest(stop, LOOK_EVERY).await;
-    }
+impl Stage for Reconcile {
+    const NAME: &'static str = "reconcile";
 
     /// Looks into the unconfirmed attempts that are due.
-    pub async fn step(&mut self) -> Result<Progress, StageError> {
+    async fn step(&mut self) -> Result<Progress, StageError> {
         let now = self.context.clock.now();
         let client = self.context.pool.get().await?;
         if now >= self.forget_at {
@@ -149,6 +128,21 @@ impl Reconcile {
         Ok(progress)
     }
 
+    /// In calm times it is only looked whether another daemon left something to look up.
+    async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
+        if last == Progress::Worked {
+            return;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = self.context.unconfirmed.there_are_some() => {}
+            () = tokio::time::sleep(CALM_REST) => {}
+        }
+        sleep(LOOK_EVERY, stop).await;
+    }
+}
+
+impl Reconcile {
     /// A receipt and the answer to the request may be stored in the same moment, by transactions that
     /// do not see each other: what was a unmatched receipt then is joined now.
     async fn join_unmatched(&mut self, now: Timestamp) -> Result<(), StageError> {
@@ -440,13 +434,13 @@ impl Reconcile {
             )
             .await?;
             let happened_at = look.receipts.first().and_then(|receipt| receipt.occurred_at);
-            let details = Details {
+            let details = TransitionDetails {
                 reason_text: None,
                 due_at: now,
                 provider_message_id: Some(id),
                 happened_at: happened_at.unwrap_or(now),
             };
-            move_message(
+            transition(
                 &tx,
                 &self.context,
                 unconfirmed_attempt.message_id,

@@ -9,18 +9,13 @@
 //!
 //! Outcomes are counted in this process only: after a restart counting begins anew.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
-use crate::config;
-use crate::domain::limit::circuit::{
-    CircuitKey, CircuitPauses, CircuitState, ErrorBurst, ErrorTally, TripRules,
-};
-use crate::domain::message::attempt::ErrorClass;
+use crate::domain::limit::circuit::{CircuitKey, CircuitPauses, CircuitState, ErrorBurst};
+use crate::domain::message::attempt::{ErrorClass, Outgoing};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
@@ -35,27 +30,6 @@ pub const OPTED_OUT: i32 = 131_050;
 const OPTED_OUT_TEXT: &str =
     "WhatsApp error 131050: the recipient stopped messages of this business";
 
-/// What this process has counted.
-pub struct CircuitTallies {
-    settings: config::CircuitSettings,
-    counted: Mutex<Counted>,
-}
-
-#[derive(Default)]
-struct Counted {
-    tallies: HashMap<CircuitKey, ErrorTally>,
-    /// Messages that are tried, and what for.
-    probes: HashMap<i64, Vec<CircuitKey>>,
-    opt_outs: Vec<OptOut>,
-}
-
-/// An opt-out that is believed once its window is over.
-struct OptOut {
-    channel: String,
-    message_id: i64,
-    at: Timestamp,
-}
-
 /// What an answer or a receipt says about channel and template.
 #[derive(Clone, Copy, Debug)]
 pub struct FailureSignal<'a> {
@@ -66,48 +40,6 @@ pub struct FailureSignal<'a> {
     pub text: Option<&'a str>,
     /// The provider had accepted the message before.
     pub is_by_receipt: bool,
-}
-
-impl CircuitTallies {
-    pub fn new(settings: config::CircuitSettings) -> CircuitTallies {
-        CircuitTallies { settings, counted: Mutex::default() }
-    }
-
-    fn rules(&self) -> TripRules {
-        let config::CircuitSettings { window, minimum, share, .. } = self.settings;
-        TripRules { window, minimum, share }
-    }
-
-    fn counted(&self) -> std::sync::MutexGuard<'_, Counted> {
-        // Counts are right at every line; a panic elsewhere does not spoil them.
-        self.counted.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// This message is tried; what becomes of it decides about the circuit.
-    pub fn expect(&self, message_id: i64, key: CircuitKey) {
-        self.counted().probes.entry(message_id).or_default().push(key);
-    }
-
-    fn good(&self, keys: &[CircuitKey], now: Timestamp) {
-        let counted = &mut self.counted().tallies;
-        for key in keys {
-            match counted.get_mut(key) {
-                Some(tally) => tally.good(now, 1),
-                None => counted.entry(key.clone()).or_default().good(now, 1),
-            }
-        }
-    }
-
-    fn bad(&self, key: &CircuitKey, now: Timestamp, refused: Option<i64>) -> Option<ErrorBurst> {
-        let tallies = &mut self.counted().tallies;
-        let tally = tallies.entry(key.clone()).or_default();
-        tally.bad(now, refused);
-        tally.burst(now, self.rules())
-    }
-
-    fn probed(&self, message_id: i64) -> Vec<CircuitKey> {
-        self.counted().probes.remove(&message_id).unwrap_or_default()
-    }
 }
 
 /// The circuits that a message depends on: its channel's, and its template's once that is known.
@@ -121,20 +53,19 @@ fn keys_of(snapshot: &MessageSnapshot) -> Vec<CircuitKey> {
 }
 
 /// The provider took messages: good outcomes, and the end of a stop if one of them was a try.
-/// `accepted` is message, channel, template and its language.
 pub async fn accepted<'a>(
     context: &Context,
-    accepted: impl Iterator<Item = (i64, &'a str, &'a (String, String))>,
+    accepted: impl Iterator<Item = &'a Outgoing>,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
-    for (message_id, channel, (template, language)) in accepted {
-        let template = CircuitKey::template(channel, template, language);
+    for Outgoing { message_id, channel, message, .. } in accepted {
+        let template = CircuitKey::template(channel, &message.template, &message.language);
         context.circuits.good(&[CircuitKey::channel(channel), template], now);
-        let probed = context.circuits.probed(message_id);
+        let probed = context.circuits.probed(*message_id);
         if !probed.is_empty() {
             let mut client = context.pool.get().await?;
             let tx = client.transaction().await?;
-            tried_well(&tx, context, message_id, probed, false).await?;
+            tried_well(&tx, context, *message_id, probed, false).await?;
             tx.commit().await?;
         }
     }
@@ -234,8 +165,8 @@ pub async fn record_failure(
         stop(tx, context, key, record_failure, why, false).await?;
         take_back(tx, context, key, burst).await?;
     } else if record_failure.code == Some(OPTED_OUT) {
-        let (channel, message_id) = (snapshot.channel.clone(), record_failure.message_id);
-        context.circuits.counted().opt_outs.push(OptOut { channel, message_id, at: now });
+        let channel = snapshot.channel.clone();
+        context.circuits.add_opt_out(channel, record_failure.message_id, now);
     }
     Ok(())
 }
@@ -358,7 +289,7 @@ async fn take_back(
     burst: ErrorBurst,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
-    context.circuits.counted().opt_outs.retain(|opt_out| opt_out.channel != key.channel);
+    context.circuits.drop_opt_outs(&key.channel);
     let due_at = now + context.circuits.settings.first_pause * 2;
     let why = format!("{}: refused in a burst of errors, to be tried again", key.is_stopped());
     let back = queries::circuit_take_back(tx, key, &burst.refused, due_at, &why, now).await?;
@@ -382,24 +313,4 @@ pub async fn write_opt_outs(tx: &Transaction<'_>, context: &Context) -> Result<(
         queries::circuit_opt_out(tx, &ripe, OPTED_OUT_TEXT, now).await?;
     }
     Ok(())
-}
-
-impl CircuitTallies {
-    /// Messages whose recipients opted out, and channels with too many of them at once.
-    fn ripe_opt_outs(&self, now: Timestamp) -> (Vec<i64>, Vec<(String, usize)>) {
-        let opt_outs = &mut self.counted().opt_outs;
-        let is_ripe = |opt_out: &OptOut| opt_out.at + self.settings.window <= now;
-        if !opt_outs.iter().any(is_ripe) {
-            return (Vec::new(), Vec::new());
-        }
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        opt_outs.iter().for_each(|o| *counts.entry(o.channel.clone()).or_default() += 1);
-        let many = |count: usize| count >= self.settings.minimum as usize;
-        let doubtful: Vec<(String, usize)> =
-            counts.into_iter().filter(|(_, count)| many(*count)).collect();
-        opt_outs.retain(|o| doubtful.iter().all(|(channel, _)| *channel != o.channel));
-        let ripe = opt_outs.iter().filter(|o| is_ripe(o)).map(|o| o.message_id).collect();
-        opt_outs.retain(|o| !is_ripe(o));
-        (ripe, doubtful)
-    }
 }

@@ -18,9 +18,9 @@ use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::settle::circuit::{self, FailureSignal};
 use crate::pipeline::settle::fallback_schedule;
-use crate::pipeline::settle::settle::{Details, move_message, retry_rules};
+use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed;
-use crate::postgres::queries::{self, KnownMessage, Moved};
+use crate::postgres::queries::{self, KnownMessage, Moved, TransitionDetails};
 use crate::provider::error_table::known_class;
 
 /// Keeps receipts as they came and moves the messages that they speak of.
@@ -151,7 +151,7 @@ fn meaning(context: &Context, evidence: &Evidence, message: &KnownMessage) -> (E
         return (Event::Receipt(evidence.status), Duration::ZERO);
     }
     let attempt = u16::try_from(message.attempt).unwrap_or(1);
-    failed_receipt(class_of(evidence), attempt, retry_rules(context), rand::random())
+    failed_receipt(class_of(evidence), attempt, context.retry_rules(), rand::random())
 }
 
 fn class_of(evidence: &Evidence) -> Option<ErrorClass> {
@@ -205,13 +205,13 @@ async fn try_later(
         if event != Event::Reopened || message.snapshot.state == State::Scheduled {
             continue;
         }
-        let details = Details {
+        let details = TransitionDetails {
             reason_text: one.in_words(),
             due_at: context.clock.now() + wait,
             provider_message_id: Some(&one.provider_message_id),
             happened_at: one.happened_at,
         };
-        return move_message(tx, context, message.message_id, &message.snapshot, event, details)
+        return transition(tx, context, message.message_id, &message.snapshot, event, details)
             .await
             .map(drop);
     }

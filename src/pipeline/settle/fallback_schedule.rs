@@ -7,7 +7,7 @@ use crate::domain::message::fallback::FallbackCause;
 use crate::domain::message::state::{Skip, State};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::postgres::queries::{self, MessageSnapshot, NewMessage};
+use crate::postgres::queries::{self, MessageSnapshot};
 
 /// After a message went to `state`.
 pub async fn settled(
@@ -28,23 +28,6 @@ pub async fn settled(
     {
         queries::fallback_await(tx, &[message_id], FallbackCause::Undelivered, now + after).await?;
     }
-    Ok(())
-}
-
-/// After messages were opened that leave in the same moment, or do not.
-pub async fn opened(
-    tx: &Transaction<'_>,
-    context: &Context,
-    messages: &[NewMessage],
-    ids: &[i64],
-) -> Result<(), StageError> {
-    let may_fall_back = |message: &NewMessage| {
-        let watch = context.config.watch.get(&message.watch);
-        watch.is_some_and(|watch| watch.may_fall_back(&message.channel, message.state))
-    };
-    let on: Vec<i64> =
-        messages.iter().zip(ids).filter(|(m, _)| may_fall_back(m)).map(|(_, id)| *id).collect();
-    queries::fallback_await(tx, &on, FallbackCause::Skipped, context.clock.now()).await?;
     Ok(())
 }
 

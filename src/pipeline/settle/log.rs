@@ -1,13 +1,16 @@
 //! What the log says of an answer: one line for each message that the provider refused, unless its
 //! whole channel or template was stopped, or its channel was too fast; that was said once, when it was noticed.
 
-use crate::domain::message::attempt::{AttemptResult, ErrorClass};
+use crate::domain::message::attempt::{AttemptResult, ErrorClass, Outgoing, Settled};
 use crate::domain::message::disposition::PAIR_LIMIT;
-use crate::pipeline::settle::settle::Settled;
+use crate::pipeline::context::context::Context;
 
 /// Says what the provider refused, and lets the channel rest as long as it asks to.
-pub fn report(settled: &Settled) {
-    let (template, language) = &settled.template;
+pub fn report(context: &Context, settled: &Settled) {
+    let Outgoing { channel, message, .. } = &settled.outgoing;
+    let channel_sender = context.channel_senders.get(channel);
+    let is_blocked = channel_sender
+        .is_some_and(|sender| sender.is_blocked(&message.template, &message.language));
     match &settled.answer.result {
         AttemptResult::Accepted { .. } => {}
         AttemptResult::DryRun => debug(settled, "recorded instead of posted: a dry run"),
@@ -22,11 +25,11 @@ pub fn report(settled: &Settled) {
             } else {
                 warn(settled, class.into_str(), "provider refused a message");
             }
-            if let Some(time) = retry_after.filter(|_| !is_pair) {
-                settled.channel_sender.stop_for(time);
+            if let (Some(time), Some(sender)) = (retry_after.filter(|_| !is_pair), channel_sender) {
+                sender.stop_for(time);
             }
         }
-        AttemptResult::NotSent if settled.channel_sender.is_blocked(template, language) => {
+        AttemptResult::NotSent if is_blocked => {
             debug(settled, "a message was given back");
         }
         result @ (AttemptResult::NotSent | AttemptResult::Unknown) => {
@@ -44,9 +47,9 @@ pub fn report(settled: &Settled) {
 fn warn(settled: &Settled, class: &str, what: &str) {
     let answer = &settled.answer;
     tracing::warn!(
-        message.id = settled.message_id,
-        attempt.number = settled.attempt,
-        channel = settled.channel_sender.channel,
+        message.id = settled.outgoing.message_id,
+        attempt.number = settled.outgoing.attempt,
+        channel = settled.outgoing.channel,
         class,
         code = answer.error_code,
         status = answer.http_status,
@@ -58,9 +61,9 @@ fn warn(settled: &Settled, class: &str, what: &str) {
 fn debug(settled: &Settled, what: &str) {
     let answer = &settled.answer;
     tracing::debug!(
-        message.id = settled.message_id,
-        attempt.number = settled.attempt,
-        channel = settled.channel_sender.channel,
+        message.id = settled.outgoing.message_id,
+        attempt.number = settled.outgoing.attempt,
+        channel = settled.outgoing.channel,
         code = answer.error_code,
         status = answer.http_status,
         error = answer.error_text.as_deref().unwrap_or(""),

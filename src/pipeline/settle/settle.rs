@@ -11,49 +11,31 @@
 //! has to decide. While the database is away answers wait in memory. Not promised: that a stop with
 //! the database away loses none of them; it says how many.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::message::attempt::{Answer, AttemptResult};
-use crate::domain::message::disposition::{RetryRules, disposition};
-use crate::domain::message::state::{Event, Skip, State, apply};
-use crate::pipeline::context::channel_sender::ChannelSender;
+use crate::domain::message::attempt::{Answer, AttemptResult, Outgoing, Settled};
+use crate::domain::message::disposition::disposition;
+use crate::domain::message::state::{Event, State};
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Backoff, StageError};
-use crate::pipeline::gate::limits;
+use crate::pipeline::context::stage::{Failures, StageError};
 use crate::pipeline::settle::circuit::{self, FailureSignal};
 use crate::pipeline::settle::evidence::join;
-use crate::pipeline::settle::fallback_schedule;
 use crate::pipeline::settle::log::report;
-use crate::pipeline::settle::unconfirmed;
-use crate::postgres::queries::{self, Acceptance, MessageSnapshot, Move};
+use crate::pipeline::settle::rate_feedback;
+use crate::pipeline::settle::transition::transition;
+use crate::postgres::queries::{self, TransitionDetails};
 
 /// Answers written by one statement, at most.
 const BATCH: usize = 500;
 
 /// How long to gather answers when they come faster than one at a time.
 const GATHER: Duration = Duration::from_millis(2);
-
-/// The answer to one attempt.
-pub struct Settled {
-    pub channel_sender: Arc<ChannelSender>,
-    pub message_id: i64,
-    pub watch: String,
-    pub attempt: i16,
-    /// Whom it was written to; empty where that is no phone.
-    pub phone: String,
-    /// Template and language at the provider.
-    pub template: (String, String),
-    /// How long it may go without `delivered` before it goes on to the next channel.
-    pub undelivered_after: Option<Duration>,
-    pub answer: Answer,
-}
 
 /// Writes answers.
 pub struct Settle {
@@ -69,10 +51,10 @@ impl Settle {
 
     /// Writes answers until every sender is gone, or, once told to stop, until `give_up`.
     pub async fn run(mut self, give_up: CancellationToken) {
-        let mut backoff = Backoff::new("settle");
+        let mut failures = Failures::new("settle");
         while self.gather().await {
             while let Err(error) = self.step().await {
-                let wait = backoff.failed(&error);
+                let wait = failures.add(&error);
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = give_up.cancelled() => {
@@ -84,7 +66,7 @@ impl Settle {
                     }
                 }
             }
-            backoff.succeeded();
+            failures.end();
         }
     }
 
@@ -114,79 +96,67 @@ impl Settle {
             self.unwritten.push(settled);
         }
         let moved = self.write_accepted().await?;
-        self.finish(|settled| moved.contains(&settled.message_id));
+        self.finish(|outgoing| moved.contains(&outgoing.message_id));
         while let Some(settled) = self.unwritten.last() {
+            let Outgoing { message_id, attempt, .. } = settled.outgoing;
             let mut client = self.context.pool.get().await?;
             let tx = client.transaction().await?;
-            settle_answer(&tx, &self.context, settled.message_id, settled.attempt, &settled.answer)
-                .await?;
-            limits::learn(&tx, &self.context, settled).await?;
+            settle_answer(&tx, &self.context, message_id, attempt, &settled.answer).await?;
+            rate_feedback::learn(&tx, &self.context, settled).await?;
             tx.commit().await?;
-            report(settled);
-            let done = settled.message_id;
-            self.finish(|settled| settled.message_id == done);
+            report(&self.context, settled);
+            self.finish(|outgoing| outgoing.message_id == message_id);
         }
         Ok(())
     }
 
     /// Stores plain acceptances at once; returns the messages that are settled by that.
     async fn write_accepted(&self) -> Result<HashSet<i64>, StageError> {
-        let now = self.context.clock.now();
-        let accepted: Vec<Acceptance<'_>> =
-            self.unwritten.iter().filter_map(|settled| acceptance(settled, now)).collect();
+        let accepted: Vec<(&Settled, &str)> = self
+            .unwritten
+            .iter()
+            .filter_map(|settled| Some((settled, settled.answer.provider_message_id()?)))
+            .collect();
         if accepted.is_empty() {
             return Ok(HashSet::new());
         }
+        let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
         let ask = self.context.ask(now);
         let moved = queries::settle_accepted(&client, &accepted, now, ask).await?;
-        let settled: HashSet<i64> = moved.iter().map(|(id, _)| *id).collect();
-        let taken = self.unwritten.iter().filter(|s| settled.contains(&s.message_id));
-        taken.clone().for_each(|s| {
-            self.context.counts.became(&s.watch, &s.channel_sender.channel, State::Sent);
-        });
-        let outrun: Vec<i64> =
-            moved.iter().filter(|(_, outrun)| *outrun).map(|(id, _)| *id).collect();
+        let moved: HashMap<i64, bool> = moved.into_iter().collect();
+        let outrun: Vec<&str> = accepted
+            .iter()
+            .filter(|(settled, _)| moved.get(&settled.outgoing.message_id) == Some(&true))
+            .map(|(_, provider_message_id)| *provider_message_id)
+            .collect();
+        let written = self.unwritten.iter().map(|settled| &settled.outgoing);
+        let written = written.filter(|outgoing| moved.contains_key(&outgoing.message_id));
+        for outgoing in written.clone() {
+            self.context.counts.became(&outgoing.watch, &outgoing.channel, State::Sent);
+        }
         if !outrun.is_empty() {
-            let ids: Vec<&str> = accepted
-                .iter()
-                .filter(|a| outrun.contains(&a.message_id))
-                .map(|a| a.provider_message_id)
-                .collect();
             let tx = client.transaction().await?;
-            join(&tx, &self.context, &ids).await?;
+            join(&tx, &self.context, &outrun).await?;
             tx.commit().await?;
         }
         drop(client);
-        let taken = taken.map(|s| (s.message_id, s.channel_sender.channel.as_str(), &s.template));
-        circuit::accepted(&self.context, taken).await?;
-        Ok(settled)
+        circuit::accepted(&self.context, written).await?;
+        Ok(moved.into_keys().collect())
     }
 
     /// Counts and forgets what is written, and gives its slots back.
-    fn finish(&mut self, is_done: impl Fn(&Settled) -> bool) {
-        self.unwritten.retain(|settled| {
-            let done = is_done(settled);
-            if done {
-                settled.channel_sender.counts.attempted(&settled.answer.result);
-                settled.channel_sender.release(1);
+    fn finish(&mut self, is_done: impl Fn(&Outgoing) -> bool) {
+        let context = &self.context;
+        self.unwritten.retain(|Settled { outgoing, answer }| {
+            let done = is_done(outgoing);
+            if done && let Some(channel_sender) = context.channel_senders.get(&outgoing.channel) {
+                channel_sender.counts.attempted(&answer.result);
+                channel_sender.release(1);
             }
             !done
         });
     }
-}
-
-fn acceptance(settled: &Settled, now: Timestamp) -> Option<Acceptance<'_>> {
-    let AttemptResult::Accepted { provider_message_id } = &settled.answer.result else {
-        return None;
-    };
-    Some(Acceptance {
-        message_id: settled.message_id,
-        attempt: settled.attempt,
-        provider_message_id,
-        http_status: settled.answer.http_status.and_then(|s| i16::try_from(s).ok()),
-        undelivered_at: settled.undelivered_after.map(|after| now + after),
-    })
 }
 
 fn failure_signal_of(message_id: i64, answer: &Answer) -> FailureSignal<'_> {
@@ -200,16 +170,6 @@ fn failure_signal_of(message_id: i64, answer: &Answer) -> FailureSignal<'_> {
         code: answer.error_code,
         text: answer.error_text.as_deref(),
         is_by_receipt: false,
-    }
-}
-
-/// How often and how far apart attempts are made here.
-pub fn retry_rules(context: &Context) -> RetryRules {
-    let delivery = &context.config.delivery;
-    RetryRules {
-        max_attempts: delivery.max_attempts,
-        base: delivery.retry_base,
-        cap: delivery.retry_cap,
     }
 }
 
@@ -227,22 +187,19 @@ pub async fn settle_answer(
     };
     queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
     let number = u16::try_from(attempt).unwrap_or(1);
-    let (event, wait) = disposition(answer, number, retry_rules(context), rand::random());
+    let (event, wait) = disposition(answer, number, context.retry_rules(), rand::random());
     // An answer to an earlier attempt says nothing about the present one, unless it was a yes.
     if attempt != snapshot.attempt_count && event != Event::Accepted {
         return Ok(());
     }
-    let provider_message_id = match &answer.result {
-        AttemptResult::Accepted { provider_message_id } => Some(provider_message_id.as_str()),
-        _ => None,
-    };
-    move_message(
+    let provider_message_id = answer.provider_message_id();
+    transition(
         tx,
         context,
         message_id,
         &snapshot,
         event,
-        Details {
+        TransitionDetails {
             reason_text: answer.error_text.clone(),
             due_at: now + wait,
             provider_message_id,
@@ -258,76 +215,4 @@ pub async fn settle_answer(
         join(tx, context, &[id]).await?;
     }
     Ok(())
-}
-
-/// What goes with an event.
-pub struct Details<'a> {
-    pub reason_text: Option<String>,
-    /// When the message is due again, if it is to be tried again.
-    pub due_at: Timestamp,
-    pub provider_message_id: Option<&'a str>,
-    pub happened_at: Timestamp,
-}
-
-/// Moves one locked message by one event. An event that cannot happen any more changes nothing: its
-/// evidence is stored all the same.
-pub async fn move_message(
-    tx: &Transaction<'_>,
-    context: &Context,
-    message_id: i64,
-    snapshot: &MessageSnapshot,
-    event: Event,
-    details: Details<'_>,
-) -> Result<State, StageError> {
-    let Ok(mut state) = apply(snapshot.state, event) else {
-        tracing::debug!(message.id = message_id, state = ?snapshot.state, ?event, "evidence came too late to matter");
-        return Ok(snapshot.state);
-    };
-    if state == snapshot.state
-        && details.provider_message_id.is_none()
-        && state != State::Unconfirmed
-    {
-        return Ok(state);
-    }
-    // A newer message of the entity says it instead: two open ones must never be.
-    if state == State::Scheduled
-        && queries::settle_sibling(tx, snapshot, message_id).await?.is_some()
-    {
-        state = State::Skipped(Skip::Superseded);
-    }
-    let now = context.clock.now();
-    let due_at = match state {
-        State::Scheduled => {
-            queries::settle_queue(tx, message_id, "open", details.due_at).await?;
-            Some(details.due_at)
-        }
-        State::Unconfirmed => {
-            let decide_at = now + context.config.delivery.unconfirmed_after;
-            queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
-            unconfirmed::open(tx, context, message_id, snapshot, decide_at).await?;
-            None
-        }
-        _ => {
-            queries::settle_leave_queue(tx, message_id).await?;
-            None
-        }
-    };
-    let to = Move {
-        message_id,
-        state,
-        reason_text: details.reason_text,
-        due_at,
-        provider_message_id: details.provider_message_id,
-        happened_at: details.happened_at,
-        now,
-    };
-    queries::settle_move(tx, &to).await?;
-    if state != snapshot.state {
-        context.counts.became(&snapshot.watch, &snapshot.channel, state);
-    }
-    if state == State::Sent && snapshot.state != State::Sent {
-        queries::poll_enroll(tx, message_id, &snapshot.channel, now, context.ask(now)).await?;
-    }
-    fallback_schedule::settled(tx, context, message_id, snapshot, state).await?;
-    Ok(state)
 }

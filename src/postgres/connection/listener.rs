@@ -31,6 +31,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::config;
+use crate::domain::limit::backoff::Backoff;
 use crate::postgres::connection::session::{self, Hearing};
 
 /// Scans with a find within `linger` that make a rush.
@@ -61,7 +62,7 @@ pub enum Woken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Awake,
-    Parking { barrier: i64, wait: Duration },
+    Parking { barrier: i64, waits: Backoff },
     Parked,
 }
 
@@ -73,7 +74,7 @@ pub struct Bell {
     mode: Mode,
     /// When scans found something, within the last `linger`.
     finds: VecDeque<Instant>,
-    poll_only_wait: Duration,
+    poll_only: Backoff,
 }
 
 /// Waits for the bell to hear.
@@ -98,7 +99,10 @@ impl Bell {
             rings,
             mode: Mode::Awake,
             finds: VecDeque::new(),
-            poll_only_wait: settings.awake_poll,
+            poll_only: Backoff::new(
+                settings.awake_poll,
+                POLL_ONLY_WAIT_MAX.max(settings.awake_poll),
+            ),
         }
     }
 
@@ -117,7 +121,7 @@ impl Bell {
         let now = Instant::now();
         self.finds.push_back(now);
         self.forget_old_finds(now);
-        self.poll_only_wait = self.settings.awake_poll;
+        self.poll_only.succeed();
     }
 
     fn forget_old_finds(&mut self, now: Instant) {
@@ -157,15 +161,17 @@ impl Bell {
             Mode::Awake => {
                 set_parked(client, true).await?;
                 let barrier = barrier(client).await?;
-                self.mode = Mode::Parking { barrier, wait: Duration::from_millis(1) };
+                let waits = Backoff::new(Duration::from_millis(1), PARKING_WAIT_MAX);
+                self.mode = Mode::Parking { barrier, waits };
                 Ok(Woken::Poll)
             }
             Mode::Parking { barrier, .. } if has_passed(client, barrier).await? => {
                 self.mode = Mode::Parked;
                 Ok(Woken::Poll)
             }
-            Mode::Parking { barrier, wait } => {
-                self.mode = Mode::Parking { barrier, wait: (wait * 2).min(PARKING_WAIT_MAX) };
+            Mode::Parking { barrier, mut waits } => {
+                let wait = waits.fail();
+                self.mode = Mode::Parking { barrier, waits };
                 tokio::select! {
                     () = self.rings.notified() => Ok(Woken::Ring),
                     () = tokio::time::sleep(wait) => Ok(Woken::Poll),
@@ -200,9 +206,7 @@ impl Bell {
     }
 
     async fn poll_only(&mut self) -> Woken {
-        let wait = self.poll_only_wait;
-        self.poll_only_wait = (wait * 2).min(POLL_ONLY_WAIT_MAX);
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(self.poll_only.fail()).await;
         Woken::Poll
     }
 

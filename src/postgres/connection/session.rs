@@ -14,6 +14,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{AsyncMessage, Client, Connection};
 
 use crate::config::Database;
+use crate::domain::limit::backoff::{Backoff, spread};
 use crate::error_chain::chain;
 use crate::postgres::connection::pool::{self, DatabaseError};
 use crate::postgres::connection::tls::{self, TlsError};
@@ -26,6 +27,10 @@ const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long polling lasts before LISTEN is tried again.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// The waits between two tries to connect.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_millis(12_800);
 
 /// Whether the daemon hears rings.
 #[derive(Clone)]
@@ -62,14 +67,14 @@ pub fn supervise(
     is_listening(false);
     drop(reconnects());
     tokio::spawn(async move {
-        let mut failures = 0_u32;
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         while !hearing.is_closed() {
             let listened = tokio::select! {
                 ended = listen(&database, heartbeat, &rings, &hearing) => ended,
                 () = hearing.closed() => return,
             };
             let was_listening = matches!(&*hearing.borrow(), Hearing::Listening(_));
-            let wait = lost(&listened, was_listening, &mut failures, &hearing);
+            let wait = lost(&listened, was_listening, &mut backoff, &hearing);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = hearing.closed() => return,
@@ -91,7 +96,7 @@ fn is_listening(is: bool) {
 fn lost(
     ended: &Result<(), SessionError>,
     was_listening: bool,
-    failures: &mut u32,
+    backoff: &mut Backoff,
     hearing: &watch::Sender<Hearing>,
 ) -> Duration {
     let Err(error) = ended else {
@@ -108,8 +113,10 @@ fn lost(
         is_listening(false);
         return TRY_AGAIN_AFTER;
     }
-    *failures = if was_listening { 1 } else { (*failures + 1).min(8) };
-    if *failures == 1 {
+    if was_listening {
+        backoff.succeed();
+    }
+    if !backoff.has_failed() {
         tracing::warn!(error = %chain(error), "the doorbell cannot be heard; connecting again");
     }
     if was_listening {
@@ -117,7 +124,7 @@ fn lost(
         is_listening(false);
         reconnects().increment(1);
     }
-    Duration::from_millis(50 << *failures).mul_f64(0.5 + rand::random::<f64>() / 2.0)
+    spread(backoff.fail(), rand::random())
 }
 
 /// One session, from connecting to its end, which is always an error.

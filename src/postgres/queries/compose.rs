@@ -8,29 +8,14 @@ use serde_json::Value;
 use tokio_postgres::Error;
 use tokio_postgres::types::{Json, ToSql};
 
-use crate::domain::message::state::{State, Wait};
+use crate::domain::message::message::Message;
+use crate::domain::message::state::State;
 use crate::domain::recipient::phone_forms;
-use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::word::word;
 use crate::postgres::queries::statement::{named, statements};
-use crate::postgres::queries::{Lease, MessageWords, WaitColumns, WordColumns};
-
-/// A message that is due.
-#[derive(Clone, Debug)]
-pub struct DueMessage {
-    pub message_id: i64,
-    pub due_at: Timestamp,
-    pub watch: String,
-    pub entity_key: String,
-    pub operation: Operation,
-    pub old_row: Option<Row>,
-    pub new_row: Option<Row>,
-    pub attempt_count: i16,
-    /// The message that it stands in for.
-    pub fallback_of: Option<i64>,
-}
+use crate::postgres::queries::{Lease, WaitColumns, WordColumns};
 
 /// Where one watch goes on, and where it stands in turn.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +33,7 @@ pub async fn compose_due(
     now: Timestamp,
     turns: &[WatchTurn<'_>],
     limit: usize,
-) -> Result<Vec<DueMessage>, Error> {
+) -> Result<Vec<Message>, Error> {
     let limit = limit as i64;
     let watch: Vec<&str> = turns.iter().map(|turn| turn.watch).collect();
     let above_due: Vec<Timestamp> = turns.iter().map(|turn| turn.above.0).collect();
@@ -60,16 +45,25 @@ pub async fn compose_due(
     let rows = named!(tx, "compose/compose_due", params)?;
     rows.iter()
         .map(|row| {
-            Ok(DueMessage {
+            Ok(Message {
                 message_id: row.try_get("message_id")?,
-                due_at: row.try_get("due_at")?,
                 watch: row.try_get("watch")?,
                 entity_key: row.try_get("entity_key")?,
+                channel: channel.to_owned(),
+                fallback_of: row.try_get("fallback_of")?,
+                attempt_count: row.try_get("attempt_count")?,
                 operation: word(row, "operation")?,
+                change_count: row.try_get("change_count")?,
+                first_changed_at: row.try_get("first_changed_at")?,
+                last_changed_at: row.try_get("last_changed_at")?,
                 old_row: object(row, "old_row")?,
                 new_row: object(row, "new_row")?,
-                attempt_count: row.try_get("attempt_count")?,
-                fallback_of: row.try_get("fallback_of")?,
+                state: State::Scheduled,
+                reason_text: None,
+                wait: None,
+                due_at: row.try_get("due_at")?,
+                words: None,
+                hold_id: None,
             })
         })
         .collect()
@@ -186,34 +180,21 @@ pub async fn compose_next_due(
     rows.first().map_or(Ok(None), |row| row.try_get(0))
 }
 
-/// What was decided about a due message.
-#[derive(Clone, Debug)]
-pub struct Decided {
-    pub message_id: i64,
-    pub watch: String,
-    pub state: State,
-    pub reason_text: Option<String>,
-    pub wait: Option<Wait>,
-    pub words: Option<Box<MessageWords>>,
-    pub due_at: Option<Timestamp>,
-    /// It goes on to the next channel of its watch.
-    pub may_fall_back: bool,
-}
-
-/// Writes decisions; returns the number of the attempt of each message.
+/// Writes what was decided about messages; returns the number of the attempt of each.
 pub async fn compose_write(
     tx: &Transaction<'_>,
-    decided: &[Decided],
+    messages: &[Message],
     lease: Lease<'_>,
 ) -> Result<Vec<(i64, i16)>, Error> {
-    let ids: Vec<i64> = decided.iter().map(|d| d.message_id).collect();
-    let state: Vec<&str> = decided.iter().map(|d| d.state.into_str()).collect();
-    let reason: Vec<Option<&str>> = decided.iter().map(|d| d.state.reason()).collect();
-    let reason_text: Vec<Option<&str>> = decided.iter().map(|d| d.reason_text.as_deref()).collect();
-    let new: Vec<Option<Json<Value>>> = decided.iter().map(told_json).collect();
-    let due: Vec<Option<Timestamp>> = decided.iter().map(|d| d.due_at).collect();
-    let wait = WaitColumns::of(decided.iter().map(|d| d.wait.as_ref()));
-    let w = WordColumns::of(decided.iter().map(|d| d.words.as_deref()));
+    let ids: Vec<Option<i64>> = messages.iter().map(|m| m.message_id).collect();
+    let state: Vec<&str> = messages.iter().map(|m| m.state.into_str()).collect();
+    let reason: Vec<Option<&str>> = messages.iter().map(|m| m.state.reason()).collect();
+    let reason_text: Vec<Option<&str>> =
+        messages.iter().map(|m| m.reason_text.as_deref()).collect();
+    let new: Vec<Option<Json<Value>>> = messages.iter().map(told_json).collect();
+    let due: Vec<Timestamp> = messages.iter().map(|m| m.due_at).collect();
+    let wait = WaitColumns::of(messages.iter().map(|m| m.wait.as_ref()));
+    let w = WordColumns::of(messages.iter().map(|m| m.words.as_deref()));
     let params: &[&(dyn ToSql + Sync)] = &[
         &ids,
         &state,
@@ -243,7 +224,7 @@ pub async fn compose_write(
 }
 
 /// The row as told; JSON null says "told that it is gone", SQL null "leave as it is".
-fn told_json(decided: &Decided) -> Option<Json<Value>> {
-    let words = decided.words.as_ref()?;
+fn told_json(message: &Message) -> Option<Json<Value>> {
+    let words = message.words.as_ref()?;
     Some(Json(words.told_row.clone().map_or(Value::Null, Value::Object)))
 }

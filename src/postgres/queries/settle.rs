@@ -5,23 +5,12 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use crate::domain::message::attempt::{Answer, AttemptResult};
+use crate::domain::message::attempt::{Answer, AttemptResult, Settled};
 use crate::domain::message::evidence::Evidence;
 use crate::domain::message::receipt::{EvidenceSource, Receipt};
 use crate::domain::message::state::{State, WaitsFor};
 use crate::postgres::connection::word::{maybe, state, word};
 use crate::postgres::queries::statement::{named, row, statements};
-
-/// An acceptance to store.
-#[derive(Clone, Debug)]
-pub struct Acceptance<'a> {
-    pub message_id: i64,
-    pub attempt: i16,
-    pub provider_message_id: &'a str,
-    pub http_status: Option<i16>,
-    /// When it goes on to the next channel unless it is delivered.
-    pub undelivered_at: Option<Timestamp>,
-}
 
 /// When the provider is asked for the end of messages that are sent now, and on which channels.
 #[derive(Clone, Copy, Debug)]
@@ -30,22 +19,30 @@ pub struct Ask<'a> {
     pub of: &'a [String],
 }
 
-/// Stores acceptances; returns the messages that moved, and whether receipts outran the answer.
+/// Stores acceptances with the ids that the provider gave; returns the messages that moved, and whether receipts outran the answer.
 pub async fn settle_accepted(
     client: &deadpool_postgres::Client,
-    accepted: &[Acceptance<'_>],
+    accepted: &[(&Settled, &str)],
     now: Timestamp,
     ask: Ask<'_>,
 ) -> Result<Vec<(i64, bool)>, Error> {
-    let ids: Vec<i64> = accepted.iter().map(|a| a.message_id).collect();
-    let numbers: Vec<i16> = accepted.iter().map(|a| a.attempt).collect();
-    let provider_ids: Vec<&str> = accepted.iter().map(|a| a.provider_message_id).collect();
-    let statuses: Vec<Option<i16>> = accepted.iter().map(|a| a.http_status).collect();
-    let undelivered: Vec<Option<Timestamp>> = accepted.iter().map(|a| a.undelivered_at).collect();
+    let ids: Vec<i64> = accepted.iter().map(|(s, _)| s.outgoing.message_id).collect();
+    let numbers: Vec<i16> = accepted.iter().map(|(s, _)| s.outgoing.attempt).collect();
+    let provider_ids: Vec<&str> = accepted.iter().map(|(_, id)| *id).collect();
+    let statuses: Vec<Option<i16>> = accepted.iter().map(|(s, _)| http_status(&s.answer)).collect();
+    // When they go on to the next channel unless they are delivered.
+    let undelivered: Vec<Option<Timestamp>> = accepted
+        .iter()
+        .map(|(s, _)| s.outgoing.undelivered_after.map(|after| now + after))
+        .collect();
     let params: &[&(dyn ToSql + Sync)] =
         &[&ids, &numbers, &provider_ids, &statuses, &now, &undelivered, &ask.at, &ask.of];
     let rows = named!(client, "settle/settle_accepted", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+fn http_status(answer: &Answer) -> Option<i16> {
+    answer.http_status.and_then(|status| i16::try_from(status).ok())
 }
 
 /// Where a message stands, locked.
@@ -97,50 +94,52 @@ pub async fn settle_attempt(
     now: Timestamp,
 ) -> Result<(), Error> {
     let result = answer.result.into_str();
-    let http_status = answer.http_status.and_then(|status| i16::try_from(status).ok());
-    let (class, provider_id) = match &answer.result {
-        AttemptResult::Accepted { provider_message_id } => (None, Some(provider_message_id)),
-        AttemptResult::Refused { class, .. } => (Some(class.into_str()), None),
-        AttemptResult::NotSent | AttemptResult::Unknown | AttemptResult::DryRun => (None, None),
+    let class = match &answer.result {
+        AttemptResult::Refused { class, .. } => Some(class.into_str()),
+        _ => None,
     };
     let params: &[&(dyn ToSql + Sync)] = &[
         &message_id,
         &attempt,
         &result,
-        &http_status,
+        &http_status(answer),
         &class,
         &answer.error_code,
         &answer.error_text,
-        &provider_id,
+        &answer.provider_message_id(),
         &answer.response,
         &now,
     ];
     named!(tx, "settle/settle_attempt", params).map(drop)
 }
 
-/// Where a message goes.
-#[derive(Clone, Debug)]
-pub struct Move<'a> {
-    pub message_id: i64,
-    pub state: State,
+/// What goes with a move of a message.
+pub struct TransitionDetails<'a> {
     pub reason_text: Option<String>,
-    pub due_at: Option<Timestamp>,
+    /// When the message is due again, if it is to be tried again.
+    pub due_at: Timestamp,
     pub provider_message_id: Option<&'a str>,
     /// When it happened, by the evidence.
     pub happened_at: Timestamp,
-    pub now: Timestamp,
 }
 
-pub async fn settle_move(tx: &Transaction<'_>, to: &Move<'_>) -> Result<(), Error> {
+pub async fn settle_move(
+    tx: &Transaction<'_>,
+    message_id: i64,
+    state: State,
+    details: &TransitionDetails<'_>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let due_at = (state == State::Scheduled).then_some(details.due_at);
     let params: &[&(dyn ToSql + Sync)] = &[
-        &to.message_id,
-        &to.state.into_str(),
-        &to.state.reason(),
-        &to.reason_text,
-        &to.due_at,
-        &to.provider_message_id,
-        &to.happened_at,
-        &to.now,
+        &message_id,
+        &state.into_str(),
+        &state.reason(),
+        &details.reason_text,
+        &due_at,
+        &details.provider_message_id,
+        &details.happened_at,
+        &now,
     ];
     named!(tx, "settle/settle_move", params).map(drop)
 }

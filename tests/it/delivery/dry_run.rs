@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rowbell::cli::control::retry;
 use rowbell::cli::inspect::{explain, status};
+use rowbell::pipeline::context::stage::Stage as _;
 use rowbell::postgres::operations::retry::{RetrySelection, look, put_back};
 use rowbell::postgres::operations::{holds, status_report};
 use rowbell_lab::sandbox::{Fault, FaultRule};

@@ -1,5 +1,6 @@
 //! A changed row becomes one true message.
 
+use rowbell::pipeline::context::stage::Stage as _;
 use std::time::Duration;
 
 use rowbell_lab::sandbox::{Fault, FaultRule};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rowbell::app::Stages;
 use rowbell::pipeline::context::channel_sender::HeldLease;
-use rowbell::pipeline::context::stage::Progress;
+use rowbell::pipeline::context::stage::{Progress, Stage as _};
 use rowbell::pipeline::deliver::channel_lease::LEASE;
 
 use crate::harness::{CONFIG, MARIA, SHOP, World};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rowbell::cli::inspect::status;
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
+use rowbell::pipeline::context::stage::Stage as _;
 use rowbell::postgres::operations::status_report;
 use rowbell_lab::sandbox::{Fault, FaultRule, TemplateOptions};
 

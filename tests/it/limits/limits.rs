@@ -1,5 +1,6 @@
 //! Limits defer, they never drop: counted at the provider, from its record of what it accepted.
 
+use rowbell::pipeline::context::stage::Stage as _;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 

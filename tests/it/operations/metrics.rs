@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use rowbell::pipeline::context::stage::Progress;
+use rowbell::pipeline::context::stage::{Progress, Stage as _};
 use rowbell::postgres::queries::{self, Figure, Scope};
 use rowbell::telemetry::metrics::{Metric, OF_THE_DATABASE, OF_THE_PROCESS};
 use rowbell_lab::demo::cluster::ClusterOptions;

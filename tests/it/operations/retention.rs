@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rowbell::pipeline::context::stage::Progress;
+use rowbell::pipeline::context::stage::{Progress, Stage as _};
 use serde_json::json;
 use tokio_postgres::Client;
 

@@ -1,5 +1,6 @@
 //! The answer to a request was lost: has the provider the message?
 
+use rowbell::pipeline::context::stage::Stage as _;
 use std::time::Duration;
 
 use rowbell_lab::sandbox::{Fault, FaultRule};

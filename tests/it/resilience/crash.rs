@@ -1,6 +1,7 @@
 //! The daemon dies at every point: no change is lost, and no message is sent twice unless it is on
 //! record as unconfirmed first.
 
+use rowbell::pipeline::context::stage::Stage as _;
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;

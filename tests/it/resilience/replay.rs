@@ -2,6 +2,7 @@
 //! muted edits, refusals, lost answers, crashes. Whatever happened, in the end every customer was last told
 //! what the row says, and has read that last; nothing was said twice in a row, nothing about the past.
 
+use rowbell::pipeline::context::stage::Stage as _;
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -1,0 +1,36 @@
+//! When this process wrote down last that a receipt source was heard, so that it does so once a minute only.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::domain::message::receipt::ReceiptSourceKind;
+
+/// How often it is written down that a receipt source was heard.
+const WRITE_EVERY: Duration = Duration::from_secs(60);
+
+/// What this process wrote down last.
+#[derive(Debug, Default)]
+pub struct ReceiptSources(Mutex<HashMap<(String, ReceiptSourceKind), Timestamp>>);
+
+impl ReceiptSources {
+    /// Whether it is time to write it down again.
+    pub fn is_due(&self, channel: &str, kind: ReceiptSourceKind, now: Timestamp) -> bool {
+        // Times are right at every line; a panic elsewhere does not spoil them.
+        let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let key = (channel.to_owned(), kind);
+        let is_due = written.get(&key).is_none_or(|at| *at + WRITE_EVERY <= now);
+        if is_due {
+            written.insert(key, now);
+        }
+        is_due
+    }
+
+    /// It is written down at the next occasion.
+    pub fn forget(&self, channel: &str, kind: ReceiptSourceKind) {
+        let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        written.remove(&(channel.to_owned(), kind));
+    }
+}

@@ -1,0 +1,59 @@
+//! Moves one message by one event: state, queue and what follows from them are written together. No other code
+//! moves a message after it was leased, but the batch of plain acceptances in settle.
+
+use deadpool_postgres::Transaction;
+
+use crate::domain::message::state::{Event, Skip, State, apply};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::StageError;
+use crate::pipeline::settle::{fallback_schedule, unconfirmed};
+use crate::postgres::queries::{self, MessageSnapshot, TransitionDetails};
+
+/// Moves one locked message by one event. An event that cannot happen any more changes nothing: its
+/// evidence is stored all the same.
+pub async fn transition(
+    tx: &Transaction<'_>,
+    context: &Context,
+    message_id: i64,
+    snapshot: &MessageSnapshot,
+    event: Event,
+    details: TransitionDetails<'_>,
+) -> Result<State, StageError> {
+    let Ok(mut state) = apply(snapshot.state, event) else {
+        tracing::debug!(message.id = message_id, state = ?snapshot.state, ?event, "evidence came too late to matter");
+        return Ok(snapshot.state);
+    };
+    if state == snapshot.state
+        && details.provider_message_id.is_none()
+        && state != State::Unconfirmed
+    {
+        return Ok(state);
+    }
+    // A newer message of the entity says it instead: two open ones must never be.
+    if state == State::Scheduled
+        && queries::settle_sibling(tx, snapshot, message_id).await?.is_some()
+    {
+        state = State::Skipped(Skip::Superseded);
+    }
+    let now = context.clock.now();
+    match state {
+        State::Scheduled => {
+            queries::settle_queue(tx, message_id, "open", details.due_at).await?;
+        }
+        State::Unconfirmed => {
+            let decide_at = now + context.config.delivery.unconfirmed_after;
+            queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
+            unconfirmed::open(tx, context, message_id, snapshot, decide_at).await?;
+        }
+        _ => queries::settle_leave_queue(tx, message_id).await?,
+    }
+    queries::settle_move(tx, message_id, state, &details, now).await?;
+    if state != snapshot.state {
+        context.counts.became(&snapshot.watch, &snapshot.channel, state);
+    }
+    if state == State::Sent && snapshot.state != State::Sent {
+        queries::poll_enroll(tx, message_id, &snapshot.channel, now, context.ask(now)).await?;
+    }
+    fallback_schedule::settled(tx, context, message_id, snapshot, state).await?;
+    Ok(state)
+}
