@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use reqwest::RequestBuilder;
 
-use crate::config::load::{self, SecretError};
+use crate::config::secret::{self, SecretError};
 use crate::config::{Channel, ChannelKind, Config};
 use crate::domain::message::attempt::{Answer, AttemptId, TemplateMessage};
 use crate::provider::message_body::MessageBodyError;
@@ -98,7 +98,8 @@ impl Ready<'_> {
 
 /// A secret of the channel.
 pub fn secret(setting: &str, path: &std::path::Path) -> Result<secrecy::SecretString, ClientError> {
-    load::secret(path).map_err(|source| ClientError::Secret { setting: setting.to_owned(), source })
+    secret::secret(path)
+        .map_err(|source| ClientError::Secret { setting: setting.to_owned(), source })
 }
 
 /// Name of one attempt towards gateways and mail servers: never the same for two attempts, nor for two
