@@ -14,19 +14,26 @@ use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::PhraseSettings;
 
 pub mod channel;
-pub mod check;
-mod check_channel;
+mod check {
+    pub mod check;
+    mod check_channel;
+    mod check_findings;
+}
 pub mod gateway;
+mod layers {
+    pub mod reading;
+    pub mod sources;
+    pub mod tree;
+}
 pub mod load;
 pub mod quiet_hours;
-mod reading;
+pub mod secret;
 pub mod show;
-mod tree;
 pub mod units;
 pub mod watch;
 
-pub use channel::{AuthPlace, Channel, ChannelKind, ChannelLimits, OneMsg, RecipientAddress};
-pub use gateway::{Answers, Http, HttpMethod, Smtp, SmtpTls};
+pub use channel::{AuthPlace, Channel, ChannelKind, ChannelLimits, OneMsg};
+pub use gateway::{Answers, Http, HttpMethod, RecipientAddress, Smtp, SmtpTls};
 pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
 pub use watch::{FallbackStep, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm};
 

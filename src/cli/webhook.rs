@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use crate::cli::CliError;
 use crate::cli::confirm::agreed;
+use crate::cli::error::CliError;
 use crate::cli::webhook_test;
-use crate::config::{Config, load};
+use crate::config::{Config, secret};
 use crate::finding::hint;
 use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::client;
@@ -86,7 +86,7 @@ fn client<'a>(
 }
 
 fn secret(config: &Config) -> Result<Option<String>, CliError> {
-    let secret = config.webhook.secret_file.as_deref().map(load::secret).transpose();
+    let secret = config.webhook.secret_file.as_deref().map(secret::secret).transpose();
     let secret = secret.map_err(|error| anyhow::anyhow!("webhook.secret_file: {error}"))?;
     Ok(secret.map(|secret| secret.expose_secret().to_owned()))
 }

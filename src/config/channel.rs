@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config::Config;
-use crate::config::gateway::{Answers, Http, Smtp};
-use crate::config::reading::{TAG, fields_of};
-use crate::config::tree::{Setting, Table, Value};
+use crate::config::gateway::{Answers, Http, RecipientAddress, Smtp};
+use crate::config::layers::reading::{TAG, fields_of};
+use crate::config::layers::tree::{self, Table, Value, ValueKind};
 use crate::config::units::Rate;
 
 /// What holds for a channel of each provider that does not say.
@@ -117,16 +117,17 @@ pub fn provider_with(setting: &str) -> Option<&'static str> {
 }
 
 /// What a channel leaves to its defaults.
-pub fn defaults_of(channel: &Setting, of_providers: &Table) -> Option<Setting> {
-    let provider = channel.get(TAG).and_then(Setting::text)?;
+pub fn defaults_of(channel: &Value, of_providers: &Table) -> Option<Value> {
+    let channel = tree::table(channel)?;
+    let provider = channel.get(TAG).and_then(tree::text)?;
     let mut defaults = of_providers.get(provider)?.clone();
-    if let ("smtp", Value::Table(defaults)) = (provider, &mut defaults.value) {
-        let port = match channel.get("tls").and_then(Setting::text) {
+    if let ("smtp", ValueKind::Table(defaults)) = (provider, &mut defaults.kind) {
+        let port = match channel.get("tls").and_then(tree::text) {
             Some("tls") => 465,
             Some("none") => 25,
             _ => 587,
         };
-        defaults.insert("port".to_owned(), Value::Integer(port).into());
+        defaults.insert("port".to_owned(), Value::from(port));
     }
     Some(defaults)
 }
@@ -180,15 +181,6 @@ pub struct OneMsg {
 pub enum AuthPlace {
     Header,
     Query,
-}
-
-/// By what a channel knows a recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecipientAddress {
-    Phone,
-    Email,
-    /// Whichever of the two the recipient has.
-    Any,
 }
 
 impl Config {

@@ -6,8 +6,16 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
-use crate::config::channel::RecipientAddress;
 use crate::domain::text::localized_text::LocalizedText;
+
+/// By what a channel knows a recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecipientAddress {
+    Phone,
+    Email,
+    /// Whichever of the two the recipient has.
+    Any,
+}
 
 /// An HTTP gateway, such as one for SMS.
 #[derive(Clone, Debug, Deserialize)]

@@ -6,11 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
-
-use crate::config::reading::read_all;
-use crate::config::tree::{self, Setting, Table, Value};
-use crate::config::{Config, channel, check, watch};
+use crate::config::check::check;
+use crate::config::layers::reading::read_all;
+use crate::config::layers::sources::{self, Sources};
+use crate::config::layers::tree::{self, Table, Value};
+use crate::config::{Config, channel, watch};
 use crate::finding::Finding;
 
 /// The documented default, and the first layer.
@@ -41,46 +41,36 @@ fn lines(mistakes: &[Finding]) -> String {
     mistakes.iter().map(|mistake| format!("  {mistake}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Why a secret cannot be read. Never holds it.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    #[error("could not read {path}")]
-    Read { path: String, source: std::io::Error },
-    #[error("{path} is empty")]
-    Empty { path: String },
-}
-
 /// Reads the configuration from a file and the environment.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
-    tree(path).map(|(_, config)| config)
+    tree(path).map(|(.., config)| config)
 }
 
-/// The same, together with what stands where.
-pub(crate) fn tree(path: &Path) -> Result<(Setting, Config), LoadError> {
+/// The same, together with its settings and what they were read from.
+pub(crate) fn tree(path: &Path) -> Result<(Sources, Value, Config), LoadError> {
     if !path.is_file() {
         let shown = path.display().to_string();
         return Err(if path.exists() { LoadError::NotAFile } else { LoadError::NoFile }(shown));
     }
+    let mut sources = Sources::default();
     let files = std::iter::once(path.to_owned()).chain(fragments(path));
-    let layers = files.map(|file| tree::file(&file)).chain(std::iter::once(tree::environment()));
-    let mut written = Setting::from(Value::Table(Table::new()));
-    let mut broken = Vec::new();
-    for layer in layers {
-        match layer {
-            Ok(layer) => written.overlay(layer),
-            Err(mistake) => broken.push(mistake),
+    let mut unread: Vec<Finding> = files.filter_map(|file| sources.add_file(&file).err()).collect();
+    unread.extend(sources.add_variables().err());
+    match sources.read() {
+        Ok(written) if unread.is_empty() => {
+            let (tree, config) = finish(&sources, written)?;
+            Ok((sources, tree, config))
         }
+        Ok(_) => Err(LoadError::Mistakes(unread)),
+        Err(broken) => Err(LoadError::Mistakes([unread, broken].concat())),
     }
-    if broken.is_empty() { finish(written) } else { Err(LoadError::Mistakes(broken)) }
 }
 
 /// Reads the configuration from a text, as tests and the demo do.
 pub fn from_text(text: &str) -> Result<Config, LoadError> {
-    finish(parsed(text)?).map(|(_, config)| config)
-}
-
-fn parsed(text: &str) -> Result<Setting, LoadError> {
-    tree::parse(text, None).map_err(|mistake| LoadError::Mistakes(vec![mistake]))
+    let sources = Sources::of_text(text);
+    let written = sources.read().map_err(LoadError::Mistakes)?;
+    finish(&sources, written).map(|(_, config)| config)
 }
 
 /// The fragments beside a configuration file, in the order of their names.
@@ -99,16 +89,16 @@ pub fn fragments(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn finish(written: Setting) -> Result<(Setting, Config), LoadError> {
-    let defaults = defaults(&written)?;
-    let mut tree = defaults.clone();
-    tree.overlay(written);
-    let (config, mut mistakes) = read_all::<Config>(tree.clone(), &defaults);
+fn finish(sources: &Sources, written: Value) -> Result<(Value, Config), LoadError> {
+    let defaults = defaults(&written).map_err(LoadError::Mistakes)?;
+    let tree = sources::overlay(defaults.clone(), written).map_err(LoadError::Mistakes)?;
+    let (config, mut mistakes) =
+        read_all::<Config>(tree.clone(), &defaults, channel::provider_with);
     if let Some(config) = &config {
         mistakes.extend(check::mistakes(config));
     }
     for mistake in &mut mistakes {
-        mistake.place = tree.place_of(&mistake.key).cloned();
+        mistake.place = sources.nearest_place(&mistake.key);
     }
     mistakes.sort();
     match config {
@@ -118,45 +108,22 @@ fn finish(written: Setting) -> Result<(Setting, Config), LoadError> {
 }
 
 /// The first layer, with what the channels and watches that there are leave to their defaults.
-fn defaults(written: &Setting) -> Result<Setting, LoadError> {
-    let of_providers = parsed(channel::DEFAULTS)?;
-    let of_watches = parsed(watch::DEFAULTS)?;
-    let named = |section: &str| written.get(section).and_then(Setting::table).into_iter().flatten();
-    let channels = named("channel").filter_map(|(name, channel)| {
-        Some((name.clone(), channel::defaults_of(channel, of_providers.table()?)?))
-    });
-    let watches = named("watch").map(|(name, _)| (name.clone(), of_watches.clone()));
-    let mut defaults = parsed(DEFAULT)?;
-    defaults.overlay(
-        Value::Table(Table::from([
-            ("channel".to_owned(), Value::Table(channels.collect()).into()),
-            ("watch".to_owned(), Value::Table(watches.collect()).into()),
-        ]))
-        .into(),
-    );
-    Ok(defaults)
-}
-
-/// The file that a secret is in: a relative path is looked for among the credentials of systemd
-/// first.
-pub fn secret_path(path: &Path) -> PathBuf {
-    if let (true, Some(folder)) = (path.is_relative(), std::env::var_os("CREDENTIALS_DIRECTORY")) {
-        let credential = Path::new(&folder).join(path);
-        if credential.exists() {
-            return credential;
-        }
-    }
-    path.to_owned()
-}
-
-/// Reads a secret; white space around it does not count.
-pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
-    let path = secret_path(path);
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| SecretError::Read { path: shown.clone(), source })?;
-    match text.trim() {
-        "" => Err(SecretError::Empty { path: shown }),
-        secret => Ok(SecretString::from(secret.to_owned())),
-    }
+fn defaults(written: &Value) -> Result<Value, Vec<Finding>> {
+    let of_providers = sources::parse(channel::DEFAULTS)?;
+    let of_watches = Value::from(sources::parse(watch::DEFAULTS)?);
+    let named = |section: &str| {
+        let section = tree::table(written).and_then(|written| written.get(section));
+        section.and_then(tree::table).into_iter().flatten()
+    };
+    let channels: Table = named("channel")
+        .filter_map(|(name, channel)| {
+            Some((name.clone(), channel::defaults_of(channel, &of_providers)?))
+        })
+        .collect();
+    let watches: Table =
+        named("watch").map(|(name, _)| (name.clone(), of_watches.clone())).collect();
+    let sections = [("channel", channels), ("watch", watches)];
+    let sections: Table =
+        sections.map(|(name, table)| (name.to_owned(), Value::from(table))).into();
+    sources::overlay(Value::from(sources::parse(DEFAULT)?), Value::from(sections))
 }

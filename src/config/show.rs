@@ -6,8 +6,9 @@ use std::path::Path;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item};
 
 use crate::config::Config;
+use crate::config::layers::sources::Sources;
+use crate::config::layers::tree::{self, Table, Value, ValueKind};
 use crate::config::load::{self, LoadError};
-use crate::config::tree::{Setting, Table, Value};
 
 /// Deeper tables are written on one line.
 const MAX_SECTION_DEPTH: usize = 2;
@@ -23,37 +24,41 @@ const HIDDEN: &str = "***";
 /// # Errors
 /// Those of `load::load`: only settings that could be run with are shown.
 pub fn show(path: &Path) -> Result<String, LoadError> {
-    let (tree, config) = load::tree(path)?;
+    let (sources, tree, config) = load::tree(path)?;
     let mut document = DocumentMut::new();
-    if let Some(settings) = tree.table() {
-        *document.as_table_mut() = section(settings, 1);
+    if let Some(settings) = tree::table(&tree) {
+        *document.as_table_mut() = section(settings, "", 1, &sources);
     }
     hide_password(&mut document, &config);
     Ok(document.to_string())
 }
 
 /// A table's settings in the order of their names; the writer puts plain ones before tables.
-fn section(settings: &Table, depth: usize) -> toml_edit::Table {
-    let items = settings.iter().map(|(name, setting)| (name.as_str(), item(setting, depth)));
+fn section(settings: &Table, key: &str, depth: usize, sources: &Sources) -> toml_edit::Table {
+    let items = tree::sorted(settings).into_iter().map(|(name, setting)| {
+        (name.as_str(), item(setting, &tree::below(key, name), depth, sources))
+    });
     let mut table = toml_edit::Table::from_iter(items);
     // A section that only holds sections needs no line of its own.
     table.set_implicit(true);
     table
 }
 
-fn item(setting: &Setting, depth: usize) -> Item {
-    match &setting.value {
-        Value::Table(settings) if depth <= MAX_SECTION_DEPTH => {
-            Item::Table(section(settings, depth + 1))
+fn item(setting: &Value, key: &str, depth: usize, sources: &Sources) -> Item {
+    match &setting.kind {
+        ValueKind::Table(settings) if depth <= MAX_SECTION_DEPTH => {
+            Item::Table(section(settings, key, depth + 1, sources))
         }
-        Value::List(items) if items.iter().any(|item| item.table().is_some()) => {
-            let tables = items.iter().filter_map(Setting::table);
-            let tables = tables.map(|settings| section(settings, MAX_SECTION_DEPTH + 1));
+        ValueKind::Array(items) if items.iter().any(|item| tree::table(item).is_some()) => {
+            let tables = items.iter().enumerate().filter_map(|(index, item)| {
+                let key = format!("{key}[{index}]");
+                Some(section(tree::table(item)?, &key, MAX_SECTION_DEPTH + 1, sources))
+            });
             Item::ArrayOfTables(tables.collect::<ArrayOfTables>())
         }
         _ => {
             let mut plain = plain(setting);
-            if let Some(place) = &setting.place {
+            if let Some(place) = sources.place(key) {
                 plain.decor_mut().set_suffix(format!(" # {place}"));
             }
             Item::Value(plain)
@@ -61,17 +66,17 @@ fn item(setting: &Setting, depth: usize) -> Item {
     }
 }
 
-fn plain(setting: &Setting) -> toml_edit::Value {
-    match &setting.value {
-        Value::Bool(is_on) => (*is_on).into(),
-        Value::Integer(number) => (*number).into(),
-        Value::Float(number) => (*number).into(),
-        Value::Text(text) => without_user(text).into(),
-        Value::List(items) => items.iter().map(plain).collect::<Array>().into(),
-        Value::Table(settings) => {
-            let settings = settings.iter().map(|(name, setting)| (name.as_str(), plain(setting)));
-            settings.collect::<InlineTable>().into()
+fn plain(setting: &Value) -> toml_edit::Value {
+    match &setting.kind {
+        ValueKind::Boolean(is_on) => (*is_on).into(),
+        ValueKind::I64(number) => (*number).into(),
+        ValueKind::Float(number) => (*number).into(),
+        ValueKind::Array(items) => items.iter().map(plain).collect::<Array>().into(),
+        ValueKind::Table(settings) => {
+            let settings = tree::sorted(settings).into_iter();
+            settings.map(|(name, setting)| (name, plain(setting))).collect::<InlineTable>().into()
         }
+        text => without_user(&text.to_string()).into(),
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, load};
+use crate::config::{Config, secret};
 use crate::http::metrics::MetricsEndpoint;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::receive::webhook::Receive;
@@ -17,7 +17,7 @@ use crate::telemetry::metrics;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     #[error("could not read webhook.secret_file")]
-    WebhookSecret(#[source] load::SecretError),
+    WebhookSecret(#[source] secret::SecretError),
     #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
     WebhookWithoutSecret,
     #[error("could not listen on {setting} = \"{address}\"")]
@@ -67,7 +67,7 @@ pub fn webhook_secret(config: &Config) -> Result<Option<String>, ListenError> {
         return Ok(None);
     }
     let file = config.webhook.secret_file.as_ref().ok_or(ListenError::WebhookWithoutSecret)?;
-    let secret = load::secret(file).map_err(ListenError::WebhookSecret)?;
+    let secret = secret::secret(file).map_err(ListenError::WebhookSecret)?;
     Ok(Some(secret.expose_secret().to_owned()))
 }
 

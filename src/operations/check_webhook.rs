@@ -3,7 +3,7 @@
 
 use secrecy::ExposeSecret as _;
 
-use crate::config::{Config, load};
+use crate::config::{Config, secret};
 use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::webhook_settings::WebhookStatus;
 
@@ -13,7 +13,7 @@ pub async fn warnings(config: &Config) -> Vec<String> {
     let Some(file) = webhook.secret_file.as_deref().filter(|_| !webhook.listen.is_empty()) else {
         return Vec::new();
     };
-    let Ok(secret) = load::secret(file) else {
+    let Ok(secret) = secret::secret(file) else {
         return vec!["whether the providers post to our webhook was not asked: webhook.secret_file cannot be read".to_owned()];
     };
     let mut warnings = Vec::new();

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::config::{Channel, Config, load};
+use crate::config::{Channel, Config, secret};
 use crate::domain::message::attempt::TemplateMessage;
 use crate::error_chain::chain;
 use crate::postgres::connection::pool::{self, Client};
@@ -125,7 +125,7 @@ impl WebhookTest<'_> {
                 None,
             );
         }
-        match webhook.secret_file.as_deref().map(load::secret) {
+        match webhook.secret_file.as_deref().map(secret::secret) {
             Some(Ok(secret)) => {
                 let found =
                     format!("webhook.listen = \"{}\", and the secret can be read", webhook.listen);

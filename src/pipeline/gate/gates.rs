@@ -17,7 +17,7 @@ use crate::domain::message::message::{Message, MessageWords};
 use crate::domain::message::state::{Failure, Skip, WaitsFor};
 use crate::domain::recipient::recipient::{BadEmail, Email, Phone, Recipient};
 use crate::domain::text::labels::ByColumn;
-use crate::domain::text::summary::{RenderContext, Unwritable};
+use crate::domain::text::render_context::{RenderContext, Unwritable};
 use crate::domain::value::change::Operation;
 use crate::domain::value::diff::{FieldChange, diff};
 use crate::domain::value::moment;

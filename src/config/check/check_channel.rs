@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::check::CheckFindings;
-use crate::config::load::secret_path;
+use crate::config::check::check_findings::CheckFindings;
+use crate::config::secret::secret_path;
 use crate::config::{
     Channel, ChannelKind, ChannelLimits, Config, Http, OneMsg, Smtp, SmtpTls, Watch,
 };

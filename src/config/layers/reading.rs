@@ -1,5 +1,5 @@
-//! From the tree to typed settings: a deserializer of serde whose errors are facts, so that each is
-//! told with its key and in the words of TOML. What is a mistake is mended, so that the next one shows.
+//! From the tree to typed settings: a deserializer of serde whose errors are facts, so that each shows
+//! its key and the words of TOML. What is a mistake is mended, so that the next one shows.
 //!
 //! An enum is a text. `channel::Written` is a table that names its variant in `provider`; the structs of
 //! the variant share that table.
@@ -15,14 +15,14 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use crate::config::tree::{PathSegment, Setting, Table, Value, key_of};
-use crate::config::{channel, units};
+use crate::config::layers::tree::{self, PathSegment, Table, Value, ValueKind, key_of};
+use crate::config::units;
 use crate::finding::{Finding, hint, nearest};
 
 /// The setting that names the variant of an enum that is a table; the enum has its name.
 pub const TAG: &str = "provider";
 
-/// Mistakes that are told at once.
+/// Mistakes that are shown at once.
 const MAX_FINDINGS: usize = 50;
 
 type Read<T> = Result<T, ReadingError>;
@@ -39,6 +39,11 @@ pub struct ReadingError {
 enum Wrong {
     /// There are these.
     Unknown(Vec<&'static str>),
+    /// The same in a table that has a variant.
+    UnknownHere {
+        known: Vec<&'static str>,
+        variant: String,
+    },
     Missing,
     Value(String),
 }
@@ -102,20 +107,22 @@ fn one_of(known: &[&str]) -> String {
 }
 
 /// Deserializes; on a mistake mends the tree and tries again, so that all mistakes are found at once.
-/// The value is there when nothing had to be made up.
+/// The value is there when nothing had to be made up. `owner_of` knows the variant that has a setting.
 pub fn read_all<T: DeserializeOwned>(
-    mut tree: Setting,
-    defaults: &Setting,
+    mut tree: Value,
+    defaults: &Value,
+    owner_of: impl Fn(&str) -> Option<&'static str>,
 ) -> (Option<T>, Vec<Finding>) {
     let mut found: BTreeMap<Vec<PathSegment>, (Wrong, u8)> = BTreeMap::new();
     let mut is_whole = true;
     let parsed = loop {
-        let ReadingError { mut path, what } = match T::deserialize(&tree) {
+        let ReadingError { mut path, what } = match T::deserialize(Reader(&tree)) {
             Ok(parsed) => break is_whole.then_some(parsed),
             Err(fault) => fault,
         };
         path.reverse();
-        is_whole &= tree.at(&path).is_some();
+        let what = what.with_owner(path.last(), &owner_of);
+        is_whole &= tree::at(&tree, &path).is_some();
         let count = found.len();
         let (_, tried) = found.entry(path.clone()).or_insert((what, 0));
         *tried += 1;
@@ -135,13 +142,32 @@ pub fn read_all<T: DeserializeOwned>(
 /// Takes a mistake out of the tree, so that the next one shows: the default comes in its place, or
 /// nothing; where something must be there, an empty text or list; and if that does not help, the
 /// whole section goes. False: there is nothing more to try.
-fn mend(tree: &mut Setting, path: &[PathSegment], defaults: &Setting, tried: u8) -> bool {
-    let is_there = tree.at(path).is_some();
-    match (is_there, tried, defaults.at(path)) {
-        (true, 1, default) => tree.set(path, default.cloned()),
-        (false, 1 | 2, _) => tree.set(path, Some(Value::Text(String::new()).into())),
-        (true, 2 | 3, _) => tree.set(path, Some(Value::List(Vec::new()).into())),
-        _ => path.split_last().is_some_and(|(_, above)| tree.set(above, None)),
+fn mend(tree: &mut Value, path: &[PathSegment], defaults: &Value, tried: u8) -> bool {
+    let is_there = tree::at(tree, path).is_some();
+    match (is_there, tried, tree::at(defaults, path)) {
+        (true, 1, default) => tree::set(tree, path, default.cloned()),
+        (false, 1 | 2, _) => tree::set(tree, path, Some(Value::from(""))),
+        (true, 2 | 3, _) => tree::set(tree, path, Some(Value::from(Vec::<Value>::new()))),
+        _ => path.split_last().is_some_and(|(_, above)| tree::set(tree, above, None)),
+    }
+}
+
+impl Wrong {
+    fn with_owner(
+        self,
+        name: Option<&PathSegment>,
+        owner_of: impl Fn(&str) -> Option<&'static str>,
+    ) -> Wrong {
+        match (self, name) {
+            (Wrong::UnknownHere { known, variant }, Some(PathSegment::Key(name))) => {
+                owner_of(name).map_or(Wrong::Unknown(known), |owner| {
+                    Wrong::Value(format!(
+                        "belongs to channels with {TAG} = \"{owner}\"; this one has {TAG} = \"{variant}\""
+                    ))
+                })
+            }
+            (other, _) => other,
+        }
     }
 }
 
@@ -160,29 +186,35 @@ fn words(path: &[PathSegment], what: &Wrong) -> String {
         (Wrong::Unknown(known), Some(PathSegment::Key(name))) => {
             format!("there is no such setting{}", hint(name, known))
         }
-        (Wrong::Unknown(_), _) => "there is no such setting".to_owned(),
+        (Wrong::Unknown(_) | Wrong::UnknownHere { .. }, _) => "there is no such setting".to_owned(),
         (Wrong::Value(what), _) => what.clone(),
     }
 }
 
 /// The names of a struct's settings.
 pub fn fields_of<T: DeserializeOwned>() -> Vec<&'static str> {
-    let odd = Setting::from(Value::Table(Table::from([(String::new(), Value::Bool(true).into())])));
-    match T::deserialize(&odd) {
+    let odd = Value::from(Table::from([(String::new(), Value::from(true))]));
+    match T::deserialize(Reader(&odd)) {
         Err(ReadingError { what: Wrong::Unknown(known), .. }) => known,
         _ => Vec::new(),
     }
 }
 
-impl Setting {
-    fn wrong<T>(&self, expected: &str) -> Read<T> {
-        let found = match &self.value {
-            Value::Bool(is_on) => Unexpected::Bool(*is_on),
-            Value::Integer(number) => Unexpected::Signed(*number),
-            Value::Float(number) => Unexpected::Float(*number),
-            Value::Text(text) => Unexpected::Str(text),
-            Value::List(_) => Unexpected::Seq,
-            Value::Table(_) => Unexpected::Map,
+/// Reads a setting. The crate's own deserializer consumes it, and its errors are texts.
+#[derive(Clone, Copy)]
+struct Reader<'de>(&'de Value);
+
+impl Reader<'_> {
+    fn wrong<T>(self, expected: &str) -> Read<T> {
+        let found = match &self.0.kind {
+            ValueKind::Boolean(is_on) => Unexpected::Bool(*is_on),
+            ValueKind::I64(number) => Unexpected::Signed(*number),
+            ValueKind::Float(number) => Unexpected::Float(*number),
+            ValueKind::String(text) => Unexpected::Str(text),
+            ValueKind::Array(_) => Unexpected::Seq,
+            ValueKind::Table(_) => Unexpected::Map,
+            // TOML has no others.
+            _ => Unexpected::Unit,
         };
         Err(ReadingError::invalid_type(found, &expected))
     }
@@ -192,14 +224,10 @@ impl Setting {
 macro_rules! plain {
     ($($method:ident, $visit:ident, $kind:ty, $expected:literal;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-            let written = match &self.value {
-                Value::Bool(is_on) => is_on.to_string(),
-                Value::Integer(number) => number.to_string(),
-                Value::Float(number) => number.to_string(),
-                Value::Text(text) => text.clone(),
-                Value::List(_) | Value::Table(_) => return self.wrong($expected),
-            };
-            match written.parse::<$kind>() {
+            if matches!(self.0.kind, ValueKind::Array(_) | ValueKind::Table(_)) {
+                return self.wrong($expected);
+            }
+            match self.0.kind.to_string().parse::<$kind>() {
                 Ok(value) => visitor.$visit(value),
                 Err(_) => self.wrong($expected),
             }
@@ -207,7 +235,7 @@ macro_rules! plain {
     )*};
 }
 
-impl<'de> Deserializer<'de> for &'de Setting {
+impl<'de> Deserializer<'de> for Reader<'de> {
     type Error = ReadingError;
 
     plain! {
@@ -223,13 +251,18 @@ impl<'de> Deserializer<'de> for &'de Setting {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        match &self.value {
-            Value::Bool(is_on) => visitor.visit_bool(*is_on),
-            Value::Integer(number) => visitor.visit_i64(*number),
-            Value::Float(number) => visitor.visit_f64(*number),
-            Value::Text(text) => visitor.visit_str(text),
-            Value::List(items) => visitor.visit_seq(Items(items.iter().enumerate())),
-            Value::Table(table) => visitor.visit_map(Entries::new(table, |_| true)),
+        match &self.0.kind {
+            ValueKind::Boolean(is_on) => visitor.visit_bool(*is_on),
+            ValueKind::I64(number) => visitor.visit_i64(*number),
+            ValueKind::Float(number) => visitor.visit_f64(*number),
+            // Variables alone have an origin; they are texts, even where a number is meant.
+            ValueKind::String(text) => match (self.0.origin(), text.parse::<i64>()) {
+                (Some(_), Ok(number)) if number.to_string() == *text => visitor.visit_i64(number),
+                _ => visitor.visit_str(text),
+            },
+            ValueKind::Array(items) => visitor.visit_seq(Items(items.iter().enumerate())),
+            ValueKind::Table(table) => visitor.visit_map(Entries::new(table, |_| true)),
+            _ => self.wrong("a setting"),
         }
     }
 
@@ -246,15 +279,15 @@ impl<'de> Deserializer<'de> for &'de Setting {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        match &self.value {
-            Value::List(_) => self.deserialize_any(visitor),
+        match &self.0.kind {
+            ValueKind::Array(_) => self.deserialize_any(visitor),
             _ => self.wrong("a list"),
         }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        match &self.value {
-            Value::Table(_) => self.deserialize_any(visitor),
+        match &self.0.kind {
+            ValueKind::Table(_) => self.deserialize_any(visitor),
             _ => self.wrong("a table"),
         }
     }
@@ -265,9 +298,9 @@ impl<'de> Deserializer<'de> for &'de Setting {
         _: &'static [&'static str],
         visitor: V,
     ) -> Read<V::Value> {
-        match &self.value {
+        match &self.0.kind {
             // As serde has it, a duration is a struct; here it is a text.
-            Value::Text(text) if name == "Duration" => {
+            ValueKind::String(text) if name == "Duration" => {
                 let time = units::duration_of(text).map_err(ReadingError::custom)?;
                 let parts = [time.as_secs(), u64::from(time.subsec_nanos())];
                 visitor.visit_seq(SeqDeserializer::new(parts.into_iter()))
@@ -283,12 +316,14 @@ impl<'de> Deserializer<'de> for &'de Setting {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Read<V::Value> {
-        match &self.value {
-            Value::Table(table) if name == TAG => {
+        match &self.0.kind {
+            ValueKind::Table(table) if name == TAG => {
                 let known = RefCell::new(vec![TAG]);
                 visitor.visit_enum(MapAccessDeserializer::new(Shared { table, known: &known }))
             }
-            Value::Text(text) if name != TAG => visitor.visit_enum(StrDeserializer::new(text)),
+            ValueKind::String(text) if name != TAG => {
+                visitor.visit_enum(StrDeserializer::new(text))
+            }
             _ if name == TAG => self.wrong("a table"),
             _ => self.wrong(&one_of(variants)),
         }
@@ -299,26 +334,29 @@ impl<'de> Deserializer<'de> for &'de Setting {
     }
 }
 
-struct Items<'de>(std::iter::Enumerate<std::slice::Iter<'de, Setting>>);
+struct Items<'de>(std::iter::Enumerate<std::slice::Iter<'de, Value>>);
 
 impl<'de> de::SeqAccess<'de> for Items<'de> {
     type Error = ReadingError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
         let Some((index, item)) = self.0.next() else { return Ok(None) };
-        seed.deserialize(item).map(Some).map_err(|fault| fault.below(PathSegment::Index(index)))
+        seed.deserialize(Reader(item))
+            .map(Some)
+            .map_err(|fault| fault.below(PathSegment::Index(index)))
     }
 }
 
 struct Entries<'de> {
-    left: std::vec::IntoIter<(&'de String, &'de Setting)>,
-    value: Option<(&'de String, &'de Setting)>,
+    left: std::vec::IntoIter<(&'de String, &'de Value)>,
+    value: Option<(&'de String, &'de Value)>,
 }
 
 impl<'de> Entries<'de> {
     fn new(table: &'de Table, is_read: impl Fn(&str) -> bool) -> Entries<'de> {
-        let read: Vec<_> = table.iter().filter(|(name, _)| is_read(name)).collect();
-        Entries { left: read.into_iter(), value: None }
+        let mut left = tree::sorted(table);
+        left.retain(|(name, _)| is_read(name));
+        Entries { left: left.into_iter(), value: None }
     }
 }
 
@@ -334,7 +372,8 @@ impl<'de> de::MapAccess<'de> for Entries<'de> {
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<S::Value> {
         let (name, setting) =
             self.value.take().ok_or_else(|| ReadingError::custom("no key was read"))?;
-        seed.deserialize(setting).map_err(|fault| fault.below(PathSegment::Key(name.clone())))
+        seed.deserialize(Reader(setting))
+            .map_err(|fault| fault.below(PathSegment::Key(name.clone())))
     }
 }
 
@@ -351,7 +390,7 @@ impl<'de> de::MapAccess<'de> for Shared<'_, 'de> {
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Read<Option<S::Value>> {
         let tag = self.table.get(TAG).ok_or_else(|| ReadingError::missing_field(TAG))?;
-        seed.deserialize(tag)
+        seed.deserialize(Reader(tag))
             .map(Some)
             .map_err(|fault| fault.below(PathSegment::Key(TAG.to_owned())))
     }
@@ -375,15 +414,15 @@ impl<'de> Deserializer<'de> for Shared<'_, 'de> {
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Read<V::Value> {
         let read = visitor.visit_seq(self)?;
         let known = self.known.take();
-        let Some(name) = self.table.keys().find(|name| !known.contains(&name.as_str())) else {
+        let settings = tree::sorted(self.table);
+        let Some((name, _)) =
+            settings.into_iter().find(|(name, _)| !known.contains(&name.as_str()))
+        else {
             return Ok(read);
         };
-        let what = match (channel::provider_with(name), self.table.get(TAG).and_then(Setting::text))
-        {
-            (Some(owner), Some(here)) => Wrong::Value(format!(
-                "belongs to channels with provider = \"{owner}\"; this one has provider = \"{here}\""
-            )),
-            _ => Wrong::Unknown(known),
+        let what = match self.table.get(TAG).and_then(tree::text) {
+            Some(variant) => Wrong::UnknownHere { known, variant: variant.to_owned() },
+            None => Wrong::Unknown(known),
         };
         Err(ReadingError { path: vec![PathSegment::Key(name.clone())], what })
     }
