@@ -242,10 +242,7 @@ fn file_graph(package: &str) -> BTreeMap<String, BTreeSet<String>> {
     let modules: BTreeSet<String> = sources.keys().map(|path| module(path)).collect();
     let file_of = |import: &str| {
         let ends = import.match_indices('/').map(|(at, _)| at).chain([import.len()]);
-        ends.map(|end| &import[..end])
-            .filter(|start| modules.contains(*start))
-            .last()
-            .map(str::to_owned)
+        ends.map(|end| &import[..end]).rfind(|start| modules.contains(*start)).map(str::to_owned)
     };
     let used = |path: &str, text: &str| {
         let mut used: BTreeSet<String> =
