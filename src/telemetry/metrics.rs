@@ -76,7 +76,7 @@ pub const OF_THE_PROCESS: [Metric; 16] = [
         "how often the provider asked to slow down",
     ),
     counter("rowbell_storms_total", &["watch"], "bulk edits whose messages were held"),
-    counter("rowbell_opt_out_requests_total", &["wish"], "customers who wrote stop or start"),
+    counter("rowbell_opt_out_requests_total", &["request"], "customers who wrote stop or start"),
     counter(
         "rowbell_polling_answers_total",
         &["channel", "kind"],
@@ -90,7 +90,7 @@ pub const OF_THE_PROCESS: [Metric; 16] = [
     ),
     counter(
         "rowbell_reconcile_lookups_total",
-        &["channel", "way", "found"],
+        &["channel", "method", "found"],
         "looks for evidence about requests without answer, and what they found",
     ),
     counter(

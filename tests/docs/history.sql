@@ -91,5 +91,5 @@ insert into rowbell.change (watch, entity_key, operation, old_row, new_row, chan
 insert into rowbell.opt_out (phone, since, reason, source) values
 ('12025550199', '2026-06-20 08:00Z', 'STOP', 'inbound');
 
-insert into rowbell.inquiry (message_id, number, asked_at, way, found) values
+insert into rowbell.reconcile_lookup (message_id, number, asked_at, method, found) values
 (4, 1, '2026-06-24 09:31:00Z', 'list', 'no such message in the provider''s list');

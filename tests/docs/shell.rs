@@ -1,7 +1,7 @@
 //! Reads commands as a shell does, as far as the pages need it: words, quotes, comments, and what ends a
 //! command.
 
-/// The commands of a block, each as its words.
+/// The commands of a block, each as its words. Variables that are set for a command are left out.
 pub fn commands(text: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     let mut words: Vec<String> = Vec::new();
@@ -32,12 +32,23 @@ pub fn commands(text: &str) -> Vec<Vec<String>> {
     if !words.is_empty() {
         commands.push(words);
     }
+    for words in &mut commands {
+        let is_variable =
+            |word: &String| word.split_once('=').is_some_and(|(name, _)| is_name(name));
+        let variables = words.iter().take_while(|word| is_variable(word)).count();
+        words.drain(..variables);
+    }
+    commands.retain(|words| !words.is_empty());
     commands
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
 }
 
 #[test]
 fn words_are_those_of_a_shell() {
-    let text = "a 'b c' d=\"e f\" # g\nh \\\n  i && j | k; l '{\n}'\n\n# m\n";
+    let text = "A_B=1 a 'b c' d=\"e f\" # g\nh \\\n  i && j | k; l '{\n}'\n\n# m\n";
     let expected: [&[&str]; 5] =
         [&["a", "b c", "d=e f"], &["h", "i"], &["j"], &["k"], &["l", "{\n}"]];
     assert_eq!(commands(text), expected);

@@ -3,6 +3,7 @@
 //! Runs as another user when we are root, because PostgreSQL refuses root. Leaves nothing behind: it
 //! is stopped when it is dropped, and by the guard of its folder if we are killed.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -22,6 +23,10 @@ pub enum ClusterError {
         "found no PostgreSQL server; install Debian's package postgresql, or put its bin folder on PATH"
     )]
     NoServer,
+    #[error(
+        "ROWBELL_POSTGRES names {}, which has no postgres, initdb and pg_ctl; name the bin folder of a PostgreSQL server", .0.display()
+    )]
+    NoServerThere(PathBuf),
     #[error(
         "we are root, which PostgreSQL refuses, and there is no user postgres or nobody to run it as"
     )]
@@ -55,7 +60,7 @@ pub struct Cluster {
 impl Cluster {
     /// Makes and starts a cluster, and waits until it takes connections.
     pub fn start(options: ClusterOptions) -> Result<Cluster, ClusterError> {
-        let bin = server_binaries().ok_or(ClusterError::NoServer)?;
+        let bin = server_binaries(std::env::var_os("ROWBELL_POSTGRES"))?;
         let user = other_user()?;
         let stop = "\"$1\" stop -m immediate -D \"$0/data\"";
         let folder = Scratch::with("pg", user, stop, &[&bin.join("pg_ctl")])?;
@@ -211,8 +216,15 @@ fn copy(from: &Path, to: &Path) -> bool {
     copy.status().is_ok_and(|status| status.success())
 }
 
-/// The folder with `postgres`, `initdb` and `pg_ctl`: the newest of Debian's, or the one on PATH.
-fn server_binaries() -> Option<PathBuf> {
+/// The folder with `postgres`, `initdb` and `pg_ctl`: the one that was chosen; else the newest of Debian's, or one on
+/// PATH.
+fn server_binaries(chosen: Option<OsString>) -> Result<PathBuf, ClusterError> {
+    let has_server = |bin: &PathBuf| {
+        ["postgres", "initdb", "pg_ctl"].iter().all(|program| bin.join(program).exists())
+    };
+    if let Some(bin) = chosen.filter(|bin| !bin.is_empty()).map(PathBuf::from) {
+        return if has_server(&bin) { Ok(bin) } else { Err(ClusterError::NoServerThere(bin)) };
+    }
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -225,9 +237,7 @@ fn server_binaries() -> Option<PathBuf> {
     found.reverse();
     let path = std::env::var_os("PATH").unwrap_or_default();
     found.extend(std::env::split_paths(&path));
-    found.into_iter().find(|bin| {
-        ["postgres", "initdb", "pg_ctl"].iter().all(|program| bin.join(program).exists())
-    })
+    found.into_iter().find(has_server).ok_or(ClusterError::NoServer)
 }
 
 /// Who to run the server as; None: as ourselves.
@@ -264,4 +274,23 @@ pub fn wait_until(timeout: Duration, mut is_true: impl FnMut() -> bool) -> bool 
         std::thread::park_timeout(Duration::from_millis(20));
     }
     is_true()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chosen_server_is_taken_and_no_other() {
+        let newest = server_binaries(None).unwrap();
+        assert_eq!(server_binaries(Some(OsString::new())).unwrap(), newest);
+        let folder = Scratch::new("chosen").unwrap();
+        let error = server_binaries(Some(folder.path().into())).unwrap_err();
+        assert!(error.to_string().contains("ROWBELL_POSTGRES"), "{error}");
+        for program in ["postgres", "initdb", "pg_ctl"] {
+            std::os::unix::fs::symlink(newest.join(program), folder.path().join(program)).unwrap();
+        }
+        assert_eq!(server_binaries(Some(folder.path().into())).unwrap(), folder.path());
+    }
 }

@@ -148,7 +148,7 @@ impl Testbed {
 
     /// Starts the daemon, as systemd would, and waits until it is ready.
     pub async fn daemon(&self) -> Result<Daemon, TestbedError> {
-        Ok(Daemon::start(&self.exe, &self.config_file(), &self.folder.path()).await?)
+        Ok(Daemon::start(&self.exe, &self.config_file(), self.folder.path()).await?)
     }
 
     /// URL of the business database.

@@ -33,7 +33,8 @@ pub async fn take_opt_out_requests(
         if count > 0 {
             tracing::info!(request, count, "customers wrote what they wish");
             let count = u64::try_from(count).unwrap_or(0);
-            metrics::counter!("rowbell_opt_out_requests_total", "wish" => request).increment(count);
+            metrics::counter!("rowbell_opt_out_requests_total", "request" => request)
+                .increment(count);
         }
     }
     Ok(())

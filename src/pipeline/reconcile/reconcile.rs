@@ -88,7 +88,7 @@ struct Look {
 impl Look {
     fn counted(self, channel: &str) -> Look {
         let (way, found) = (self.way.into_str(), FoundKind::from(&self.found).into_str());
-        metrics::counter!("rowbell_reconcile_lookups_total", "channel" => channel.to_owned(), "way" => way, "found" => found)
+        metrics::counter!("rowbell_reconcile_lookups_total", "channel" => channel.to_owned(), "method" => way, "found" => found)
             .increment(1);
         self
     }
