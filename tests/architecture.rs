@@ -187,7 +187,8 @@ fn every_query_says_its_name_and_fits_on_a_page() {
         let text = fs::read_to_string(&path).unwrap();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         assert!(text.starts_with(&format!("-- {name}: ")), "{name} does not begin with its name");
-        let lines = text.lines().count();
+        // The labels of its parameters are no part of what has to be read at once.
+        let lines = text.lines().filter(|line| !line.starts_with("-- $")).count();
         assert!(lines <= LONGEST_QUERY, "{name} has {lines} lines");
     }
 }
