@@ -11,7 +11,7 @@ use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::word::{maybe, word};
-use crate::postgres::queries::statement::{FromRow, named, row, statements};
+use crate::postgres::queries::statement::{FromRow, array, named, row, statements};
 
 mod blockers;
 mod burst_hold;
@@ -107,15 +107,16 @@ pub async fn claim_fold(
     folded: &[FoldedIn],
     now: Timestamp,
 ) -> Result<(), Error> {
-    let ids: Vec<i64> = folded.iter().map(|f| f.message_id).collect();
-    let operations: Vec<&str> = folded.iter().map(|f| f.operation.into_str()).collect();
-    let rows: Vec<Option<Json<&Row>>> =
-        folded.iter().map(|f| f.new_row.as_ref().map(Json)).collect();
-    let counts: Vec<i32> = folded.iter().map(|f| f.change_count).collect();
-    let changed: Vec<Timestamp> = folded.iter().map(|f| f.last_changed_at).collect();
-    let due: Vec<Timestamp> = folded.iter().map(|f| f.due_at).collect();
-    named!(tx, "claim/claim_fold", &[&ids, &operations, &rows, &counts, &changed, &due, &now])?;
-    Ok(())
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &array(folded, |f| f.message_id),
+        &array(folded, |f| f.operation.into_str()),
+        &array(folded, |f| f.new_row.as_ref().map(Json)),
+        &array(folded, |f| f.change_count),
+        &array(folded, |f| f.last_changed_at),
+        &array(folded, |f| f.due_at),
+        &now,
+    ];
+    named!(tx, "claim/claim_fold", params).map(drop)
 }
 
 statements! {

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::domain::recipient::phone_forms::forms;
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::statement::{FromRows, row, text};
+use crate::postgres::queries::statement::{FromRows, array, row, text};
 
 /// Phones that one statement of `each` reads.
 const PAGE: i64 = 1_000;
@@ -51,9 +51,8 @@ pub async fn add(
     source: OptOutSource,
     now: Timestamp,
 ) -> Result<usize, Error> {
-    let phones: Vec<&str> = requests.iter().map(|request| request.phone.as_str()).collect();
-    let reasons: Vec<Option<&str>> =
-        requests.iter().map(|request| request.reason.as_deref()).collect();
+    let phones = array(requests, |request| request.phone.as_str());
+    let reasons = array(requests, |request| request.reason.as_deref());
     let query = text!("operations/opt_out_add");
     let added = client.query(query, &[&phones, &reasons, &source.into_str(), &now]).await?;
     Ok(added.len())

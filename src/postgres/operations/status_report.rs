@@ -226,24 +226,18 @@ fn has_receipts(config: &Config, channel: &str) -> bool {
 
 /// A channel that never had anything to do.
 fn idle(config: &Config, name: &str) -> ChannelStatus {
+    let has_receipts = has_receipts(config, name);
+    let source = |is_on| ReceiptSource { is_on: has_receipts && is_on, ..ReceiptSource::default() };
+    let is_listening = !config.webhook.listen.is_empty();
     ChannelStatus {
         channel: name.to_owned(),
         is_configured: config.channel.contains_key(name),
         is_dry_run: config.is_dry_run(name),
-        has_receipts: has_receipts(config, name),
+        has_receipts,
         rate: config.channel.get(name).map(|channel| channel.rate.as_per_second()),
-        webhook: ReceiptSource {
-            is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
-            ..ReceiptSource::default()
-        },
-        registration: ReceiptSource {
-            is_on: has_receipts(config, name) && !config.webhook.listen.is_empty(),
-            ..ReceiptSource::default()
-        },
-        polling: ReceiptSource {
-            is_on: has_receipts(config, name) && config.polling.enabled,
-            ..ReceiptSource::default()
-        },
+        webhook: source(is_listening),
+        registration: source(is_listening),
+        polling: source(config.polling.enabled),
         ..ChannelStatus::default()
     }
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Error;
 use crate::domain::message::fallback::{FallbackCause, FallbackWait};
 use crate::domain::message::state::State;
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::statement::{FromRows, named, statements};
+use crate::postgres::queries::statement::{FromRows, array, named, statements};
 
 /// These messages may have to go to the next channel of their watch: `failed` and `skipped` now,
 /// `undelivered` if nothing else is heard by then.
@@ -92,9 +92,9 @@ pub async fn fallback_open(
     sources: &[FallbackSource],
     now: Timestamp,
 ) -> Result<Vec<i64>, Error> {
-    let ids: Vec<i64> = sources.iter().map(|(id, ..)| *id).collect();
-    let channels: Vec<&str> = sources.iter().map(|(_, channel, _)| channel.as_str()).collect();
-    let reasons: Vec<&str> = sources.iter().map(|(.., why)| why.as_str()).collect();
+    let ids = array(sources, |(id, ..)| *id);
+    let channels = array(sources, |(_, channel, _)| channel.as_str());
+    let reasons = array(sources, |(.., why)| why.as_str());
     let rows = named!(tx, "follow_up/fallback_open", &[&ids, &channels, &reasons, &now])?;
     FromRows::from_rows(&rows)
 }

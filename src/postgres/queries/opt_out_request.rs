@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
-use crate::postgres::queries::statement::named;
+use crate::postgres::queries::statement::{array, named};
 
 /// What one phone requests, and since when.
 #[derive(Clone)]
@@ -19,9 +19,9 @@ pub async fn opt_out_request_take(
     tx: &Transaction<'_>,
     requests: &[PhoneOptRequest],
 ) -> Result<(i64, i64), Error> {
-    let phones: Vec<&str> = requests.iter().map(|request| request.phone.as_str()).collect();
-    let opt_outs: Vec<bool> = requests.iter().map(|request| request.is_stop).collect();
-    let times: Vec<Timestamp> = requests.iter().map(|request| request.requested_at).collect();
+    let phones = array(requests, |request| request.phone.as_str());
+    let opt_outs = array(requests, |request| request.is_stop);
+    let times = array(requests, |request| request.requested_at);
     let rows = named!(tx, "receive/opt_out_request_take", &[&phones, &opt_outs, &times])?;
     Ok((rows[0].try_get("opted_out")?, rows[0].try_get("opted_in")?))
 }

@@ -10,7 +10,7 @@ use crate::domain::message::evidence::Evidence;
 use crate::domain::message::receipt::{EvidenceSource, Receipt};
 use crate::domain::message::state::{State, WaitsFor};
 use crate::postgres::connection::word::{maybe, state, word};
-use crate::postgres::queries::statement::{named, row, statements};
+use crate::postgres::queries::statement::{array, named, row, statements};
 
 /// When the provider is asked for the end of messages that are sent now, and on which channels.
 #[derive(Clone, Copy, Debug)]
@@ -233,23 +233,15 @@ pub async fn settle_evidence(
     if moved.is_empty() {
         return Ok(());
     }
-    let ids: Vec<i64> = moved.iter().map(|m| m.message_id).collect();
-    let states: Vec<&str> = moved.iter().map(|m| m.state.into_str()).collect();
-    let reasons: Vec<Option<&str>> = moved.iter().map(|m| m.state.reason()).collect();
-    let texts: Vec<Option<&str>> = moved.iter().map(|m| m.reason_text.as_deref()).collect();
-    let provider_ids: Vec<&str> = moved.iter().map(|m| m.provider_message_id.as_str()).collect();
-    let sent: Vec<Option<Timestamp>> = moved.iter().map(|m| m.sent_at).collect();
-    let delivered: Vec<Option<Timestamp>> = moved.iter().map(|m| m.delivered_at).collect();
-    let read: Vec<Option<Timestamp>> = moved.iter().map(|m| m.read_at).collect();
     let params: &[&(dyn ToSql + Sync)] = &[
-        &ids,
-        &states,
-        &reasons,
-        &texts,
-        &provider_ids,
-        &sent,
-        &delivered,
-        &read,
+        &array(moved, |m| m.message_id),
+        &array(moved, |m| m.state.into_str()),
+        &array(moved, |m| m.state.reason()),
+        &array(moved, |m| m.reason_text.as_deref()),
+        &array(moved, |m| m.provider_message_id.as_str()),
+        &array(moved, |m| m.sent_at),
+        &array(moved, |m| m.delivered_at),
+        &array(moved, |m| m.read_at),
         &now,
         &ask.at,
         &ask.of,
@@ -265,25 +257,18 @@ pub async fn receive_store(
     source: EvidenceSource,
     now: Timestamp,
 ) -> Result<(), Error> {
-    fn each<'a>(
-        receipts: &'a [Receipt],
-        column: fn(&'a Receipt) -> Option<&'a str>,
-    ) -> Vec<Option<&'a str>> {
-        receipts.iter().map(column).collect()
-    }
-    let channels = vec![channel; receipts.len()];
-    let ids = each(receipts, |r| Some(&r.provider_message_id));
-    let statuses = each(receipts, |r| Some(r.status.into_str()));
-    let codes: Vec<Option<i32>> = receipts.iter().map(|r| r.error_code).collect();
-    let titles = each(receipts, |r| r.error_title.as_deref());
-    let texts = each(receipts, |r| r.error_text.as_deref());
-    let occurred: Vec<Option<Timestamp>> = receipts.iter().map(|r| r.occurred_at).collect();
-    let phones = each(receipts, |r| r.phone.as_deref());
-    let raw = each(receipts, |r| Some(&r.raw));
-    let source = source.into_str();
     let params: &[&(dyn ToSql + Sync)] = &[
-        &channels, &ids, &statuses, &codes, &titles, &texts, &occurred, &phones, &raw, &now,
-        &source,
+        &vec![channel; receipts.len()],
+        &array(receipts, |r| r.provider_message_id.as_str()),
+        &array(receipts, |r| r.status.into_str()),
+        &array(receipts, |r| r.error_code),
+        &array(receipts, |r| r.error_title.as_deref()),
+        &array(receipts, |r| r.error_text.as_deref()),
+        &array(receipts, |r| r.occurred_at),
+        &array(receipts, |r| r.phone.as_deref()),
+        &array(receipts, |r| r.raw.as_str()),
+        &now,
+        &source.into_str(),
     ];
     named!(tx, "receive/receive_store", params).map(drop)
 }

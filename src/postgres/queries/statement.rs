@@ -50,6 +50,11 @@ macro_rules! row {
 
 pub(crate) use {named, row, statements, text};
 
+/// One value of each item, as the array that a statement takes.
+pub fn array<'a, T, U>(items: &'a [T], value: impl Fn(&'a T) -> U) -> Vec<U> {
+    items.iter().map(value).collect()
+}
+
 /// What one row is read into. A single value is the first column, a tuple the first columns.
 pub trait FromRow: Sized {
     fn from_row(row: &Row) -> Result<Self, Error>;

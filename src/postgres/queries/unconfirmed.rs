@@ -7,7 +7,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::message::receipt::Receipt;
 use crate::domain::message::unconfirmed::LookupMethod;
-use crate::postgres::queries::statement::{FromRows, named, row, statements};
+use crate::postgres::queries::statement::{FromRows, array, named, row, statements};
 
 row! {
     /// An attempt that the provider may have taken.
@@ -173,19 +173,12 @@ pub async fn unmatched_note(
     phone_key: impl Fn(&str) -> String,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let named: Vec<(&str, String, Option<Timestamp>)> = unmatched
-        .iter()
-        .map(|r| {
-            let key = r.phone.as_deref().map(&phone_key).unwrap_or_default();
-            (r.provider_message_id.as_str(), key, r.occurred_at)
-        })
-        .collect();
-    if named.is_empty() {
+    if unmatched.is_empty() {
         return Ok(());
     }
-    let ids: Vec<&str> = named.iter().map(|(id, ..)| *id).collect();
-    let phones: Vec<&str> = named.iter().map(|(_, phone, _)| phone.as_str()).collect();
-    let times: Vec<Option<Timestamp>> = named.iter().map(|(.., at)| *at).collect();
+    let ids = array(unmatched, |r| r.provider_message_id.as_str());
+    let phones = array(unmatched, |r| r.phone.as_deref().map(&phone_key).unwrap_or_default());
+    let times = array(unmatched, |r| r.occurred_at);
     named!(tx, "unmatched_receipt/unmatched_note", &[&channel, &ids, &phones, &times, &now])
         .map(drop)
 }
