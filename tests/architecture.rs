@@ -130,8 +130,12 @@ fn every_stage_opens_with_its_guarantee_and_has_step_and_run() {
             "{stage} does not say what a crash leaves"
         );
         assert!(text.contains("Not promised: "), "{stage} does not say what it does not promise");
-        let has_own_loop = ["step", "run"].iter().all(|f| text.contains(&format!("pub async fn {f}(")));
-        assert!(text.contains("impl Stage for ") || has_own_loop, "{stage} has no step() and run()");
+        let has_own_loop =
+            ["step", "run"].iter().all(|f| text.contains(&format!("pub async fn {f}(")));
+        assert!(
+            text.contains("impl Stage for ") || has_own_loop,
+            "{stage} has no step() and run()"
+        );
     }
 }
 

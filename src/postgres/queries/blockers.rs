@@ -61,10 +61,10 @@ pub async fn blockers_read(
     let params: &[&(dyn ToSql + Sync)] =
         &[&channels, &environment, &system_identifier, &joined_since, &instance];
     let rows = named!(tx, "gate/blockers_read", params)?;
-    rows.iter().map(stop).collect()
+    rows.iter().map(blocker).collect()
 }
 
-fn stop(row: &SqlRow) -> Result<Blocker, Error> {
+fn blocker(row: &SqlRow) -> Result<Blocker, Error> {
     Ok(match word(row, "kind")? {
         BlockerRow::Lease => {
             Blocker::Lease { channel: row.try_get("channel")?, epoch: row.try_get("epoch")? }
