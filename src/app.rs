@@ -1,8 +1,6 @@
 //! Builds everything from the configuration, spawns the stages, and shuts them down in order.
 //!
-//! The only place that spawns tasks. Order of the end: first what takes in work (claim, compose,
-//! sweep, fallback, poll, seek, destination, receive), then deliver, which finishes the requests in flight and gives back what was not
-//! posted, then settle, which writes their answers, then owner, which lets another daemon send.
+//! The only place that spawns tasks. `App::run` holds the order of the shutdown, and why.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -87,7 +85,7 @@ pub struct App {
 /// The stages of one installation, connected to each other.
 pub struct Stages {
     pub context: Arc<Context>,
-    pub owner: ChannelLease,
+    pub channel_lease: ChannelLease,
     pub claim: Claim,
     /// One for each channel sender.
     pub composes: Vec<Compose>,
@@ -118,13 +116,13 @@ impl Stages {
         let delivers = delivers(&config, &clock, &channel_senders, inboxes, &settle_tx)?;
         let context = Arc::new(Context::new(pool, clock, config, channel_senders, instance));
         copy_guard::begin(&context).await?;
-        let mut owner = ChannelLease::new(context.clone());
-        owner.step().await?;
+        let mut channel_lease = ChannelLease::new(context.clone());
+        channel_lease.step().await?;
         let (polls, reconciles) = (polls(&context, &delivers), reconciles(&context, &delivers));
         let registrations = registrations(&context, &delivers)?;
         let channel_senders = context.channel_senders.values();
         Ok(Stages {
-            owner,
+            channel_lease,
             claim: Claim::new(context.clone()),
             composes: channel_senders
                 .map(|channel_sender| Compose::new(context.clone(), channel_sender.clone()))
@@ -143,7 +141,7 @@ impl Stages {
 }
 
 impl App {
-    /// Connects, checks the schema, reads the secrets, binds the doors. Sends nothing yet.
+    /// Connects, checks the schema, reads the secrets, binds the listeners. Sends nothing yet.
     pub async fn build(config: Config, clock: Clock) -> Result<App, AppError> {
         let config = Arc::new(config);
         listeners::keep_counts(&config);
@@ -162,71 +160,65 @@ impl App {
     ) -> Result<(), AppError> {
         let intake = stop.child_token();
         let deliver_stop = CancellationToken::new();
-        // The thread that sends cannot be aborted from outside: it is told even if we are.
+        // The thread that sends cannot be aborted from outside: it is stopped even if this task is aborted.
         let _end_of_sending = deliver_stop.clone().drop_guard();
-        let give_up = CancellationToken::new();
+        let (give_up, keep) = (CancellationToken::new(), CancellationToken::new());
         let stages = self.stages;
-        let timeout = stages.context.config.delivery.shutdown_timeout;
-
         let (mut listening, mut takers) = (self.bell.listening(), JoinSet::new());
         let claim = ClaimOnBell { claim: stages.claim, bell: self.bell };
         takers.spawn(claim.run(intake.clone()));
         for compose in stages.composes {
             takers.spawn(compose.run(intake.clone()));
         }
-        tidy_up(&mut takers, stages.sweep, stages.retention, &intake);
-        let watches = &stages.context.config.watch;
-        if watches.values().any(|watch| !watch.fallback.is_empty()) {
+        takers.spawn(stages.sweep.run(intake.clone()));
+        takers.spawn(stages.retention.run(intake.clone()));
+        if stages.context.has_fallbacks() {
             takers.spawn(stages.fallback.run(intake.clone()));
         }
         ask(&mut takers, stages.polls, stages.reconciles, stages.registrations, &intake);
         self.listeners.open(&mut takers, &intake);
-        let mut senders = JoinSet::new();
-        send_apart(stages.delivers, &deliver_stop, &mut senders)?;
+        // Not on `intake`: it goes on while what takes in work comes to its end.
+        let mut senders = send_apart(stages.delivers, &deliver_stop)?;
+        // Ends by itself when no sender is left, so that no answer is lost; `give_up` ends it without its answers.
         let mut writers = JoinSet::new();
         writers.spawn(stages.settle.run(give_up.clone()));
-        let keep = CancellationToken::new();
-        let mut owners = JoinSet::new();
-        owners.spawn(stages.owner.run(keep.clone()));
+        // The leases are renewed until the last answer is written.
+        let mut leases = JoinSet::new();
+        leases.spawn(stages.channel_lease.run(keep.clone()));
+        // Ready means that a change is noticed at once, not only that the stages run.
         tokio::select! {
             () = listening.wait() => ready(),
             () = stop.cancelled() => {}
         }
-        let stages = [&mut takers, &mut senders, &mut writers, &mut owners];
-        let ended = first_end(stages, &stop).await;
+        let ended = first_end([&mut takers, &mut senders, &mut writers, &mut leases], &stop).await;
         intake.cancel();
-        let last_call = tokio::time::sleep(timeout);
         let in_order = async {
+            // First what takes in work: nothing is leased after it. Then deliver: it waits for the requests in
+            // flight, and gives back what was not posted. Then settle: it writes the answers of those requests.
             let taken = join_all(&mut takers).await;
             deliver_stop.cancel();
             let sent = join_all(&mut senders).await;
             let written = join_all(&mut writers).await;
             taken.and(sent).and(written)
         };
-        tokio::pin!(in_order);
         let finished = tokio::select! {
-            finished = &mut in_order => finished,
-            () = last_call => {
+            finished = in_order => finished,
+            () = tokio::time::sleep(stages.context.config.delivery.shutdown_timeout) => {
                 tracing::warn!("shutdown took longer than delivery.shutdown_timeout; leases will tell of the rest");
                 give_up.cancel();
                 Ok(())
             }
         };
-        give_up_channels(&keep, &mut owners).await;
+        // Last the leases: another daemon must not send before it can read what this one has sent.
+        give_up_channels(&keep, &mut leases).await;
         ended.and(finished)
     }
 }
 
 /// Lets other daemons send, as far as that is quick: without it the leases end, or our sessions do.
-async fn give_up_channels(keep: &CancellationToken, owners: &mut JoinSet<()>) {
+async fn give_up_channels(keep: &CancellationToken, leases: &mut JoinSet<()>) {
     keep.cancel();
-    let _ = tokio::time::timeout(GIVE_UP_TIMEOUT, join_all(owners)).await;
-}
-
-/// What comes after the messages, and never in their way.
-fn tidy_up(takers: &mut JoinSet<()>, sweep: Sweep, retention: Retention, stop: &CancellationToken) {
-    takers.spawn(sweep.run(stop.clone()));
-    takers.spawn(retention.run(stop.clone()));
+    let _ = tokio::time::timeout(GIVE_UP_TIMEOUT, join_all(leases)).await;
 }
 
 /// What asks the providers.
@@ -286,20 +278,17 @@ fn registrations(
 
 /// All channels send on a thread of their own: three hundred requests on their way must not stand
 /// between the other stages and the answers of the database.
-fn send_apart(
-    delivers: Vec<Deliver>,
-    stop: &CancellationToken,
-    senders: &mut JoinSet<()>,
-) -> Result<(), AppError> {
+fn send_apart(delivers: Vec<Deliver>, stop: &CancellationToken) -> Result<JoinSet<()>, AppError> {
+    let mut senders = JoinSet::new();
     if delivers.is_empty() {
-        return Ok(());
+        return Ok(senders);
     }
     let runtime = runtime().map_err(AppError::Runtime)?;
     let all: Vec<_> = delivers.into_iter().map(|deliver| deliver.run(stop.clone())).collect();
     senders.spawn_blocking(move || {
         runtime.block_on(futures_util::future::join_all(all));
     });
-    Ok(())
+    Ok(senders)
 }
 
 /// What a thread of the daemon runs on. It looks for answers after every few pieces of work: with
@@ -356,7 +345,7 @@ fn delivers(
     Ok(delivers)
 }
 
-/// Waits for the wish to stop, or for the first stage that ends by itself: that is a defect, and
+/// Waits for the order to stop, or for the first stage that ends by itself: that is a defect, and
 /// the daemon ends rather than limp.
 async fn first_end(
     stages: [&mut JoinSet<()>; 4],

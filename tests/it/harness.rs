@@ -242,7 +242,7 @@ impl World {
     fn keep(&self) {
         for channel_sender in self.stages.context.channel_senders.values() {
             if let Some(owned) = channel_sender.held_lease() {
-                channel_sender.own(HeldLease { until: self.clock.now() + LEASE, ..owned });
+                channel_sender.hold(HeldLease { until: self.clock.now() + LEASE, ..owned });
             }
         }
     }
@@ -273,7 +273,7 @@ impl World {
                 progress = Progress::Worked;
             }
         };
-        note(self.stages.owner.step().await.unwrap());
+        note(self.stages.channel_lease.step().await.unwrap());
         note(self.stages.sweep.step().await.unwrap());
         note(self.stages.fallback.step().await.unwrap());
         note(goes_on(self.stages.claim.step().await));
@@ -304,7 +304,7 @@ impl World {
 
     /// The daemon stops, everything in memory is gone; a new daemon starts.
     pub async fn restart(&mut self) {
-        self.stages.owner.give_up().await.unwrap();
+        self.stages.channel_lease.give_up().await.unwrap();
         self.stages = Stages::build(self.config.clone(), self.clock.clone()).await.unwrap();
     }
 
@@ -319,7 +319,7 @@ impl World {
             .all(|channel_sender| channel_sender.is_leased())
         {
             tokio::task::yield_now().await;
-            self.stages.owner.step().await.unwrap();
+            self.stages.channel_lease.step().await.unwrap();
         }
     }
 

@@ -1,8 +1,8 @@
-//! Storms: a bulk edit, a restored backup or a program gone wild changes more entities of a watch
-//! than anybody would change on purpose. Their messages are held for a person to decide, with one
-//! log line and one metric.
+//! Holds storms: a bulk edit, a restored backup or a program gone wild changes more entities of a watch
+//! than anybody would change on purpose. Their messages wait for a person to decide, with one log line
+//! and one metric.
 //!
-//! Looked for by claim, in the transaction that takes the changes, before any of their messages can
+//! Claim looks for them in the transaction that takes the changes, before any of their messages can
 //! leave. A transaction is visible as a whole or not at all, so whether it is a storm is known
 //! with its first change: what a claim cannot take is counted where it lies, once for each
 //! transaction, and only if a claim was full and the transaction has several changes in it or among
@@ -27,10 +27,10 @@ use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::blockers::Blockers;
 use crate::postgres::queries;
 
-/// Changes of one transaction in a full claim, from which on what lies beyond it is counted.
+/// Changes of one transaction in a full claim, from which on what comes after the claim is counted.
 const SEVERAL: usize = 10;
 
-/// How many changes beyond a claim are looked through.
+/// How many changes after those of a claim are looked through.
 const LOOK_AHEAD: usize = 10_000;
 
 /// Transactions that are remembered as counted, at most.
@@ -39,7 +39,7 @@ const MAX_COUNTED: usize = 10_000;
 /// The changes of one transaction to one watch.
 type Group = (i64, String);
 
-/// A hold that one claim opened, to be told of after its commit.
+/// A hold that one claim opened; it is logged after the commit.
 #[derive(Clone, Debug)]
 pub struct NewHold {
     pub hold_id: i64,
@@ -55,7 +55,7 @@ pub struct StormGuard {
     bursts: HashMap<String, BurstWindow>,
 }
 
-/// What lies beyond a claim.
+/// What comes after the changes of a claim.
 #[derive(Clone, Copy, Debug)]
 pub struct ScanAhead<'a> {
     pub last_change_id: i64,
@@ -73,11 +73,11 @@ impl StormGuard {
         context: &Context,
         blockers: &Blockers,
         changes: &mut [Change],
-        beyond: ScanAhead<'_>,
+        ahead: ScanAhead<'_>,
     ) -> Result<Vec<NewHold>, StageError> {
         let mut holds: HashMap<Group, i64> = HashMap::new();
         let mut opened = Vec::new();
-        for (group, entities) in self.groups(tx, context, blockers, changes, beyond).await? {
+        for (group, entities) in self.groups(tx, context, blockers, changes, ahead).await? {
             let (transaction, watch) = &group;
             let limit = context.config.storm_of(watch).transaction;
             if let Some(hold_id) = blockers.hold_of(watch, Some(*transaction)) {
@@ -106,7 +106,7 @@ impl StormGuard {
         context: &Context,
         blockers: &Blockers,
         changes: &[Change],
-        beyond: ScanAhead<'_>,
+        ahead: ScanAhead<'_>,
     ) -> Result<BTreeMap<Group, usize>, StageError> {
         let limit = |watch: &str| context.config.storm_of(watch).transaction;
         let mut taken: BTreeMap<Group, HashSet<u64>> = BTreeMap::new();
@@ -115,36 +115,40 @@ impl StormGuard {
             let group = (change.transaction_id, change.watch.clone());
             taken.entry(group).or_default().insert(hashed(&change.entity_key));
         }
-        if beyond.is_full {
+        if ahead.is_full {
             let larger = taken.iter().filter(|((transaction, watch), entities)| {
                 let may_go_on = entities.len() >= SEVERAL.min(limit(watch))
-                    || beyond.next_transactions.contains(transaction);
+                    || ahead.next_transactions.contains(transaction);
                 may_go_on
                     && !self.counted.contains_key(transaction)
                     && blockers.hold_of(watch, Some(*transaction)).is_none()
             });
             let larger: BTreeSet<i64> = larger.map(|((transaction, _), _)| *transaction).collect();
-            self.count_ahead(tx, beyond.last_change_id, &larger).await?;
+            self.count_ahead(tx, ahead.last_change_id, &larger).await?;
         }
-        Ok(taken.into_iter().map(|(group, entities)| self.size(group, entities)).collect())
+        let mut sizes = BTreeMap::new();
+        for (group, entities) in taken {
+            let size = self.size(&group, entities);
+            sizes.insert(group, size);
+        }
+        Ok(sizes)
     }
 
-    /// The entities of a transaction: those taken now, before and beyond.
-    fn size(&mut self, group: Group, entities: HashSet<u64>) -> (Group, usize) {
-        let Some(counted) = self.counted.get_mut(&group.0) else {
-            let all = entities.len();
-            return (group, all);
+    /// How many entities of a transaction were taken now, were taken before, or come after this claim.
+    fn size(&mut self, group: &Group, entities: HashSet<u64>) -> usize {
+        let (transaction, watch) = group;
+        let Some(counted) = self.counted.get_mut(transaction) else {
+            return entities.len();
         };
-        let known = counted.entry(group.1.clone()).or_default();
+        let known = counted.entry(watch.clone()).or_default();
         known.extend(entities);
-        let all = known.len();
-        (group, all)
+        known.len()
     }
 
     async fn count_ahead(
         &mut self,
         tx: &Transaction<'_>,
-        beyond: i64,
+        above: i64,
         transactions: &BTreeSet<i64>,
     ) -> Result<(), StageError> {
         if transactions.is_empty() {
@@ -154,7 +158,7 @@ impl StormGuard {
             self.counted.clear();
         }
         self.counted.extend(transactions.iter().map(|id| (*id, HashMap::new())));
-        let ahead = queries::storm_ahead(tx, beyond, transactions, LOOK_AHEAD).await?;
+        let ahead = queries::storm_ahead(tx, above, transactions, LOOK_AHEAD).await?;
         for (transaction, watch, entity_key) in ahead {
             let counted = self.counted.entry(transaction).or_default();
             counted.entry(watch).or_default().insert(hashed(&entity_key));
@@ -177,9 +181,12 @@ impl StormGuard {
             return Ok(None);
         }
         let burst = self.bursts.entry(watch.to_owned()).or_default();
-        let free = nets.iter().filter(|net| net.hold_id.is_none());
-        let joined = free.map(|net| burst.join(&net.entity_key, net.last_changed_at, limit));
-        let Some(since) = joined.fold(None, |since, joined| since.or(joined)) else {
+        // All of them join the window, also those after the one that passes the limit.
+        let mut since = None;
+        for net in nets.iter().filter(|net| net.hold_id.is_none()) {
+            since = since.or(burst.join(&net.entity_key, net.last_changed_at, limit));
+        }
+        let Some(since) = since else {
             return Ok(None);
         };
         let known = blockers.hold_of(watch, None);

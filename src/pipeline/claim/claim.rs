@@ -1,4 +1,4 @@
-//! claim: committed changes become messages, one per entity.
+//! claim: makes messages of committed changes, one per entity.
 //!
 //! Takes changes in order of capture and deletes them; folds those of one entity into its open
 //! message, or opens one. A message whose quiet period is over already, and for which there is a
@@ -43,7 +43,7 @@ const ROW_BY_ROW_FOR: Duration = Duration::from_secs(60);
 const SLOT_LOOKS: u32 = 20;
 const SLOT_WAIT: Duration = Duration::from_millis(1);
 
-/// How often a daemon that owns no channel looks whether it does now.
+/// How often a daemon that sends on no channel looks whether it does now.
 const LOOK_FOR_CHANNELS: Duration = Duration::from_millis(250);
 
 /// Claims when the doorbell says so.
@@ -125,6 +125,7 @@ impl Claim {
         let tx = client.transaction().await?;
         let mut claimed = ClaimResult::default();
         let done = self.batch(tx, now, limit, &mut claimed).await;
+        // On every way out: a permit that is not used and not given back would be lost to the rate.
         claimed.give_back(&self.context);
         match done {
             Err(StageError::Read { watch, source }) => {
@@ -172,14 +173,15 @@ impl Claim {
         claimed: &mut ClaimResult,
     ) -> Result<Progress, StageError> {
         let watches = self.context.watch_names();
-        // Sent together and run in this order. What is taken without the right to it is given back
-        // by the rollback.
+        // Sent together and run in this order: the bound must be read before the transaction has an id of its own.
+        // What is taken without the right to it is given back by the rollback.
         let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
         let (bound, mut batch, blockers) = tokio::try_join!(
             async { Ok(queries::claim_bound(&tx).await?) },
             async { Ok(queries::claim_take(&tx, self.bound.above, &watches, limit).await?) },
             Blockers::read(&tx, &self.context, &channels)
         )?;
+        blockers.announce(&self.context, &channels);
         if !bound.is_mine || batch.count == 0 {
             return Ok(Progress::Idle);
         }
@@ -195,6 +197,7 @@ impl Claim {
         claimed.hold(&tx, now).await?;
         tx.commit().await?;
         self.context.counts.changes.increment(batch.count as u64);
+        // Only now: a claim that is rolled back has scanned nothing.
         self.bound.scanned(bound, &batch, limit);
         if claimed.send_off(&self.context, lease.expires_at) {
             ring_others(&self.context).await?;
@@ -218,13 +221,13 @@ impl Claim {
                 other => claimed.messages.extend(unreadable(&self.context.config, other)),
             }
         }
-        let beyond = ScanAhead {
+        let ahead = ScanAhead {
             last_change_id: batch.last_change_id,
             is_full: batch.count >= limit,
             next_transactions: &batch.next_transactions,
         };
         claimed.holds =
-            self.storms.mark(tx, &self.context, &claimed.blockers, &mut changes, beyond).await?;
+            self.storms.mark(tx, &self.context, &claimed.blockers, &mut changes, ahead).await?;
         let keys = self.key_columns(&changes).await?;
         let folded = fold(changes, &|watch| keys.get(watch).map(Vec::as_slice));
         for Rename { watch, from, to } in &folded.renames {

@@ -1,4 +1,4 @@
-//! What one claim leaves to do: with its transaction, and after its commit.
+//! Collects what one claim decided, and carries it out: in its transaction, and after its commit.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +40,8 @@ impl ClaimResult {
         Ok(())
     }
 
-    /// After the commit: storms are told of, what ended is counted, leased messages go to deliver, and
-    /// compose learns of those that wait. Returns whether some wait on a channel of another daemon.
+    /// After the commit: logs storms, counts what ended, hands leased messages to deliver, and wakes compose
+    /// for those that wait. Returns whether some wait on a channel of another daemon.
     pub fn send_off(&mut self, context: &Context, expires_at: Timestamp) -> bool {
         self.holds.iter().for_each(burst_hold::announce);
         let mut is_others = false;
@@ -81,7 +81,7 @@ impl ClaimResult {
     }
 }
 
-/// Rings for the daemons that own other channels.
+/// Rings for the daemons that send on other channels.
 pub async fn ring_others(context: &Context) -> Result<(), StageError> {
     let client = context.pool.get().await?;
     client.batch_execute(&format!("notify {CHANNEL}")).await?;

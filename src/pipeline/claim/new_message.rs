@@ -1,4 +1,4 @@
-//! How a net change becomes the row of a message.
+//! Makes a message of a net change.
 
 use jiff::Timestamp;
 

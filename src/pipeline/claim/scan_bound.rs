@@ -1,4 +1,4 @@
-//! The lower bound of the claim.
+//! Keeps the lower bound of the claim's scan.
 //!
 //! Deleted changes leave entries in the index that an old snapshot of somebody else can
 //! keep alive for hours, so a claim must not scan from the beginning. It scans above a bound, and
@@ -32,7 +32,7 @@ impl ScanBound {
         }
     }
 
-    /// After a scan that took `haul` of at most `limit` changes.
+    /// After a scan that took `batch`, of at most `limit` changes.
     pub fn scanned(&mut self, bound: ClaimBound, batch: &ClaimedBatch, limit: usize) {
         let reached = if batch.count < limit { bound.given_out } else { batch.last_change_id };
         match self.next {

@@ -1,4 +1,4 @@
-//! compose: due messages get their words and their lease.
+//! compose: gives due messages their words and their lease.
 //!
 //! Takes open messages whose time has come. In one transaction reads each row as it is now, its
 //! recipient and what was last told, passes the gates, makes the words, and writes what was decided:
@@ -44,7 +44,7 @@ const BROKEN_WAIT: Duration = Duration::from_secs(30);
 pub struct Compose {
     context: Arc<Context>,
     channel_sender: Arc<ChannelSender>,
-    turns: FairQueue,
+    fair_queue: FairQueue,
     /// The channel sender let nothing through at the last step: no slot, no permit, or it is stopped.
     is_shut: bool,
     /// When to look again whether messages of this channel may leave.
@@ -58,7 +58,7 @@ pub struct Compose {
 impl Compose {
     pub fn new(context: Arc<Context>, channel_sender: Arc<ChannelSender>) -> Compose {
         Compose {
-            turns: FairQueue::new(&context, &channel_sender.channel),
+            fair_queue: FairQueue::new(&context, &channel_sender.channel),
             context,
             channel_sender,
             is_shut: false,
@@ -117,20 +117,21 @@ impl Compose {
         let tx = client.transaction().await?;
         let channel = self.channel_sender.channel.clone();
         let blockers = Blockers::read(&tx, &self.context, &[&channel]).await?;
+        blockers.announce(&self.context, &[&channel]);
         self.paused_watches.clone_from(&blockers.paused_watches);
-        let way = blockers.way(&channel, now);
-        self.shut_until = way.shut_until();
-        let limit = match way {
+        let permission = blockers.permission(&channel, now);
+        self.shut_until = permission.shut_until();
+        let limit = match permission {
             SendPermission::Free => limit,
             SendPermission::Try => 1,
             SendPermission::Shut(_) => return Ok((Progress::Idle, 0)),
         };
-        if self.turns.is_due(now) {
-            self.turns.begin(now, queries::compose_watches(&tx, &channel).await?);
+        if self.fair_queue.is_due(now) {
+            self.fair_queue.begin(now, queries::compose_watches(&tx, &channel).await?);
         }
-        let turns = self.turns.next(&self.paused_watches);
-        let due = queries::compose_due(&tx, &channel, now, &turns, limit).await?;
-        drop(turns);
+        let watches = self.fair_queue.next(&self.paused_watches);
+        let due = queries::compose_due(&tx, &channel, now, &watches, limit).await?;
+        drop(watches);
         self.channel_sender.was_full(due.len() >= limit);
         if due.is_empty() {
             // Messages that become due later than others but with an earlier due_at wait for the
@@ -141,7 +142,7 @@ impl Compose {
         let (messages, served) = self.decide_all(&tx, &blockers, due).await?;
         let leaves = |message: &&Message| message.words.is_some();
         let first = messages.iter().find(leaves).and_then(|message| message.message_id);
-        if let (SendPermission::Try, Some(message_id)) = (way, first)
+        if let (SendPermission::Try, Some(message_id)) = (permission, first)
             && !try_one(&tx, &self.context, &CircuitKey::channel(&channel), message_id).await?
         {
             return Ok((Progress::Idle, 0));
@@ -151,7 +152,7 @@ impl Compose {
             queries::compose_write(&tx, &messages, lease).await?.into_iter().collect();
         fallback_channel::schedule(&tx, &self.context, &messages).await?;
         tx.commit().await?;
-        self.turns.passed(reached, &served);
+        self.fair_queue.advance(reached, &served);
         let leased = messages.iter().filter(leaves).count();
         for message in messages {
             let attempt = message.message_id.and_then(|id| attempts.get(&id)).copied();
@@ -232,7 +233,7 @@ impl Compose {
     async fn until_due(&self) -> Result<Duration, StageError> {
         let client = self.context.pool.get().await?;
         let watches: Vec<&str> =
-            self.turns.next(&self.paused_watches).iter().map(|turn| turn.watch).collect();
+            self.fair_queue.next(&self.paused_watches).iter().map(|turn| turn.watch).collect();
         let next =
             queries::compose_next_due(&client, &self.channel_sender.channel, &watches).await?;
         let Some(next) = next else {

@@ -1,4 +1,4 @@
-//! In which order compose takes what is due on one channel: the watches in turn, each from a lower bound.
+//! Orders what compose takes of one channel: the watches in turn, each from a lower bound.
 //!
 //! Rows that have left leave entries in the index that an old snapshot of somebody else can keep alive
 //! for hours, so that no scan must begin where the last one did. Each watch has its own bound, and
@@ -85,8 +85,8 @@ impl FairQueue {
         reached
     }
 
-    /// After the commit: so far came each watch, and so many of its messages leave.
-    pub fn passed(&mut self, reached: Vec<(String, Place)>, served: &[(String, usize)]) {
+    /// After the commit: each watch goes on from here, and so many of its messages leave.
+    pub fn advance(&mut self, reached: Vec<(String, Place)>, served: &[(String, usize)]) {
         self.above.extend(reached);
         let costs: Vec<f64> = served.iter().map(|(watch, _)| self.cost(watch)).collect();
         let served = served.iter().zip(costs);

@@ -1,5 +1,5 @@
 //! A channel sender: everything of this process that belongs to one channel. Whether this process may send on it,
-//! how many messages may leave it now, and the way from those that lease messages to those that send them.
+//! how many messages may leave it now, and the queue from those that lease messages to those that send them.
 //!
 //! Nothing here is remembered: what is in a channel sender when the process dies stands in the database as
 //! leased messages with an open attempt.
@@ -20,7 +20,7 @@ use crate::provider::limiter::Limiter;
 /// How long to wait for a ring that is sure to come.
 const RING_COMES: Duration = Duration::from_secs(1);
 
-/// One channel's way out of this process.
+/// What sends on one channel.
 pub struct ChannelSender {
     pub channel: String,
     pub limiter: Limiter,
@@ -118,7 +118,7 @@ impl ChannelSender {
     }
 
     /// This process may send on the channel until then.
-    pub fn own(&self, held_lease: HeldLease) {
+    pub fn hold(&self, held_lease: HeldLease) {
         *lock(&self.held_lease) = Some(held_lease);
     }
 
@@ -204,7 +204,7 @@ impl ChannelSender {
 
     /// A circuit sends again, or one message of it.
     pub fn go_on(&self, key: &CircuitKey) {
-        lock(&self.blocks).retain(|halted| halted != key);
+        lock(&self.blocks).retain(|blocked| blocked != key);
     }
 
     /// The circuits that are stopped now.

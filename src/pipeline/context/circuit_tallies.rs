@@ -1,5 +1,5 @@
-//! What this process has counted of the outcomes of each circuit, which messages are tried, and which opt-outs
-//! are not believed yet. After a restart counting begins anew.
+//! Counts the outcomes of each circuit in this process, and remembers which messages are tried and which opt-outs
+//! are not believed yet. After a restart it begins anew.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

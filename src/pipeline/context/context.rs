@@ -43,8 +43,8 @@ pub struct Context {
     pub counts: Counters,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
-    /// Whether it was said that the database is a copy.
-    is_clone: AtomicBool,
+    /// Whether the log said that the database is a copy.
+    is_copy: AtomicBool,
     watchings: RwLock<HashMap<String, Looked>>,
 }
 
@@ -93,7 +93,7 @@ impl Context {
             instance: instance.to_string(),
             channel_senders,
             system_identifier: OnceLock::new(),
-            is_clone: AtomicBool::new(false),
+            is_copy: AtomicBool::new(false),
             watchings: RwLock::default(),
         }
     }
@@ -124,7 +124,7 @@ impl Context {
         self.config.channel.get(channel).is_some_and(is_onemsg)
     }
 
-    /// Identifier of the server, once `clone::begin` has asked for it.
+    /// Identifier of the server, once `copy_guard::begin` has asked for it.
     pub fn system_identifier(&self) -> Option<&str> {
         self.system_identifier.get()?.as_deref()
     }
@@ -134,14 +134,19 @@ impl Context {
         let _ = self.system_identifier.set(identifier);
     }
 
-    /// Notes whether the database is a copy; tells what was known before.
-    pub fn knew_clone(&self, is_clone: bool) -> bool {
-        self.is_clone.swap(is_clone, Ordering::Relaxed)
+    /// Notes whether the database is a copy; returns what was noted before.
+    pub fn note_copy(&self, is_copy: bool) -> bool {
+        self.is_copy.swap(is_copy, Ordering::Relaxed)
     }
 
     /// Names of the configured watches.
     pub fn watch_names(&self) -> Vec<&str> {
         self.config.watch.keys().map(String::as_str).collect()
+    }
+
+    /// Whether messages of any watch may go on to another channel.
+    pub fn has_fallbacks(&self) -> bool {
+        self.config.watch.values().any(|watch| !watch.fallback.is_empty())
     }
 
     /// Whether this process sends on any channel.

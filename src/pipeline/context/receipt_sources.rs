@@ -1,4 +1,4 @@
-//! When this process wrote down last that a receipt source was heard, so that it does so once a minute only.
+//! Remembers when this process last stored that a receipt source works, so that it does so once a minute only.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,15 +8,15 @@ use jiff::Timestamp;
 
 use crate::domain::message::receipt::ReceiptSourceKind;
 
-/// How often it is written down that a receipt source was heard.
+/// How often it is stored that a receipt source works.
 const WRITE_EVERY: Duration = Duration::from_secs(60);
 
-/// What this process wrote down last.
+/// What this process stored last.
 #[derive(Debug, Default)]
 pub struct ReceiptSources(Mutex<HashMap<(String, ReceiptSourceKind), Timestamp>>);
 
 impl ReceiptSources {
-    /// Whether it is time to write it down again.
+    /// Whether it is time to store it again.
     pub fn is_due(&self, channel: &str, kind: ReceiptSourceKind, now: Timestamp) -> bool {
         // Times are right at every line; a panic elsewhere does not spoil them.
         let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -28,7 +28,7 @@ impl ReceiptSources {
         is_due
     }
 
-    /// It is written down at the next occasion.
+    /// It is stored at the next receipt.
     pub fn forget(&self, channel: &str, kind: ReceiptSourceKind) {
         let mut written = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         written.remove(&(channel.to_owned(), kind));

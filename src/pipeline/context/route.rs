@@ -1,4 +1,4 @@
-//! The ways of a watch to its recipients: its own channel, then its fallbacks, each with its template.
+//! The routes of a watch to its recipients: its own channel, then its fallbacks, each with its template.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ pub struct Route {
     pub undelivered_after: Option<Duration>,
 }
 
-/// All ways of a watch, in the order in which they are gone.
+/// All routes of a watch, in the order in which they are tried.
 pub struct Routes {
     pub own: Route,
     pub fallbacks: Vec<Route>,
 }
 
 impl Routes {
-    /// Compiles the ways of a watch. Errors are sentences for people.
+    /// Compiles the routes of a watch. Errors are sentences for people.
     pub fn compile(
         config: &Config,
         name: &str,
@@ -35,8 +35,8 @@ impl Routes {
     ) -> Result<Routes, String> {
         let fallbacks = watch.fallback.iter().map(|step| {
             let template = step.template.as_ref().unwrap_or(&watch.template);
-            let way = route(config, name, watch, columns, (&step.channel, template))?;
-            Ok(Route { ignores_opt_out: step.on_opt_out, ..way })
+            let route = route(config, name, watch, columns, (&step.channel, template))?;
+            Ok(Route { ignores_opt_out: step.on_opt_out, ..route })
         });
         Ok(Routes {
             own: route(config, name, watch, columns, (&watch.channel, &watch.template))?,
@@ -49,7 +49,7 @@ impl Routes {
         std::iter::once(&self.own).chain(&self.fallbacks).map(|route| route.channel.as_str())
     }
 
-    /// The way over a channel. What was opened for a channel that the watch does not use any more goes
+    /// The route over a channel. What was opened for a channel that the watch does not use any more goes
     /// out in the watch's own words.
     pub fn over(&self, channel: &str) -> &Route {
         let mut all = std::iter::once(&self.own).chain(&self.fallbacks);

@@ -1,4 +1,4 @@
-//! What all stages share: the loop that works step by step, rests, and waits after failures.
+//! Runs a stage: step by step, with a rest after each, and longer and longer waits after failures.
 
 use std::time::Duration;
 

@@ -1,10 +1,11 @@
-//! Whether evidence may have to be looked for, as this process knows.
+//! Remembers whether there may be unconfirmed attempts or unmatched receipts, so that nobody asks the database for
+//! them in calm times.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// Whether there may be unconfirmed attempts or unmatched receipts at all, so that nobody asks for them in calm times.
+/// What this process knows of them.
 #[derive(Debug, Default)]
 pub struct UnconfirmedAttempts {
     unconfirmed: AtomicBool,

@@ -1,16 +1,16 @@
-//! owner: which daemon sends on which channel.
+//! channel_lease: decides which daemon sends on which channel.
 //!
 //! Any number of daemons may run on one database, and each channel is sent by one of them: the one that
-//! holds its row of rowbell.channel, for `LEASE`, renewed by one statement for all channels. So what the
-//! limiter remembers is all there is to remember. Takes channels that nobody owns, or whose owner is gone:
-//! its lease has run out, or none of its sessions is connected any more (each holds a shared advisory
-//! lock for its instance). Before it sends anything, it reads what was sent lately.
+//! holds its row of rowbell.channel, for `LEASE`, renewed by one statement for all channels. So the limiter of
+//! one process is the whole memory of a channel. Takes channels that nobody holds, or whose holder is gone: its
+//! lease has run out, or none of its sessions is connected any more (each holds a shared advisory lock for its
+//! instance). Before it sends anything, it reads what was sent lately.
 //!
-//! What compose and claim write is fenced: they hold the row for the time of their transaction, and lease
-//! nothing when it is not theirs; deliver looks once more before each request. A daemon that wakes up
-//! late finds its right gone and gives back what it had leased.
+//! What compose and claim write is fenced: they lock the row for the time of their transaction, and lease
+//! nothing when it is not theirs; deliver checks the lease once more before each request. A daemon that wakes up
+//! late finds its lease gone and gives back what it had leased.
 //!
-//! If the process dies here, another daemon owns its channels at its next look, within seconds. A stop
+//! If the process dies here, another daemon takes its channels at its next look, within seconds. A stop
 //! gives them up at once, after the last answer is stored. Not promised: that two daemons share the
 //! channels evenly.
 
@@ -43,11 +43,11 @@ const LONGEST_LOOK: Duration = Duration::from_secs(2);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Owns channels.
+/// Holds channels.
 pub struct ChannelLease {
     context: Arc<Context>,
     looks: Backoff,
-    /// It was said that others own channels.
+    /// The log said that others hold channels.
     is_waiting: bool,
 }
 
@@ -60,7 +60,7 @@ impl ChannelLease {
 impl Stage for ChannelLease {
     const NAME: &'static str = "channel_lease";
 
-    /// Renews what this daemon owns, and takes what is free.
+    /// Renews what this daemon holds, and takes what is free.
     async fn step(&mut self) -> Result<Progress, StageError> {
         let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
         if channels.is_empty() {
@@ -81,14 +81,15 @@ impl Stage for ChannelLease {
                 Some(LeasedChannel { epoch, .. })
                     if known.is_some_and(|known| known.epoch == *epoch) =>
                 {
-                    channel_sender.own(HeldLease { epoch: *epoch, until });
+                    channel_sender.hold(HeldLease { epoch: *epoch, until });
                 }
                 Some(taken) => {
                     progress = Progress::Worked;
+                    // Nothing may leave until the limiter knows what the last holder sent.
                     channel_sender.drop_lease();
                     let past = past(&mut client, &context, channel_sender, taken.learned).await?;
                     channel_sender.limiter.remember(past);
-                    channel_sender.own(HeldLease { epoch: taken.epoch, until });
+                    channel_sender.hold(HeldLease { epoch: taken.epoch, until });
                     channel_sender.ring();
                     tracing::info!(
                         channel = channel_sender.channel,

@@ -1,4 +1,4 @@
-//! deliver: leased messages go out.
+//! deliver: sends leased messages.
 //!
 //! Takes messages that compose leased and recorded an attempt for; takes a permit of the channel's rate for
 //! each and posts it once, with bounded concurrency over one pooled client; leaves the answers to settle.

@@ -1,4 +1,4 @@
-//! fallback: a message that did not reach its recipient goes to the next channel of its watch.
+//! fallback: opens a message on the next channel of a watch for one that did not reach its recipient.
 //!
 //! Takes messages that failed because of their recipient or of passing faults, those that their recipient
 //! cannot or does not want to get there, and those that were accepted and not delivered in time; opens a new
@@ -22,7 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{FallbackStep as Step, Watch};
+use crate::config::{FallbackStep, Watch};
 use crate::domain::message::fallback::{FallbackCause, FallbackWait};
 use crate::domain::message::state::{Event, Failure, Skip, State};
 use crate::pipeline::context::context::Context;
@@ -52,7 +52,7 @@ pub struct Fallback {
     above: (Timestamp, i64),
     full_scan_at: Timestamp,
     started_at: Timestamp,
-    /// Whether it was said that receipts are missing.
+    /// Whether the log said that receipts are missing.
     is_silent: bool,
 }
 
@@ -94,27 +94,27 @@ impl Stage for Fallback {
         let above = (last.due_at, last.message_id);
         let has_receipts =
             due.iter().any(|due| due.message.as_ref().is_some_and(|m| m.has_receipts));
-        let (mut done, mut later, mut onward) =
+        let (mut done, mut later, mut next_channel) =
             (Vec::new(), Vec::new(), Vec::<FallbackSource>::new());
         for DueFallback { message_id, cause, message, .. } in due {
             match message.map_or(NextStep::Done, |message| {
-                self.fate(&message, message_id, cause != FallbackCause::Undelivered)
+                self.decide(&message, message_id, cause != FallbackCause::Undelivered)
             }) {
                 NextStep::Done => done.push(message_id),
                 NextStep::NotYet(why) => later.push((message_id, why)),
                 NextStep::GiveUp => self.give_up(&tx, message_id).await?,
                 NextStep::NextChannel(channel, why) => {
                     done.push(message_id);
-                    onward.push((message_id, channel, why));
+                    next_channel.push((message_id, channel, why));
                 }
             }
         }
-        let opened = queries::fallback_open(&tx, &onward, now).await?;
+        let opened = queries::fallback_open(&tx, &next_channel, now).await?;
         queries::fallback_done(&tx, &done).await?;
         queries::fallback_later(&tx, &later, now + NOT_YET).await?;
         tx.commit().await?;
         self.above = above;
-        self.say_silence(
+        self.log_silence(
             later.iter().filter(|(_, why)| *why == FallbackWait::Receipts).count(),
             has_receipts,
         );
@@ -133,8 +133,8 @@ impl Stage for Fallback {
 }
 
 impl Fallback {
-    /// Says once that receipts are missing, and once that they came again.
-    fn say_silence(&mut self, messages: usize, has_receipts: bool) {
+    /// Logs once that receipts are missing, and once that they come again.
+    fn log_silence(&mut self, messages: usize, has_receipts: bool) {
         if messages > 0 && !self.is_silent {
             tracing::warn!(
                 messages,
@@ -148,7 +148,7 @@ impl Fallback {
         }
     }
 
-    fn fate(&self, message: &Unreached, message_id: i64, is_failure: bool) -> NextStep {
+    fn decide(&self, message: &Unreached, message_id: i64, is_failure: bool) -> NextStep {
         let Some(watch) = self.context.config.watch.get(&message.watch) else {
             return NextStep::Done;
         };
@@ -190,7 +190,7 @@ impl Fallback {
         NextStep::NextChannel(next.channel.clone(), why)
     }
 
-    /// It waits for hours until its own channel may try again: others need not. Failing leads it on.
+    /// It waits for hours until its own channel may try again. It fails, so that its next channel need not wait.
     async fn give_up(
         &self,
         tx: &deadpool_postgres::Transaction<'_>,
@@ -213,7 +213,7 @@ impl Fallback {
 }
 
 /// The channel that comes next; for those who opted out, here or at WhatsApp, one that is meant for them.
-fn next_step<'a>(watch: &'a Watch, message: &Unreached) -> Option<&'a Step> {
+fn next_step<'a>(watch: &'a Watch, message: &Unreached) -> Option<&'a FallbackStep> {
     let is_opt_out = message.is_opt_out || message.state == State::Skipped(Skip::OptedOut);
     watch.fallbacks_after(&message.channel).iter().find(|step| step.on_opt_out || !is_opt_out)
 }

@@ -1,7 +1,6 @@
-//! retention: what is older than it needs to be.
+//! retention: removes what is older than it needs to be.
 //!
-//! Takes messages and receipts older than `retention.personal` and removes who was told and in which
-//! words; takes those older than `retention.facts` and removes them altogether, with their attempts.
+//! Takes messages and receipts older than `retention.personal` and removes recipients and words; takes those older than `retention.facts` and removes them altogether, with their attempts.
 //! In small batches along the ids, which rise with time; skips what is open or locked by others, so that
 //! nobody ever waits for it.
 //!
@@ -102,7 +101,7 @@ impl Stage for Retention {
 }
 
 impl Retention {
-    /// The ways that have to be gone now. Changes that nobody will take, and wishes, are few: they go at once.
+    /// The walks that are due now. Changes that nobody will take, and opt-out requests, are few: they go at once.
     async fn begin(
         &self,
         tx: &Transaction<'_>,

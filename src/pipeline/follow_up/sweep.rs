@@ -1,4 +1,4 @@
-//! sweep: what nobody else will finish.
+//! sweep: finishes what nobody else will.
 //!
 //! Takes leases that ran out: the daemon that held one died or hangs, and the provider may have the
 //! message, so it becomes unconfirmed; unless it was a dry run, which posts nothing. Takes messages that were unconfirmed for longer than
@@ -82,10 +82,10 @@ impl Sweep {
             let answer = if lease.is_dry_run { &rehearsed } else { &answer };
             settle_answer(tx, &self.context, lease.message_id, lease.attempt, answer).await?;
         }
-        let in_doubt = lost.iter().filter(|lease| !lease.is_dry_run).count();
-        if in_doubt > 0 {
+        let unconfirmed = lost.iter().filter(|lease| !lease.is_dry_run).count();
+        if unconfirmed > 0 {
             tracing::warn!(
-                messages = in_doubt,
+                messages = unconfirmed,
                 "leases ran out; whether the messages left is unconfirmed"
             );
         }

@@ -1,4 +1,4 @@
-//! What a recipient was last told: the baseline of the difference.
+//! Finds what a recipient was last told: the baseline of the difference.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! What keeps messages from leaving now: circuits, pauses, storms, a database that is a copy, another
-//! daemon that owns the channel.
+//! daemon that holds the lease of the channel.
 //!
-//! Read from the database in the transaction that would lease messages, so that a word of a person,
-//! or of another daemon, counts from the next batch on.
+//! Claim and compose read it in the transaction that leases messages, so that what a person or another
+//! daemon decides counts from the next batch on.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use crate::domain::message::state::{Wait, WaitsFor};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::copy_guard;
+use crate::postgres::connection::identity::Identity;
 use crate::postgres::queries::{self, Blocker};
 
 /// How often a channel sender that a person has stopped is looked at again.
@@ -35,9 +36,10 @@ pub struct Blockers {
     pub paused_watches: Vec<String>,
     /// Storms that may go on, by watch and transaction.
     holds: HashMap<(String, Option<i64>), i64>,
-    pub is_clone: bool,
+    /// The database is a copy of the one that was installed for this environment and server.
+    copy: Option<Identity>,
     /// Channels that this process may send on until the end of the transaction.
-    held_lease: Vec<String>,
+    leased: Vec<String>,
 }
 
 struct Rest {
@@ -66,7 +68,7 @@ impl SendPermission {
 }
 
 impl Blockers {
-    /// What stops messages of these channels.
+    /// Reads what stops messages of these channels.
     pub async fn read(
         tx: &Transaction<'_>,
         context: &Context,
@@ -80,13 +82,13 @@ impl Blockers {
             queries::blockers_read(tx, channels, environment, server, joined, &context.instance)
                 .await?;
         let mut blockers = Blockers::default();
-        for stop in found {
-            match stop {
+        for blocker in found {
+            match blocker {
                 Blocker::Circuit { key, reason, probe_at } => {
                     blockers.circuits.insert(key, Rest { reason, probe_at });
                 }
                 Blocker::Lease { channel, epoch } if context.knows_epoch(&channel, epoch) => {
-                    blockers.held_lease.push(channel);
+                    blockers.leased.push(channel);
                 }
                 Blocker::Lease { .. } => {}
                 Blocker::PausedChannel(name) => blockers.paused_channels.push(name),
@@ -96,28 +98,33 @@ impl Blockers {
                         blockers.holds.insert((watch, transaction), hold_id);
                     }
                 }
-                Blocker::Copy(installed) => {
-                    blockers.is_clone = true;
-                    copy_guard::refuse(context, &installed);
-                }
-            }
-        }
-        if !blockers.is_clone {
-            copy_guard::accept(context);
-        }
-        for channel in channels {
-            if let Some(channel_sender) = context.channel_senders.get(*channel) {
-                let blocks = blockers.circuits.keys().filter(|key| key.channel == *channel);
-                channel_sender.set_blocks(blocks.cloned().collect());
+                Blocker::Copy(installed) => blockers.copy = Some(installed),
             }
         }
         Ok(blockers)
     }
 
+    /// Tells this process what was read for these channels: what is leased and depends on a stopped circuit is
+    /// given back before its request, and the log says once that the database is a copy.
+    pub fn announce(&self, context: &Context, channels: &[&str]) {
+        match &self.copy {
+            Some(installed) => copy_guard::refuse(context, installed),
+            None => copy_guard::accept(context),
+        }
+        for channel in channels {
+            if let Some(channel_sender) = context.channel_senders.get(*channel) {
+                let blocks = self.circuits.keys().filter(|key| key.channel == *channel);
+                channel_sender.set_blocks(blocks.cloned().collect());
+            }
+        }
+    }
+
     /// Whether messages of the channel may leave now.
-    pub fn way(&self, channel: &str, now: Timestamp) -> SendPermission {
-        let is_ours = self.held_lease.iter().any(|held_lease| held_lease == channel);
-        if self.is_clone || !is_ours || self.paused_channels.iter().any(|paused| paused == channel)
+    pub fn permission(&self, channel: &str, now: Timestamp) -> SendPermission {
+        let is_ours = self.leased.iter().any(|leased| leased == channel);
+        if self.copy.is_some()
+            || !is_ours
+            || self.paused_channels.iter().any(|paused| paused == channel)
         {
             return SendPermission::Shut(now + LOOK_AGAIN);
         }
@@ -138,7 +145,7 @@ impl Blockers {
 
     /// Whether new messages of the watch may leave in the same moment in which they are opened.
     pub fn is_free(&self, channel: &str, watch: &str, now: Timestamp) -> bool {
-        self.way(channel, now) == SendPermission::Free
+        self.permission(channel, now) == SendPermission::Free
             && !self.paused_watches.iter().any(|p| p == watch)
     }
 }
@@ -187,7 +194,7 @@ pub async fn try_one(
     message_id: i64,
 ) -> Result<bool, StageError> {
     let now = context.clock.now();
-    // If nothing is heard of it, its lease has run out by then.
+    // If no answer is stored, its lease has run out by then.
     let next = now + context.config.delivery.lease;
     let may = queries::circuit_probe(tx, key, message_id, now, next).await?;
     if may {

@@ -1,6 +1,6 @@
-//! The copy of a database: a restored backup or a staging copy holds the messages of the original,
-//! and the phones of real customers. Capture goes on in it, and nothing leaves until a person says so
-//! (`rowbell adopt`).
+//! Keeps a copy of a database from sending: a restored backup or a staging copy holds the messages of the
+//! original, and the phones of real customers. Capture goes on in it, and nothing leaves until a person says
+//! so (`rowbell adopt`).
 //!
 //! `rowbell.installation` keeps the environment, the server's identifier and the oid of the database
 //! for which rowbell sent first. A copy on the same server has another oid; a dump restored elsewhere
@@ -20,9 +20,9 @@ pub async fn begin(context: &Context) -> Result<(), StageError> {
     Ok(())
 }
 
-/// Says once why nothing leaves.
+/// Logs once why nothing leaves.
 pub fn refuse(context: &Context, installed: &Identity) {
-    if context.knew_clone(true) {
+    if context.note_copy(true) {
         return;
     }
     tracing::error!(
@@ -38,7 +38,7 @@ pub fn refuse(context: &Context, installed: &Identity) {
 
 /// It is no copy, or not any more.
 pub fn accept(context: &Context) {
-    if context.knew_clone(false) {
+    if context.note_copy(false) {
         tracing::info!("this database may send now: it was adopted");
     }
 }

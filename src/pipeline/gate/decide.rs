@@ -1,5 +1,5 @@
-//! What becomes of messages: the rows as they are now, gates, words, and what else keeps a message from
-//! leaving. Asked by claim and compose in the transaction that leases what may leave.
+//! Decides what becomes of messages: reads their rows as they are now, passes the gates, makes the words, and
+//! checks what else keeps a message from leaving. Claim and compose call it in the transaction that leases.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -43,12 +43,12 @@ pub async fn decide(
     messages: &[Message],
 ) -> Result<Vec<Decision>, StageError> {
     let parts = messages.chunks(PART).map(|part| pass_gates(tx, context, compiled, part));
-    let mut judged = Vec::with_capacity(messages.len());
+    let mut gated = Vec::with_capacity(messages.len());
     for part in in_order(join_all(parts).await)? {
-        judged.extend(part);
+        gated.extend(part);
     }
-    skip_opted_out(tx, &mut judged).await?;
-    let mut decisions: Vec<Decision> = judged.into_iter().map(|judged| judged.decision).collect();
+    skip_opted_out(tx, &mut gated).await?;
+    let mut decisions: Vec<Decision> = gated.into_iter().map(|gated| gated.decision).collect();
     same_phone::hold_back(tx, context, messages, &mut decisions).await?;
     hold_back(tx, context, blockers, messages, &mut decisions).await?;
     limits::hold_back(context, messages, &mut decisions);
@@ -81,7 +81,7 @@ async fn pass_gates(
     let mut presents = read(tx, context, compiled, messages).await?;
     let baselines = baselines(tx, context, compiled, messages, &presents).await?;
     let now = context.clock.now();
-    let mut cases: Vec<GateInput<'_>> = messages
+    let mut inputs: Vec<GateInput<'_>> = messages
         .iter()
         .zip(&presents)
         .zip(&baselines)
@@ -96,49 +96,49 @@ async fn pass_gates(
         })
         .collect();
     let mut passed: Vec<Result<PreparedMessage, Decision>> =
-        cases.iter().map(GateInput::gates).collect();
+        inputs.iter().map(GateInput::gates).collect();
     let unconfirmed_rows = unconfirmed_rows(tx, compiled, messages, &silent(&passed)).await?;
     for (place, row) in &unconfirmed_rows {
         if is_silent(&passed[*place]) {
-            cases[*place].baseline = row.as_ref();
-            passed[*place] = cases[*place].gates();
+            inputs[*place].baseline = row.as_ref();
+            passed[*place] = inputs[*place].gates();
         }
     }
-    let names = names(tx, compiled, &cases, &passed).await?;
-    let judged = cases.iter().zip(passed).map(|(case, passed)| match passed {
+    let names = names(tx, compiled, &inputs, &passed).await?;
+    let gated = inputs.iter().zip(passed).map(|(input, passed)| match passed {
         Ok(passed) => GatedMessage {
-            phone: case.heeded_phone(&passed.recipient).map(str::to_owned),
-            decision: match case.not_quiet(&passed.recipient) {
-                Ok(()) => case.words(passed, &names),
+            phone: input.heeded_phone(&passed.recipient).map(str::to_owned),
+            decision: match input.not_quiet(&passed.recipient) {
+                Ok(()) => input.words(passed, &names),
                 Err(decision) => decision,
             },
         },
         Err(decision) => GatedMessage { decision, phone: None },
     });
-    let mut judged: Vec<GatedMessage> = judged.collect();
+    let mut gated: Vec<GatedMessage> = gated.collect();
     // What leaves is kept as the row that was told.
-    for (judged, present) in judged.iter_mut().zip(&mut presents) {
-        if let Decision::Send(words) = &mut judged.decision {
+    for (gated, present) in gated.iter_mut().zip(&mut presents) {
+        if let Decision::Send(words) = &mut gated.decision {
             words.told_row = present.row.take();
         }
     }
-    Ok(judged)
+    Ok(gated)
 }
 
 /// Whoever opted out is not written to, whatever else was decided about the message.
 async fn skip_opted_out(
     tx: &Transaction<'_>,
-    judged: &mut [GatedMessage],
+    gated: &mut [GatedMessage],
 ) -> Result<(), StageError> {
-    let phones: Vec<&str> = judged.iter().filter_map(|judged| judged.phone.as_deref()).collect();
+    let phones: Vec<&str> = gated.iter().filter_map(|gated| gated.phone.as_deref()).collect();
     if phones.is_empty() {
         return Ok(());
     }
     let opted_out: HashSet<String> =
         queries::compose_opt_out(tx, &phones).await?.into_iter().collect();
-    for judged in judged {
-        if judged.phone.as_ref().is_some_and(|phone| opted_out.contains(phone)) {
-            judged.decision = skipped_as_opted_out();
+    for gated in gated {
+        if gated.phone.as_ref().is_some_and(|phone| opted_out.contains(phone)) {
+            gated.decision = skipped_as_opted_out();
         }
     }
     Ok(())
@@ -148,14 +148,14 @@ async fn skip_opted_out(
 async fn names(
     tx: &Transaction<'_>,
     compiled: &CompiledWatch,
-    cases: &[GateInput<'_>],
+    inputs: &[GateInput<'_>],
     passed: &[Result<PreparedMessage, Decision>],
 ) -> Result<Arc<ByColumn>, StageError> {
     if compiled.lookups.is_empty() {
         return Ok(Arc::default());
     }
-    let cases = cases.iter().zip(passed).filter(|(_, passed)| passed.is_ok());
-    let rows = cases.flat_map(|(case, _)| case.rows());
+    let inputs = inputs.iter().zip(passed).filter(|(_, passed)| passed.is_ok());
+    let rows = inputs.flat_map(|(input, _)| input.rows());
     let found = label_query::find(tx, &compiled.lookups, rows).await;
     found.map(Arc::new).map_err(|source| StageError::Read { watch: compiled.name.clone(), source })
 }

@@ -1,5 +1,5 @@
-//! A message that the gates ended may have to go on to the next channel of its watch: that is written down for the
-//! fallback stage, in the transaction that writes the message.
+//! Schedules the next channel of a watch for messages that the gates ended. The fallback stage opens it; it is
+//! scheduled in the transaction that ends the message.
 
 use deadpool_postgres::Transaction;
 

@@ -1,5 +1,5 @@
-//! What becomes of one entity at the moment when its message may leave: gates in a fixed order,
-//! each with its reason, then words.
+//! Decides about one message at the moment when it may leave: gates in a fixed order, each with its
+//! reason, then words.
 //!
 //! Takes what the database says now; leaves a decision. Reads nothing and writes nothing itself, so
 //! a preview asks exactly what the daemon asks.
@@ -32,7 +32,7 @@ const ORDER_WAIT: Duration = Duration::from_millis(250);
 /// What a gate sees of one message.
 pub struct GateInput<'a> {
     pub compiled: &'a CompiledWatch,
-    /// The way that the message goes.
+    /// The route that the message takes.
     pub route: &'a Route,
     pub defaults: &'a RecipientDefaults,
     pub message: &'a Message,
@@ -168,7 +168,7 @@ impl GateInput<'_> {
         self.present.row.iter().chain(self.baseline)
     }
 
-    /// The phone that may have opted out of this way.
+    /// The phone that may have opted out of this route.
     pub fn heeded_phone<'a>(&self, recipient: &'a Recipient) -> Option<&'a str> {
         recipient.phone().filter(|_| !self.route.ignores_opt_out)
     }

@@ -1,4 +1,4 @@
-//! Time, as the gates see it: the recipient's clock, whether it shows quiet hours, how long a message holds.
+//! Quiet hours: which time zone the recipient lives in, when a message may leave, how long it is of use.
 
 use crate::domain::message::decision::Decision;
 use crate::domain::message::state::WaitsFor;

@@ -1,4 +1,4 @@
-//! A message waits when the limits of its channel let nobody write to its phone yet. The limits themselves are
+//! Puts off messages whose phone must not be written to yet, by the limits of their channel. The limits themselves are
 //! described in `provider/limiter.rs`.
 
 use crate::domain::message::decision::Decision;

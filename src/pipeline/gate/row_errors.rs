@@ -1,4 +1,4 @@
-//! Care for a watch whose batch failed on the data of some row.
+//! Decides row by row where a batch failed on the data of some row, so that only that row fails.
 
 use std::error::Error as _;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A message waits while an earlier one to the same phone is unconfirmed: the two could not be told apart in
-//! what the provider shows.
+//! Puts off a message while an earlier one to the same phone is unconfirmed: in what the provider shows, nobody
+//! could tell which is which.
 
 use std::time::Duration;
 

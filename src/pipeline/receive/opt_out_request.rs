@@ -1,5 +1,4 @@
-//! What customers write to us about further messages, and only that: nothing else of their messages is
-//! read or kept.
+//! Opt-out and opt-in requests that customers write to us. Nothing else of their messages is kept.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,10 +13,10 @@ use crate::postgres::queries::{self, PhoneOptRequest};
 use crate::provider::onemsg::webhook_payload::InboundMessage;
 
 /// A message may come from a clock that is ahead of ours by this much; beyond it counts from now. Else a
-/// wish from the future could not be revoked until then.
+/// request from the future could not be revoked until then.
 const AHEAD: Duration = Duration::from_secs(300);
 
-/// Takes the wishes among these messages.
+/// Stores the opt-out and opt-in requests among these messages.
 pub async fn take_opt_out_requests(
     tx: &Transaction<'_>,
     context: &Context,
@@ -40,7 +39,7 @@ pub async fn take_opt_out_requests(
     Ok(())
 }
 
-/// The latest wish of each phone, in a fixed order, so that two deliveries lock phones in the same order.
+/// The latest request of each phone, in a fixed order, so that two deliveries lock phones in the same order.
 fn latest(
     context: &Context,
     words: &OptOutKeywords,

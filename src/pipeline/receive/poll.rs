@@ -1,10 +1,10 @@
-//! poll: the provider is asked what became of accepted messages that no receipt tells of.
+//! poll: asks the provider what became of accepted messages that have no receipt.
 //!
 //! Takes groups of messages that were accepted together and are due; looks which of them have not
 //! ended; asks the provider for those, at a rate of its own; stores the answers as receipts and
 //! weighs them like any other. Puts the rest of a group off, longer each time, and ends with a receipt of
-//! source `timeout` when nothing was heard for `polling.lost_after`. So a site without an inbound door
-//! gets the same outcomes, later; and where the webhook works, a group is looked at once and is gone.
+//! source `timeout` when nothing was heard for `polling.lost_after`. So an installation that
+//! nobody can reach from outside gets the same outcomes, later; and where the webhook works, a group is looked at once and is gone.
 //!
 //! A group is a row of `rowbell.poll`, written by the statement that stored the acceptance: sending
 //! many costs a part of a row for each, and a receipt writes nothing there.
@@ -73,33 +73,33 @@ pub struct Poll {
     channel: String,
     client: OneMsgClient,
     limiter: Limiter,
-    asking: PollSchedule,
+    schedule: PollSchedule,
     above: (Timestamp, i64),
     full_scan_at: Timestamp,
     /// The provider cannot be asked before this moment.
     silent_until: Option<Timestamp>,
     /// The provider has answered a question on this channel.
     has_answered: bool,
-    troubles: Backoff,
+    failures: Backoff,
     has_begun: bool,
 }
 
-/// What one question brought.
-enum Heard {
+/// The answer to one question.
+enum PollAnswer {
     Receipts(Vec<Receipt>),
     /// 404: no such method, or no such message.
     NotFound,
-    Trouble(AskError),
+    Failed(AskError),
 }
 
-impl Heard {
+impl PollAnswer {
     /// The word for it in metrics.
     fn kind(&self) -> &'static str {
         match self {
-            Heard::Receipts(told) if told.is_empty() => "nothing",
-            Heard::Receipts(_) => "receipts",
-            Heard::NotFound => "not_found",
-            Heard::Trouble(_) => "trouble",
+            PollAnswer::Receipts(receipts) if receipts.is_empty() => "nothing",
+            PollAnswer::Receipts(_) => "receipts",
+            PollAnswer::NotFound => "not_found",
+            PollAnswer::Failed(_) => "trouble",
         }
     }
 }
@@ -107,21 +107,21 @@ impl Heard {
 impl Poll {
     pub fn new(context: Arc<Context>, channel: &str, client: OneMsgClient) -> Poll {
         let settings = &context.config.polling;
-        let mut asking = settings.asking();
+        let mut schedule = settings.asking();
         if !context.config.webhook.listen.is_empty() {
-            // The webhook tells of reads.
-            asking.reads_for = Duration::ZERO;
+            // Reads come by the webhook.
+            schedule.reads_for = Duration::ZERO;
         }
         Poll {
             limiter: Limiter::new(settings.rate, ChannelLimits::none(), context.clock.clone()),
-            asking,
+            schedule,
             channel: channel.to_owned(),
             client,
             above: (Timestamp::UNIX_EPOCH, 0),
             full_scan_at: context.clock.now(),
             silent_until: None,
             has_answered: false,
-            troubles: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            failures: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             has_begun: false,
             context,
         }
@@ -203,31 +203,31 @@ impl Poll {
         let ids: Vec<i64> = of.keys().copied().collect();
         let looked = queries::poll_look(client, &ids).await?.into_iter();
         let wanted = looked.filter(|(id, _, looked)| {
-            of.get(id).is_some_and(|g| self.asking.wants(*looked, g.group, now))
+            of.get(id).is_some_and(|g| self.schedule.wants(*looked, g.group, now))
         });
         Ok(wanted.map(|(id, provider_id, looked)| (id, (provider_id, looked))).collect())
     }
 
-    /// Asks for each id once, stores what is heard, and stops asking at the first trouble.
+    /// Asks for each id once, stores what is heard, and stops asking at the first failure.
     async fn ask_all(&mut self, ids: &[String], now: Timestamp) -> Result<(), StageError> {
         for piece in ids.chunks(BATCH) {
             if self.silent_until.is_some_and(|until| now < until) {
                 return Ok(());
             }
-            let heard = self.ask(piece).await;
+            let all = self.ask(piece).await;
             let mut receipts = Vec::new();
-            let (mut answers, mut not_found, mut failure_signal) = (0_u32, 0_u32, None);
-            for one in heard {
+            let (mut answers, mut not_found, mut failure) = (0_u32, 0_u32, None);
+            for one in all {
                 let kind = one.kind();
                 metrics::counter!("rowbell_polling_answers_total", "channel" => self.channel.clone(), "kind" => kind)
                     .increment(1);
                 match one {
-                    Heard::Receipts(told) => {
+                    PollAnswer::Receipts(answered) => {
                         answers += 1;
-                        receipts.extend(told);
+                        receipts.extend(answered);
                     }
-                    Heard::NotFound => not_found += 1,
-                    Heard::Trouble(error) => failure_signal = Some(error),
+                    PollAnswer::NotFound => not_found += 1,
+                    PollAnswer::Failed(error) => failure = Some(error),
                 }
             }
             let mut client = self.context.pool.get().await?;
@@ -239,43 +239,43 @@ impl Poll {
             } else if not_found > 0 && !self.has_answered {
                 self.is_missing(&client, now).await?;
             }
-            if let Some(error) = failure_signal {
-                self.is_in_trouble(&client, &error, now).await?;
+            if let Some(error) = failure {
+                self.has_failed_to_ask(&client, &error, now).await?;
             }
         }
         Ok(())
     }
 
-    async fn ask(&self, ids: &[String]) -> Vec<Heard> {
+    async fn ask(&self, ids: &[String]) -> Vec<PollAnswer> {
         let questions = stream::iter(ids.to_vec()).map(|id| self.ask_one(id));
         questions.buffer_unordered(CONCURRENCY).collect().await
     }
 
-    async fn ask_one(&self, id: String) -> Heard {
+    async fn ask_one(&self, id: String) -> PollAnswer {
         while let Err(wait) = self.limiter.take_permit() {
             tokio::time::sleep(wait).await;
         }
         match self.client.hook_info(&id).await {
             // The provider may leave the id out, or tell of another: only this one was asked for.
-            Ok(answer) => Heard::Receipts(
+            Ok(answer) => PollAnswer::Receipts(
                 webhook_payload::receipts(&answer, &id)
                     .into_iter()
                     .filter(|receipt| receipt.provider_message_id == id)
                     .collect(),
             ),
-            Err(AskError::Refused { status: 404, .. }) => Heard::NotFound,
-            // What is wrong with one id is no trouble of the channel.
-            Err(AskError::Refused { status: 400 | 422, .. }) => Heard::Receipts(Vec::new()),
-            Err(error) => Heard::Trouble(error),
+            Err(AskError::Refused { status: 404, .. }) => PollAnswer::NotFound,
+            // What is wrong with one id is no failure of the channel.
+            Err(AskError::Refused { status: 400 | 422, .. }) => PollAnswer::Receipts(Vec::new()),
+            Err(error) => PollAnswer::Failed(error),
         }
     }
 
     async fn answered(&mut self, client: &Connection) -> Result<(), StageError> {
-        if self.troubles.has_failed() {
+        if self.failures.has_failed() {
             tracing::info!(channel = self.channel, "the provider can be asked for receipts again");
         }
         self.has_answered = true;
-        self.troubles.succeed();
+        self.failures.succeed();
         receipt_source::heard(client, &self.context, &self.channel, Polling).await
     }
 
@@ -293,16 +293,16 @@ impl Poll {
         receipt_source::is_silent(client, &self.context, &self.channel, Polling, Missing, why).await
     }
 
-    async fn is_in_trouble(
+    async fn has_failed_to_ask(
         &mut self,
         client: &Connection,
         error: &AskError,
         now: Timestamp,
     ) -> Result<(), StageError> {
-        if !self.troubles.has_failed() {
+        if !self.failures.has_failed() {
             tracing::warn!(channel = self.channel, %error, "the provider could not be asked for receipts; will ask again");
         }
-        self.silent_until = Some(now + self.troubles.fail());
+        self.silent_until = Some(now + self.failures.fail());
         let why = error.to_string();
         receipt_source::is_silent(client, &self.context, &self.channel, Polling, Failing, &why)
             .await
@@ -316,12 +316,12 @@ impl Poll {
         let (mut kept, mut due, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for group in &groups {
             let random = rand::random();
-            let pause = match self.troubles.last() {
-                None => self.asking.pause(group.asked_count + 1, random),
+            let pause = match self.failures.last() {
+                None => self.schedule.pause(group.asked_count + 1, random),
                 Some(pause) => pause.mul_f64(1.0 + random),
             };
             due.push((group.poll_id, now + pause));
-            let is_over = self.asking.is_over(group.group, now);
+            let is_over = self.schedule.is_over(group.group, now);
             for id in &group.message_ids {
                 match left.get(id) {
                     Some(still) if is_over && still.1.state == State::Sent => {
@@ -334,13 +334,13 @@ impl Poll {
         }
         let tx = client.transaction().await?;
         queries::poll_write(&tx, &kept, &due, now).await?;
-        self.say_lost(&tx, &lost, now).await?;
+        self.note_lost(&tx, &lost, now).await?;
         tx.commit().await?;
         Ok(())
     }
 
     /// Silence is evidence too, of the weakest kind: it moves nothing.
-    async fn say_lost(
+    async fn note_lost(
         &self,
         tx: &deadpool_postgres::Transaction<'_>,
         lost: &[(i64, &String)],
@@ -357,7 +357,7 @@ impl Poll {
         };
         let receipts: Vec<Receipt> = lost.iter().map(|(_, id)| receipt(id)).collect();
         take_in(tx, &self.context, &self.channel, &receipts, EvidenceSource::Timeout).await?;
-        let hours = self.asking.lost_after.as_secs() / 3_600;
+        let hours = self.schedule.lost_after.as_secs() / 3_600;
         let why = format!(
             "accepted, and nothing was heard of its end for {hours} h; it may still arrive"
         );

@@ -1,13 +1,12 @@
-//! What can tell of a channel's receipts, and when it did last: the webhook, and the provider when it
-//! is asked; and whether the provider posts to the webhook, as it says itself. Persisted, so that
-//! `status` can say which of them a channel has.
+//! Stores where a channel's receipts come from (the webhook, the polled provider), when they came last, and
+//! whether the source works, so that `status` can show it.
 
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::queries;
 
-/// A receipt source told something.
+/// A receipt came from this source.
 pub async fn heard(
     client: &deadpool_postgres::Client,
     context: &Context,

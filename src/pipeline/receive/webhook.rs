@@ -1,7 +1,7 @@
-//! receive: the webhook.
+//! receive: stores what the provider posts to the webhook.
 //!
-//! Takes what the provider posts; stores the receipts in it, moves the messages that they speak of, and
-//! takes the wishes of customers (stop, start again), in one transaction; answers 200 only then, and 503
+//! Takes what the provider posts; stores the receipts in it, moves the messages that they are about, and
+//! takes opt-out and opt-in requests of customers, in one transaction; answers 200 only then, and 503
 //! when the database is away, so that the provider tries again. Receipts for ids that no attempt knows
 //! yet are kept and joined when the id arrives.
 //!
@@ -9,7 +9,7 @@
 //! nothing. Not promised: that receipts arrive in order, once, or at all.
 //!
 //! Memory is bounded by the connections for small bodies, and by `LARGE_AT_ONCE` for large ones. A body
-//! is read before it takes a turn, so whoever sends slowly keeps nobody waiting but senders of large
+//! is read before it takes a permit, so whoever sends slowly keeps nobody waiting but senders of large
 //! bodies, and those no longer than `webhook.timeout`.
 
 use std::sync::Arc;
@@ -53,7 +53,7 @@ pub struct Receive {
     /// Last part of the path; who knows it may post.
     secret: String,
     words: OptOutKeywords,
-    turns: Semaphore,
+    at_once: Semaphore,
     large: Semaphore,
 }
 
@@ -73,8 +73,8 @@ impl Receive {
     pub fn new(context: Arc<Context>, secret: String) -> Receive {
         let inbound = &context.config.inbound;
         let words = OptOutKeywords::new(&inbound.opt_out, &inbound.opt_in);
-        let (turns, large) = (Semaphore::new(AT_ONCE), Semaphore::new(LARGE_AT_ONCE));
-        Receive { context, secret, words, turns, large }
+        let (at_once, large) = (Semaphore::new(AT_ONCE), Semaphore::new(LARGE_AT_ONCE));
+        Receive { context, secret, words, at_once, large }
     }
 
     /// Serves until told to stop.
@@ -136,7 +136,7 @@ impl Receive {
                 return StatusCode::BAD_REQUEST;
             }
         };
-        let Ok(_turn) = self.turns.acquire().await else {
+        let Ok(_permit) = self.at_once.acquire().await else {
             return StatusCode::SERVICE_UNAVAILABLE;
         };
         let delivered = match webhook_payload::parse(&body.bytes) {

@@ -1,6 +1,6 @@
-//! destination: whether the provider still posts to our webhook.
+//! webhook_registration: asks whether the provider still posts to our webhook, and mends it if not.
 //!
-//! Takes the provider's own word, asked for at the start and every `webhook.look_every`. Leaves in
+//! Asks the provider at the start and every `webhook.look_every`. Writes to
 //! `rowbell.receipt_source` whether it posts to us, has given us up after failures, or never knew us; one log
 //! line and one metric for each change, and nothing while there is none: the database is not asked.
 //! What was given up is revived by writing the provider's list back as it was read. That call replaces
@@ -21,8 +21,8 @@ use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
-use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::receive::receipt_source;
+use crate::postgres::queries::{self, Blocker};
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::webhook_settings::{self, MAX_URLS, WebhookSettings};
 
@@ -132,7 +132,7 @@ impl Stage for WebhookRegistration {
                     self.note(snapshot).await?;
                 }
             }
-            // What stands in the way of this stands in the way of sending too, and is told of there.
+            // What keeps us from asking keeps us from sending too, and is logged there.
             Err(error) => {
                 if !std::mem::replace(&mut self.has_failed_to_ask, true) {
                     tracing::info!(channel = self.channel, %error, "whether the provider posts to our webhook could not be asked");
@@ -156,7 +156,11 @@ impl WebhookRegistration {
     async fn is_copy(&self) -> Result<bool, StageError> {
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        Ok(Blockers::read(&tx, &self.context, &[]).await?.is_clone)
+        let (now, server) = (self.context.clock.now(), self.context.system_identifier());
+        let environment = &self.context.config.installation.environment;
+        let instance = &self.context.instance;
+        let found = queries::blockers_read(&tx, &[], environment, server, now, instance).await?;
+        Ok(found.iter().any(|blocker| matches!(blocker, Blocker::Copy(_))))
     }
 
     async fn look(&self) -> Result<(RegistrationState, WebhookSettings), AskError> {

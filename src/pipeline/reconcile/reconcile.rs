@@ -1,4 +1,4 @@
-//! seek: evidence about requests whose answer was lost.
+//! reconcile: looks for evidence about requests whose answer was lost.
 //!
 //! Takes unconfirmed attempts that are due. Looks first whether a receipt named an id for that phone which no attempt
 //! knows; then asks the provider for its list of messages to that phone. Where exactly one message and one
@@ -8,13 +8,13 @@
 //! What the policy keeps for a person is not asked for any more; but a receipt for that phone that comes
 //! within a month is looked at, and counts if the provider says that it is of that time.
 //!
-//! Also joins what a receipt told of in the very moment in which the answer was stored.
+//! Also joins a receipt that came in the very moment in which the answer was stored.
 //!
 //! If the process dies here, the unconfirmed attempt is looked into again a minute later: asking changes nothing, and an
 //! id is adopted in one transaction.
 //! Metrics: `rowbell_reconcile_lookups_total` by way and by what was found.
 //!
-//! Not promised: that evidence is found. Only what is beyond unconfirmed attempt is adopted, and without evidence the
+//! Not promised: that evidence is found. Only what fits exactly one request is adopted, and without evidence the
 //! message stays unconfirmed until the policy decides.
 
 use std::collections::HashSet;
@@ -41,7 +41,7 @@ use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::message_list::{MessageList, message_list};
 use crate::provider::onemsg::webhook_payload;
 
-/// Doubts taken at once.
+/// Unconfirmed attempts taken at once.
 const BATCH: i64 = 20;
 
 /// How long an unconfirmed attempt that was taken is nobody else's.
@@ -50,7 +50,7 @@ const LEASE: Duration = Duration::from_secs(60);
 /// How often to look whether an unconfirmed attempt is due. A receipt that may decide one makes it due at once.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// How long to rest while there is nothing to seek.
+/// How long to rest while there is nothing to look up.
 const CALM_REST: Duration = Duration::from_secs(60);
 
 /// How long a receipt may come late for what a person has to look at.
@@ -60,23 +60,23 @@ const LATE_FOR: Duration = Duration::from_secs(30 * 24 * 3_600);
 const LATE_AT_ONCE: i64 = 5;
 
 /// How long ids that no attempt knows are kept.
-const STRAYS_FOR: Duration = Duration::from_secs(24 * 3_600);
+const UNMATCHED_FOR: Duration = Duration::from_secs(24 * 3_600);
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 
 /// How long an id may wait for the attempt that it belongs to: longer than any answer is stored.
 const JOIN_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// Seeks evidence on one channel.
+/// Looks for evidence on one channel.
 pub struct Reconcile {
     context: Arc<Context>,
     channel: String,
     client: OneMsgClient,
     forget_at: Timestamp,
-    /// Strays of before are looked at once, after a start.
+    /// Unmatched receipts of before are joined once, after a start.
     unmatched_since: Timestamp,
 }
 
-/// What one way of looking brought: in words, and the id if it is beyond unconfirmed attempt.
+/// What one lookup found: in words, and the id if it is certain.
 struct Look {
     way: LookupMethod,
     found: LookupResult,
@@ -110,7 +110,7 @@ impl Stage for Reconcile {
         let now = self.context.clock.now();
         let client = self.context.pool.get().await?;
         if now >= self.forget_at {
-            queries::unmatched_forget(&client, now - STRAYS_FOR).await?;
+            queries::unmatched_forget(&client, now - UNMATCHED_FOR).await?;
             self.forget_at = now + FORGET_EVERY;
         }
         drop(client);
@@ -121,9 +121,9 @@ impl Stage for Reconcile {
             queries::unconfirmed_take(&client, &self.channel, now, BATCH, now + LEASE).await?;
         drop(client);
         let mut progress = Progress::Idle;
-        for unconfirmed_attempt in unconfirmed {
+        for attempt in unconfirmed {
             progress = Progress::Worked;
-            self.look_into(&unconfirmed_attempt).await?;
+            self.look_into(&attempt).await?;
         }
         Ok(progress)
     }
@@ -144,7 +144,7 @@ impl Stage for Reconcile {
 
 impl Reconcile {
     /// A receipt and the answer to the request may be stored in the same moment, by transactions that
-    /// do not see each other: what was a unmatched receipt then is joined now.
+    /// do not see each other: what was unmatched then is joined now.
     async fn join_unmatched(&mut self, now: Timestamp) -> Result<(), StageError> {
         self.context.unconfirmed.look_at_unmatched();
         let mut client = self.context.pool.get().await?;
@@ -161,25 +161,22 @@ impl Reconcile {
         Ok(())
     }
 
-    async fn look_into(&self, unconfirmed_attempt: &UnconfirmedAttempt) -> Result<(), StageError> {
+    async fn look_into(&self, attempt: &UnconfirmedAttempt) -> Result<(), StageError> {
         let now = self.context.clock.now();
-        if !unconfirmed_attempt.is_open
-            || (unconfirmed_attempt.is_late && now >= unconfirmed_attempt.decide_at + LATE_FOR)
-        {
-            return self.close(unconfirmed_attempt).await;
+        if !attempt.is_open || (attempt.is_late && now >= attempt.decide_at + LATE_FOR) {
+            return self.close(attempt).await;
         }
-        if unconfirmed_attempt.is_late {
-            return self.look_late(unconfirmed_attempt, now).await;
+        if attempt.is_late {
+            return self.look_late(attempt, now).await;
         }
-        let by_receipts = self.by_receipts(unconfirmed_attempt).await?.counted(&self.channel);
+        let by_receipts = self.by_receipts(attempt).await?.counted(&self.channel);
         if let LookupResult::One(_) = by_receipts.found {
-            return self.adopt(unconfirmed_attempt, by_receipts).await;
+            return self.adopt(attempt, by_receipts).await;
         }
-        let by_list =
-            self.by_list(unconfirmed_attempt, earliest(unconfirmed_attempt.started_at)..).await?;
+        let by_list = self.by_list(attempt, earliest(attempt.started_at)..).await?;
         let by_list = by_list.counted(&self.channel);
         if let LookupResult::One(_) = by_list.found {
-            return self.adopt(unconfirmed_attempt, by_list).await;
+            return self.adopt(attempt, by_list).await;
         }
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
@@ -188,102 +185,58 @@ impl Reconcile {
             if look.way == LookupMethod::List || look.found != LookupResult::Nothing {
                 let step =
                     LookupStep { way: look.way, found: &look.words, provider_message_id: None };
-                queries::lookup_note(
-                    &tx,
-                    unconfirmed_attempt.message_id,
-                    unconfirmed_attempt.number,
-                    step,
-                    now,
-                )
-                .await?;
+                queries::lookup_note(&tx, attempt.message_id, attempt.number, step, now).await?;
             }
         }
-        if now >= unconfirmed_attempt.decide_at && self.is_kept(unconfirmed_attempt) {
+        if now >= attempt.decide_at && self.is_kept(attempt) {
             let next = now + LATE_LOOK_EVERY;
-            queries::unconfirmed_rest(
-                &tx,
-                unconfirmed_attempt.message_id,
-                unconfirmed_attempt.number,
-                next,
-            )
-            .await?;
-        } else if now >= unconfirmed_attempt.decide_at {
-            queries::unconfirmed_close(
-                &tx,
-                unconfirmed_attempt.message_id,
-                unconfirmed_attempt.number,
-            )
-            .await?;
+            queries::unconfirmed_rest(&tx, attempt.message_id, attempt.number, next).await?;
+        } else if now >= attempt.decide_at {
+            queries::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
         } else {
-            let next =
-                next_look(now, unconfirmed_attempt.asked_count + 1, unconfirmed_attempt.decide_at);
-            queries::unconfirmed_wait(
-                &tx,
-                unconfirmed_attempt.message_id,
-                unconfirmed_attempt.number,
-                next,
-            )
-            .await?;
+            let next = next_look(now, attempt.asked_count + 1, attempt.decide_at);
+            queries::unconfirmed_wait(&tx, attempt.message_id, attempt.number, next).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
     /// Whether the policy of its watch keeps the message for a person.
-    fn is_kept(&self, unconfirmed_attempt: &UnconfirmedAttempt) -> bool {
-        let watch = self.context.config.watch.get(&unconfirmed_attempt.watch);
+    fn is_kept(&self, attempt: &UnconfirmedAttempt) -> bool {
+        let watch = self.context.config.watch.get(&attempt.watch);
         watch.map(|watch| watch.unconfirmed).unwrap_or_default() == UnconfirmedPolicy::Hold
     }
 
     /// After the policy has decided: only what came by itself, and is known to be of that time.
     async fn look_late(
         &self,
-        unconfirmed_attempt: &UnconfirmedAttempt,
+        attempt: &UnconfirmedAttempt,
         now: Timestamp,
     ) -> Result<(), StageError> {
-        let from = earliest(unconfirmed_attempt.started_at);
+        let from = earliest(attempt.started_at);
         let client = self.context.pool.get().await?;
-        let unmatched = queries::unmatched_find_late(
-            &client,
-            &self.channel,
-            unconfirmed_attempt,
-            from,
-            LATE_AT_ONCE,
-        )
-        .await?;
+        let unmatched =
+            queries::unmatched_find_late(&client, &self.channel, attempt, from, LATE_AT_ONCE)
+                .await?;
         drop(client);
         let mut look = nothing("");
         if !unmatched.is_empty() {
-            look = self.by_late_receipts(unconfirmed_attempt, unmatched).await?;
+            look = self.by_late_receipts(attempt, unmatched).await?;
             if look.found == LookupResult::Nothing {
-                look =
-                    self.by_list(unconfirmed_attempt, from..=unconfirmed_attempt.decide_at).await?;
+                look = self.by_list(attempt, from..=attempt.decide_at).await?;
             }
         }
         if let LookupResult::One(_) = look.found {
-            return self.adopt(unconfirmed_attempt, look).await;
+            return self.adopt(attempt, look).await;
         }
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         if look.found != LookupResult::Nothing {
             let step = LookupStep { way: look.way, found: &look.words, provider_message_id: None };
-            queries::lookup_note(
-                &tx,
-                unconfirmed_attempt.message_id,
-                unconfirmed_attempt.number,
-                step,
-                now,
-            )
-            .await?;
+            queries::lookup_note(&tx, attempt.message_id, attempt.number, step, now).await?;
         }
         let next = now + LATE_LOOK_EVERY;
-        queries::unconfirmed_rest(
-            &tx,
-            unconfirmed_attempt.message_id,
-            unconfirmed_attempt.number,
-            next,
-        )
-        .await?;
+        queries::unconfirmed_rest(&tx, attempt.message_id, attempt.number, next).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -291,14 +244,14 @@ impl Reconcile {
     /// Late receipts for that phone. Most tell no time of their own, so the provider is asked for it.
     async fn by_late_receipts(
         &self,
-        unconfirmed_attempt: &UnconfirmedAttempt,
+        attempt: &UnconfirmedAttempt,
         unmatched: Vec<(String, bool)>,
     ) -> Result<Look, StageError> {
-        let time = earliest(unconfirmed_attempt.started_at)..=unconfirmed_attempt.decide_at;
+        let time = earliest(attempt.started_at)..=attempt.decide_at;
         let mut seen = Vec::new();
-        let mut told = Vec::new();
+        let mut receipts = Vec::new();
         for (id, is_untimed) in unmatched {
-            let receipts = match is_untimed {
+            let answered = match is_untimed {
                 true => self
                     .client
                     .hook_info(&id)
@@ -306,18 +259,17 @@ impl Reconcile {
                     .map(|answer| webhook_payload::receipts(&answer, &id)),
                 false => Ok(Vec::new()),
             };
-            let receipts = receipts.unwrap_or_default();
-            let first = receipts.iter().filter_map(|receipt| receipt.occurred_at).min();
+            let answered = answered.unwrap_or_default();
+            let first = answered.iter().filter_map(|receipt| receipt.occurred_at).min();
             if !is_untimed || first.is_some_and(|at| time.contains(&at)) {
                 seen.push(SeenMessage { id, text: None });
-                told.extend(receipts);
+                receipts.extend(answered);
             }
         }
         let client = self.context.pool.get().await?;
-        let rivals =
-            queries::unconfirmed_rivals(&client, &self.channel, unconfirmed_attempt).await?;
-        let found = pick(&seen, &unconfirmed_attempt.parameters, &rivals);
-        told.retain(|receipt| found == LookupResult::One(receipt.provider_message_id.clone()));
+        let rivals = queries::unconfirmed_rivals(&client, &self.channel, attempt).await?;
+        let found = pick(&seen, &attempt.parameters, &rivals);
+        receipts.retain(|receipt| found == LookupResult::One(receipt.provider_message_id.clone()));
         let words = match &found {
             LookupResult::One(_) => {
                 "a late receipt for that phone, of that time, and no other message that it fits"
@@ -326,23 +278,18 @@ impl Reconcile {
                 "late receipts for that phone, but which of the messages they belong to is not clear"
             }
         };
-        Ok(Look { way: LookupMethod::Receipts, found, words: words.to_owned(), receipts: told })
+        Ok(Look { way: LookupMethod::Receipts, found, words: words.to_owned(), receipts })
     }
 
     /// Receipts that named an id for that phone which no attempt knows.
-    async fn by_receipts(
-        &self,
-        unconfirmed_attempt: &UnconfirmedAttempt,
-    ) -> Result<Look, StageError> {
+    async fn by_receipts(&self, attempt: &UnconfirmedAttempt) -> Result<Look, StageError> {
         let client = self.context.pool.get().await?;
-        let from = earliest(unconfirmed_attempt.started_at);
-        let ids =
-            queries::unmatched_find(&client, &self.channel, unconfirmed_attempt, from).await?;
-        let rivals =
-            queries::unconfirmed_rivals(&client, &self.channel, unconfirmed_attempt).await?;
+        let from = earliest(attempt.started_at);
+        let ids = queries::unmatched_find(&client, &self.channel, attempt, from).await?;
+        let rivals = queries::unconfirmed_rivals(&client, &self.channel, attempt).await?;
         let seen: Vec<SeenMessage> =
             ids.into_iter().map(|id| SeenMessage { id, text: None }).collect();
-        let found = pick(&seen, &unconfirmed_attempt.parameters, &rivals);
+        let found = pick(&seen, &attempt.parameters, &rivals);
         let words = match &found {
             LookupResult::One(_) => "one receipt for that phone, and no other message that it fits",
             _ => "receipts for that phone, but which of the messages they belong to is not clear",
@@ -358,34 +305,32 @@ impl Reconcile {
     /// The provider's list of messages to that phone, of some time.
     async fn by_list(
         &self,
-        unconfirmed_attempt: &UnconfirmedAttempt,
+        attempt: &UnconfirmedAttempt,
         time: impl RangeBounds<Timestamp>,
     ) -> Result<Look, StageError> {
-        let from = earliest(unconfirmed_attempt.started_at);
-        let answer = self.client.messages(&unconfirmed_attempt.phone, from).await;
-        let rows =
-            match answer.map(|answer| message_list(&answer, &unconfirmed_attempt.phone, time)) {
-                Ok(MessageList::Kept(rows)) => rows,
-                Ok(MessageList::Off) => {
-                    return Ok(nothing("the channel keeps no history of its messages"));
-                }
-                Err(AskError::Refused { status, .. }) => {
-                    return Ok(nothing(&format!(
-                        "the provider refused to show its list (HTTP {status})"
-                    )));
-                }
-                Err(_) => return Ok(nothing("the provider could not be asked for its list")),
-            };
+        let from = earliest(attempt.started_at);
+        let answer = self.client.messages(&attempt.phone, from).await;
+        let rows = match answer.map(|answer| message_list(&answer, &attempt.phone, time)) {
+            Ok(MessageList::Kept(rows)) => rows,
+            Ok(MessageList::Off) => {
+                return Ok(nothing("the channel keeps no history of its messages"));
+            }
+            Err(AskError::Refused { status, .. }) => {
+                return Ok(nothing(&format!(
+                    "the provider refused to show its list (HTTP {status})"
+                )));
+            }
+            Err(_) => return Ok(nothing("the provider could not be asked for its list")),
+        };
         let client = self.context.pool.get().await?;
         let ids: Vec<&str> = rows.iter().map(|(seen, _)| seen.id.as_str()).collect();
         let known: HashSet<String> =
             queries::unconfirmed_known(&client, &ids).await?.into_iter().collect();
-        let rivals =
-            queries::unconfirmed_rivals(&client, &self.channel, unconfirmed_attempt).await?;
+        let rivals = queries::unconfirmed_rivals(&client, &self.channel, attempt).await?;
         let rows: Vec<(SeenMessage, Receipt)> =
             rows.into_iter().filter(|(seen, _)| !known.contains(&seen.id)).collect();
         let seen: Vec<SeenMessage> = rows.iter().map(|(seen, _)| seen.clone()).collect();
-        let found = pick(&seen, &unconfirmed_attempt.parameters, &rivals);
+        let found = pick(&seen, &attempt.parameters, &rivals);
         let words = match &found {
             LookupResult::Nothing => "the provider's list has no message to that phone since then",
             LookupResult::One(_) => "the provider's list has the message",
@@ -408,31 +353,18 @@ impl Reconcile {
     }
 
     /// The attempt was accepted after all.
-    async fn adopt(
-        &self,
-        unconfirmed_attempt: &UnconfirmedAttempt,
-        look: Look,
-    ) -> Result<(), StageError> {
+    async fn adopt(&self, attempt: &UnconfirmedAttempt, look: Look) -> Result<(), StageError> {
         let LookupResult::One(id) = &look.found else {
             return Ok(());
         };
         let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        let Some(snapshot) = queries::settle_lock(&tx, unconfirmed_attempt.message_id).await?
-        else {
+        let Some(snapshot) = queries::settle_lock(&tx, attempt.message_id).await? else {
             return Ok(());
         };
-        if snapshot.state == State::Unconfirmed
-            && snapshot.attempt_count == unconfirmed_attempt.number
-        {
-            queries::unconfirmed_adopt(
-                &tx,
-                unconfirmed_attempt.message_id,
-                unconfirmed_attempt.number,
-                id,
-            )
-            .await?;
+        if snapshot.state == State::Unconfirmed && snapshot.attempt_count == attempt.number {
+            queries::unconfirmed_adopt(&tx, attempt.message_id, attempt.number, id).await?;
             let happened_at = look.receipts.first().and_then(|receipt| receipt.occurred_at);
             let details = TransitionDetails {
                 reason_text: None,
@@ -440,31 +372,16 @@ impl Reconcile {
                 provider_message_id: Some(id),
                 happened_at: happened_at.unwrap_or(now),
             };
-            transition(
-                &tx,
-                &self.context,
-                unconfirmed_attempt.message_id,
-                &snapshot,
-                Event::Accepted,
-                details,
-            )
-            .await?;
+            transition(&tx, &self.context, attempt.message_id, &snapshot, Event::Accepted, details)
+                .await?;
             let step =
                 LookupStep { way: look.way, found: &look.words, provider_message_id: Some(id) };
-            queries::lookup_note(
-                &tx,
-                unconfirmed_attempt.message_id,
-                unconfirmed_attempt.number,
-                step,
-                now,
-            )
-            .await?;
+            queries::lookup_note(&tx, attempt.message_id, attempt.number, step, now).await?;
             take_in(&tx, &self.context, &self.channel, &look.receipts, EvidenceSource::Poll)
                 .await?;
             join(&tx, &self.context, &[id]).await?;
         }
-        queries::unconfirmed_close(&tx, unconfirmed_attempt.message_id, unconfirmed_attempt.number)
-            .await?;
+        queries::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
         tx.commit().await?;
         // Messages to the same phone have waited for this.
         self.context
@@ -475,11 +392,10 @@ impl Reconcile {
         Ok(())
     }
 
-    async fn close(&self, unconfirmed_attempt: &UnconfirmedAttempt) -> Result<(), StageError> {
+    async fn close(&self, attempt: &UnconfirmedAttempt) -> Result<(), StageError> {
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        queries::unconfirmed_close(&tx, unconfirmed_attempt.message_id, unconfirmed_attempt.number)
-            .await?;
+        queries::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
         tx.commit().await?;
         Ok(())
     }

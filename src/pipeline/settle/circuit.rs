@@ -1,5 +1,5 @@
-//! Circuits: a channel or a template that the provider refuses stops by itself, for all messages,
-//! before a thousand customers are failed one by one; and starts by itself.
+//! Stops a channel or a template that the provider refuses, for all messages, before a thousand customers
+//! are failed one by one; and lets it send again.
 //!
 //! Errors of class channel or template stop it at once; permanent errors of single messages when
 //! they are a sudden share of all. Where it stands is a row of `rowbell.circuit`, so a restart changes
@@ -65,7 +65,7 @@ pub async fn accepted<'a>(
         if !probed.is_empty() {
             let mut client = context.pool.get().await?;
             let tx = client.transaction().await?;
-            tried_well(&tx, context, *message_id, probed, false).await?;
+            probe_succeeded(&tx, context, *message_id, probed, false).await?;
             tx.commit().await?;
         }
     }
@@ -79,12 +79,12 @@ pub async fn arrived(
     message_id: i64,
 ) -> Result<(), StageError> {
     let probed = context.circuits.probed(message_id);
-    tried_well(tx, context, message_id, probed, true).await
+    probe_succeeded(tx, context, message_id, probed, true).await
 }
 
-/// Closes what was tried, unless it takes a receipt to be sure: where receipts told of the errors,
-/// an acceptance says nothing.
-async fn tried_well(
+/// Closes the circuits that the message was tried for. A circuit that receipts opened waits for a receipt: there an
+/// acceptance says nothing.
+async fn probe_succeeded(
     tx: &Transaction<'_>,
     context: &Context,
     message_id: i64,
@@ -135,12 +135,12 @@ pub async fn record_failure(
     tx: &Transaction<'_>,
     context: &Context,
     snapshot: &MessageSnapshot,
-    record_failure: FailureSignal<'_>,
+    signal: FailureSignal<'_>,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
     let keys = keys_of(snapshot);
-    let probed = context.circuits.probed(record_failure.message_id);
-    let at_fault = at_fault(&keys, record_failure.class);
+    let probed = context.circuits.probed(signal.message_id);
+    let at_fault = at_fault(&keys, signal.class);
     for key in &probed {
         if at_fault != Some(key) {
             rest_again(tx, context, key).await?;
@@ -150,33 +150,33 @@ pub async fn record_failure(
         return Ok(());
     };
     let is_probe = probed.contains(key);
-    if stops_at_once(record_failure.class) || is_probe {
-        return stop(tx, context, key, record_failure, told(record_failure), is_probe).await;
+    if opens_at_once(signal.class) || is_probe {
+        return open(tx, context, key, signal, error_text(signal), is_probe).await;
     }
     context.circuits.good(&keys.iter().filter(|k| *k != key).cloned().collect::<Vec<_>>(), now);
-    let refused = (!record_failure.is_by_receipt).then_some(record_failure.message_id);
+    let refused = (!signal.is_by_receipt).then_some(signal.message_id);
     if let Some(burst) = context.circuits.bad(key, now, refused) {
         let why = format!(
             "{} of the last {} messages were refused for good, the last with {}",
             burst.bad,
             burst.all,
-            told(record_failure)
+            error_text(signal)
         );
-        stop(tx, context, key, record_failure, why, false).await?;
+        open(tx, context, key, signal, why, false).await?;
         take_back(tx, context, key, burst).await?;
-    } else if record_failure.code == Some(OPTED_OUT) {
+    } else if signal.code == Some(OPTED_OUT) {
         let channel = snapshot.channel.clone();
-        context.circuits.add_opt_out(channel, record_failure.message_id, now);
+        context.circuits.add_opt_out(channel, signal.message_id, now);
     }
     Ok(())
 }
 
-fn stops_at_once(class: Option<ErrorClass>) -> bool {
+fn opens_at_once(class: Option<ErrorClass>) -> bool {
     matches!(class, Some(ErrorClass::Channel | ErrorClass::Template))
 }
 
-/// The circuit that an error speaks against: recipients and channels against the channel, content
-/// and templates against the template. Errors that pass speak against none.
+/// The circuit that an error counts against: recipients and channels against the channel, content
+/// and templates against the template. Passing errors count against none.
 fn at_fault(keys: &[CircuitKey], class: Option<ErrorClass>) -> Option<&CircuitKey> {
     match class? {
         ErrorClass::Channel | ErrorClass::Recipient => keys.first(),
@@ -185,18 +185,18 @@ fn at_fault(keys: &[CircuitKey], class: Option<ErrorClass>) -> Option<&CircuitKe
     }
 }
 
-fn told(record_failure: FailureSignal<'_>) -> String {
-    let text = record_failure.text.unwrap_or("no text");
-    record_failure.code.map_or_else(|| text.to_owned(), |code| format!("{code}: {text}"))
+fn error_text(signal: FailureSignal<'_>) -> String {
+    let text = signal.text.unwrap_or("no text");
+    signal.code.map_or_else(|| text.to_owned(), |code| format!("{code}: {text}"))
 }
 
 /// Stops a circuit that is closed; lets one rest longer whose try failed. One that is stopped already
 /// stays as it is: answers to requests that were under way say nothing new.
-async fn stop(
+async fn open(
     tx: &Transaction<'_>,
     context: &Context,
     key: &CircuitKey,
-    record_failure: FailureSignal<'_>,
+    signal: FailureSignal<'_>,
     reason: String,
     is_probe: bool,
 ) -> Result<(), StageError> {
@@ -209,17 +209,17 @@ async fn stop(
     if !is_news && !is_probe {
         return Ok(());
     }
-    let pause = pause(context, known.as_ref(), record_failure.code, now);
+    let pause = pause(context, known.as_ref(), signal.code, now);
     let opened_count = known.as_ref().map_or(0, |circuit| circuit.opened_count);
     let circuit = CircuitRow {
         state: CircuitState::Open,
         reason,
-        error_code: record_failure.code,
-        is_by_receipt: record_failure.is_by_receipt,
+        error_code: signal.code,
+        is_by_receipt: signal.is_by_receipt,
         since: known.filter(|_| !is_news).map_or(now, |circuit| circuit.since),
         pause,
         probe_at: now + pause,
-        probe_message_id: Some(record_failure.message_id).filter(|_| is_probe),
+        probe_message_id: Some(signal.message_id).filter(|_| is_probe),
         closed_at: None,
         opened_count: opened_count + i32::from(is_news),
     };

@@ -1,5 +1,5 @@
-//! Evidence about accepted messages: stored as it came, joined to the messages that know its ids, and
-//! weighed as a whole, so that its order and its repetition make no difference.
+//! Stores receipts as they came, joins them to the messages that know their ids, and weighs all receipts of a
+//! message as a whole, so that their order and their repetition make no difference.
 //!
 //! Whatever the number of receipts, three statements join them: the messages are locked, all that is
 //! known of them is read, and those that move are written at once.
@@ -23,7 +23,7 @@ use crate::pipeline::settle::unconfirmed;
 use crate::postgres::queries::{self, KnownMessage, Moved, TransitionDetails};
 use crate::provider::error_table::known_class;
 
-/// Keeps receipts as they came and moves the messages that they speak of.
+/// Stores receipts as they came and moves the messages that they are about.
 pub async fn take_in(
     tx: &Transaction<'_>,
     context: &Context,
@@ -60,15 +60,15 @@ pub async fn join(
         return Ok(known_ids);
     }
     let ids: Vec<&str> = known.iter().map(|k| k.provider_message_id.as_str()).collect();
-    let mut told: HashMap<String, Vec<Evidence>> = HashMap::new();
+    let mut receipts: HashMap<String, Vec<Evidence>> = HashMap::new();
     for evidence in queries::settle_receipts(tx, &ids).await? {
-        told.entry(evidence.provider_message_id.clone()).or_default().push(evidence);
+        receipts.entry(evidence.provider_message_id.clone()).or_default().push(evidence);
     }
     let mut settled = Vec::new();
     let mut moved = Vec::new();
-    for (message, evidence) in by_message(known, &mut told) {
+    for (message, evidence) in by_message(known, &mut receipts) {
         let weighed = weigh(message.snapshot.state, evidence.clone(), |one| {
-            meaning(context, one, &message).0
+            event_of(context, one, &message).0
         });
         if weighed.state == State::Scheduled {
             try_later(tx, context, &message, &evidence).await?;
@@ -88,12 +88,12 @@ pub async fn join(
         context.counts.became(&snapshot.watch, &snapshot.channel, weighed.state);
         learn_from(tx, context, message, weighed).await?;
     }
-    lead_on(tx, context, &moved).await?;
+    schedule_fallbacks(tx, context, &moved).await?;
     Ok(known_ids)
 }
 
-/// What failed may go on to the next channel; what arrived needs nobody who stands in for it.
-async fn lead_on(
+/// What failed may go on to the next channel; what arrived needs no message in its place.
+async fn schedule_fallbacks(
     tx: &Transaction<'_>,
     context: &Context,
     moved: &[(KnownMessage, Weighed)],
@@ -114,11 +114,11 @@ async fn lead_on(
 /// Each message once, with the evidence of its attempts that counts.
 fn by_message(
     known: Vec<KnownMessage>,
-    told: &mut HashMap<String, Vec<Evidence>>,
+    receipts: &mut HashMap<String, Vec<Evidence>>,
 ) -> Vec<(KnownMessage, Vec<Evidence>)> {
     let mut messages: Vec<(KnownMessage, Vec<Evidence>)> = Vec::new();
     for message in known {
-        let evidence = told.remove(&message.provider_message_id).unwrap_or_default();
+        let evidence = receipts.remove(&message.provider_message_id).unwrap_or_default();
         let counts = evidence.into_iter().filter(|one| !is_outdated(one, &message));
         match messages.last_mut() {
             Some((last, all)) if last.message_id == message.message_id => {
@@ -146,7 +146,7 @@ fn is_outdated(evidence: &Evidence, message: &KnownMessage) -> bool {
 }
 
 /// What a receipt does to its message, and how long that then waits for its next attempt.
-fn meaning(context: &Context, evidence: &Evidence, message: &KnownMessage) -> (Event, Duration) {
+fn event_of(context: &Context, evidence: &Evidence, message: &KnownMessage) -> (Event, Duration) {
     if evidence.status != ReceiptStatus::Failed {
         return (Event::Receipt(evidence.status), Duration::ZERO);
     }
@@ -161,8 +161,8 @@ fn class_of(evidence: &Evidence) -> Option<ErrorClass> {
 
 /// Whether anything of the message has to be written.
 fn is_news(message: &KnownMessage, weighed: &Weighed) -> bool {
-    let earlier = |told: Option<jiff::Timestamp>, known: Option<jiff::Timestamp>| {
-        told.is_some_and(|told| known.is_none_or(|known| told < known))
+    let earlier = |new: Option<jiff::Timestamp>, known: Option<jiff::Timestamp>| {
+        new.is_some_and(|new| known.is_none_or(|known| new < known))
     };
     // What may not take evidence any more stays as it is.
     let takes_it =
@@ -201,7 +201,7 @@ async fn try_later(
     evidence: &[Evidence],
 ) -> Result<(), StageError> {
     for one in evidence {
-        let (event, wait) = meaning(context, one, message);
+        let (event, wait) = event_of(context, one, message);
         if event != Event::Reopened || message.snapshot.state == State::Scheduled {
             continue;
         }

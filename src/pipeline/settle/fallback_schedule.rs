@@ -1,5 +1,5 @@
-//! What did not reach its recipient may have to go on to the next channel of its watch: written down here,
-//! by whoever ends a message, for the fallback stage to look at.
+//! Schedules the next channel of a watch for a message that did not reach its recipient, and withdraws it when the
+//! message arrived after all. The fallback stage opens it.
 
 use deadpool_postgres::Transaction;
 

@@ -1,11 +1,11 @@
-//! What the log says of an answer: one line for each message that the provider refused, unless its
-//! whole channel or template was stopped, or its channel was too fast; that was said once, when it was noticed.
+//! Logs answers: one line for each message that the provider refused. That a whole channel or template was
+//! stopped, or that a channel is too fast, is logged once, where it is noticed.
 
 use crate::domain::message::attempt::{AttemptResult, ErrorClass, Outgoing, Settled};
 use crate::domain::message::disposition::PAIR_LIMIT;
 use crate::pipeline::context::context::Context;
 
-/// Says what the provider refused, and lets the channel rest as long as it asks to.
+/// Logs what the provider refused, and lets the channel rest as long as it asks to.
 pub fn report(context: &Context, settled: &Settled) {
     let Outgoing { channel, message, .. } = &settled.outgoing;
     let channel_sender = context.channel_senders.get(channel);

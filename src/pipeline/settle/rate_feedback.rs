@@ -1,4 +1,4 @@
-//! What an answer says about the limits of the provider changes the limiter of its channel.
+//! Changes the limiter of a channel when an answer says that the provider's limits are lower.
 
 use deadpool_postgres::Transaction;
 

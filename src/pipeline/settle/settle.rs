@@ -1,5 +1,4 @@
-//! settle: what became of an attempt, or what a receipt says, is written; the only place that moves
-//! a message after it was leased.
+//! settle: writes what became of an attempt, and moves its message.
 //!
 //! Takes answers from deliver, unconfirmed attempts from sweep and evidence from receive; asks
 //! `domain::message::apply` where each message goes; writes attempt, message and queue together.
@@ -7,7 +6,7 @@
 //! the next batch.
 //!
 //! If the process dies before an answer is written, the lease runs out and the message is
-//! unconfirmed, although the provider may have said yes: that is the one window in which evidence
+//! unconfirmed, although the provider may have accepted it: that is the one window in which evidence
 //! has to decide. While the database is away answers wait in memory. Not promised: that a stop with
 //! the database away loses none of them; it says how many.
 
@@ -95,6 +94,7 @@ impl Settle {
             };
             self.unwritten.push(settled);
         }
+        // Acceptances first: each that waits in memory is a message that a crash makes unconfirmed.
         let moved = self.write_accepted().await?;
         self.finish(|outgoing| moved.contains(&outgoing.message_id));
         while let Some(settled) = self.unwritten.last() {
@@ -135,11 +135,13 @@ impl Settle {
         for outgoing in written.clone() {
             self.context.counts.became(&outgoing.watch, &outgoing.channel, State::Sent);
         }
+        // Receipts that came before these ids were stored are joined now: nobody else would.
         if !outrun.is_empty() {
             let tx = client.transaction().await?;
             join(&tx, &self.context, &outrun).await?;
             tx.commit().await?;
         }
+        // It takes a connection of its own, and the pool may have no other.
         drop(client);
         circuit::accepted(&self.context, written).await?;
         Ok(moved.into_keys().collect())
@@ -147,15 +149,13 @@ impl Settle {
 
     /// Counts and forgets what is written, and gives its slots back.
     fn finish(&mut self, is_done: impl Fn(&Outgoing) -> bool) {
-        let context = &self.context;
-        self.unwritten.retain(|Settled { outgoing, answer }| {
-            let done = is_done(outgoing);
-            if done && let Some(channel_sender) = context.channel_senders.get(&outgoing.channel) {
+        let done = self.unwritten.extract_if(.., |settled| is_done(&settled.outgoing));
+        for Settled { outgoing, answer } in done {
+            if let Some(channel_sender) = self.context.channel_senders.get(&outgoing.channel) {
                 channel_sender.counts.attempted(&answer.result);
                 channel_sender.release(1);
             }
-            !done
-        });
+        }
     }
 }
 
@@ -188,7 +188,7 @@ pub async fn settle_answer(
     queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
     let number = u16::try_from(attempt).unwrap_or(1);
     let (event, wait) = disposition(answer, number, context.retry_rules(), rand::random());
-    // An answer to an earlier attempt says nothing about the present one, unless it was a yes.
+    // The lease of this attempt ran out and another one has begun: only an acceptance still counts.
     if attempt != snapshot.attempt_count && event != Event::Accepted {
         return Ok(());
     }
@@ -211,6 +211,7 @@ pub async fn settle_answer(
         circuit::record_failure(tx, context, &snapshot, failure_signal_of(message_id, answer))
             .await?;
     }
+    // Its receipt may have come before its id was known.
     if let Some(id) = provider_message_id {
         join(tx, context, &[id]).await?;
     }

@@ -1,5 +1,5 @@
-//! Moves one message by one event: state, queue and what follows from them are written together. No other code
-//! moves a message after it was leased, but the batch of plain acceptances in settle.
+//! Moves one message by one event, and writes its state, its queue entry and what follows from them together.
+//! Besides it only two batches move messages after their lease: plain acceptances in settle, receipts in evidence.
 
 use deadpool_postgres::Transaction;
 
@@ -23,13 +23,15 @@ pub async fn transition(
         tracing::debug!(message.id = message_id, state = ?snapshot.state, ?event, "evidence came too late to matter");
         return Ok(snapshot.state);
     };
+    // The same evidence again, as when a delivery is repeated.
     if state == snapshot.state
         && details.provider_message_id.is_none()
         && state != State::Unconfirmed
     {
         return Ok(state);
     }
-    // A newer message of the entity says it instead: two open ones must never be.
+    // A newer message of the entity tells it instead: there must never be two open ones. If claim opens one in this
+    // very moment, the unique index of the queue fails this transaction, and the next try finds it.
     if state == State::Scheduled
         && queries::settle_sibling(tx, snapshot, message_id).await?.is_some()
     {

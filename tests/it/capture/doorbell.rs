@@ -50,7 +50,7 @@ impl Running {
 pub async fn world() -> (World, Config) {
     let world = World::with("").await;
     // Its own stages only watch: the daemon need not wait for their channel.
-    world.stages.owner.give_up().await.unwrap();
+    world.stages.channel_lease.give_up().await.unwrap();
     let mut config = (*world.config).clone();
     config.doorbell.safety_poll = Duration::from_secs(3600);
     config.doorbell.heartbeat = Duration::from_secs(3600);

@@ -37,18 +37,18 @@ async fn a_second_daemon_waits_and_is_there_at_once_when_the_first_one_stops() {
     let mut world = world().await;
     let mut second = world.another().await;
     change(&world, "2 New Street").await;
-    second.owner.step().await.unwrap();
+    second.channel_lease.step().await.unwrap();
     work(&mut second).await;
     assert_eq!(world.sandbox.count(), 0, "the channel is not its own");
     assert_eq!(world.value("select count(*) from rowbell.change").await, "1");
     work(&mut world.stages).await;
     assert_eq!(world.sandbox.count(), 1);
 
-    world.stages.owner.give_up().await.unwrap();
+    world.stages.channel_lease.give_up().await.unwrap();
     change(&world, "3 New Street").await;
     work(&mut world.stages).await;
     assert_eq!(world.sandbox.count(), 1);
-    assert_eq!(second.owner.step().await.unwrap(), Progress::Worked);
+    assert_eq!(second.channel_lease.step().await.unwrap(), Progress::Worked);
     work(&mut second).await;
     assert_eq!(world.read(MARIA).len(), 2);
     assert_eq!(world.value("select epoch from rowbell.channel where channel = 'main'").await, "2");
@@ -61,10 +61,10 @@ async fn a_daemon_that_died_is_replaced_at_once_and_one_that_hangs_when_its_leas
     let mut second = world.another().await;
     change(&world, "2 New Street").await;
     world.clock.advance(LEASE - Duration::from_secs(1));
-    second.owner.step().await.unwrap();
+    second.channel_lease.step().await.unwrap();
     assert!(!second.context.sends(), "its sessions are there, and its lease holds");
     world.clock.advance(Duration::from_secs(1));
-    second.owner.step().await.unwrap();
+    second.channel_lease.step().await.unwrap();
     work(&mut second).await;
     assert_eq!(world.read(MARIA).len(), 1);
 }
@@ -78,7 +78,7 @@ async fn a_daemon_that_wakes_up_late_sends_nothing() {
     assert_eq!(world.value("select state from rowbell.message").await, "sending");
     let mut second = world.another().await;
     world.clock.advance(LEASE);
-    second.owner.step().await.unwrap();
+    second.channel_lease.step().await.unwrap();
     assert!(second.context.sends());
 
     for deliver in &mut world.stages.delivers {
@@ -92,16 +92,16 @@ async fn a_daemon_that_wakes_up_late_sends_nothing() {
     // Even if its clock stood still with it, the database knows better.
     let context = world.stages.context.clone();
     let until = world.now() + LEASE;
-    context.channel_senders["main"].own(HeldLease { epoch: 1, until });
+    context.channel_senders["main"].hold(HeldLease { epoch: 1, until });
     change(&world, "3 New Street").await;
     world.clock.advance(Duration::from_secs(5));
     work(&mut world.stages).await;
     assert_eq!(world.sandbox.count(), 0);
     assert_eq!(world.value("select count(*) from rowbell.attempt").await, "1", "nothing is leased");
-    world.stages.owner.step().await.unwrap();
+    world.stages.channel_lease.step().await.unwrap();
     assert!(!context.sends(), "it finds out");
 
-    second.owner.step().await.unwrap();
+    second.channel_lease.step().await.unwrap();
     work(&mut second).await;
     let read = world.read(MARIA);
     assert_eq!(read.len(), 1);

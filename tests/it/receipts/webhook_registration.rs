@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rowbell::pipeline::context::stage::Stage as _;
 use rowbell::pipeline::receive::webhook_registration::WebhookRegistration;
 use rowbell::provider::client::ProviderClient;
 use rowbell::provider::onemsg::client;

@@ -22,7 +22,7 @@ async fn a_provider_that_hangs_on_one_channel_holds_up_no_other() {
         FaultRule::always(Fault::Hang { accepted: false }).for_phone(&phone)
     };
     world.sandbox.set_faults((26..=40).map(hang).collect());
-    world.stages.owner.give_up().await.unwrap();
+    world.stages.channel_lease.give_up().await.unwrap();
     let daemon = Running::start((*world.config).clone()).await;
     world.sql("update orders set note = 'moved' where id between 26 and 40").await;
     // Its requests are on the way, and no answer comes.
