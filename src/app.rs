@@ -34,7 +34,8 @@ use crate::pipeline::settle::settle::{Settle, Settled};
 use crate::postgres::connection::listener::Bell;
 use crate::postgres::connection::pool::{self, Instance};
 use crate::postgres::schema::migrate;
-use crate::provider::client::{ClientError, ProviderClient};
+use crate::provider::client::ProviderClient;
+use crate::provider::client_error::ClientError;
 use crate::provider::limiter::Limiter;
 
 /// Messages that one channel sender may have leased at once, for each request in flight: enough that the

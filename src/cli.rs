@@ -6,15 +6,15 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::config::Config;
-use crate::config::load::{self, LoadError};
+use crate::cli::error::CliError;
+use crate::config::load;
 use crate::config::show;
 use crate::error_chain::chain;
 use crate::finding::hint;
-use crate::postgres::connection::pool::{self, Client, DatabaseError};
-use crate::telemetry::TelemetryError;
 
 pub mod confirm;
+mod connection;
+mod error;
 pub mod run;
 pub mod text;
 pub mod webhook;
@@ -131,38 +131,6 @@ enum ConfigCommand {
     Show,
 }
 
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-pub enum CliError {
-    #[error(transparent)]
-    Config(#[from] LoadError),
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    #[error(transparent)]
-    App(#[from] crate::app::AppError),
-    #[error(transparent)]
-    Telemetry(#[from] TelemetryError),
-    /// Settings that are wrong beyond what `config` sees.
-    #[error("{}", .0.join("\nrowbell: "))]
-    Settings(Vec<String>),
-    /// What is wrong was said already.
-    #[error("")]
-    Said,
-    #[error(transparent)]
-    Other(#[from] anyhow::Error),
-}
-
-impl CliError {
-    fn exit_code(&self) -> u8 {
-        match self {
-            CliError::Config(_) | CliError::Settings(_) | CliError::Telemetry(_) => 78,
-            CliError::App(crate::app::AppError::Pool(_)) | CliError::Database(_) => 69,
-            CliError::App(error) if error.is_configuration() => 78,
-            CliError::Said | CliError::App(_) | CliError::Other(_) => 1,
-        }
-    }
-}
-
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     end_quietly_without_a_reader();
@@ -264,14 +232,6 @@ fn man(commands: &[String]) -> Result<(), CliError> {
     page.render(&mut text).map_err(anyhow::Error::from)?;
     print!("{}", String::from_utf8_lossy(&text));
     Ok(())
-}
-
-/// A connection for a command, with the schema checked.
-async fn connect(config: &Config) -> Result<Client, CliError> {
-    let pool = pool::connect(&config.database)?;
-    let client = pool::get(&pool).await?;
-    crate::postgres::schema::migrate::check_version(&client).await.map_err(anyhow::Error::from)?;
-    Ok(client)
 }
 
 #[cfg(test)]

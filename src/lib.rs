@@ -40,17 +40,21 @@ pub mod domain {
         pub mod range;
         pub mod row;
     }
-    /// From a change to words: rules, templates, formats of a locale, limits of WhatsApp.
-    pub mod text {
+    /// How a language and its country write dates, numbers and lists, and in which direction.
+    pub mod locale {
         pub mod bidi;
+        pub mod formats;
+        pub mod locale;
+    }
+    /// From a change to words: rules, templates, phrases, limits of WhatsApp.
+    pub mod text {
         pub mod built_in_phrases;
         pub mod filters;
-        pub mod formats;
         pub mod labels;
-        pub mod locale;
         pub mod localized_text;
         pub mod phrases;
         pub mod plain_value;
+        pub mod render_context;
         pub mod rules;
         pub mod summary;
         pub mod template_engine;
@@ -110,6 +114,7 @@ pub mod postgres {
 /// Everything that knows a wire format.
 pub mod provider {
     pub mod client;
+    pub mod client_error;
     pub mod error_table;
     pub mod http_gateway;
     pub mod limiter;

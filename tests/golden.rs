@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use rowbell::config::{Config, load};
-use rowbell::domain::text::summary::{Phrasing, PhrasingSource, RenderContext, Wording};
+use rowbell::domain::locale::formats::formats;
+use rowbell::domain::text::render_context::RenderContext;
+use rowbell::domain::text::summary::{Phrasing, Wording};
+use rowbell::domain::text::template_engine::PhrasingSource;
 use rowbell::domain::value::change::Operation;
 use rowbell::domain::value::column::{Columns, columns};
 use rowbell::domain::value::diff::{ColumnKind, diff};
-use rowbell::domain::value::moment;
 use rowbell::domain::value::row::Row;
 use serde_json::{Value, json};
 
@@ -198,7 +200,7 @@ fn dates_numbers_and_days_by_locale() {
     let mut table = String::new();
     let date = |text: &str| text.parse().unwrap();
     for locale in LANGUAGES.iter().chain(&["ar-EG", "es-MX", "en-GB", "pt-PT", "zh-TW", "sv"]) {
-        let formats = moment::formats(locale).unwrap();
+        let formats = formats(locale).unwrap();
         let day = |away| formats.days_away(away).unwrap().unwrap_or_else(|| "-".to_owned());
         let cells = [
             formats.whole_date(date("2026-06-05"), 2026).unwrap(),

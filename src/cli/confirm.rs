@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 
 /// Whether the person at the terminal agrees; `--yes` agrees beforehand. Where nobody can be asked,
 /// nothing happens.

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::telemetry;

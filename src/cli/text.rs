@@ -1,6 +1,10 @@
 //! Small texts that several commands write.
 
+use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp};
+
+/// Work that waits longer than this needs a look.
+pub const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// Length of a time in its two largest units: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`.
 pub fn length(time: SignedDuration) -> String {
@@ -37,6 +41,23 @@ pub fn masked(phone: &str) -> String {
 /// `1 change`, `2 changes`.
 pub fn count(number: i64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// `1 message is`, `2 messages are`.
+pub fn are(messages: i64) -> String {
+    format!("{} {}", count(messages, "message"), if messages == 1 { "is" } else { "are" })
+}
+
+/// A table without lines.
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    // Flush with the margin.
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
 }
 
 #[cfg(test)]

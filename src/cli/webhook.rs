@@ -3,8 +3,8 @@
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use crate::cli::CliError;
 use crate::cli::confirm::agreed;
+use crate::cli::error::CliError;
 use crate::cli::webhook_test;
 use crate::config::{Config, secret};
 use crate::finding::hint;

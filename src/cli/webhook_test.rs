@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::CliError;
 use crate::cli::confirm::agreed;
+use crate::cli::error::CliError;
 use crate::cli::text::masked;
 use crate::clock::Clock;
 use crate::config::{Config, TemplateSettings};

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::config::{Config, WatchQuietHours};
 use crate::domain::message::state::{Failure, Skip, State};
 use crate::domain::text::localized_text::LocalizedText;
-use crate::domain::text::summary::SayRule;
+use crate::domain::text::rules::SayRule;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column::ColumnRules;
 

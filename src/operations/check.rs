@@ -16,7 +16,8 @@ use crate::pipeline::context::route;
 use crate::postgres::capture::quoting::subquery;
 use crate::postgres::capture::{install, table};
 use crate::postgres::schema::migrate;
-use crate::provider::client::{ClientError, ProviderClient};
+use crate::provider::client::ProviderClient;
+use crate::provider::client_error::ClientError;
 
 use crate::operations::preview::preview;
 
@@ -28,7 +29,8 @@ pub fn offline(config: &Config) -> Vec<String> {
         .filter_map(|(name, channel)| {
             // Whether secrets can be read is a question of who asks.
             let error = ProviderClient::new(channel, config).err()?;
-            let is_setting = matches!(error, ClientError::Letter(_) | ClientError::Setting { .. });
+            let is_setting =
+                matches!(error, ClientError::MessageBody(_) | ClientError::Setting { .. });
             is_setting.then(|| format!("channel.{name}.{error}"))
         })
         .collect();

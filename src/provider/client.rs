@@ -1,32 +1,12 @@
 //! The client of a channel, whatever its provider: one message goes in, one answer comes out.
 
-use std::path::PathBuf;
-
 use reqwest::RequestBuilder;
 
-use crate::config::secret::{self, SecretError};
 use crate::config::{Channel, ChannelKind, Config};
 use crate::domain::message::attempt::{Answer, AttemptId, TemplateMessage};
-use crate::provider::message_body::MessageBodyError;
+use crate::provider::client_error::{ClientError, secret};
 use crate::provider::onemsg::client;
 use crate::provider::{http_gateway, smtp};
-
-/// Why a channel cannot be used at all. Never holds a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    #[error("{setting}")]
-    Secret { setting: String, source: SecretError },
-    #[error(transparent)]
-    OneMsg(#[from] client::OneMsgClientError),
-    #[error(transparent)]
-    Letter(#[from] MessageBodyError),
-    #[error("{setting}: {why}")]
-    Setting { setting: String, why: String },
-    #[error("{setting}: could not read \"{}\"", path.display())]
-    File { setting: String, path: PathBuf, source: std::io::Error },
-    #[error(transparent)]
-    Transport(#[from] crate::provider::transport::TransportError),
-}
 
 /// A client of one channel. Cheap to clone.
 #[derive(Clone)]
@@ -94,16 +74,4 @@ impl Ready<'_> {
             Ready::Smtp(client, mail) => client.post(mail).await,
         }
     }
-}
-
-/// A secret of the channel.
-pub fn secret(setting: &str, path: &std::path::Path) -> Result<secrecy::SecretString, ClientError> {
-    secret::secret(path)
-        .map_err(|source| ClientError::Secret { setting: setting.to_owned(), source })
-}
-
-/// Name of one attempt towards gateways and mail servers: never the same for two attempts, nor for two
-/// environments.
-pub fn attempt_name(environment: &str, id: AttemptId) -> String {
-    format!("{environment}-{}-{}", id.message_id, id.number)
 }

@@ -15,7 +15,7 @@ use crate::config::{Answers, Channel, Config, Http, HttpMethod};
 use crate::domain::message::attempt::{
     Answer, AttemptId, AttemptResult, ErrorClass, TemplateMessage,
 };
-use crate::provider::client::{ClientError, attempt_name, secret};
+use crate::provider::client_error::{ClientError, secret};
 use crate::provider::message_body::{BodyFormat, MessageBodies, sample};
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
 use crate::provider::redact::{redact_emails, redact_phones};
@@ -86,7 +86,7 @@ impl HttpGateway {
     /// The request for one message.
     pub fn request(&self, id: AttemptId, message: &TemplateMessage) -> Result<Request, Answer> {
         let inner = &self.0;
-        let name = attempt_name(&inner.environment, id);
+        let name = id.name(&inner.environment);
         let body = inner.body(message, &name);
         let body = body.map_err(|why| Answer::refused(ErrorClass::Content, why))?;
         let request = inner.http.request(inner.method.clone(), inner.url.clone()).body(body);

@@ -21,7 +21,7 @@ use crate::config::{Channel, Config, Smtp, SmtpTls};
 use crate::domain::message::attempt::{Answer, AttemptId, ErrorClass, TemplateMessage};
 use crate::domain::text::whatsapp_limits;
 use crate::error_chain::chain;
-use crate::provider::client::{ClientError, attempt_name, secret};
+use crate::provider::client_error::{ClientError, secret};
 use crate::provider::message_body::{BodyFormat, MessageBodies};
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
 use crate::provider::redact::{redact_emails, redact_phones};
@@ -210,7 +210,7 @@ impl Inner {
         id: AttemptId,
         message: &TemplateMessage,
     ) -> Result<(String, Vec<u8>), Box<Answer>> {
-        let name = attempt_name(&self.environment, id);
+        let name = id.name(&self.environment);
         let wrong = |why: String| Box::new(Answer::refused(ErrorClass::Content, why));
         let render = |setting| {
             self.bodies.render(setting, message, &name).map_err(|error| wrong(error.to_string()))

@@ -2,9 +2,10 @@
 
 use clap::Args;
 
+use crate::cli::connection::connect;
 use crate::cli::control::opt_out::number;
+use crate::cli::error::CliError;
 use crate::cli::text::{count, masked};
-use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::operations::forget::{ForgetReport, find, forget};

@@ -4,9 +4,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::confirm::agreed;
+use crate::cli::connection::connect;
+use crate::cli::error::CliError;
 use crate::cli::inspect::explain;
 use crate::cli::text::{age, count, moment};
-use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::Skip;

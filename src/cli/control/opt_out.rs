@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::cli::connection::connect;
 use crate::cli::control::opt_out_file::read_opt_out_requests;
+use crate::cli::error::CliError;
 use crate::cli::text::masked;
-use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::recipient::recipient::Phone;

@@ -3,7 +3,8 @@
 use clap::{Args, ValueEnum};
 
 use crate::cli::confirm::agreed;
-use crate::cli::{CliError, connect};
+use crate::cli::connection::connect;
+use crate::cli::error::CliError;
 use crate::config::Config;
 use crate::finding::hint;
 use crate::postgres::connection::identity;

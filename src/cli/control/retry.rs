@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use strum::VariantArray as _;
 
+use crate::cli::connection::connect;
+use crate::cli::error::CliError;
 use crate::cli::text::count;
-use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::units;

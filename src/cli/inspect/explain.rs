@@ -4,9 +4,10 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::cli::connection::connect;
+use crate::cli::error::CliError;
 use crate::cli::inspect::status_blockers::need;
 use crate::cli::text::{count, length, masked, moment};
-use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::{Config, Watch};
 use crate::domain::message::attempt::AttemptResultKind;

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::connection::connect;
+use crate::cli::error::CliError;
 use crate::cli::inspect::explain;
-use crate::cli::{CliError, connect};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::State;

@@ -3,12 +3,13 @@
 use std::mem::discriminant;
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
-use jiff::{SignedDuration, Timestamp};
+use comfy_table::Table;
+use jiff::Timestamp;
 
+use crate::cli::connection::connect;
+use crate::cli::error::CliError;
 use crate::cli::inspect::{status_blockers, status_channels};
-use crate::cli::text::{age, count};
-use crate::cli::{CliError, connect};
+use crate::cli::text::{LATE, age, are, count, table};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::{Skip, State};
@@ -18,9 +19,6 @@ use crate::postgres::operations::status_report::{
 
 /// The queue of notifications is emptied within moments; so much in it means that somebody keeps it from that.
 const QUEUE_IS_FILLING: f64 = 0.05;
-
-/// Work that waits longer than this needs a look.
-pub(crate) const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
@@ -74,17 +72,6 @@ fn daemon(status: &Status) -> String {
             format!("connected for {}, {}", age(since, status.taken_at), count(sessions, "session"))
         }
     }
-}
-
-pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    // Flush with the margin.
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
 }
 
 fn watches(status: &Status) -> Table {
@@ -227,10 +214,6 @@ fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
 
 fn were(messages: i64) -> String {
     format!("{} {}", count(messages, "message"), if messages == 1 { "was" } else { "were" })
-}
-
-pub(crate) fn are(messages: i64) -> String {
-    format!("{} {}", count(messages, "message"), if messages == 1 { "is" } else { "are" })
 }
 
 #[cfg(test)]

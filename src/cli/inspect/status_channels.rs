@@ -3,8 +3,7 @@
 use comfy_table::Table;
 use jiff::Timestamp;
 
-use crate::cli::inspect::status::{LATE, are, table};
-use crate::cli::text::{age, length};
+use crate::cli::text::{LATE, age, are, length, table};
 use crate::domain::message::receipt::ReceiptSourceState;
 use crate::postgres::operations::status_report::{ChannelStatus, ReceiptSource, Status};
 

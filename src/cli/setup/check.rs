@@ -3,7 +3,7 @@
 
 use clap::Args;
 
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 use crate::config::Config;
 use crate::config::load::counted;
 use crate::error_chain::chain;

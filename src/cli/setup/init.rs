@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 use crate::cli::setup::suggest::{connect, database, watch_for};
 use crate::config::load::{self, LoadError};
 use crate::suggest::suggestion::quoted;

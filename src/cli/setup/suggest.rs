@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 use crate::config::Config;
 use crate::config::Database;
 use crate::config::load::{self, LoadError};

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use crate::cli::{CliError, connect};
+use crate::cli::connection::connect;
+use crate::cli::error::CliError;
 use crate::config::{Config, Watch};
 use crate::finding::hint;
 use crate::postgres::capture::install::{self, Installed, WatchedTable};

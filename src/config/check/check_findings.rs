@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::Watch;
+use crate::domain::locale::formats::formats;
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::value::moment;
 use crate::finding::{Finding, hint};
@@ -22,7 +23,7 @@ impl CheckFindings {
 
     pub fn locale(&mut self, key: &str, locale: &str) {
         let what = format!("expected a locale such as \"es-MX\", found \"{locale}\"");
-        self.unless(moment::formats(locale).is_ok(), key, what);
+        self.unless(formats(locale).is_ok(), key, what);
     }
 
     pub fn zone(&mut self, key: &str, zone: &str) {

@@ -50,6 +50,14 @@ pub struct AttemptId {
     pub number: i16,
 }
 
+impl AttemptId {
+    /// What it is called towards gateways and mail servers: never the same for two attempts, nor for
+    /// two environments.
+    pub fn name(self, environment: &str) -> String {
+        format!("{environment}-{}-{}", self.message_id, self.number)
+    }
+}
+
 /// What is known of a try. The words are those of `rowbell.attempt_result`.
 #[derive(Clone, Debug, PartialEq, EnumDiscriminants)]
 #[strum_discriminants(

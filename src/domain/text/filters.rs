@@ -6,7 +6,7 @@ use std::rc::Rc;
 use minijinja::value::{Value as Jinja, ValueKind};
 use minijinja::{Environment, Error, ErrorKind};
 
-use crate::domain::text::locale::{NOTHING, RecipientLocale};
+use crate::domain::locale::locale::{NOTHING, RecipientLocale};
 use crate::domain::text::phrases::Phrase;
 use crate::domain::value::moment::FormatError;
 use crate::domain::value::range;

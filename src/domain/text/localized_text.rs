@@ -8,7 +8,7 @@ use icu::locale::DataLocale;
 use icu::locale::fallback::LocaleFallbacker;
 use serde::Deserialize;
 
-use crate::domain::text::formats::locale_of;
+use crate::domain::locale::formats::locale_of;
 
 /// One text for everybody, or one for each language tag (`en`, `pt-BR`).
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::domain::locale::locale::{NOTHING, RecipientLocale};
 use crate::domain::text::labels::text_of;
-use crate::domain::text::locale::{NOTHING, RecipientLocale};
 use crate::domain::text::phrases::Phrase;
 use crate::domain::value::column::{Column, Precision, TimeUnit, normal};
 use crate::domain::value::column_kind::ColumnKind;

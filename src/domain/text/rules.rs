@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::domain::text::labels::text_of;
 use crate::domain::text::localized_text::LocalizedText;
-use crate::domain::text::summary::RenderContext;
+use crate::domain::text::render_context::RenderContext;
 use crate::domain::value::change::Operation;
 use crate::domain::value::diff::FieldChange;
 

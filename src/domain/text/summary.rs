@@ -5,47 +5,25 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use minijinja::Value as Jinja;
 
+use crate::domain::locale::formats::formats;
+use crate::domain::locale::locale::{LocaleSettings, RecipientLocale, Shown};
 use crate::domain::text::labels::{ByColumn, Labels};
-use crate::domain::text::locale::{LocaleSettings, RecipientLocale, Shown};
 use crate::domain::text::localized_text::LocalizedText;
-use crate::domain::text::phrases::{Phrase, PhraseBook, PhraseSettings};
-pub use crate::domain::text::rules::SayRule;
-use crate::domain::text::rules::{in_order, matching_rules};
-use crate::domain::text::template_engine::{self, Engine, TemplateContext};
+use crate::domain::text::phrases::{Phrase, PhraseBook};
+use crate::domain::text::render_context::{BODY_LIMIT, RenderContext, Unwritable};
+use crate::domain::text::rules::{SayRule, in_order, matching_rules};
+use crate::domain::text::template_engine::{self, Engine, PhrasingSource, TemplateContext};
 use crate::domain::text::whatsapp_limits;
 use crate::domain::value::change::Operation;
-use crate::domain::value::column::{Column, Columns};
+use crate::domain::value::column::Column;
 use crate::domain::value::diff::{ColumnKind, FieldChange};
 use crate::domain::value::moment::FormatError;
-use crate::domain::value::row::Row;
 use crate::finding::Finding;
-
-/// Characters that the body of a template message may have (WhatsApp).
-pub const BODY_LIMIT: usize = 1_024;
 
 /// Characters kept free for the fixed text of a template whose text is not configured.
 const UNKNOWN_FIXED_TEXT: usize = 300;
-
-/// What a phrasing is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct PhrasingSource<'a> {
-    pub service: Option<&'a LocalizedText>,
-    pub say: &'a [SayRule],
-    pub label: &'a BTreeMap<String, LocalizedText>,
-    pub value: &'a ByColumn,
-    pub phrase: &'a BTreeMap<String, PhraseSettings>,
-    pub body: &'a [String],
-    /// The approved text of the template, with `{{1}}` ….
-    pub text: Option<&'a LocalizedText>,
-    /// Language codes of the template at the provider.
-    pub language: &'a LocalizedText,
-    pub default_locale: &'a str,
-    /// Columns that templates may name; None: they are not known yet, so any name passes.
-    pub columns: Option<&'a [String]>,
-}
 
 /// The words of one watch, compiled.
 pub struct Phrasing {
@@ -62,27 +40,6 @@ pub struct Phrasing {
     default_locale: String,
 }
 
-/// What is to be said, and to whom.
-#[derive(Clone, Copy, Debug)]
-pub struct RenderContext<'a> {
-    pub operation: Operation,
-    pub changes: &'a [FieldChange],
-    /// What the recipient was last told.
-    pub old: Option<&'a Row>,
-    /// The row now; for a delete, as it was last told.
-    pub row: &'a Row,
-    pub columns: &'a Columns,
-    /// Names of the rows that foreign keys point to.
-    pub names: &'a Arc<ByColumn>,
-    pub name: &'a str,
-    pub locale: &'a str,
-    pub time_zone: &'a str,
-    /// The zone that the service lives in, where the watch names one: a reader elsewhere is told
-    /// whose clock is meant.
-    pub service_zone: Option<&'a str>,
-    pub now: Timestamp,
-}
-
 /// A message in its words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wording {
@@ -97,22 +54,6 @@ pub struct Wording {
     pub was_cut: bool,
     /// The summary before it was cut.
     pub uncut: Option<String>,
-}
-
-/// Why a message cannot be put into words.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unwritable {
-    #[error("{place}: {why}")]
-    Template { place: String, why: String },
-    #[error("{0} is empty, and WhatsApp refuses empty variables")]
-    Empty(String),
-    #[error("the template has no language for locale \"{0}\" and no default")]
-    Language(String),
-    #[error("the body would have {0} characters without the summary; {BODY_LIMIT} are allowed")]
-    TooLong(usize),
-    /// No fault: the rules leave nothing to say.
-    #[error("the say rules keep silent about this change")]
-    Silent,
 }
 
 /// One sentence, and whose clock it shows.
@@ -206,7 +147,7 @@ impl Phrasing {
             .for_locale(locale, &self.default_locale)
             .ok_or_else(|| Unwritable::Language(locale.to_owned()))?;
         let speaks = primary(code).eq_ignore_ascii_case(primary(locale));
-        let known = speaks && crate::domain::value::moment::formats(locale).is_ok();
+        let known = speaks && formats(locale).is_ok();
         Ok((code.to_owned(), if known { locale } else { code }.to_owned()))
     }
 

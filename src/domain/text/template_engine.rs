@@ -7,16 +7,38 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value as Jinja, context};
 use serde_json::Value;
 
+use crate::domain::locale::locale::RecipientLocale;
 use crate::domain::text::filters;
-use crate::domain::text::locale::RecipientLocale;
+use crate::domain::text::labels::ByColumn;
 use crate::domain::text::localized_text::LocalizedText;
-use crate::domain::text::summary::{PhrasingSource, RenderContext, Unwritable};
+use crate::domain::text::phrases::PhraseSettings;
+use crate::domain::text::render_context::{RenderContext, Unwritable};
+use crate::domain::text::rules::SayRule;
+use crate::domain::value::moment::FormatError;
 use crate::finding::{Finding, nearest};
 
 /// Names in templates that are not columns.
 const RESERVED: [&str; 7] = ["recipient", "service", "summary", "old", "row", "zone", "operation"];
 
-/// An occasion with the one who reads of it.
+/// What a phrasing is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct PhrasingSource<'a> {
+    pub service: Option<&'a LocalizedText>,
+    pub say: &'a [SayRule],
+    pub label: &'a BTreeMap<String, LocalizedText>,
+    pub value: &'a ByColumn,
+    pub phrase: &'a BTreeMap<String, PhraseSettings>,
+    pub body: &'a [String],
+    /// The approved text of the template, with `{{1}}` ….
+    pub text: Option<&'a LocalizedText>,
+    /// Language codes of the template at the provider.
+    pub language: &'a LocalizedText,
+    pub default_locale: &'a str,
+    /// Columns that templates may name; None: they are not known yet, so any name passes.
+    pub columns: Option<&'a [String]>,
+}
+
+/// A change with the one who reads of it.
 pub struct TemplateContext<'a> {
     pub render_context: &'a RenderContext<'a>,
     pub reader: Rc<RecipientLocale>,
@@ -87,7 +109,7 @@ impl Engine {
         known.is_ok_and(|known| known == "True")
     }
 
-    /// Renders one template for a scene; `more` are variables beside the columns.
+    /// Renders one template for a change; `more` are variables beside the columns.
     pub fn render(
         &self,
         name: &str,
@@ -118,7 +140,7 @@ impl Engine {
 fn variable_of(
     variable: &str,
     template_context: &TemplateContext<'_>,
-) -> Result<Jinja, crate::domain::value::moment::FormatError> {
+) -> Result<Jinja, FormatError> {
     let render_context = template_context.render_context;
     Ok(match variable {
         "recipient" => Jinja::from_pairs([("name", Jinja::from(render_context.name))]),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use icu::segmenter::GraphemeClusterSegmenter;
 
-use crate::domain::text::bidi;
+use crate::domain::locale::bidi;
 
 /// As WhatsApp wants a variable: one line, no runs of spaces, nothing around it. Signs that cannot be
 /// seen and would break the line or the direction of what follows are left out.

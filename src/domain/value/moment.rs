@@ -8,8 +8,6 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
-pub use crate::domain::text::formats::{LocaleFormats, formats};
-
 /// Why a value cannot be written as a date, a time or a number.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
@@ -94,6 +92,7 @@ impl Moment {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::domain::locale::formats::formats;
 
     fn show(tag: &str, zone_name: &str, text: &str) -> (String, String) {
         let formats = formats(tag).unwrap();

@@ -16,7 +16,7 @@ use crate::config::{RecipientAddress, RecipientDefaults};
 use crate::domain::message::state::{Failure, Skip, State, Wait, WaitsFor};
 use crate::domain::recipient::recipient::{BadEmail, Email, Phone, Recipient};
 use crate::domain::text::labels::ByColumn;
-use crate::domain::text::summary::{RenderContext, Unwritable};
+use crate::domain::text::render_context::{RenderContext, Unwritable};
 use crate::domain::value::change::{self, Operation};
 use crate::domain::value::diff::{FieldChange, diff};
 use crate::domain::value::moment;

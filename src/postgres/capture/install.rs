@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Transaction};
 
 use crate::config::Watch;
 use crate::domain::value::change::Operation;
-use crate::postgres::capture::row_query::quote;
+use crate::postgres::capture::quoting::quote;
 pub use crate::postgres::capture::table::{CaptureError, TableColumn, WatchedTable, describe};
 pub use crate::postgres::capture::trigger::statements;
 use crate::postgres::capture::trigger::{

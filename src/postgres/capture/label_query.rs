@@ -12,8 +12,8 @@ use crate::domain::text::labels::{ByColumn, text_of};
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::value::column;
 use crate::domain::value::row::Row;
+use crate::postgres::capture::quoting::quote;
 use crate::postgres::capture::quoting::subquery;
-use crate::postgres::capture::row_query::quote;
 use crate::postgres::capture::table::WatchedTable;
 
 /// The label queries of a watch, by column.

@@ -1,5 +1,20 @@
 //! Pieces of SQL that triggers and queries share.
 
+/// A quoted identifier.
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A quoted text, safe whatever standard_conforming_strings says.
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        format!(" E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}
+
 /// A query of the configuration as it stands within another.
 pub fn subquery(sql: &str) -> &str {
     sql.trim().trim_end_matches(';')

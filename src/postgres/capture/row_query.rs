@@ -7,8 +7,8 @@ use tokio_postgres::types::{Json, ToSql};
 
 use crate::config::{UnconfirmedPolicy, Watch};
 use crate::domain::value::row::Row;
-use crate::postgres::capture::install::{TableColumn, WatchedTable};
-use crate::postgres::capture::quoting::{MAX_ARGUMENTS, jsonb_array, subquery};
+use crate::postgres::capture::quoting::{MAX_ARGUMENTS, jsonb_array, literal, quote, subquery};
+use crate::postgres::capture::table::{TableColumn, WatchedTable};
 
 /// What the database says about one entity at the moment of composing.
 #[derive(Clone, Debug)]
@@ -289,21 +289,6 @@ fn on_key(table: &WatchedTable, alias: &str) -> String {
         })
         .collect();
     conditions.join(" and ")
-}
-
-/// A quoted identifier.
-pub fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A quoted text, safe whatever standard_conforming_strings says.
-pub fn literal(text: &str) -> String {
-    let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') {
-        format!(" E'{}'", quoted.replace('\\', "\\\\"))
-    } else {
-        format!("'{quoted}'")
-    }
 }
 
 /// Reads a batch; the answers stand in the order of `wanted`.

@@ -13,8 +13,7 @@
 
 use crate::config::Watch;
 use crate::domain::value::change::Operation;
-use crate::postgres::capture::quoting::jsonb_array;
-use crate::postgres::capture::row_query::{literal, quote};
+use crate::postgres::capture::quoting::{jsonb_array, literal, quote};
 use crate::postgres::capture::table::WatchedTable;
 
 /// Bytes that a PostgreSQL name may have.

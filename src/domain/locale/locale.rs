@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
 
-use crate::domain::text::bidi;
+use crate::domain::locale::bidi;
+use crate::domain::locale::formats::{LocaleFormats, formats};
 use crate::domain::text::labels::Labels;
 use crate::domain::text::phrases::{Phrase, PhraseBook, fill};
 use crate::domain::value::comparison::decimal;
-use crate::domain::value::moment::{self, FormatError, LocaleFormats, Moment};
+use crate::domain::value::moment::{self, FormatError, Moment};
 use crate::domain::value::range::{self, Bounds};
 use crate::domain::value::row::Row;
 
@@ -75,7 +76,7 @@ impl RecipientLocale {
                 false => reading.rows.map(|row| row.cloned()),
             },
             labels: reading.labels,
-            formats: moment::formats(reading.locale)?,
+            formats: formats(reading.locale)?,
             zone: moment::zone(reading.zone)?,
             service,
             book: reading.book,
