@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use crate::config::{RecipientAddress, RecipientDefaults};
 use crate::domain::message::state::{Failure, Skip, State, Wait, WaitsFor};
-use crate::domain::recipient::recipient::{BadEmail, Email, Phone, Recipient};
+use crate::domain::recipient::email::{BadEmail, Email};
+use crate::domain::recipient::phone::Phone;
+use crate::domain::recipient::recipient::Recipient;
 use crate::domain::text::labels::ByColumn;
 use crate::domain::text::render_context::{RenderContext, Unwritable};
 use crate::domain::value::change::{self, Operation};
