@@ -22,7 +22,9 @@ pub mod domain {
     }
     /// Who is told: phone, time zone, quiet hours, words that opt out.
     pub mod recipient {
+        pub mod email;
         pub mod opt_out_keywords;
+        pub mod phone;
         pub mod phone_forms;
         pub mod quiet_hours;
         pub mod recipient;
@@ -49,7 +51,6 @@ pub mod domain {
     }
     /// From a change to words: rules, templates, phrases, limits of WhatsApp.
     pub mod text {
-        pub mod built_in_phrases;
         pub mod filters;
         pub mod labels;
         pub mod localized_text;

@@ -10,7 +10,7 @@ use crate::cli::text::masked;
 use crate::clock::Clock;
 use crate::config::{Config, TemplateSettings};
 use crate::domain::message::attempt::TemplateMessage;
-use crate::domain::recipient::recipient::Phone;
+use crate::domain::recipient::phone::Phone;
 use crate::operations::webhook_probe::{ProbeOutcome, ProbeReport, WebhookTest};
 use crate::provider::onemsg::client;
 

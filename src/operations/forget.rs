@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::config::Config;
 
+use crate::domain::recipient::phone::Phone;
 use crate::domain::recipient::phone_forms::{forms, key as phone_key};
-use crate::domain::recipient::recipient::Phone;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;

@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::text::masked;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::recipient::recipient::Phone;
+use crate::domain::recipient::phone::Phone;
 use crate::postgres::operations::opt_outs::{self, OptOut, OptOutEntry, OptOutSource};
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! The file of `rowbell opt-out import`.
 
-use crate::domain::recipient::recipient::{BadPhone, Phone};
+use crate::domain::recipient::phone::{BadPhone, Phone};
 use crate::postgres::operations::opt_outs::OptOutEntry;
 
 /// Reads one phone a line, and after a comma, semicolon or tab perhaps why. Empty lines, lines that

@@ -1,15 +1,22 @@
 //! The few words that rowbell says by itself, in the languages that it carries. Everything else
-//! (months, "tomorrow", "and", amounts) is CLDR's. The texts stand in built_in_phrases.
+//! (months, "tomorrow", "and", amounts) is CLDR's. The texts are in built_in_phrases.toml.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
+use strum::IntoStaticStr;
+use toml_edit::{Document, Item};
 
-use crate::domain::text::built_in_phrases::{CARRIED, Phrases, SIGNS};
 use crate::domain::text::localized_text::chain;
 
-/// `[phrase.TAG]`: phrases for a language that rowbell does not carry, or instead of its own.
+const BUILT_IN: &str = include_str!("built_in_phrases.toml");
+
+/// None would be a text that is no TOML; a test holds that it is.
+static PHRASES: LazyLock<Option<Document<&str>>> = LazyLock::new(|| Document::parse(BUILT_IN).ok());
+
+/// `[phrase.TAG]`: phrases for a language that rowbell does not have, or instead of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PhraseSettings {
@@ -27,7 +34,8 @@ pub struct PhraseSettings {
 }
 
 /// Which phrase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Phrase {
     Changed,
     Set,
@@ -43,7 +51,7 @@ pub enum Phrase {
     Space,
 }
 
-/// Phrases of all languages: the site's own before those that rowbell carries.
+/// Phrases of all languages: those of the configuration before the built-in ones.
 #[derive(Clone, Debug, Default)]
 pub struct PhraseBook(pub BTreeMap<String, PhraseSettings>);
 
@@ -58,35 +66,29 @@ impl PhraseBook {
             let other = self.in_language(default_locale, which);
             return other.or_else(|| self.in_language("en", which)).unwrap_or_default();
         }
-        which.of(&SIGNS).into()
+        which.sign().into()
     }
 
-    /// None: neither the site nor rowbell has it in this language.
+    /// None: neither the configuration nor rowbell has it in this language.
     pub fn in_language(&self, locale: &str, which: Phrase) -> Option<Cow<'_, str>> {
         chain(locale).iter().find_map(|tag| {
             let own = self.0.get(tag).and_then(|settings| which.set_in(settings));
-            let carried = || CARRIED.iter().find(|(carried, _)| carried == tag);
-            own.map(Cow::Borrowed).or_else(|| carried().map(|(_, all)| which.of(all).into()))
+            own.or_else(|| which.built_in(tag)).map(Cow::Borrowed)
         })
     }
 }
 
 impl Phrase {
-    fn of(self, phrases: &Phrases) -> &'static str {
-        match self {
-            Phrase::Changed => phrases.changed,
-            Phrase::Set => phrases.set,
-            Phrase::Cancelled => phrases.cancelled,
-            Phrase::Created => phrases.created,
-            Phrase::Yes => phrases.yes,
-            Phrase::No => phrases.no,
-            Phrase::Window => phrases.window,
-            Phrase::Days => phrases.days,
-            Phrase::Moments => phrases.moments,
-            Phrase::From => phrases.from,
-            Phrase::Until => phrases.until,
-            Phrase::Space => phrases.space,
-        }
+    /// What rowbell says in a language; None: it does not know the language.
+    fn built_in(self, tag: &str) -> Option<&'static str> {
+        let language = section("languages")?.get(tag)?;
+        let own = language.get(self.into_str()).and_then(Item::as_str);
+        Some(own.unwrap_or_else(|| self.sign()))
+    }
+
+    fn sign(self) -> &'static str {
+        let sign = section("signs").and_then(|signs| signs.get(self.into_str()));
+        sign.and_then(Item::as_str).unwrap_or_default()
     }
 
     fn set_in(self, settings: &PhraseSettings) -> Option<&str> {
@@ -106,6 +108,10 @@ impl Phrase {
         };
         set.as_deref()
     }
+}
+
+fn section(name: &str) -> Option<&'static Item> {
+    PHRASES.as_ref()?.as_table().get(name)
 }
 
 /// The phrase with its places filled in.
@@ -132,26 +138,32 @@ mod tests {
 
     #[test]
     fn every_phrase_names_what_it_needs() {
-        for (tag, phrases) in CARRIED {
-            let needs: [(&str, &[&str]); 7] = [
-                (phrases.changed, &["{label}", "{old}", "{new}"]),
-                (phrases.set, &["{label}", "{new}"]),
-                (phrases.window, &["{date}", "{start}", "{end}"]),
-                (phrases.days, &["{start}", "{end}"]),
-                (phrases.moments, &["{start}", "{end}"]),
-                (phrases.from, &["{start}"]),
-                (phrases.until, &["{end}"]),
+        let languages = section("languages").and_then(Item::as_table_like);
+        let tags: Vec<&str> = languages.iter().flat_map(|l| l.iter()).map(|(tag, _)| tag).collect();
+        assert_eq!(tags.len(), 15);
+        for tag in tags {
+            let said = |phrase: Phrase| phrase.built_in(tag).unwrap_or_default();
+            let needs: [(Phrase, &[&str]); 7] = [
+                (Phrase::Changed, &["{label}", "{old}", "{new}"]),
+                (Phrase::Set, &["{label}", "{new}"]),
+                (Phrase::Window, &["{date}", "{start}", "{end}"]),
+                (Phrase::Days, &["{start}", "{end}"]),
+                (Phrase::Moments, &["{start}", "{end}"]),
+                (Phrase::From, &["{start}"]),
+                (Phrase::Until, &["{end}"]),
             ];
             for (phrase, names) in needs {
+                let phrase = said(phrase);
                 assert!(names.iter().all(|name| phrase.contains(name)), "{tag}: {phrase}");
                 assert_eq!(phrase.matches('{').count(), names.len(), "{tag}: {phrase}");
             }
-            assert!(!phrases.cancelled.is_empty() && !phrases.created.is_empty(), "{tag}");
+            let [cancelled, created] = [Phrase::Cancelled, Phrase::Created].map(said);
+            assert!(!cancelled.is_empty() && !created.is_empty(), "{tag}");
         }
     }
 
     #[test]
-    fn a_site_adds_a_language_and_changes_another() {
+    fn the_configuration_adds_a_language_and_changes_another() {
         let own = PhraseSettings { cancelled: Some("Inställt.".into()), ..Default::default() };
         let book = PhraseBook([("sv".to_owned(), own)].into());
         assert_eq!(book.phrase("sv-SE", "en", Phrase::Cancelled), "Inställt.");
