@@ -95,18 +95,7 @@ pub async fn preview(
         return Err(no_row(&compiled, key));
     };
     let now = clock.now();
-    let net = NetChange {
-        watch: watch.to_owned(),
-        entity_key: key.to_owned(),
-        operation: Operation::Update,
-        old_row: stored.row,
-        new_row: Some(captured),
-        change_count: 1,
-        first_changed_at: now,
-        last_changed_at: now,
-        hold_id: None,
-    };
-    let mut message = Message::new(net, &compiled.config.channel);
+    let mut message = previewed(&compiled, key, (stored.row, captured), now);
     let old = baseline_of(&tx, config, &compiled, &message, &present.told).await?;
     if present.row.is_none() && old.is_none() {
         return Err(no_row(&compiled, key));
@@ -125,6 +114,27 @@ pub async fn preview(
     decision.apply_to(&mut message);
     let Message { state, reason_text, words, .. } = message;
     Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words, waits })
+}
+
+/// The message that would tell the row now.
+fn previewed(
+    compiled: &CompiledWatch,
+    key: &str,
+    (old_row, captured): (Option<Row>, Row),
+    now: Timestamp,
+) -> Message {
+    let net = NetChange {
+        watch: compiled.name.clone(),
+        entity_key: key.to_owned(),
+        operation: Operation::Update,
+        old_row,
+        new_row: Some(captured),
+        change_count: 1,
+        first_changed_at: now,
+        last_changed_at: now,
+        hold_id: None,
+    };
+    Message::new(net, &compiled.config.channel)
 }
 
 /// What changed, what becomes of it, and how long it would wait all the same: its words are shown as they

@@ -208,10 +208,7 @@ pub async fn claim_write(
     let due: Vec<Timestamp> = messages.iter().map(|m| m.due_at).collect();
     let old: Vec<Option<Json<&Row>>> =
         messages.iter().map(|m| m.old_row.as_ref().map(Json)).collect();
-    let new: Vec<Option<Json<&Row>>> = messages
-        .iter()
-        .map(|m| m.words.as_ref().map_or(&m.new_row, |w| &w.told_row).as_ref().map(Json))
-        .collect();
+    let new: Vec<Option<Json<&Row>>> = messages.iter().map(new_row).collect();
     let wait = WaitColumns::of(messages.iter().map(|m| m.wait.as_ref()));
     let w = WordColumns::of(messages.iter().map(|m| m.words.as_deref()));
     let params: &[&(dyn ToSql + Sync)] = &[
@@ -249,4 +246,10 @@ pub async fn claim_write(
         message.message_id = row.try_get(0)?;
     }
     Ok(())
+}
+
+/// The row as it is told; of a message without words, as it was captured.
+fn new_row(message: &Message) -> Option<Json<&Row>> {
+    let row = message.words.as_ref().map_or(&message.new_row, |words| &words.told_row);
+    row.as_ref().map(Json)
 }

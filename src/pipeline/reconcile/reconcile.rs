@@ -294,12 +294,8 @@ impl Reconcile {
             LookupResult::One(_) => "one receipt for that phone, and no other message that it fits",
             _ => "receipts for that phone, but which of the messages they belong to is not clear",
         };
-        Ok(Look {
-            way: LookupMethod::Receipts,
-            found,
-            words: words.to_owned(),
-            receipts: Vec::new(),
-        })
+        let way = LookupMethod::Receipts;
+        Ok(Look { way, found, words: words.to_owned(), receipts: Vec::new() })
     }
 
     /// The provider's list of messages to that phone, of some time.
@@ -341,15 +337,9 @@ impl Reconcile {
                 "the provider's list has a message to that phone, but it says something else"
             }
         };
-        let receipts = rows.into_iter().map(|(_, receipt)| receipt);
-        let receipts =
-            receipts.filter(|r| found == LookupResult::One(r.provider_message_id.clone()));
-        Ok(Look {
-            way: LookupMethod::List,
-            words: words.to_owned(),
-            receipts: receipts.collect(),
-            found,
-        })
+        let mut receipts: Vec<Receipt> = rows.into_iter().map(|(_, receipt)| receipt).collect();
+        receipts.retain(|r| found == LookupResult::One(r.provider_message_id.clone()));
+        Ok(Look { way: LookupMethod::List, found, words: words.to_owned(), receipts })
     }
 
     /// The attempt was accepted after all.
@@ -384,11 +374,9 @@ impl Reconcile {
         queries::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
         tx.commit().await?;
         // Messages to the same phone have waited for this.
-        self.context
-            .channel_senders
-            .get(&self.channel)
-            .into_iter()
-            .for_each(|channel_sender| channel_sender.ring());
+        if let Some(channel_sender) = self.context.channel_senders.get(&self.channel) {
+            channel_sender.ring();
+        }
         Ok(())
     }
 
