@@ -22,6 +22,7 @@ mod check {
 pub mod gateway;
 mod layers {
     pub mod reading;
+    mod reading_error;
     pub mod sources;
     pub mod tree;
 }

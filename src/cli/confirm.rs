@@ -10,18 +10,23 @@ pub fn agreed(yes: bool, question: &str) -> Result<bool, CliError> {
     if yes {
         return Ok(true);
     }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(
-            anyhow::anyhow!("nothing was changed; to go on without a question, add --yes").into()
-        );
-    }
-    eprint!("{question} [y/N] ");
-    io::stderr().flush().map_err(anyhow::Error::from)?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(anyhow::Error::from)?;
-    let agreed = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    let agreed = ask(question)?.ok_or_else(|| {
+        anyhow::anyhow!("nothing was changed; to go on without a question, add --yes")
+    })?;
     if !agreed {
         eprintln!("nothing was changed");
     }
     Ok(agreed)
+}
+
+/// What the person at the terminal answers; None: nobody can be asked.
+pub fn ask(question: &str) -> Result<Option<bool>, anyhow::Error> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(None);
+    }
+    eprint!("{question} [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")))
 }

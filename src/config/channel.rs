@@ -213,8 +213,8 @@ impl Channel {
         }
     }
 
-    /// Whether the provider says later what became of a message. Where it does not, what it accepted is
-    /// the last that we hear.
+    /// Whether the provider says later what became of a message. Where it does not, its acceptance is
+    /// the last that it reports.
     pub fn tells_delivery(&self) -> bool {
         matches!(self.kind, ChannelKind::OneMsg(_))
     }

@@ -33,7 +33,7 @@ pub struct Lookup {
     pub sql: String,
 }
 
-/// What to do about a message whose fate stays unknown.
+/// What to do about a message that stays unconfirmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnconfirmedPolicy {

@@ -1,4 +1,4 @@
-//! What others reach us by: the webhook, and the page for monitoring systems. Both are bound before the
+//! The HTTP servers of a daemon: the webhook, and the metrics endpoint for monitoring systems. Both are bound before the
 //! daemon says that it is ready, so that an address in use is an error at the start.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::pipeline::context::context::Context;
 use crate::pipeline::receive::webhook::Receive;
 use crate::telemetry::metrics;
 
-/// Why the daemon cannot be reached.
+/// Why an HTTP server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     #[error("could not read webhook.secret_file")]
@@ -24,7 +24,7 @@ pub enum ListenError {
     Listen { setting: &'static str, address: String, source: std::io::Error },
 }
 
-/// The doors of one daemon, bound and not served yet.
+/// The servers of one daemon, bound and not served yet.
 pub struct Listeners {
     webhook: Option<(Receive, TcpListener)>,
     metrics: Option<(MetricsEndpoint, TcpListener)>,
@@ -32,16 +32,19 @@ pub struct Listeners {
 
 impl Listeners {
     pub async fn bind(context: &Arc<Context>) -> Result<Listeners, ListenError> {
-        Ok(Listeners { webhook: webhook(context).await?, metrics: page(context).await? })
+        Ok(Listeners {
+            webhook: webhook(context).await?,
+            metrics: metrics_endpoint(context).await?,
+        })
     }
 
-    /// Serves until told to stop.
+    /// Serves until it is stopped.
     pub fn open(self, takers: &mut JoinSet<()>, stop: &CancellationToken) {
         if let Some((receive, listener)) = self.webhook {
             takers.spawn(receive.run(listener, stop.clone()));
         }
-        if let Some((page, listener)) = self.metrics {
-            takers.spawn(page.run(listener, stop.clone()));
+        if let Some((endpoint, listener)) = self.metrics {
+            takers.spawn(endpoint.run(listener, stop.clone()));
         }
     }
 }
@@ -71,7 +74,7 @@ pub fn webhook_secret(config: &Config) -> Result<Option<String>, ListenError> {
     Ok(Some(secret.expose_secret().to_owned()))
 }
 
-async fn page(
+async fn metrics_endpoint(
     context: &Arc<Context>,
 ) -> Result<Option<(MetricsEndpoint, TcpListener)>, ListenError> {
     let address = &context.config.metrics.listen;
@@ -82,8 +85,8 @@ async fn page(
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "metrics can be read at /metrics");
     }
-    let page = MetricsEndpoint::new(context.clone(), metrics::keep());
-    Ok(Some((page, listener)))
+    let endpoint = MetricsEndpoint::new(context.clone(), metrics::keep());
+    Ok(Some((endpoint, listener)))
 }
 
 /// What is counted is kept from here on, if somebody may look at it. Before the stages are built, as they look up

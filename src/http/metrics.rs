@@ -1,7 +1,7 @@
 //! GET /metrics: what this process has counted, and what the database knows at that moment.
 //!
 //! The database is asked only when somebody looks, by one query at a time that it gives up after two
-//! seconds. While it is away, what was counted is told all the same, and `rowbell_database_up` is 0.
+//! seconds. While it is away, what was counted is shown all the same, and `rowbell_database_up` is 0.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// What `text/plain` of Prometheus is called.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The page for monitoring systems.
+/// The endpoint for monitoring systems.
 pub struct MetricsEndpoint {
     context: Arc<Context>,
     counted: PrometheusHandle,
@@ -55,7 +55,7 @@ impl MetricsEndpoint {
         MetricsEndpoint { context, counted, turn: Mutex::new(()) }
     }
 
-    /// Serves until told to stop.
+    /// Serves until it is stopped.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
         let server = HttpServer {
             networks: Vec::new(),

@@ -1,4 +1,4 @@
-//! The door of a server, such as the webhook: who may connect, how many at once, and for how long. What
+//! The accept loop of every HTTP server: who may connect, how many at once, and for how long. A client that
 //! does not behave costs a bounded amount of memory and time, and nothing of the database.
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 /// How long the head of a request may take; and while more than half of the connections are taken, so
 /// that those who only sit there make room for those who have something to say.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(3);
-const HEAD_TIMEOUT_IN_A_CROWD: Duration = Duration::from_millis(300);
+const HEAD_TIMEOUT_WHEN_BUSY: Duration = Duration::from_millis(300);
 
 /// Bytes that hyper buffers for one connection; the least that it allows is 8 KiB.
 const BUFFER: usize = 16 * 1024;
@@ -25,7 +25,7 @@ const BUFFER: usize = 16 * 1024;
 /// How long to wait when the system gives no more connections.
 const ACCEPT_WAIT: Duration = Duration::from_millis(100);
 
-/// The door.
+/// Serves connections within these limits.
 pub struct HttpServer {
     pub networks: Vec<IpNet>,
     pub max_connections: usize,
@@ -34,7 +34,7 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Serves until told to stop; then finishes the deliveries that are under way.
+    /// Serves until it is stopped; then finishes the deliveries that are under way.
     pub async fn serve(&self, listener: TcpListener, router: Router, stop: CancellationToken) {
         let mut open = FuturesUnordered::new();
         let mut is_failing = false;
@@ -46,9 +46,9 @@ impl HttpServer {
                     Ok((stream, peer)) => {
                         is_failing = false;
                         if self.admits(peer) {
-                            let is_burst = open.len() * 2 > self.max_connections;
-                            let backoff = if is_burst { HEAD_TIMEOUT_IN_A_CROWD } else { HEAD_TIMEOUT };
-                            open.push(self.one(stream, backoff, router.clone(), stop.clone()));
+                            let is_busy = open.len() * 2 > self.max_connections;
+                            let head_timeout = if is_busy { HEAD_TIMEOUT_WHEN_BUSY } else { HEAD_TIMEOUT };
+                            open.push(self.one(stream, head_timeout, router.clone(), stop.clone()));
                         }
                     }
                     Err(error) => {
@@ -73,13 +73,13 @@ impl HttpServer {
     async fn one(
         &self,
         stream: TcpStream,
-        backoff: Duration,
+        head_timeout: Duration,
         router: Router,
         stop: CancellationToken,
     ) {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(backoff)
+            .header_read_timeout(head_timeout)
             .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         tokio::pin!(connection);

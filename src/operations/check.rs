@@ -167,10 +167,10 @@ async fn recipient_problem(
         Err(error) => return Some(chain(&error)),
     };
     let given: Vec<&str> = statement.columns().iter().map(tokio_postgres::Column::name).collect();
-    let ways = std::iter::once(&compiled.routes.own).chain(&compiled.routes.fallbacks);
-    let needed = ways.filter_map(|way| match way.address {
-        RecipientAddress::Phone => Some((&way.channel, "phone")),
-        RecipientAddress::Email => Some((&way.channel, "email")),
+    let routes = std::iter::once(&compiled.routes.own).chain(&compiled.routes.fallbacks);
+    let needed = routes.filter_map(|route| match route.address {
+        RecipientAddress::Phone => Some((&route.channel, "phone")),
+        RecipientAddress::Email => Some((&route.channel, "email")),
         RecipientAddress::Any => None,
     });
     let (channel, column) = needed.into_iter().find(|(_, column)| !given.contains(column))?;

@@ -33,11 +33,11 @@ type Entity = (String, String);
 /// What concerns a phone.
 #[derive(Debug, Default, Serialize)]
 pub struct ForgetReport {
-    /// Messages that are blanked.
+    /// Messages that are redacted.
     pub messages: usize,
     /// Of them, those that still had to leave.
     pub open: i64,
-    /// Messages that are leaving right now; they can only be blanked once they have left.
+    /// Messages that are leaving right now; they can only be redacted once they have left.
     pub sending: i64,
     /// Changes that no message tells of yet; they are removed.
     pub changes: usize,

@@ -96,7 +96,7 @@ impl HttpGateway {
     /// Posts it. Every outcome is an answer.
     pub async fn post(&self, Request { name, request }: Request) -> Answer {
         let inner = &self.0;
-        match transport::ask(request, |text| inner.blank(text)).await {
+        match transport::ask(request, |text| inner.redact(text)).await {
             Ok(reply) => inner.judge(&reply, &name),
             Err(answer) => answer,
         }
@@ -149,8 +149,8 @@ impl Inner {
             result,
             http_status: Some(status),
             error_code: None,
-            error_text: Some(bounded(&self.blank(&text), 500)),
-            response: Some(bounded(&self.blank(&body), 2_000)),
+            error_text: Some(bounded(&self.redact(&text), 500)),
+            response: Some(bounded(&self.redact(&body), 2_000)),
         }
     }
 
@@ -178,7 +178,7 @@ impl Inner {
     }
 
     /// The text without secrets and without addresses of people.
-    fn blank(&self, text: &str) -> String {
+    fn redact(&self, text: &str) -> String {
         let hidden = self.secrets.iter().fold(text.to_owned(), |text, secret| {
             // Also where only the part behind "Bearer " is repeated.
             let secret = secret.expose_secret();

@@ -2,7 +2,7 @@
 
 /// Runs of seven digits and more keep their last two.
 pub fn redact_phones(text: &str) -> String {
-    let mut blanked = String::with_capacity(text.len());
+    let mut redacted = String::with_capacity(text.len());
     let mut digits = String::new();
     for character in text.chars().chain(std::iter::once('\0')) {
         if character.is_ascii_digit() {
@@ -10,34 +10,34 @@ pub fn redact_phones(text: &str) -> String {
             continue;
         }
         if digits.len() >= 7 {
-            blanked.push('…');
-            blanked.push_str(&digits[digits.len() - 2..]);
+            redacted.push('…');
+            redacted.push_str(&digits[digits.len() - 2..]);
         } else {
-            blanked.push_str(&digits);
+            redacted.push_str(&digits);
         }
         digits.clear();
-        blanked.push(character);
+        redacted.push(character);
     }
-    blanked.pop();
-    blanked
+    redacted.pop();
+    redacted
 }
 
 /// Whatever has an @ in it and letters around it keeps the @ only.
 pub fn redact_emails(text: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || "@.!#$%&'*+/=?^_`{|}~-".contains(c);
-    let mut blanked = String::with_capacity(text.len());
+    let mut redacted = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(begin) = rest.find(is_part) {
-        blanked.push_str(&rest[..begin]);
+        redacted.push_str(&rest[..begin]);
         let word = &rest[begin..];
         let end = word.find(|c| !is_part(c)).unwrap_or(word.len());
         let (word, after) = word.split_at(end);
         let is_address = word.trim_matches('@').contains('@');
-        blanked.push_str(if is_address { "…@…" } else { word });
+        redacted.push_str(if is_address { "…@…" } else { word });
         rest = after;
     }
-    blanked.push_str(rest);
-    blanked
+    redacted.push_str(rest);
+    redacted
 }
 
 #[cfg(test)]
@@ -45,13 +45,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phones_are_blanked() {
+    fn phones_are_redacted() {
         assert_eq!(redact_phones("to 12020721369@c.us, code 131026"), "to …69@c.us, code 131026");
         assert_eq!(redact_phones("1234567"), "…67");
     }
 
     #[test]
-    fn mail_addresses_are_blanked() {
+    fn mail_addresses_are_redacted() {
         let said = "550 5.1.1 <maria.gómez+x@example.com>: no such user at a@b.de (see @help)";
         assert_eq!(redact_emails(said), "550 5.1.1 <…@…>: no such user at …@… (see @help)");
         assert_eq!(redact_emails("nothing here"), "nothing here");

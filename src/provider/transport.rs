@@ -8,6 +8,7 @@ use reqwest::{RequestBuilder, Response};
 
 use crate::config::Channel;
 use crate::domain::message::attempt::Answer;
+use crate::error_chain::chain;
 use crate::provider::onemsg::webhook_payload::bounded;
 use crate::provider::retry_after::retry_after;
 
@@ -59,21 +60,24 @@ pub fn use_ring() {
 }
 
 /// Sends a request that must not be sent twice. Without an answer: whether it can have arrived.
-/// `blank` takes secrets out of a text.
+/// `redact` takes secrets out of a text.
 pub async fn ask(
     request: RequestBuilder,
-    blank: impl Fn(&str) -> String,
+    redact: impl Fn(&str) -> String,
 ) -> Result<HttpReply, Answer> {
     match request.send().await {
-        Ok(response) => read(response, &blank).await,
+        Ok(response) => read(response, &redact).await,
         Err(error) if error.is_connect() || error.is_builder() => {
-            Err(Answer::nothing_sent(describe(error, &blank)))
+            Err(Answer::nothing_sent(describe(error, &redact)))
         }
-        Err(error) => Err(Answer::unknown(None, describe(error, &blank))),
+        Err(error) => Err(Answer::unknown(None, describe(error, &redact))),
     }
 }
 
-async fn read(mut response: Response, blank: impl Fn(&str) -> String) -> Result<HttpReply, Answer> {
+async fn read(
+    mut response: Response,
+    redact: impl Fn(&str) -> String,
+) -> Result<HttpReply, Answer> {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers());
     let mut body = Vec::new();
@@ -83,21 +87,13 @@ async fn read(mut response: Response, blank: impl Fn(&str) -> String) -> Result<
                 body.extend_from_slice(&chunk)
             }
             Ok(Some(_)) | Ok(None) => break,
-            Err(error) => return Err(Answer::unknown(Some(status), describe(error, &blank))),
+            Err(error) => return Err(Answer::unknown(Some(status), describe(error, &redact))),
         }
     }
     Ok(HttpReply { status, retry_after, body })
 }
 
 /// An error of reqwest without its URL, which may carry a token.
-pub fn describe(error: reqwest::Error, blank: impl Fn(&str) -> String) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    bounded(&blank(&text), 500)
+pub fn describe(error: reqwest::Error, redact: impl Fn(&str) -> String) -> String {
+    bounded(&redact(&chain(&error.without_url())), 500)
 }

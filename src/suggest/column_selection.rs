@@ -69,13 +69,13 @@ impl<'a> ColumnSelection<'a> {
     /// Chooses; `titled` says whether the table that a foreign key leads to has names.
     pub fn of(
         table: &'a SurveyTable,
-        way: &RecipientPath<'_>,
+        path: &RecipientPath<'_>,
         titled: impl Fn(&Link) -> bool,
     ) -> ColumnSelection<'a> {
         let mut selection = ColumnSelection::default();
         let mut chosen: Vec<(usize, &SurveyColumn)> = Vec::new();
         for column in &table.columns {
-            if is_of_the_recipient(table, column, way) || table.key.contains(&column.name) {
+            if is_of_the_recipient(table, column, path) || table.key.contains(&column.name) {
                 continue;
             }
             let link = table.links.iter().find(|link| link.columns == [column.name.as_str()]);
@@ -123,14 +123,14 @@ impl<'a> ColumnSelection<'a> {
 fn is_of_the_recipient(
     table: &SurveyTable,
     column: &SurveyColumn,
-    way: &RecipientPath<'_>,
+    path: &RecipientPath<'_>,
 ) -> bool {
-    if way.first_columns().contains(&column.name.as_str()) {
+    if path.first_columns().contains(&column.name.as_str()) {
         return true;
     }
     let roles = [table.phone().map(|(c, _)| c), table.name_column(), table.locale(), table.zone()];
     let is_role = roles.into_iter().flatten().any(|role| role.name == column.name);
-    way.steps.is_empty() && (is_role || column.is_address())
+    path.steps.is_empty() && (is_role || column.is_address())
 }
 
 fn is_technical(column: &SurveyColumn) -> bool {

@@ -1,13 +1,13 @@
-//! The way from a table to the one who is told: over foreign keys to something with a phone.
+//! The path from a table to the one who is told: over foreign keys to something with a phone.
 
 use std::collections::BTreeMap;
 
 use crate::suggest::survey::{Link, SurveyTable, person_rank};
 
-/// How many foreign keys a way may have.
+/// How many foreign keys a path may have.
 const LONGEST: usize = 3;
 
-/// One join of a way.
+/// One join of a path.
 #[derive(Clone, Debug)]
 pub struct PathStep<'a> {
     pub table: &'a SurveyTable,
@@ -16,7 +16,7 @@ pub struct PathStep<'a> {
     pub is_declared: bool,
 }
 
-/// A way to a table with a phone; no step at all where the phone stands in the table itself.
+/// A path to a table with a phone; no step at all where the phone stands in the table itself.
 #[derive(Clone, Debug)]
 pub struct RecipientPath<'a> {
     pub steps: Vec<PathStep<'a>>,
@@ -44,26 +44,26 @@ impl RecipientPath<'_> {
     }
 }
 
-/// All ways to a phone, the likeliest first.
+/// All paths to a phone, the likeliest first.
 pub fn recipient_paths<'a>(
     from: &'a SurveyTable,
     tables: &'a BTreeMap<u32, SurveyTable>,
 ) -> Vec<RecipientPath<'a>> {
     let mut found = Vec::new();
     let mut open = vec![RecipientPath { steps: Vec::new(), person: from }];
-    while let Some(way) = open.pop() {
-        if way.person.phone().is_some() {
-            found.push(way);
+    while let Some(path) = open.pop() {
+        if path.person.phone().is_some() {
+            found.push(path);
             continue;
         }
-        if way.steps.len() == LONGEST {
+        if path.steps.len() == LONGEST {
             continue;
         }
-        for step in steps_from(way.person, tables) {
+        for step in steps_from(path.person, tables) {
             let is_back = step.table.oid == from.oid
-                || way.steps.iter().any(|before| before.table.oid == step.table.oid);
+                || path.steps.iter().any(|before| before.table.oid == step.table.oid);
             if !is_back {
-                let mut steps = way.steps.clone();
+                let mut steps = path.steps.clone();
                 let person = step.table;
                 steps.push(step);
                 open.push(RecipientPath { steps, person });

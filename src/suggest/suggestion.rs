@@ -36,13 +36,13 @@ const TAKEN: [&str; 24] = [
     "zone",
 ];
 
-/// A table, the way to who is told, and the names of the configuration around it.
+/// A table, the path to who is told, and the names of the configuration around it.
 #[derive(Debug)]
 pub struct Suggestion<'a> {
     pub table: &'a SurveyTable,
     pub tables: &'a BTreeMap<u32, SurveyTable>,
-    pub way: &'a RecipientPath<'a>,
-    /// Other ways to a phone.
+    pub path: &'a RecipientPath<'a>,
+    /// Other paths to a phone.
     pub others: &'a [RecipientPath<'a>],
     pub channel: &'a str,
     pub template: &'a str,
@@ -61,7 +61,8 @@ impl Suggestion<'_> {
     /// The watch as it stands in a file.
     pub fn text(&self) -> String {
         let titled = |to: u32| self.tables.get(&to).and_then(SurveyTable::title);
-        let selection = ColumnSelection::of(self.table, self.way, |link| titled(link.to).is_some());
+        let selection =
+            ColumnSelection::of(self.table, self.path, |link| titled(link.to).is_some());
         let name = key(&watch_name(self.table));
         let mut text = self.head(&name, &selection);
         text += &self.recipient();
@@ -114,7 +115,7 @@ impl Suggestion<'_> {
 
     /// The query, and what was assumed in it.
     fn recipient(&self) -> String {
-        let steps = &self.way.steps;
+        let steps = &self.path.steps;
         let mut text = String::from("\n# Who is told.");
         match steps.last() {
             None => text += " Phone and name stand in the table itself.\n",
@@ -145,7 +146,7 @@ impl Suggestion<'_> {
             Some(if column.name == name { sql } else { format!("{sql} as {name}") })
         };
         let phone = self.person_alias();
-        let phone = column(phone, self.way.person.phone().map(|(column, _)| column), "phone");
+        let phone = column(phone, self.path.person.phone().map(|(column, _)| column), "phone");
         let name = self.nearest(|table, alias| column(alias, table.name_column(), "name"));
         let parts = [
             name.or_else(|| Some("null as name".to_owned())),
@@ -159,7 +160,7 @@ impl Suggestion<'_> {
     }
 
     fn joins(&self) -> String {
-        let steps = &self.way.steps;
+        let steps = &self.path.steps;
         let column = |table: &SurveyTable, name: &str| {
             table.column(name).map_or_else(|| name.to_owned(), |column| column.quoted.clone())
         };
@@ -190,16 +191,16 @@ impl Suggestion<'_> {
     }
 
     fn alias(&self, index: usize) -> String {
-        if index + 1 == self.way.steps.len() { "p".to_owned() } else { format!("t{}", index + 1) }
+        if index + 1 == self.path.steps.len() { "p".to_owned() } else { format!("t{}", index + 1) }
     }
 
     fn person_alias(&self) -> &'static str {
-        if self.way.steps.is_empty() { "changed" } else { "p" }
+        if self.path.steps.is_empty() { "changed" } else { "p" }
     }
 
-    /// The first answer on the way back from the person to the row.
+    /// The first answer on the path back from the person to the row.
     fn nearest(&self, ask: impl Fn(&SurveyTable, &str) -> Option<String>) -> Option<String> {
-        let steps = self.way.steps.iter().enumerate().rev();
+        let steps = self.path.steps.iter().enumerate().rev();
         let mut answers = steps.map(|(index, step)| ask(step.table, &self.alias(index)));
         answers.find_map(|answer| answer).or_else(|| ask(self.table, "changed"))
     }

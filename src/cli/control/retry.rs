@@ -1,13 +1,13 @@
 //! `rowbell retry`: sends again what did not leave, or may not have.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 use strum::VariantArray as _;
 
+use crate::cli::confirm::ask;
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
 use crate::cli::text::count;
@@ -56,7 +56,9 @@ pub async fn run(args: &RetryArgs, config: &Config) -> Result<(), CliError> {
         print!("{}", preview(&candidates, &missing(&meant, &candidates)));
     }
     let ids = to_send(&candidates);
-    let goes_on = !ids.is_empty() && (args.yes || (!args.json && asked(ids.len())?));
+    let question = format!("\nSend {} again?", count(ids.len() as i64, "message"));
+    let goes_on =
+        !ids.is_empty() && (args.yes || (!args.json && ask(&question)?.unwrap_or_default()));
     let sent = match goes_on {
         true => put_back(&client, &ids, WHY, now).await.map_err(anyhow::Error::from)?,
         false => Vec::new(),
@@ -196,15 +198,4 @@ fn as_json(candidates: &[RetryCandidate], missing: &[i64], sent: &[i64]) -> Stri
     let would = to_send(candidates).len();
     json!({ "would_be_sent_again": would, "sent_again": sent.len(), "missing": missing, "messages": messages })
         .to_string()
-}
-
-/// Asks a person at a terminal; nobody else is asked.
-fn asked(messages: usize) -> Result<bool, anyhow::Error> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    eprint!("\nSend {} again? [y/N] ", count(messages as i64, "message"));
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

@@ -95,7 +95,7 @@ pub async fn watch_for(
     let oid = own.oid;
     let Some(own) = tables.get(&oid) else { return Err(CliError::Said) };
     let recipient_paths = recipient_paths(own, &tables);
-    let Some((way, others)) = recipient_paths.split_first() else {
+    let Some((path, others)) = recipient_paths.split_first() else {
         return Err(anyhow::anyhow!(
             "found nobody to tell: neither {} nor a table that its foreign keys lead to has a column that looks \
              like a phone; write the watch by hand, `rowbell config default` shows how",
@@ -103,6 +103,6 @@ pub async fn watch_for(
         )
         .into());
     };
-    let suggestion = Suggestion { table: own, tables: &tables, way, others, channel, template };
+    let suggestion = Suggestion { table: own, tables: &tables, path, others, channel, template };
     Ok(suggestion.text())
 }

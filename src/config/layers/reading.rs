@@ -6,15 +6,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::de::value::{MapAccessDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected,
-    Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
+use crate::config::layers::reading_error::{ReadingError, Wrong, one_of};
 use crate::config::layers::tree::{self, PathSegment, Table, Value, ValueKind, key_of};
 use crate::config::units;
 use crate::finding::{Finding, hint, nearest};
@@ -26,85 +25,6 @@ pub const TAG: &str = "provider";
 const MAX_FINDINGS: usize = 50;
 
 type Read<T> = Result<T, ReadingError>;
-
-/// Why a setting cannot be read.
-#[derive(Debug)]
-pub struct ReadingError {
-    /// From the setting to the root.
-    path: Vec<PathSegment>,
-    what: Wrong,
-}
-
-#[derive(Debug)]
-enum Wrong {
-    /// There are these.
-    Unknown(Vec<&'static str>),
-    /// The same in a table that has a variant.
-    UnknownHere {
-        known: Vec<&'static str>,
-        variant: String,
-    },
-    Missing,
-    Value(String),
-}
-
-impl ReadingError {
-    fn below(mut self, step: PathSegment) -> ReadingError {
-        self.path.push(step);
-        self
-    }
-}
-
-impl std::error::Error for ReadingError {}
-
-impl fmt::Display for ReadingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.what)
-    }
-}
-
-impl de::Error for ReadingError {
-    fn custom<T: fmt::Display>(what: T) -> ReadingError {
-        ReadingError { path: Vec::new(), what: Wrong::Value(what.to_string()) }
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> ReadingError {
-        match found {
-            Unexpected::Str(text) => {
-                ReadingError::custom(format!("expected {expected}, found {text:?}"))
-            }
-            Unexpected::Seq => ReadingError::custom(format!("expected {expected}, found a list")),
-            Unexpected::Map => ReadingError::custom(format!("expected {expected}, found a table")),
-            other => ReadingError::custom(format!("expected {expected}, found {other}")),
-        }
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> ReadingError {
-        ReadingError::invalid_type(found, expected)
-    }
-
-    fn unknown_variant(found: &str, known: &'static [&'static str]) -> ReadingError {
-        ReadingError::custom(format!("expected {}, found \"{found}\"", one_of(known)))
-    }
-
-    fn unknown_field(name: &str, known: &'static [&'static str]) -> ReadingError {
-        ReadingError {
-            path: vec![PathSegment::Key(name.to_owned())],
-            what: Wrong::Unknown(known.to_vec()),
-        }
-    }
-
-    fn missing_field(name: &'static str) -> ReadingError {
-        ReadingError { path: vec![PathSegment::Key(name.to_owned())], what: Wrong::Missing }
-    }
-}
-
-fn one_of(known: &[&str]) -> String {
-    match known {
-        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
-        few => few.join(""),
-    }
-}
 
 /// Deserializes; on a mistake mends the tree and tries again, so that all mistakes are found at once.
 /// The value is there when nothing had to be made up. `owner_of` knows the variant that has a setting.

@@ -75,7 +75,7 @@ impl Sources {
         built.map(|built| built.cache).map_err(|error| self.mistakes(&error))
     }
 
-    /// The mistakes of every text that is no TOML; the crate tells the first only, without its line.
+    /// The mistakes of every text that is no TOML; the crate reports the first only, without its line.
     fn mistakes(&self, error: &ConfigError) -> Vec<Finding> {
         let broken = self.texts.iter().filter_map(|text| {
             let error = text.parse().err()?;
@@ -147,7 +147,7 @@ fn shared(key: &str, made: &str) -> Option<usize> {
     .max()
 }
 
-/// The span of the deepest setting on the way to a key, with how much of the key is left there.
+/// The span of the deepest setting that leads to a key, with how much of the key is left there.
 fn span_of(item: &Item, here: Option<Range<usize>>, key: &str) -> (usize, Option<Range<usize>>) {
     let below = match item.as_table_like() {
         // A name may hold a dot: of two that fit, the longer is meant.

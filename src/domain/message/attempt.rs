@@ -143,9 +143,9 @@ pub struct Answer {
     pub http_status: Option<u16>,
     /// Error code of WhatsApp, where the answer carried one.
     pub error_code: Option<i32>,
-    /// Bounded, secrets blanked.
+    /// Bounded, secrets redacted.
     pub error_text: Option<String>,
-    /// The answer as it came when it was not a plain acceptance; bounded, secrets blanked.
+    /// The answer as it came when it was not a plain acceptance; bounded, secrets redacted.
     pub response: Option<String>,
 }
 

@@ -43,7 +43,7 @@ impl PollSchedule {
         }
     }
 
-    /// Whether nothing was heard of messages for so long that asking ends.
+    /// Whether messages have had no receipt for so long that polling ends.
     pub fn is_over(&self, group: PollGroupState, now: Timestamp) -> bool {
         group.accepted_at + self.lost_after <= now
     }

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Longer messages say something else. In characters.
 const LONGEST: usize = 60;
 
-/// What somebody wishes.
+/// What a customer asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptRequest {
     Stop,

@@ -141,7 +141,7 @@ select case when present.{first_key} is not null then {values} end as row,
 
 /// Joins that give whether the entity has other messages at all (most have none, and then nothing more is
 /// looked for), what was last told, and the row before the first change since then or ever. What was
-/// blanked is old news: it counts as told, but nobody knows what it was.
+/// redacted is old news: it counts as told, but nobody knows what it was.
 fn told(watch: &Watch, selection: BaselineScope<'_>) -> String {
     format!(
         "left join lateral (
@@ -214,7 +214,7 @@ fn asked(watch: &Watch) -> String {
     )
 }
 
-/// Whether a message whose fate is unknown counts as told. Where such a message is sent again in the
+/// Whether an unconfirmed message counts as told. Where such a message is sent again in the
 /// end, it does not: the next message of its entity tells everything once more, and takes its place.
 pub fn counts_unconfirmed(watch: &Watch) -> bool {
     watch.unconfirmed != UnconfirmedPolicy::Resend
@@ -329,7 +329,7 @@ fn present(
     row: &tokio_postgres::Row,
     columns: &[String],
 ) -> Result<PresentRow, tokio_postgres::Error> {
-    // What was blanked is old news: the row before the next change stands for it.
+    // What was redacted is old news: the row before the next change stands for it.
     let is_redacted: Option<bool> = row.try_get("is_redacted")?;
     let told_id: Option<i64> = row.try_get("told_id")?;
     let told_id = told_id.filter(|_| is_redacted != Some(true));

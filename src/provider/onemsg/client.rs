@@ -123,7 +123,7 @@ impl OneMsgClient {
     }
 
     pub async fn post_template(&self, request: reqwest::RequestBuilder) -> Answer {
-        match transport::ask(request, |text| self.blank(text)).await {
+        match transport::ask(request, |text| self.redact(text)).await {
             Ok(HttpReply { status, retry_after, body }) => self.judge(status, retry_after, &body),
             Err(answer) => answer,
         }
@@ -155,8 +155,8 @@ impl OneMsgClient {
             result,
             http_status: Some(status),
             error_code,
-            error_text: Some(bounded(&self.blank(&text), 500)),
-            response: Some(bounded(&self.blank(&String::from_utf8_lossy(body)), 2_000)),
+            error_text: Some(bounded(&self.redact(&text), 500)),
+            response: Some(bounded(&self.redact(&String::from_utf8_lossy(body)), 2_000)),
         }
     }
 
@@ -203,18 +203,18 @@ impl OneMsgClient {
         let body =
             response.bytes().await.map_err(|error| AskError::Unreachable(self.describe(error)))?;
         if !(200..300).contains(&status) {
-            let text = self.blank(&String::from_utf8_lossy(&body[..body.len().min(500)]));
+            let text = self.redact(&String::from_utf8_lossy(&body[..body.len().min(500)]));
             return Err(AskError::Refused { status, text });
         }
         serde_json::from_slice(&body).map_err(|_| AskError::NotJson)
     }
 
     fn describe(&self, error: reqwest::Error) -> String {
-        transport::describe(error, |text| self.blank(text))
+        transport::describe(error, |text| self.redact(text))
     }
 
     /// The text without the token, which 1MSG repeats in its 401, and without phones.
-    fn blank(&self, text: &str) -> String {
+    fn redact(&self, text: &str) -> String {
         let without_token = text.replace(self.0.token.expose_secret(), "…");
         redact_phones(&without_token)
     }

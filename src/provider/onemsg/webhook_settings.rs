@@ -31,7 +31,7 @@ pub enum WebhookStatus<'a> {
     Posts(&'a str),
 }
 
-/// The URL under which `secret` is posted to: everything before it is the site's affair.
+/// The URL under which `secret` is posted to: everything before it is up to the installation.
 pub fn is_ours(url: &str, secret: &str) -> bool {
     url.split(['?', '#']).next().is_some_and(|url| url.ends_with(&format!("/webhook/{secret}")))
 }
