@@ -86,7 +86,7 @@ row! {
 }
 
 statements! {
-    async fn claim_open(tx: &Transaction<'_>, watches: &[&str], keys: &[&str])
+    claim_open(tx: &Transaction<'_>, watches: &[&str], keys: &[&str])
         -> Vec<OpenMessage> = "claim/claim_open";
 }
 
@@ -120,7 +120,7 @@ pub async fn claim_fold(
 }
 
 statements! {
-    async fn claim_rename(tx: &Transaction<'_>, watch: &str, from: &str, to: &str, now: Timestamp)
+    claim_rename(tx: &Transaction<'_>, watch: &str, from: &str, to: &str, now: Timestamp)
         -> () = "claim/claim_rename";
 }
 

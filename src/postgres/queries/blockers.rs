@@ -204,6 +204,6 @@ pub async fn circuit_take_back(
 
 statements! {
     /// Remembers that the recipients of these messages opted out.
-    async fn circuit_opt_out(tx: &Transaction<'_>, messages: &[i64], why: &str, now: Timestamp)
+    circuit_opt_out(tx: &Transaction<'_>, messages: &[i64], why: &str, now: Timestamp)
         -> () = "circuit/circuit_opt_out";
 }

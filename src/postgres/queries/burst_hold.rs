@@ -44,6 +44,6 @@ pub async fn storm_join(
 
 statements! {
     /// Messages of a watch that wait to leave for the first time and tell of changes made since then.
-    async fn storm_gather(tx: &Transaction<'_>, watch: &str, since: Timestamp)
+    storm_gather(tx: &Transaction<'_>, watch: &str, since: Timestamp)
         -> Vec<i64> = "claim/storm_gather";
 }

@@ -40,11 +40,11 @@ pub async fn channel_lease_take(
 
 statements! {
     /// Ends the leases of this daemon.
-    async fn channel_lease_give(client: &deadpool_postgres::Client, instance: &str, now: Timestamp)
+    channel_lease_give(client: &deadpool_postgres::Client, instance: &str, now: Timestamp)
         -> () = "channel_lease/channel_lease_give";
 
     /// Remembers a rate that was learned, if this daemon still holds the lease.
-    async fn channel_lease_learn(
+    channel_lease_learn(
         tx: &Transaction<'_>, channel: &str, instance: &str, rate: f64, at: Timestamp,
     ) -> () = "channel_lease/channel_lease_learn";
 }

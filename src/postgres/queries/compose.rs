@@ -166,7 +166,7 @@ pub async fn compose_first_old(
 
 statements! {
     /// The watches that have open messages on the channel.
-    async fn compose_watches(tx: &Transaction<'_>, channel: &str)
+    compose_watches(tx: &Transaction<'_>, channel: &str)
         -> Vec<String> = "compose/compose_watches";
 }
 

@@ -100,12 +100,12 @@ pub async fn fallback_open(
 }
 
 statements! {
-    async fn fallback_done(tx: &Transaction<'_>, message_ids: &[i64])
+    fallback_done(tx: &Transaction<'_>, message_ids: &[i64])
         -> () = "follow_up/fallback_done";
 
     /// What stands in for messages that arrived after all is not needed, unless it tells more by now. Returns
     /// watch and channel of each that is withdrawn.
-    async fn fallback_withdraw(tx: &Transaction<'_>, arrived: &[i64], now: Timestamp)
+    fallback_withdraw(tx: &Transaction<'_>, arrived: &[i64], now: Timestamp)
         -> Vec<(String, String)> = "follow_up/fallback_withdraw";
 }
 

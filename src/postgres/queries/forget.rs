@@ -75,20 +75,20 @@ pub async fn forget_receipts(
 
 statements! {
     /// The messages of entities that name nobody.
-    async fn forget_entities(tx: &Transaction<'_>, watches: &[&str], keys: &[&str])
+    forget_entities(tx: &Transaction<'_>, watches: &[&str], keys: &[&str])
         -> Vec<i64> = "forget/forget_entities";
 
     /// Ends what is open.
-    async fn forget_end(tx: &Transaction<'_>, messages: &[i64], now: Timestamp)
+    forget_end(tx: &Transaction<'_>, messages: &[i64], now: Timestamp)
         -> () = "forget/forget_end";
 
-    async fn forget_drop_changes(tx: &Transaction<'_>, changes: &[i64])
+    forget_drop_changes(tx: &Transaction<'_>, changes: &[i64])
         -> () = "forget/forget_drop_changes";
 
     /// `phone_key` is the phone in the form for comparing.
-    async fn forget_unmatched(tx: &Transaction<'_>, phone_key: &str)
+    forget_unmatched(tx: &Transaction<'_>, phone_key: &str)
         -> () = "forget/forget_unmatched";
 
-    async fn forget_opt_out_requests(tx: &Transaction<'_>, forms: &[String])
+    forget_opt_out_requests(tx: &Transaction<'_>, forms: &[String])
         -> () = "forget/forget_opt_out_requests";
 }

@@ -80,7 +80,7 @@ pub async fn poll_write(
 }
 
 statements! {
-    async fn poll_lost(tx: &Transaction<'_>, message_ids: &[i64], why: &str, now: Timestamp)
+    poll_lost(tx: &Transaction<'_>, message_ids: &[i64], why: &str, now: Timestamp)
         -> () = "poll/poll_lost";
 }
 

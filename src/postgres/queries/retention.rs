@@ -109,10 +109,10 @@ pub async fn redact_messages(
 
 statements! {
     /// Removes requests to opt out or in that are older than `before`.
-    async fn retention_opt_out_requests(tx: &Transaction<'_>, before: Timestamp, count: i64)
+    retention_opt_out_requests(tx: &Transaction<'_>, before: Timestamp, count: i64)
         -> usize = "retention/retention_opt_out_requests";
 
     /// Removes changes that no watch will ever take.
-    async fn retention_changes(tx: &Transaction<'_>, before: Timestamp, watches: &[&str], count: i64)
+    retention_changes(tx: &Transaction<'_>, before: Timestamp, watches: &[&str], count: i64)
         -> usize = "retention/retention_changes";
 }

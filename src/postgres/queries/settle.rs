@@ -285,17 +285,17 @@ row! {
 }
 
 statements! {
-    async fn settle_queue(tx: &Transaction<'_>, message_id: i64, state: &str, due_at: Timestamp)
+    settle_queue(tx: &Transaction<'_>, message_id: i64, state: &str, due_at: Timestamp)
         -> () = "settle/settle_queue";
 
-    async fn settle_leave_queue(tx: &Transaction<'_>, message_id: i64)
+    settle_leave_queue(tx: &Transaction<'_>, message_id: i64)
         -> () = "settle/settle_leave_queue";
 
     /// Messages whose lease ran out.
-    async fn sweep_leases(tx: &Transaction<'_>, now: Timestamp, limit: i64)
+    sweep_leases(tx: &Transaction<'_>, now: Timestamp, limit: i64)
         -> Vec<LostLease> = "follow_up/sweep_leases";
 
     /// Messages unconfirmed for too long, with their watch.
-    async fn sweep_unconfirmed(tx: &Transaction<'_>, now: Timestamp, limit: i64)
+    sweep_unconfirmed(tx: &Transaction<'_>, now: Timestamp, limit: i64)
         -> Vec<(i64, String)> = "follow_up/sweep_unconfirmed";
 }

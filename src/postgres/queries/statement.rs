@@ -21,7 +21,7 @@ macro_rules! text {
 
 /// Functions whose arguments are the parameters of their statement, in this order.
 macro_rules! statements {
-    ($($(#[$doc:meta])* async fn $function:ident($tx:ident: $client:ty $(, $arg:ident: $type:ty)* $(,)?)
+    ($($(#[$doc:meta])* $function:ident($tx:ident: $client:ty $(, $arg:ident: $type:ty)* $(,)?)
         -> $output:ty = $name:literal;)*) => {$(
         $(#[$doc])*
         pub async fn $function($tx: $client, $($arg: $type),*) -> Result<$output, tokio_postgres::Error> {

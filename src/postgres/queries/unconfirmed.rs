@@ -49,50 +49,50 @@ fn parameters(row: &SqlRow, column: &str) -> Result<Vec<String>, Error> {
 
 statements! {
     /// Begins to look for evidence about an attempt.
-    async fn unconfirmed_open(
+    unconfirmed_open(
         tx: &Transaction<'_>, message_id: i64, attempt: i16, phone_key: &str, decide_at: Timestamp,
         look_at: Timestamp,
     ) -> () = "reconcile/unconfirmed_open";
 
     /// Takes unconfirmed attempts that are to be looked up, until `lease_until`.
-    async fn unconfirmed_take(
+    unconfirmed_take(
         client: &Client, channel: &str, now: Timestamp, limit: i64, lease_until: Timestamp,
     ) -> Vec<UnconfirmedAttempt> = "reconcile/unconfirmed_take";
 
     /// Which of these ids belong to an attempt.
-    async fn unconfirmed_known(client: &Client, ids: &[&str])
+    unconfirmed_known(client: &Client, ids: &[&str])
         -> Vec<String> = "reconcile/unconfirmed_known";
 
-    async fn unconfirmed_adopt(
+    unconfirmed_adopt(
         tx: &Transaction<'_>, message_id: i64, attempt: i16, provider_message_id: &str,
     ) -> () = "reconcile/unconfirmed_adopt";
 
-    async fn unconfirmed_wait(
+    unconfirmed_wait(
         tx: &Transaction<'_>, message_id: i64, attempt: i16, next_at: Timestamp,
     ) -> () = "reconcile/unconfirmed_wait";
 
     /// Nobody asks for evidence any more; it is looked up again at `next_at`.
-    async fn unconfirmed_rest(
+    unconfirmed_rest(
         tx: &Transaction<'_>, message_id: i64, attempt: i16, next_at: Timestamp,
     ) -> () = "reconcile/unconfirmed_rest";
 
-    async fn unconfirmed_close(tx: &Transaction<'_>, message_id: i64, attempt: i16)
+    unconfirmed_close(tx: &Transaction<'_>, message_id: i64, attempt: i16)
         -> () = "reconcile/unconfirmed_close";
 
     /// Phones to which requests are unconfirmed.
-    async fn unconfirmed_phones(tx: &Transaction<'_>, now: Timestamp)
+    unconfirmed_phones(tx: &Transaction<'_>, now: Timestamp)
         -> Vec<UnconfirmedPhone> = "reconcile/unconfirmed_phones";
 
     /// Ids that were named since this moment and belong to an attempt by now.
-    async fn unmatched_known(tx: &Transaction<'_>, since: Timestamp)
+    unmatched_known(tx: &Transaction<'_>, since: Timestamp)
         -> Vec<String> = "unmatched_receipt/unmatched_known";
 
     /// These ids are unmatched receipts no more.
-    async fn unmatched_drop(tx: &Transaction<'_>, ids: &[&str])
+    unmatched_drop(tx: &Transaction<'_>, ids: &[&str])
         -> () = "unmatched_receipt/unmatched_drop";
 
     /// Forgets ids that were named before this moment.
-    async fn unmatched_forget(client: &Client, before: Timestamp)
+    unmatched_forget(client: &Client, before: Timestamp)
         -> () = "unmatched_receipt/unmatched_forget";
 }
 

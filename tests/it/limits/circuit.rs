@@ -98,7 +98,7 @@ async fn status_tells_what_waits_for_a_stop_from_what_waits_for_the_rate() {
     let main = &status.channels[0];
     assert_eq!((main.waits_for_rate, main.waits_for_blocker), (0, 30));
     let text = status::as_text(&status);
-    assert!(text.contains("stop 30") && text.contains("is stopped by errors since"), "{text}");
+    assert!(text.contains("blocker 30") && text.contains("is stopped by errors since"), "{text}");
     assert!(!text.contains("a message has been due for"), "{text}");
 
     // A watch that a person has paused keeps its own back, and nothing else.
