@@ -78,13 +78,28 @@ pub mod error_chain;
 pub mod finding;
 /// Everything that speaks SQL.
 pub mod postgres {
-    pub mod queries;
+    /// The queries of the pipeline, by name. The texts stand in `sql/queries`, with what they promise.
+    pub mod queries {
+        pub mod blockers;
+        pub mod channel_lease;
+        pub mod claim;
+        pub mod claimed_batch;
+        pub mod compose;
+        pub mod fallback;
+        pub mod forget;
+        pub mod opt_out_request;
+        pub mod poll;
+        pub mod retention;
+        pub mod settle;
+        pub mod unconfirmed;
+    }
     /// Connections, the listening session, and which database this is.
     pub mod connection {
         pub mod identity;
         pub mod listener;
         pub mod pool;
         pub mod session;
+        pub mod statement;
         pub mod tls;
         pub mod word;
     }
@@ -106,6 +121,7 @@ pub mod postgres {
     pub mod operations {
         pub mod blockers;
         pub mod entity_history;
+        pub mod figures;
         pub mod holds;
         pub mod opt_outs;
         pub mod pauses;

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::server::HttpServer;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{StageError, chain};
-use crate::postgres::queries::{self, Figure, Scope};
+use crate::postgres::operations::figures::{self, Figure, Scope};
 use crate::telemetry::metrics::{Metric, OF_THE_DATABASE};
 
 /// Connections at once: monitoring systems come in ones and twos.
@@ -106,7 +106,7 @@ impl MetricsEndpoint {
         let backoff =
             Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
         let mut client = self.context.pool.timeout_get(&backoff).await?;
-        match tokio::time::timeout(ANSWER, queries::metrics(&mut client, scope)).await {
+        match tokio::time::timeout(ANSWER, figures::read(&mut client, scope)).await {
             Ok(figures) => Ok(Some(figures?)),
             Err(_) => {
                 // Whoever got this connection next would wait for our answer first.

@@ -20,7 +20,8 @@ use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::capture::row_query::{self, RowRequest};
 use crate::postgres::connection::pool::Client;
-use crate::postgres::queries::{self, Concerned};
+use crate::postgres::queries;
+use crate::postgres::queries::forget::Concerned;
 
 /// Messages looked at by one statement, and rows read by one recipient query.
 const SCAN: i64 = 5_000;
@@ -64,13 +65,13 @@ pub async fn find(
     let mut entities: BTreeSet<Entity> = BTreeSet::new();
     let mut nameless: BTreeMap<Entity, Row> = BTreeMap::new();
     let mut above = 0;
-    while let Some(to) = queries::forget_range(&tx, above, SCAN).await? {
-        for found in queries::forget_find(&tx, above, to, &forms).await? {
+    while let Some(to) = queries::forget::forget_range(&tx, above, SCAN).await? {
+        for found in queries::forget::forget_find(&tx, above, to, &forms).await? {
             note(found, &mut theirs, &mut entities, &mut nameless);
         }
         above = to;
     }
-    let changes = queries::forget_changes(&tx).await?;
+    let changes = queries::forget::forget_changes(&tx).await?;
     for change in &changes {
         if let Some(captured) = &change.captured {
             nameless.insert((change.watch.clone(), change.entity_key.clone()), captured.clone());
@@ -81,16 +82,16 @@ pub async fn find(
     entities.extend(asked);
     let (watches, keys): (Vec<&str>, Vec<&str>) =
         entities.iter().map(|(watch, key)| (watch.as_str(), key.as_str())).unzip();
-    theirs.extend(queries::forget_entities(&tx, &watches, &keys).await?);
+    theirs.extend(queries::forget::forget_entities(&tx, &watches, &keys).await?);
     found.ids = theirs.into_iter().collect();
-    (found.open, found.sending) = queries::forget_open(&tx, &found.ids).await?;
+    (found.open, found.sending) = queries::forget::forget_open(&tx, &found.ids).await?;
     found.messages = found.ids.len() - usize::try_from(found.sending).unwrap_or(0);
     let is_theirs =
         |change: &&Concerned| entities.contains(&(change.watch.clone(), change.entity_key.clone()));
     found.change_ids = changes.iter().filter(is_theirs).map(|change| change.id).collect();
     found.changes = found.change_ids.len();
-    found.receipts = queries::forget_count_receipts(&tx, &forms).await?;
-    found.is_opted_out = !queries::compose_opt_out(&tx, &[phone]).await?.is_empty();
+    found.receipts = queries::forget::forget_count_receipts(&tx, &forms).await?;
+    found.is_opted_out = !queries::compose::compose_opt_out(&tx, &[phone]).await?.is_empty();
     Ok(found)
 }
 
@@ -172,24 +173,24 @@ pub async fn forget(
     let now = clock.now();
     for chunk in found.change_ids.chunks(CHUNK) {
         let tx = client.transaction().await?;
-        queries::forget_drop_changes(&tx, chunk).await?;
+        queries::forget::forget_drop_changes(&tx, chunk).await?;
         tx.commit().await?;
     }
     for chunk in found.ids.chunks(CHUNK) {
         let tx = client.transaction().await?;
-        queries::forget_end(&tx, chunk, now).await?;
-        queries::redact_messages(&tx, chunk, now).await?;
+        queries::forget::forget_end(&tx, chunk, now).await?;
+        queries::retention::redact_messages(&tx, chunk, now).await?;
         tx.commit().await?;
     }
     let tx = client.transaction().await?;
     let forms = forms(phone);
-    queries::forget_unmatched(&tx, &phone_key(phone)).await?;
-    queries::forget_opt_out_requests(&tx, &forms).await?;
+    queries::forget::forget_unmatched(&tx, &phone_key(phone)).await?;
+    queries::forget::forget_opt_out_requests(&tx, &forms).await?;
     tx.commit().await?;
     let mut above = 0;
     loop {
         let tx = client.transaction().await?;
-        let batch = queries::forget_receipts(&tx, above, &forms, SCAN).await?;
+        let batch = queries::forget::forget_receipts(&tx, above, &forms, SCAN).await?;
         tx.commit().await?;
         let Some(last) = batch.last_id else { return Ok(()) };
         above = last;

@@ -151,7 +151,7 @@ async fn decide(
     };
     let changes = passed.changes.clone();
     let phone: Vec<&str> = case.heeded_phone(&passed.recipient).into_iter().collect();
-    if !queries::compose_opt_out(tx, &phone).await?.is_empty() {
+    if !queries::compose::compose_opt_out(tx, &phone).await?.is_empty() {
         return Ok((changes, skipped_as_opted_out(), None));
     }
     let waits = match case.not_quiet(&passed.recipient) {

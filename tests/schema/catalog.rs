@@ -12,7 +12,7 @@ use rowbell::domain::message::unconfirmed::LookupMethod;
 use rowbell::domain::value::change::Operation;
 use rowbell::postgres::capture::install;
 use rowbell::postgres::operations::opt_outs::OptOutSource;
-use rowbell::postgres::queries::RetentionTask;
+use rowbell::postgres::queries::retention::RetentionTask;
 use strum::VariantArray;
 
 #[tokio::test]

@@ -158,7 +158,7 @@ impl StormGuard {
             self.counted.clear();
         }
         self.counted.extend(transactions.iter().map(|id| (*id, HashMap::new())));
-        let ahead = queries::storm_ahead(tx, above, transactions, LOOK_AHEAD).await?;
+        let ahead = queries::claim::storm_ahead(tx, above, transactions, LOOK_AHEAD).await?;
         for (transaction, watch, entity_key) in ahead {
             let counted = self.counted.entry(transaction).or_default();
             counted.entry(watch).or_default().insert(hashed(&entity_key));
@@ -204,7 +204,7 @@ impl StormGuard {
             net.hold_id = Some(hold_id);
         }
         let gathered = match opened.is_some() {
-            true => queries::storm_gather(tx, watch, since).await?,
+            true => queries::claim::storm_gather(tx, watch, since).await?,
             false => Vec::new(),
         };
         Ok(Some(BurstHold { hold_id, opened, gathered }))
@@ -227,7 +227,7 @@ async fn open(
     reason: String,
 ) -> Result<NewHold, StageError> {
     let now: Timestamp = context.clock.now();
-    let hold_id = queries::storm_open(tx, watch, transaction, &reason, now).await?;
+    let hold_id = queries::claim::storm_open(tx, watch, transaction, &reason, now).await?;
     Ok(NewHold { hold_id, watch: watch.to_owned(), reason })
 }
 

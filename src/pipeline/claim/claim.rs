@@ -33,7 +33,9 @@ use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::fallback_channel;
 use crate::pipeline::gate::row_errors::{RowFault, fault_of};
 use crate::postgres::connection::listener::{Bell, Woken};
-use crate::postgres::queries::{self, ClaimedBatch, OpenMessage, Taken};
+use crate::postgres::queries;
+use crate::postgres::queries::claim::OpenMessage;
+use crate::postgres::queries::claimed_batch::{ClaimedBatch, Taken};
 
 /// How long words are left to compose after a row of a watch could not be read here.
 const ROW_BY_ROW_FOR: Duration = Duration::from_secs(60);
@@ -118,7 +120,7 @@ impl Claim {
         let mut client = self.context.pool.get().await?;
         let is_expected = std::mem::take(&mut self.expects_more);
         let watches = self.context.watch_names();
-        if !is_expected && !queries::claim_any(&client, self.bound.above, &watches).await? {
+        if !is_expected && !queries::claim::claim_any(&client, self.bound.above, &watches).await? {
             return Ok(Progress::Idle);
         }
         let limit = self.room().await;
@@ -177,8 +179,11 @@ impl Claim {
         // What is taken without the right to it is given back by the rollback.
         let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
         let (bound, mut batch, blockers) = tokio::try_join!(
-            async { Ok(queries::claim_bound(&tx).await?) },
-            async { Ok(queries::claim_take(&tx, self.bound.above, &watches, limit).await?) },
+            async { Ok(queries::claim::claim_bound(&tx).await?) },
+            async {
+                Ok(queries::claimed_batch::claim_take(&tx, self.bound.above, &watches, limit)
+                    .await?)
+            },
             Blockers::read(&tx, &self.context, &channels)
         )?;
         blockers.announce(&self.context, &channels);
@@ -189,10 +194,10 @@ impl Claim {
         self.expects_more = batch.count == limit;
         self.plan(&tx, &mut batch, now, limit, claimed).await?;
         if !claimed.folded.is_empty() {
-            queries::claim_fold(&tx, &claimed.folded, now).await?;
+            queries::claim::claim_fold(&tx, &claimed.folded, now).await?;
         }
         let lease = self.context.lease(now, false);
-        queries::claim_write(&tx, &mut claimed.messages, lease).await?;
+        queries::claim::claim_write(&tx, &mut claimed.messages, lease).await?;
         fallback_channel::schedule(&tx, &self.context, &claimed.messages).await?;
         claimed.hold(&tx, now).await?;
         tx.commit().await?;
@@ -231,7 +236,7 @@ impl Claim {
         let keys = self.key_columns(&changes).await?;
         let folded = fold(changes, &|watch| keys.get(watch).map(Vec::as_slice));
         for Rename { watch, from, to } in &folded.renames {
-            queries::claim_rename(tx, watch, from, to, now).await?;
+            queries::claim::claim_rename(tx, watch, from, to, now).await?;
         }
         for (net, reason) in folded.muted {
             claimed.messages.extend(muted(&self.context.config, net, reason));
@@ -265,7 +270,7 @@ impl Claim {
     ) -> Result<Vec<NetChange>, StageError> {
         let watches: Vec<&str> = nets.iter().map(|net| net.watch.as_str()).collect();
         let keys: Vec<&str> = nets.iter().map(|net| net.entity_key.as_str()).collect();
-        let open = queries::claim_open(tx, &watches, &keys).await?;
+        let open = queries::claim::claim_open(tx, &watches, &keys).await?;
         let mut open: HashMap<(String, String), OpenMessage> =
             open.into_iter().map(|m| ((m.watch.clone(), m.entity_key.clone()), m)).collect();
         let mut fresh = Vec::with_capacity(nets.len());

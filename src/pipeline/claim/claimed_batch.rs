@@ -12,7 +12,8 @@ use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::blockers::Blockers;
 use crate::postgres::connection::session::CHANNEL;
-use crate::postgres::queries::{self, FoldedIn};
+use crate::postgres::queries;
+use crate::postgres::queries::claim::FoldedIn;
 
 /// What one claim leaves to do after its commit.
 #[derive(Default)]
@@ -35,7 +36,7 @@ impl ClaimResult {
         let folded = self.folded.iter().map(|folded| (Some(folded.message_id), folded.hold_id));
         joining.extend(new.chain(folded).filter_map(|(id, hold_id)| id.zip(hold_id)));
         if !joining.is_empty() {
-            queries::storm_join(tx, &joining, now).await?;
+            queries::claim::storm_join(tx, &joining, now).await?;
         }
         Ok(())
     }

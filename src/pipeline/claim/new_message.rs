@@ -6,7 +6,8 @@ use crate::config::{self, Config};
 use crate::domain::message::message::Message;
 use crate::domain::message::state::{Failure, Skip, State, WaitsFor};
 use crate::domain::value::change::{NetChange, Operation};
-use crate::postgres::queries::{FoldedIn, OpenMessage, Taken};
+use crate::postgres::queries::claim::{FoldedIn, OpenMessage};
+use crate::postgres::queries::claimed_batch::Taken;
 
 /// When a message leaves: a quiet period after its last change, but at most `max_wait` after its
 /// first.

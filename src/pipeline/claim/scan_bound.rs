@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::postgres::queries::{ClaimBound, ClaimedBatch};
+use crate::postgres::queries::claim::ClaimBound;
+use crate::postgres::queries::claimed_batch::ClaimedBatch;
 
 /// How often the claim scans from the beginning.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(60);

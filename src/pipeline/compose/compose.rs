@@ -127,10 +127,10 @@ impl Compose {
             SendPermission::Shut(_) => return Ok((Progress::Idle, 0)),
         };
         if self.fair_queue.is_due(now) {
-            self.fair_queue.begin(now, queries::compose_watches(&tx, &channel).await?);
+            self.fair_queue.begin(now, queries::compose::compose_watches(&tx, &channel).await?);
         }
         let watches = self.fair_queue.next(&self.paused_watches);
-        let due = queries::compose_due(&tx, &channel, now, &watches, limit).await?;
+        let due = queries::compose::compose_due(&tx, &channel, now, &watches, limit).await?;
         drop(watches);
         self.channel_sender.was_full(due.len() >= limit);
         if due.is_empty() {
@@ -149,7 +149,7 @@ impl Compose {
         }
         let lease = self.context.lease(now, self.context.config.is_dry_run(&channel));
         let attempts: HashMap<i64, i16> =
-            queries::compose_write(&tx, &messages, lease).await?.into_iter().collect();
+            queries::compose::compose_write(&tx, &messages, lease).await?.into_iter().collect();
         fallback_channel::schedule(&tx, &self.context, &messages).await?;
         tx.commit().await?;
         self.fair_queue.advance(reached, &served);
@@ -235,7 +235,8 @@ impl Compose {
         let watches: Vec<&str> =
             self.fair_queue.next(&self.paused_watches).iter().map(|turn| turn.watch).collect();
         let next =
-            queries::compose_next_due(&client, &self.channel_sender.channel, &watches).await?;
+            queries::compose::compose_next_due(&client, &self.channel_sender.channel, &watches)
+                .await?;
         let Some(next) = next else {
             return Ok(LONGEST_REST);
         };

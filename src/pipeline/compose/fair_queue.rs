@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::domain::limit::fair_share::FairShares;
 use crate::domain::message::message::Message;
 use crate::pipeline::context::context::Context;
-use crate::postgres::queries::WatchTurn;
+use crate::postgres::queries::compose::WatchTurn;
 
 /// How often the scan for due messages starts from the beginning.
 const FULL_SCAN_EVERY: Duration = Duration::from_secs(5);

@@ -23,7 +23,8 @@ use crate::postgres::capture::install::{self, WatchedTable};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::row_query;
 use crate::postgres::connection::pool::{Instance, Pool};
-use crate::postgres::queries::{Ask, Lease};
+use crate::postgres::queries::claim::Lease;
+use crate::postgres::queries::settle::Ask;
 
 /// How long a watch that cannot be used is left alone before it is looked at again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);

@@ -25,7 +25,8 @@ use crate::domain::limit::backoff::Backoff;
 use crate::pipeline::context::channel_sender::{ChannelSender, HeldLease};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, loggable, sleep};
-use crate::postgres::queries::{self, LeasedChannel};
+use crate::postgres::queries;
+use crate::postgres::queries::channel_lease::LeasedChannel;
 use crate::provider::limiter::SentBefore;
 
 /// How long the right to send holds without being renewed.
@@ -69,9 +70,14 @@ impl Stage for ChannelLease {
         let now = self.context.clock.now();
         let until = now + LEASE;
         let mut client = self.context.pool.get().await?;
-        let taken =
-            queries::channel_lease_take(&client, &channels, &self.context.instance, now, until)
-                .await?;
+        let taken = queries::channel_lease::channel_lease_take(
+            &client,
+            &channels,
+            &self.context.instance,
+            now,
+            until,
+        )
+        .await?;
         let mut progress = Progress::Idle;
         let context = self.context.clone();
         for channel_sender in context.channel_senders.values() {
@@ -138,8 +144,12 @@ impl ChannelLease {
     /// Lets others send at once.
     pub async fn give_up(&self) -> Result<(), StageError> {
         let client = self.context.pool.get().await?;
-        queries::channel_lease_give(&client, &self.context.instance, self.context.clock.now())
-            .await?;
+        queries::channel_lease::channel_lease_give(
+            &client,
+            &self.context.instance,
+            self.context.clock.now(),
+        )
+        .await?;
         for channel_sender in self.context.channel_senders.values() {
             channel_sender.drop_lease();
         }
@@ -161,18 +171,23 @@ async fn past(
     // A message may leave as late as its lease ends.
     let lease = context.config.delivery.lease;
     let tx = client.transaction().await?;
-    queries::channel_lease_look(&tx).await?;
+    queries::channel_lease::channel_lease_look(&tx).await?;
     let back = SECOND.max(Duration::from_secs_f64((1.0 / rate).clamp(0.0, 1e9)));
-    let left = queries::channel_lease_left(&tx, channel, now, back, lease).await?;
+    let left = queries::channel_lease::channel_lease_left(&tx, channel, now, back, lease).await?;
     let pairs = match channel_sender.limiter.recipient_memory() {
         Some(memory) => {
             let every = context.config.channel.get(channel).map_or(SECOND, |c| c.limits.pair_every);
-            queries::channel_lease_recipient_limits(&tx, channel, now, memory, lease, every).await?
+            queries::channel_lease::channel_lease_recipient_limits(
+                &tx, channel, now, memory, lease, every,
+            )
+            .await?
         }
         None => Vec::new(),
     };
     let recipients = match channel_sender.limiter.counts_recipients() {
-        true => queries::channel_lease_recipients(&tx, channel, now, DAY, lease).await?,
+        true => {
+            queries::channel_lease::channel_lease_recipients(&tx, channel, now, DAY, lease).await?
+        }
         false => Vec::new(),
     };
     tx.commit().await?;

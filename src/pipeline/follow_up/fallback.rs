@@ -29,7 +29,9 @@ use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::settle::circuit::OPTED_OUT;
 use crate::pipeline::settle::transition::transition;
-use crate::postgres::queries::{self, DueFallback, FallbackSource, TransitionDetails, Unreached};
+use crate::postgres::queries;
+use crate::postgres::queries::fallback::{DueFallback, FallbackSource, Unreached};
+use crate::postgres::queries::settle::TransitionDetails;
 
 /// Messages looked at by one transaction.
 const BATCH: i64 = 200;
@@ -87,7 +89,7 @@ impl Stage for Fallback {
         }
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        let due = queries::fallback_due(&tx, now, BATCH, self.above, OPTED_OUT).await?;
+        let due = queries::fallback::fallback_due(&tx, now, BATCH, self.above, OPTED_OUT).await?;
         let Some(last) = due.last() else {
             return Ok(Progress::Idle);
         };
@@ -109,9 +111,9 @@ impl Stage for Fallback {
                 }
             }
         }
-        let opened = queries::fallback_open(&tx, &next_channel, now).await?;
-        queries::fallback_done(&tx, &done).await?;
-        queries::fallback_later(&tx, &later, now + NOT_YET).await?;
+        let opened = queries::fallback::fallback_open(&tx, &next_channel, now).await?;
+        queries::fallback::fallback_done(&tx, &done).await?;
+        queries::fallback::fallback_later(&tx, &later, now + NOT_YET).await?;
         tx.commit().await?;
         self.above = above;
         self.log_silence(
@@ -197,7 +199,7 @@ impl Fallback {
         message_id: i64,
     ) -> Result<(), StageError> {
         let now = self.context.clock.now();
-        let Some(snapshot) = queries::settle_lock(tx, message_id).await? else {
+        let Some(snapshot) = queries::settle::settle_lock(tx, message_id).await? else {
             return Ok(());
         };
         let details = TransitionDetails {

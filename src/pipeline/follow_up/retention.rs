@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
-use crate::postgres::queries::{self, RetentionTask};
+use crate::postgres::queries;
+use crate::postgres::queries::retention::RetentionTask;
 
 /// Rows of one batch.
 const BATCH: i64 = 500;
@@ -75,10 +76,11 @@ impl Stage for Retention {
         }
         let Some(walk) = self.open.front_mut() else { return Ok(Progress::Idle) };
         let batch =
-            queries::retention_batch(&tx, walk.task, walk.above, walk.below, BATCH, now).await?;
+            queries::retention::retention_batch(&tx, walk.task, walk.above, walk.below, BATCH, now)
+                .await?;
         // Where nothing is left, everything below the limit is done.
         let done_to = batch.last_id.unwrap_or(walk.below - 1);
-        queries::retention_write(&tx, walk.task, done_to, walk.began_at, now).await?;
+        queries::retention::retention_write(&tx, walk.task, done_to, walk.began_at, now).await?;
         tx.commit().await?;
         walk.above = done_to;
         walk.done += batch.done;
@@ -110,8 +112,8 @@ impl Retention {
         let settings = &self.context.config.retention;
         if let Some(personal) = settings.personal {
             let watches = self.context.watch_names();
-            queries::retention_changes(tx, now - personal, &watches, BATCH).await?;
-            queries::retention_opt_out_requests(tx, now - personal, BATCH).await?;
+            queries::retention::retention_changes(tx, now - personal, &watches, BATCH).await?;
+            queries::retention::retention_opt_out_requests(tx, now - personal, BATCH).await?;
         }
         let tasks = [
             (RetentionTask::RemoveMessages, settings.facts),
@@ -122,8 +124,8 @@ impl Retention {
         let mut open = VecDeque::new();
         for (task, age) in tasks {
             let Some(age) = age else { continue };
-            let below = queries::retention_limit(tx, task, now - age).await?;
-            let (above, began_at) = match queries::retention_read(tx, task).await? {
+            let below = queries::retention::retention_limit(tx, task, now - age).await?;
+            let (above, began_at) = match queries::retention::retention_read(tx, task).await? {
                 Some((done_to, began_at)) if now < began_at + ANEW_EVERY => (done_to, began_at),
                 _ => (0, now),
             };

@@ -23,7 +23,9 @@ use crate::pipeline::settle::circuit;
 use crate::pipeline::settle::settle::settle_answer;
 use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
-use crate::postgres::queries::{self, LookupStep, TransitionDetails};
+use crate::postgres::queries;
+use crate::postgres::queries::settle::TransitionDetails;
+use crate::postgres::queries::unconfirmed::LookupStep;
 
 /// Messages swept by one transaction.
 const BATCH: i64 = 100;
@@ -69,7 +71,7 @@ impl Stage for Sweep {
 
 impl Sweep {
     async fn leases(&self, tx: &Transaction<'_>) -> Result<usize, StageError> {
-        let lost = queries::sweep_leases(tx, self.context.clock.now(), BATCH).await?;
+        let lost = queries::settle::sweep_leases(tx, self.context.clock.now(), BATCH).await?;
         let answer = Answer {
             result: AttemptResult::Unknown,
             http_status: None,
@@ -94,11 +96,11 @@ impl Sweep {
 
     async fn unconfirmed(&self, tx: &Transaction<'_>) -> Result<usize, StageError> {
         let now = self.context.clock.now();
-        let due = queries::sweep_unconfirmed(tx, now, BATCH).await?;
+        let due = queries::settle::sweep_unconfirmed(tx, now, BATCH).await?;
         for (message_id, watch) in &due {
             let policy =
                 self.context.config.watch.get(watch).map(|w| w.unconfirmed).unwrap_or_default();
-            let Some(snapshot) = queries::settle_lock(tx, *message_id).await? else {
+            let Some(snapshot) = queries::settle::settle_lock(tx, *message_id).await? else {
                 continue;
             };
             let attempt = snapshot.attempt_count;
@@ -107,16 +109,16 @@ impl Sweep {
                 found: decided(policy),
                 provider_message_id: None,
             };
-            queries::lookup_note(tx, *message_id, attempt, step, now).await?;
+            queries::unconfirmed::lookup_note(tx, *message_id, attempt, step, now).await?;
             if policy == UnconfirmedPolicy::Hold {
                 let next = now + LATE_LOOK_EVERY;
-                queries::unconfirmed_rest(tx, *message_id, attempt, next).await?;
+                queries::unconfirmed::unconfirmed_rest(tx, *message_id, attempt, next).await?;
             } else {
-                queries::unconfirmed_close(tx, *message_id, attempt).await?;
+                queries::unconfirmed::unconfirmed_close(tx, *message_id, attempt).await?;
             }
             let (event, text) = match policy {
                 UnconfirmedPolicy::Hold => {
-                    queries::settle_leave_queue(tx, *message_id).await?;
+                    queries::settle::settle_leave_queue(tx, *message_id).await?;
                     continue;
                 }
                 UnconfirmedPolicy::Resend => (Event::TryAgain, "no evidence came; policy resend"),

@@ -10,7 +10,8 @@ use crate::domain::value::row::Row;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::capture::row_query::{self, LastTold};
-use crate::postgres::queries::{self, CountsAsTold, LastToldRow, UnconfirmedRow};
+use crate::postgres::queries;
+use crate::postgres::queries::compose::{CountsAsTold, LastToldRow, UnconfirmedRow};
 
 /// What the recipient of one entity was last told; whether an unconfirmed message counts depends on
 /// the watch, see `row_query::counts_unconfirmed`. None: nothing, the row is new to them, or gone.
@@ -56,8 +57,8 @@ async fn muted_baseline(
     let arrived = message.fallback_of.map(|_| compiled.silent_channels.as_slice());
     let dry_runs = config.is_dry_run(&message.channel) && message.fallback_of.is_none();
     let counts = CountsAsTold { unconfirmed, arrived, dry_runs };
-    let told = queries::compose_last_told(tx, watch, key, &counts).await?;
-    let first_old = queries::compose_first_old(tx, watch, key).await?;
+    let told = queries::compose::compose_last_told(tx, watch, key, &counts).await?;
+    let first_old = queries::compose::compose_first_old(tx, watch, key).await?;
     let mut baseline = match told.last() {
         Some(last) if !last.is_muted => last.new_row.clone(),
         _ => first_old.or_else(|| message.old_row.clone()),
@@ -101,7 +102,9 @@ pub async fn unconfirmed_rows(
     }
     let keys: Vec<&str> = places.iter().map(|at| messages[*at].entity_key.as_str()).collect();
     let counts_unconfirmed = row_query::counts_unconfirmed(&compiled.config);
-    let found = queries::compose_unconfirmed(tx, &compiled.name, &keys, counts_unconfirmed).await?;
+    let found =
+        queries::compose::compose_unconfirmed(tx, &compiled.name, &keys, counts_unconfirmed)
+            .await?;
     let mut unconfirmed_rows: Vec<(usize, Option<Row>)> = Vec::new();
     for UnconfirmedRow { place, row } in found {
         let Some(&place) = places.get(place) else { continue };

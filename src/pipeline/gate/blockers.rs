@@ -18,7 +18,8 @@ use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::copy_guard;
 use crate::postgres::connection::identity::Identity;
-use crate::postgres::queries::{self, Blocker};
+use crate::postgres::queries;
+use crate::postgres::queries::blockers::Blocker;
 
 /// How often a channel sender that a person has stopped is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -78,9 +79,15 @@ impl Blockers {
         let now = context.clock.now();
         let server = context.system_identifier();
         let joined = now - STORM_GOES_ON;
-        let found =
-            queries::blockers_read(tx, channels, environment, server, joined, &context.instance)
-                .await?;
+        let found = queries::blockers::blockers_read(
+            tx,
+            channels,
+            environment,
+            server,
+            joined,
+            &context.instance,
+        )
+        .await?;
         let mut blockers = Blockers::default();
         for blocker in found {
             match blocker {
@@ -196,7 +203,7 @@ pub async fn try_one(
     let now = context.clock.now();
     // If no answer is stored, its lease has run out by then.
     let next = now + context.config.delivery.lease;
-    let may = queries::circuit_probe(tx, key, message_id, now, next).await?;
+    let may = queries::blockers::circuit_probe(tx, key, message_id, now, next).await?;
     if may {
         context.circuits.expect(message_id, key.clone());
         if let Some(channel_sender) = context.channel_senders.get(&key.channel) {

@@ -135,7 +135,7 @@ async fn skip_opted_out(
         return Ok(());
     }
     let opted_out: HashSet<String> =
-        queries::compose_opt_out(tx, &phones).await?.into_iter().collect();
+        queries::compose::compose_opt_out(tx, &phones).await?.into_iter().collect();
     for gated in gated {
         if gated.phone.as_ref().is_some_and(|phone| opted_out.contains(phone)) {
             gated.decision = skipped_as_opted_out();

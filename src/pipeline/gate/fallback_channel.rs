@@ -21,6 +21,7 @@ pub async fn schedule(
     };
     let ended: Vec<i64> =
         messages.iter().filter(may_fall_back).filter_map(|message| message.message_id).collect();
-    queries::fallback_await(tx, &ended, FallbackCause::Skipped, context.clock.now()).await?;
+    queries::fallback::fallback_await(tx, &ended, FallbackCause::Skipped, context.clock.now())
+        .await?;
     Ok(())
 }

@@ -26,7 +26,7 @@ pub async fn hold_back(
         return Ok(());
     }
     let now = context.clock.now();
-    let phones = queries::unconfirmed_phones(tx, now).await?;
+    let phones = queries::unconfirmed::unconfirmed_phones(tx, now).await?;
     for (message, decision) in messages.iter().zip(decisions) {
         let Decision::Send(words) = &*decision else { continue };
         let is_unconfirmed = phones.iter().any(|phone| {

@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use crate::domain::recipient::opt_out_keywords::{OptOutKeywords, OptRequest};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::postgres::queries::{self, PhoneOptRequest};
+use crate::postgres::queries;
+use crate::postgres::queries::opt_out_request::PhoneOptRequest;
 use crate::provider::onemsg::webhook_payload::InboundMessage;
 
 /// A message may come from a clock that is ahead of ours by this much; beyond it counts from now. Else a
@@ -27,7 +28,7 @@ pub async fn take_opt_out_requests(
     if requests.is_empty() {
         return Ok(());
     }
-    let (stopped, started) = queries::opt_out_request_take(tx, &requests).await?;
+    let (stopped, started) = queries::opt_out_request::opt_out_request_take(tx, &requests).await?;
     for (request, count) in [("stop", stopped), ("start", started)] {
         if count > 0 {
             tracing::info!(request, count, "customers wrote what they wish");

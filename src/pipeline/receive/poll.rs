@@ -35,7 +35,8 @@ use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::receive::receipt_source;
 use crate::pipeline::settle::evidence::take_in;
-use crate::postgres::queries::{self, PollGroup};
+use crate::postgres::queries;
+use crate::postgres::queries::poll::PollGroup;
 use crate::provider::limiter::Limiter;
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::webhook_payload;
@@ -147,7 +148,8 @@ impl Stage for Poll {
         }
         let lease = now + LEASE;
         let groups =
-            queries::poll_take(&client, &self.channel, now, self.above, GROUPS, lease).await?;
+            queries::poll::poll_take(&client, &self.channel, now, self.above, GROUPS, lease)
+                .await?;
         let late =
             groups.first().map_or(0.0, |first| now.duration_since(first.due_at).as_secs_f64());
         metrics::gauge!("rowbell_poll_lag_seconds", "channel" => self.channel.clone()).set(late);
@@ -184,7 +186,7 @@ impl Poll {
     /// What an earlier process found out about the method.
     async fn begin(&mut self, client: &Connection, now: Timestamp) -> Result<(), StageError> {
         if !self.has_begun {
-            let missing = queries::polling_missing_since(client, &self.channel).await?;
+            let missing = queries::poll::polling_missing_since(client, &self.channel).await?;
             self.silent_until = missing.map(|since| since + MISSING_PAUSE).filter(|at| *at > now);
             self.has_begun = true;
         }
@@ -201,7 +203,7 @@ impl Poll {
         let of: HashMap<i64, &PollGroup> =
             groups.iter().flat_map(|g| g.message_ids.iter().map(move |id| (*id, g))).collect();
         let ids: Vec<i64> = of.keys().copied().collect();
-        let looked = queries::poll_look(client, &ids).await?.into_iter();
+        let looked = queries::poll::poll_look(client, &ids).await?.into_iter();
         let wanted = looked.filter(|(id, _, looked)| {
             of.get(id).is_some_and(|g| self.schedule.wants(*looked, g.group, now))
         });
@@ -281,7 +283,7 @@ impl Poll {
 
     /// Noted once: the channel is left to the webhook.
     async fn is_missing(&mut self, client: &Connection, now: Timestamp) -> Result<(), StageError> {
-        let is_news = queries::polling_missing_since(client, &self.channel).await?.is_none();
+        let is_news = queries::poll::polling_missing_since(client, &self.channel).await?.is_none();
         self.silent_until = Some(now + MISSING_PAUSE);
         if is_news {
             tracing::warn!(
@@ -333,7 +335,7 @@ impl Poll {
             }
         }
         let tx = client.transaction().await?;
-        queries::poll_write(&tx, &kept, &due, now).await?;
+        queries::poll::poll_write(&tx, &kept, &due, now).await?;
         self.note_lost(&tx, &lost, now).await?;
         tx.commit().await?;
         Ok(())
@@ -362,7 +364,7 @@ impl Poll {
             "accepted, and nothing was heard of its end for {hours} h; it may still arrive"
         );
         let ids: Vec<i64> = lost.iter().map(|(id, _)| *id).collect();
-        queries::poll_lost(tx, &ids, &why, now).await?;
+        queries::poll::poll_lost(tx, &ids, &why, now).await?;
         tracing::warn!(
             channel = self.channel,
             messages = lost.len(),
@@ -373,7 +375,7 @@ impl Poll {
 
     async fn until_due(&self) -> Result<Duration, StageError> {
         let client = self.context.pool.get().await?;
-        let Some(next) = queries::poll_next(&client, &self.channel).await? else {
+        let Some(next) = queries::poll::poll_next(&client, &self.channel).await? else {
             return Ok(LONGEST_REST);
         };
         let left = Duration::try_from(self.context.clock.now().duration_until(next));

@@ -15,7 +15,7 @@ pub async fn heard(
 ) -> Result<(), StageError> {
     let now = context.clock.now();
     if context.receipt_sources.is_due(channel, kind, now) {
-        let written = queries::receipt_source_write(
+        let written = queries::poll::receipt_source_write(
             client,
             channel,
             kind,
@@ -52,6 +52,6 @@ pub async fn is_known(
     why: Option<&str>,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
-    queries::receipt_source_write(client, channel, kind, state, why, now).await?;
+    queries::poll::receipt_source_write(client, channel, kind, state, why, now).await?;
     Ok(())
 }

@@ -22,7 +22,8 @@ use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::receive::receipt_source;
-use crate::postgres::queries::{self, Blocker};
+use crate::postgres::queries;
+use crate::postgres::queries::blockers::Blocker;
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::webhook_settings::{self, MAX_URLS, WebhookSettings};
 
@@ -159,7 +160,8 @@ impl WebhookRegistration {
         let (now, server) = (self.context.clock.now(), self.context.system_identifier());
         let environment = &self.context.config.installation.environment;
         let instance = &self.context.instance;
-        let found = queries::blockers_read(&tx, &[], environment, server, now, instance).await?;
+        let found =
+            queries::blockers::blockers_read(&tx, &[], environment, server, now, instance).await?;
         Ok(found.iter().any(|blocker| matches!(blocker, Blocker::Copy(_))))
     }
 

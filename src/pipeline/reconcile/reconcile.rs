@@ -36,7 +36,9 @@ use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::settle::evidence::{join, take_in};
 use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
-use crate::postgres::queries::{self, LookupStep, TransitionDetails, UnconfirmedAttempt};
+use crate::postgres::queries;
+use crate::postgres::queries::settle::TransitionDetails;
+use crate::postgres::queries::unconfirmed::{LookupStep, UnconfirmedAttempt};
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::message_list::{MessageList, message_list};
 use crate::provider::onemsg::webhook_payload;
@@ -110,15 +112,18 @@ impl Stage for Reconcile {
         let now = self.context.clock.now();
         let client = self.context.pool.get().await?;
         if now >= self.forget_at {
-            queries::unmatched_forget(&client, now - UNMATCHED_FOR).await?;
+            queries::unconfirmed::unmatched_forget(&client, now - UNMATCHED_FOR).await?;
             self.forget_at = now + FORGET_EVERY;
         }
         drop(client);
         self.join_unmatched(now).await?;
         let client = self.context.pool.get().await?;
-        self.context.unconfirmed.there_may_be(queries::unconfirmed_any(&client).await?);
+        self.context
+            .unconfirmed
+            .there_may_be(queries::unconfirmed::unconfirmed_any(&client).await?);
         let unconfirmed =
-            queries::unconfirmed_take(&client, &self.channel, now, BATCH, now + LEASE).await?;
+            queries::unconfirmed::unconfirmed_take(&client, &self.channel, now, BATCH, now + LEASE)
+                .await?;
         drop(client);
         let mut progress = Progress::Idle;
         for attempt in unconfirmed {
@@ -149,12 +154,12 @@ impl Reconcile {
         self.context.unconfirmed.look_at_unmatched();
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        let ids = queries::unmatched_known(&tx, self.unmatched_since).await?;
+        let ids = queries::unconfirmed::unmatched_known(&tx, self.unmatched_since).await?;
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         if !ids.is_empty() {
             // Messages are locked before unmatched receipts, as in every delivery.
             join(&tx, &self.context, &ids).await?;
-            queries::unmatched_drop(&tx, &ids).await?;
+            queries::unconfirmed::unmatched_drop(&tx, &ids).await?;
         }
         tx.commit().await?;
         self.unmatched_since = now - JOIN_FOR;
@@ -185,17 +190,27 @@ impl Reconcile {
             if look.way == LookupMethod::List || look.found != LookupResult::Nothing {
                 let step =
                     LookupStep { way: look.way, found: &look.words, provider_message_id: None };
-                queries::lookup_note(&tx, attempt.message_id, attempt.number, step, now).await?;
+                queries::unconfirmed::lookup_note(
+                    &tx,
+                    attempt.message_id,
+                    attempt.number,
+                    step,
+                    now,
+                )
+                .await?;
             }
         }
         if now >= attempt.decide_at && self.is_kept(attempt) {
             let next = now + LATE_LOOK_EVERY;
-            queries::unconfirmed_rest(&tx, attempt.message_id, attempt.number, next).await?;
+            queries::unconfirmed::unconfirmed_rest(&tx, attempt.message_id, attempt.number, next)
+                .await?;
         } else if now >= attempt.decide_at {
-            queries::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
+            queries::unconfirmed::unconfirmed_close(&tx, attempt.message_id, attempt.number)
+                .await?;
         } else {
             let next = next_look(now, attempt.asked_count + 1, attempt.decide_at);
-            queries::unconfirmed_wait(&tx, attempt.message_id, attempt.number, next).await?;
+            queries::unconfirmed::unconfirmed_wait(&tx, attempt.message_id, attempt.number, next)
+                .await?;
         }
         tx.commit().await?;
         Ok(())
@@ -215,9 +230,14 @@ impl Reconcile {
     ) -> Result<(), StageError> {
         let from = earliest(attempt.started_at);
         let client = self.context.pool.get().await?;
-        let unmatched =
-            queries::unmatched_find_late(&client, &self.channel, attempt, from, LATE_AT_ONCE)
-                .await?;
+        let unmatched = queries::unconfirmed::unmatched_find_late(
+            &client,
+            &self.channel,
+            attempt,
+            from,
+            LATE_AT_ONCE,
+        )
+        .await?;
         drop(client);
         let mut look = nothing("");
         if !unmatched.is_empty() {
@@ -233,10 +253,12 @@ impl Reconcile {
         let tx = client.transaction().await?;
         if look.found != LookupResult::Nothing {
             let step = LookupStep { way: look.way, found: &look.words, provider_message_id: None };
-            queries::lookup_note(&tx, attempt.message_id, attempt.number, step, now).await?;
+            queries::unconfirmed::lookup_note(&tx, attempt.message_id, attempt.number, step, now)
+                .await?;
         }
         let next = now + LATE_LOOK_EVERY;
-        queries::unconfirmed_rest(&tx, attempt.message_id, attempt.number, next).await?;
+        queries::unconfirmed::unconfirmed_rest(&tx, attempt.message_id, attempt.number, next)
+            .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -267,7 +289,8 @@ impl Reconcile {
             }
         }
         let client = self.context.pool.get().await?;
-        let rivals = queries::unconfirmed_rivals(&client, &self.channel, attempt).await?;
+        let rivals =
+            queries::unconfirmed::unconfirmed_rivals(&client, &self.channel, attempt).await?;
         let found = pick(&seen, &attempt.parameters, &rivals);
         receipts.retain(|receipt| found == LookupResult::One(receipt.provider_message_id.clone()));
         let words = match &found {
@@ -285,8 +308,10 @@ impl Reconcile {
     async fn by_receipts(&self, attempt: &UnconfirmedAttempt) -> Result<Look, StageError> {
         let client = self.context.pool.get().await?;
         let from = earliest(attempt.started_at);
-        let ids = queries::unmatched_find(&client, &self.channel, attempt, from).await?;
-        let rivals = queries::unconfirmed_rivals(&client, &self.channel, attempt).await?;
+        let ids =
+            queries::unconfirmed::unmatched_find(&client, &self.channel, attempt, from).await?;
+        let rivals =
+            queries::unconfirmed::unconfirmed_rivals(&client, &self.channel, attempt).await?;
         let seen: Vec<SeenMessage> =
             ids.into_iter().map(|id| SeenMessage { id, text: None }).collect();
         let found = pick(&seen, &attempt.parameters, &rivals);
@@ -321,8 +346,9 @@ impl Reconcile {
         let client = self.context.pool.get().await?;
         let ids: Vec<&str> = rows.iter().map(|(seen, _)| seen.id.as_str()).collect();
         let known: HashSet<String> =
-            queries::unconfirmed_known(&client, &ids).await?.into_iter().collect();
-        let rivals = queries::unconfirmed_rivals(&client, &self.channel, attempt).await?;
+            queries::unconfirmed::unconfirmed_known(&client, &ids).await?.into_iter().collect();
+        let rivals =
+            queries::unconfirmed::unconfirmed_rivals(&client, &self.channel, attempt).await?;
         let rows: Vec<(SeenMessage, Receipt)> =
             rows.into_iter().filter(|(seen, _)| !known.contains(&seen.id)).collect();
         let seen: Vec<SeenMessage> = rows.iter().map(|(seen, _)| seen.clone()).collect();
@@ -350,11 +376,12 @@ impl Reconcile {
         let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        let Some(snapshot) = queries::settle_lock(&tx, attempt.message_id).await? else {
+        let Some(snapshot) = queries::settle::settle_lock(&tx, attempt.message_id).await? else {
             return Ok(());
         };
         if snapshot.state == State::Unconfirmed && snapshot.attempt_count == attempt.number {
-            queries::unconfirmed_adopt(&tx, attempt.message_id, attempt.number, id).await?;
+            queries::unconfirmed::unconfirmed_adopt(&tx, attempt.message_id, attempt.number, id)
+                .await?;
             let happened_at = look.receipts.first().and_then(|receipt| receipt.occurred_at);
             let details = TransitionDetails {
                 reason_text: None,
@@ -366,12 +393,13 @@ impl Reconcile {
                 .await?;
             let step =
                 LookupStep { way: look.way, found: &look.words, provider_message_id: Some(id) };
-            queries::lookup_note(&tx, attempt.message_id, attempt.number, step, now).await?;
+            queries::unconfirmed::lookup_note(&tx, attempt.message_id, attempt.number, step, now)
+                .await?;
             take_in(&tx, &self.context, &self.channel, &look.receipts, EvidenceSource::Poll)
                 .await?;
             join(&tx, &self.context, &[id]).await?;
         }
-        queries::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
+        queries::unconfirmed::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
         tx.commit().await?;
         // Messages to the same phone have waited for this.
         if let Some(channel_sender) = self.context.channel_senders.get(&self.channel) {
@@ -383,7 +411,7 @@ impl Reconcile {
     async fn close(&self, attempt: &UnconfirmedAttempt) -> Result<(), StageError> {
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        queries::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
+        queries::unconfirmed::unconfirmed_close(&tx, attempt.message_id, attempt.number).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -19,7 +19,9 @@ use crate::domain::message::attempt::{ErrorClass, Outgoing};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
-use crate::postgres::queries::{self, CircuitRow, MessageSnapshot};
+use crate::postgres::queries;
+use crate::postgres::queries::blockers::CircuitRow;
+use crate::postgres::queries::settle::MessageSnapshot;
 
 /// What WhatsApp calls spam: tried again after hours, not minutes.
 const SPAM: [i32; 2] = [131_048, 131_064];
@@ -93,7 +95,7 @@ async fn probe_succeeded(
 ) -> Result<(), StageError> {
     let now = context.clock.now();
     for key in probed {
-        let Some(mut circuit) = queries::circuit_lock(tx, &key).await? else {
+        let Some(mut circuit) = queries::blockers::circuit_lock(tx, &key).await? else {
             continue;
         };
         if circuit.state == CircuitState::Closed {
@@ -101,7 +103,7 @@ async fn probe_succeeded(
         }
         if circuit.is_by_receipt && !is_by_receipt {
             circuit.probe_at = now + circuit.pause;
-            queries::circuit_write(tx, &key, &circuit, now).await?;
+            queries::blockers::circuit_write(tx, &key, &circuit, now).await?;
             context.circuits.expect(message_id, key);
             continue;
         }
@@ -120,8 +122,8 @@ async fn close(
     let now = context.clock.now();
     circuit.state = CircuitState::Closed;
     circuit.closed_at = Some(now);
-    queries::circuit_write(tx, key, &circuit, now).await?;
-    queries::circuit_release(tx, key, now).await?;
+    queries::blockers::circuit_write(tx, key, &circuit, now).await?;
+    queries::blockers::circuit_release(tx, key, now).await?;
     tracing::info!(circuit = %key, since = %circuit.since, "sends again: a message that was tried went well");
     if let Some(channel_sender) = context.channel_senders.get(&key.channel) {
         channel_sender.go_on(key);
@@ -201,7 +203,7 @@ async fn open(
     is_probe: bool,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
-    let known = queries::circuit_lock(tx, key).await?;
+    let known = queries::blockers::circuit_lock(tx, key).await?;
     let is_news = known.as_ref().is_none_or(|circuit| circuit.state == CircuitState::Closed);
     if let Some(channel_sender) = context.channel_senders.get(&key.channel) {
         channel_sender.block(key.clone());
@@ -223,7 +225,7 @@ async fn open(
         closed_at: None,
         opened_count: opened_count + i32::from(is_news),
     };
-    queries::circuit_write(tx, key, &circuit, now).await?;
+    queries::blockers::circuit_write(tx, key, &circuit, now).await?;
     if is_news {
         announce(key, &circuit);
     } else {
@@ -267,12 +269,12 @@ async fn rest_again(
     key: &CircuitKey,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
-    if let Some(mut circuit) = queries::circuit_lock(tx, key).await?
+    if let Some(mut circuit) = queries::blockers::circuit_lock(tx, key).await?
         && circuit.state == CircuitState::Probing
     {
         circuit.state = CircuitState::Open;
         circuit.probe_at = now + circuit.pause;
-        queries::circuit_write(tx, key, &circuit, now).await?;
+        queries::blockers::circuit_write(tx, key, &circuit, now).await?;
     }
     if let Some(channel_sender) = context.channel_senders.get(&key.channel) {
         channel_sender.block(key.clone());
@@ -292,7 +294,8 @@ async fn take_back(
     context.circuits.drop_opt_outs(&key.channel);
     let due_at = now + context.circuits.settings.first_pause * 2;
     let why = format!("{}: refused in a burst of errors, to be tried again", key.is_stopped());
-    let back = queries::circuit_take_back(tx, key, &burst.refused, due_at, &why, now).await?;
+    let back =
+        queries::blockers::circuit_take_back(tx, key, &burst.refused, due_at, &why, now).await?;
     tracing::info!(circuit = %key, messages = back.len(), "messages that the burst had failed are put back");
     Ok(())
 }
@@ -310,7 +313,7 @@ pub async fn write_opt_outs(tx: &Transaction<'_>, context: &Context) -> Result<(
         );
     }
     if !ripe.is_empty() {
-        queries::circuit_opt_out(tx, &ripe, OPTED_OUT_TEXT, now).await?;
+        queries::blockers::circuit_opt_out(tx, &ripe, OPTED_OUT_TEXT, now).await?;
     }
     Ok(())
 }

@@ -20,7 +20,8 @@ use crate::pipeline::settle::circuit::{self, FailureSignal};
 use crate::pipeline::settle::fallback_schedule;
 use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed;
-use crate::postgres::queries::{self, KnownMessage, Moved, TransitionDetails};
+use crate::postgres::queries;
+use crate::postgres::queries::settle::{KnownMessage, Moved, TransitionDetails};
 use crate::provider::error_table::known_class;
 
 /// Stores receipts as they came and moves the messages that they are about.
@@ -34,7 +35,7 @@ pub async fn take_in(
     if receipts.is_empty() {
         return Ok(());
     }
-    queries::receive_store(tx, channel, receipts, source, context.clock.now()).await?;
+    queries::settle::receive_store(tx, channel, receipts, source, context.clock.now()).await?;
     context.counts.received(channel, source, receipts);
     let known = join(tx, context, &ids(receipts)).await?;
     unconfirmed::note_unmatched(tx, context, channel, receipts, &known).await
@@ -54,14 +55,14 @@ pub async fn join(
     context: &Context,
     provider_ids: &[&str],
 ) -> Result<HashSet<String>, StageError> {
-    let known = queries::settle_known(tx, provider_ids).await?;
+    let known = queries::settle::settle_known(tx, provider_ids).await?;
     let known_ids = known.iter().map(|k| k.provider_message_id.clone()).collect();
     if known.is_empty() {
         return Ok(known_ids);
     }
     let ids: Vec<&str> = known.iter().map(|k| k.provider_message_id.as_str()).collect();
     let mut receipts: HashMap<String, Vec<Evidence>> = HashMap::new();
-    for evidence in queries::settle_receipts(tx, &ids).await? {
+    for evidence in queries::settle::settle_receipts(tx, &ids).await? {
         receipts.entry(evidence.provider_message_id.clone()).or_default().push(evidence);
     }
     let mut settled = Vec::new();
@@ -82,7 +83,7 @@ pub async fn join(
         }
     }
     let now = context.clock.now();
-    queries::settle_evidence(tx, &settled, now, context.ask(now)).await?;
+    queries::settle::settle_evidence(tx, &settled, now, context.ask(now)).await?;
     for (message, weighed) in &moved {
         let snapshot = &message.snapshot;
         context.counts.became(&snapshot.watch, &snapshot.channel, weighed.state);

@@ -7,7 +7,8 @@ use crate::domain::message::fallback::FallbackCause;
 use crate::domain::message::state::{Skip, State};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::postgres::queries::{self, MessageSnapshot};
+use crate::postgres::queries;
+use crate::postgres::queries::settle::MessageSnapshot;
 
 /// After a message went to `state`.
 pub async fn settled(
@@ -22,11 +23,17 @@ pub async fn settled(
     };
     let now = context.clock.now();
     if watch.may_fall_back(&snapshot.channel, state) {
-        queries::fallback_await(tx, &[message_id], FallbackCause::Failed, now).await?;
+        queries::fallback::fallback_await(tx, &[message_id], FallbackCause::Failed, now).await?;
     } else if let (State::Sent | State::Unconfirmed, Some(after)) =
         (state, watch.undelivered_after(&snapshot.channel))
     {
-        queries::fallback_await(tx, &[message_id], FallbackCause::Undelivered, now + after).await?;
+        queries::fallback::fallback_await(
+            tx,
+            &[message_id],
+            FallbackCause::Undelivered,
+            now + after,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -49,7 +56,7 @@ pub async fn received(
         .collect();
     if !arrived.is_empty() {
         for (watch, channel) in
-            queries::fallback_withdraw(tx, &arrived, context.clock.now()).await?
+            queries::fallback::fallback_withdraw(tx, &arrived, context.clock.now()).await?
         {
             context.counts.became(&watch, &channel, State::Skipped(Skip::NotNeeded));
         }

@@ -30,7 +30,7 @@ pub async fn learn(
     let Some((rate, at)) = limiter.cut() else {
         return Ok(());
     };
-    queries::channel_lease_learn(tx, channel, &context.instance, rate, at).await?;
+    queries::channel_lease::channel_lease_learn(tx, channel, &context.instance, rate, at).await?;
     tracing::warn!(
         channel,
         code = settled.answer.error_code,

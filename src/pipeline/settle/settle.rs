@@ -28,7 +28,8 @@ use crate::pipeline::settle::evidence::join;
 use crate::pipeline::settle::log::report;
 use crate::pipeline::settle::rate_feedback;
 use crate::pipeline::settle::transition::transition;
-use crate::postgres::queries::{self, TransitionDetails};
+use crate::postgres::queries;
+use crate::postgres::queries::settle::TransitionDetails;
 
 /// Answers written by one statement, at most.
 const BATCH: usize = 500;
@@ -123,7 +124,7 @@ impl Settle {
         let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
         let ask = self.context.ask(now);
-        let moved = queries::settle_accepted(&client, &accepted, now, ask).await?;
+        let moved = queries::settle::settle_accepted(&client, &accepted, now, ask).await?;
         let moved: HashMap<i64, bool> = moved.into_iter().collect();
         let outrun: Vec<&str> = accepted
             .iter()
@@ -182,10 +183,10 @@ pub async fn settle_answer(
     answer: &Answer,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
-    let Some(snapshot) = queries::settle_lock(tx, message_id).await? else {
+    let Some(snapshot) = queries::settle::settle_lock(tx, message_id).await? else {
         return Ok(());
     };
-    queries::settle_attempt(tx, message_id, attempt, answer, now).await?;
+    queries::settle::settle_attempt(tx, message_id, attempt, answer, now).await?;
     let number = u16::try_from(attempt).unwrap_or(1);
     let (event, wait) = disposition(answer, number, context.retry_rules(), rand::random());
     // The lease of this attempt ran out and another one has begun: only an acceptance still counts.

@@ -7,7 +7,8 @@ use crate::domain::message::state::{Event, Skip, State, apply};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::settle::{fallback_schedule, unconfirmed};
-use crate::postgres::queries::{self, MessageSnapshot, TransitionDetails};
+use crate::postgres::queries;
+use crate::postgres::queries::settle::{MessageSnapshot, TransitionDetails};
 
 /// Moves one locked message by one event. An event that cannot happen any more changes nothing: its
 /// evidence is stored all the same.
@@ -33,28 +34,29 @@ pub async fn transition(
     // A newer message of the entity tells it instead: there must never be two open ones. If claim opens one in this
     // very moment, the unique index of the queue fails this transaction, and the next try finds it.
     if state == State::Scheduled
-        && queries::settle_sibling(tx, snapshot, message_id).await?.is_some()
+        && queries::settle::settle_sibling(tx, snapshot, message_id).await?.is_some()
     {
         state = State::Skipped(Skip::Superseded);
     }
     let now = context.clock.now();
     match state {
         State::Scheduled => {
-            queries::settle_queue(tx, message_id, "open", details.due_at).await?;
+            queries::settle::settle_queue(tx, message_id, "open", details.due_at).await?;
         }
         State::Unconfirmed => {
             let decide_at = now + context.config.delivery.unconfirmed_after;
-            queries::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
+            queries::settle::settle_queue(tx, message_id, "unconfirmed", decide_at).await?;
             unconfirmed::open(tx, context, message_id, snapshot, decide_at).await?;
         }
-        _ => queries::settle_leave_queue(tx, message_id).await?,
+        _ => queries::settle::settle_leave_queue(tx, message_id).await?,
     }
-    queries::settle_move(tx, message_id, state, &details, now).await?;
+    queries::settle::settle_move(tx, message_id, state, &details, now).await?;
     if state != snapshot.state {
         context.counts.became(&snapshot.watch, &snapshot.channel, state);
     }
     if state == State::Sent && snapshot.state != State::Sent {
-        queries::poll_enroll(tx, message_id, &snapshot.channel, now, context.ask(now)).await?;
+        queries::poll::poll_enroll(tx, message_id, &snapshot.channel, now, context.ask(now))
+            .await?;
     }
     fallback_schedule::settled(tx, context, message_id, snapshot, state).await?;
     Ok(state)

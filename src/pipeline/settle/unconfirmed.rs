@@ -11,7 +11,8 @@ use crate::domain::message::receipt::Receipt;
 use crate::domain::recipient::phone_forms::key as phone_key;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::postgres::queries::{self, MessageSnapshot};
+use crate::postgres::queries;
+use crate::postgres::queries::settle::MessageSnapshot;
 
 /// When evidence is looked for first: an answer that was only late is there by then.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
@@ -33,8 +34,15 @@ pub async fn open(
     };
     context.unconfirmed.there_may_be(true);
     let (key, look_at) = (phone_key(phone), context.clock.now() + FIRST_LOOK);
-    queries::unconfirmed_open(tx, message_id, snapshot.attempt_count, &key, decide_at, look_at)
-        .await?;
+    queries::unconfirmed::unconfirmed_open(
+        tx,
+        message_id,
+        snapshot.attempt_count,
+        &key,
+        decide_at,
+        look_at,
+    )
+    .await?;
     Ok(())
 }
 
@@ -51,7 +59,14 @@ pub async fn note_unmatched(
     // One order for all, so that two deliveries never wait for each other.
     unmatched.sort_by(|a, b| a.provider_message_id.cmp(&b.provider_message_id));
     if !unmatched.is_empty() {
-        queries::unmatched_note(tx, channel, &unmatched, phone_key, context.clock.now()).await?;
+        queries::unconfirmed::unmatched_note(
+            tx,
+            channel,
+            &unmatched,
+            phone_key,
+            context.clock.now(),
+        )
+        .await?;
         context.unconfirmed.noted_unmatched();
     }
     Ok(())

@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::domain::limit::circuit::CircuitKey;
 use crate::domain::message::fallback::FallbackWait;
 use crate::postgres::connection::identity;
+use crate::postgres::connection::statement::text;
 use crate::postgres::connection::word::{maybe, word};
-use crate::postgres::queries::statement::text;
 
 /// What kind of blocker it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, Serialize)]

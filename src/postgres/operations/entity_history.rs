@@ -16,8 +16,8 @@ use crate::domain::value::column::Columns;
 use crate::domain::value::diff::diff;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
+use crate::postgres::connection::statement::{FromRow, row, text};
 use crate::postgres::connection::word::{maybe, state, word};
-use crate::postgres::queries::statement::{FromRow, row, text};
 
 /// Everything that the database knows about an entity. Phones are whole in here: who shows them
 /// masks them.

@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row};
 
 use crate::domain::message::state::Skip;
-use crate::postgres::queries::statement::{FromRows, row, text};
+use crate::postgres::connection::statement::{FromRows, row, text};
 
 /// Messages moved by one transaction: a decision about many never stands in the daemon's way.
 const CHUNK: i64 = 2_000;

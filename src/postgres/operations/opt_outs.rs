@@ -6,8 +6,8 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::domain::recipient::phone_forms::forms;
+use crate::postgres::connection::statement::{FromRows, array, row, text};
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::statement::{FromRows, array, row, text};
 
 /// Phones that one statement of `each` reads.
 const PAGE: i64 = 1_000;

@@ -2,8 +2,8 @@
 
 use tokio_postgres::{Client, Error};
 
+use crate::postgres::connection::statement::text;
 use crate::postgres::operations::holds;
-use crate::postgres::queries::statement::text;
 
 /// Stops a channel or watch. Changes are captured all the same.
 pub async fn begin(

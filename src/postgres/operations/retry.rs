@@ -7,8 +7,8 @@ use tokio_postgres::{Client, Error};
 
 use crate::config::Config;
 use crate::domain::message::state::{Event, Skip, State, apply};
+use crate::postgres::connection::statement::{FromRows, text};
 use crate::postgres::connection::word::state;
-use crate::postgres::queries::statement::{FromRows, text};
 
 /// Which messages are meant.
 #[derive(Clone, Debug)]

@@ -12,9 +12,9 @@ use crate::domain::limit::adaptive_rate::Learned;
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::domain::message::state::State;
 use crate::postgres::capture::install;
+use crate::postgres::connection::statement::text;
 use crate::postgres::connection::word::{state, word};
 use crate::postgres::operations::blockers::{self, ActiveBlocker};
-use crate::postgres::queries::statement::text;
 use crate::postgres::schema::migrate;
 
 /// Outcomes are counted over so many hours.

@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Error};
 
 use crate::domain::recipient::phone_forms::{forms, key};
-use crate::postgres::queries::statement::{FromRow, row, text};
+use crate::postgres::connection::statement::{FromRow, row, text};
 
 row! {
     /// What forbids a test message to a phone.

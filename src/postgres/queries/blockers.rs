@@ -10,8 +10,8 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::limit::circuit::{CircuitKey, CircuitState};
 use crate::postgres::connection::identity::Identity;
+use crate::postgres::connection::statement::{FromRows, named, row, statements};
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::statement::{FromRows, named, row, statements};
 
 /// Something that keeps messages from leaving.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
-use crate::postgres::queries::statement::{FromRows, named, statements};
+use crate::postgres::connection::statement::{FromRows, named, statements};
 
 /// A channel that this daemon may send on.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ use crate::domain::value::change::{Change, Operation};
 use crate::domain::value::row::Row;
 use crate::error_chain::chain;
 use crate::postgres::capture::row_query::object;
+use crate::postgres::connection::statement::named;
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::statement::named;
 
 /// A change as taken, or what was left of it when the trigger could not read the row.
 #[derive(Clone, Debug)]

@@ -13,9 +13,9 @@ use crate::domain::message::state::State;
 use crate::domain::recipient::phone_forms;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
+use crate::postgres::connection::statement::{named, statements};
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::statement::{named, statements};
-use crate::postgres::queries::{Lease, WaitColumns, WordColumns};
+use crate::postgres::queries::claim::{Lease, WaitColumns, WordColumns};
 
 /// Where one watch goes on, and where it stands in turn.
 #[derive(Clone, Copy, Debug)]

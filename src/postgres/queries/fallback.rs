@@ -6,8 +6,8 @@ use tokio_postgres::Error;
 
 use crate::domain::message::fallback::{FallbackCause, FallbackWait};
 use crate::domain::message::state::State;
+use crate::postgres::connection::statement::{FromRows, array, named, statements};
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::statement::{FromRows, array, named, statements};
 
 /// These messages may have to go to the next channel of their watch: `failed` and `skipped` now,
 /// `undelivered` if nothing else is heard by then.

@@ -6,8 +6,8 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
-use crate::postgres::queries::RetentionBatch;
-use crate::postgres::queries::statement::{named, statements};
+use crate::postgres::connection::statement::{named, statements};
+use crate::postgres::queries::retention::RetentionBatch;
 
 /// A message, or a change that is not folded yet, that may concern somebody.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
-use crate::postgres::queries::statement::{array, named};
+use crate::postgres::connection::statement::{array, named};
 
 /// What one phone requests, and since when.
 #[derive(Clone)]

@@ -8,9 +8,9 @@ use tokio_postgres::types::ToSql;
 use crate::domain::message::poll_schedule::{PollGroupState, PollState};
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::domain::message::state::State;
+use crate::postgres::connection::statement::{named, statements};
 use crate::postgres::connection::word::word;
 use crate::postgres::queries::settle::Ask;
-use crate::postgres::queries::statement::{named, statements};
 
 /// Messages that were accepted together and whose end is asked for.
 #[derive(Clone, Debug)]

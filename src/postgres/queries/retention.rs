@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
-use crate::postgres::queries::statement::{FromRows, named, statements};
+use crate::postgres::connection::statement::{FromRows, named, statements};
 
 /// One kind of removal; its words are those of `rowbell.retention.task`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]

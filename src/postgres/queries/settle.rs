@@ -9,8 +9,8 @@ use crate::domain::message::attempt::{Answer, AttemptResult, Settled};
 use crate::domain::message::evidence::Evidence;
 use crate::domain::message::receipt::{EvidenceSource, Receipt};
 use crate::domain::message::state::{State, WaitsFor};
+use crate::postgres::connection::statement::{array, named, row, statements};
 use crate::postgres::connection::word::{maybe, state, word};
-use crate::postgres::queries::statement::{array, named, row, statements};
 
 /// When the provider is asked for the end of messages that are sent now, and on which channels.
 #[derive(Clone, Copy, Debug)]

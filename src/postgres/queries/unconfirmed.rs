@@ -7,7 +7,7 @@ use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::message::receipt::Receipt;
 use crate::domain::message::unconfirmed::LookupMethod;
-use crate::postgres::queries::statement::{FromRows, array, named, row, statements};
+use crate::postgres::connection::statement::{FromRows, array, named, row, statements};
 
 row! {
     /// An attempt that the provider may have taken.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rowbell::pipeline::context::stage::{Progress, Stage as _};
-use rowbell::postgres::queries::{self, Figure, Scope};
+use rowbell::postgres::operations::figures::{self, Figure, Scope};
 use rowbell::telemetry::metrics::{Metric, OF_THE_DATABASE, OF_THE_PROCESS};
 use rowbell_lab::demo::cluster::ClusterOptions;
 use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
@@ -264,7 +264,7 @@ async fn figure(world: &World, metric: &str, channel: Option<&str>, word: Option
         watches: &["home_delivery"],
         lease: world.config.delivery.lease,
     };
-    let figures = queries::metrics(&mut client, scope).await.unwrap();
+    let figures = figures::read(&mut client, scope).await.unwrap();
     let of = |figure: &&Figure| {
         figure.metric == metric
             && figure.channel.as_deref() == channel

@@ -6,7 +6,7 @@ use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
-use crate::postgres::queries::statement::{FromRows, named, row};
+use crate::postgres::connection::statement::{FromRows, named, row};
 
 /// How long the server may work on the figures. A million messages in the queue take a fifth of that.
 const WORK: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ pub struct Scope<'a> {
 }
 
 /// Reads them in a transaction of their own, which changes nothing.
-pub async fn metrics(client: &mut Client, scope: Scope<'_>) -> Result<Vec<Figure>, Error> {
+pub async fn read(client: &mut Client, scope: Scope<'_>) -> Result<Vec<Figure>, Error> {
     let tx = client.build_transaction().read_only(true).start().await?;
     let settings = format!(
         "set local statement_timeout = {}; set local enable_seqscan = on; set local max_parallel_workers_per_gather = 0",

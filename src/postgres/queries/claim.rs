@@ -1,4 +1,6 @@
-//! The queries of the pipeline, by name. The texts stand in `sql/queries`, with what they promise.
+//! The queries of claim, and of the storms that it finds.
+
+use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
@@ -10,37 +12,8 @@ use crate::domain::message::state::{Wait, WaitsFor};
 use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
+use crate::postgres::connection::statement::{FromRow, array, named, row, statements};
 use crate::postgres::connection::word::{maybe, word};
-use crate::postgres::queries::statement::{FromRow, array, named, row, statements};
-
-mod blockers;
-mod burst_hold;
-mod channel_lease;
-mod claimed_batch;
-mod compose;
-mod fallback;
-mod forget;
-mod metrics;
-mod opt_out_request;
-mod poll;
-mod retention;
-mod settle;
-pub mod statement;
-mod unconfirmed;
-
-pub use blockers::*;
-pub use burst_hold::*;
-pub use channel_lease::*;
-pub use claimed_batch::*;
-pub use compose::*;
-pub use fallback::*;
-pub use forget::*;
-pub use metrics::*;
-pub use opt_out_request::*;
-pub use poll::*;
-pub use retention::*;
-pub use settle::*;
-pub use unconfirmed::*;
 
 /// Taken for the time of one claim, so that two daemons never fold the same entity at once.
 pub const CLAIM_LOCK: i64 = 0x726f_7762_656c_6c01;
@@ -135,14 +108,14 @@ pub struct Lease<'a> {
 }
 
 /// Columns of what several messages wait for, as the arrays that a query takes.
-struct WaitColumns<'a> {
-    cause: Vec<Option<&'a str>>,
-    template: Vec<Option<&'a str>>,
-    language: Vec<Option<&'a str>>,
+pub(super) struct WaitColumns<'a> {
+    pub(super) cause: Vec<Option<&'a str>>,
+    pub(super) template: Vec<Option<&'a str>>,
+    pub(super) language: Vec<Option<&'a str>>,
 }
 
 impl<'a> WaitColumns<'a> {
-    fn of(waits: impl Iterator<Item = Option<&'a Wait>> + Clone) -> WaitColumns<'a> {
+    pub(super) fn of(waits: impl Iterator<Item = Option<&'a Wait>> + Clone) -> WaitColumns<'a> {
         let templates = waits.clone().map(|wait| wait.and_then(|wait| wait.template.as_ref()));
         WaitColumns {
             cause: waits.map(|wait| wait.map(|wait| wait.cause.into_str())).collect(),
@@ -153,20 +126,22 @@ impl<'a> WaitColumns<'a> {
 }
 
 /// Columns of the words of several messages, as the arrays that a query takes.
-struct WordColumns<'a> {
-    template: Vec<Option<&'a str>>,
-    language: Vec<Option<&'a str>>,
-    name: Vec<Option<&'a str>>,
-    phone: Vec<Option<&'a str>>,
-    locale: Vec<Option<&'a str>>,
-    time_zone: Vec<Option<&'a str>>,
-    time_zone_source: Vec<Option<&'a str>>,
-    summary: Vec<Option<&'a str>>,
-    parameters: Vec<Option<Json<&'a Vec<String>>>>,
+pub(super) struct WordColumns<'a> {
+    pub(super) template: Vec<Option<&'a str>>,
+    pub(super) language: Vec<Option<&'a str>>,
+    pub(super) name: Vec<Option<&'a str>>,
+    pub(super) phone: Vec<Option<&'a str>>,
+    pub(super) locale: Vec<Option<&'a str>>,
+    pub(super) time_zone: Vec<Option<&'a str>>,
+    pub(super) time_zone_source: Vec<Option<&'a str>>,
+    pub(super) summary: Vec<Option<&'a str>>,
+    pub(super) parameters: Vec<Option<Json<&'a Vec<String>>>>,
 }
 
 impl<'a> WordColumns<'a> {
-    fn of(words: impl Iterator<Item = Option<&'a MessageWords>> + Clone) -> WordColumns<'a> {
+    pub(super) fn of(
+        words: impl Iterator<Item = Option<&'a MessageWords>> + Clone,
+    ) -> WordColumns<'a> {
         fn each<'a, T>(
             words: impl Iterator<Item = Option<&'a MessageWords>>,
             column: impl Fn(&'a MessageWords) -> T,
@@ -252,4 +227,44 @@ pub async fn claim_write(
 fn new_row(message: &Message) -> Option<Json<&Row>> {
     let row = message.words.as_ref().map_or(&message.new_row, |words| &words.told_row);
     row.as_ref().map(Json)
+}
+
+/// Transaction, watch and entity of what these transactions changed beyond a change.
+pub async fn storm_ahead(
+    tx: &Transaction<'_>,
+    beyond: i64,
+    transactions: &BTreeSet<i64>,
+    most: usize,
+) -> Result<Vec<(i64, String, String)>, Error> {
+    let ids: Vec<String> = transactions.iter().map(i64::to_string).collect();
+    let rows = named!(tx, "claim/storm_ahead", &[&beyond, &ids, &(most as i64)])?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
+}
+
+/// Opens a hold; its id.
+pub async fn storm_open(
+    tx: &Transaction<'_>,
+    watch: &str,
+    transaction: Option<i64>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<i64, Error> {
+    let rows = named!(tx, "claim/storm_open", &[&watch, &transaction, &reason, &now])?;
+    rows[0].try_get(0)
+}
+
+/// Messages and the holds that they join.
+pub async fn storm_join(
+    tx: &Transaction<'_>,
+    joining: &[(i64, i64)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (messages, holds): (Vec<i64>, Vec<i64>) = joining.iter().copied().unzip();
+    named!(tx, "claim/storm_join", &[&messages, &holds, &now]).map(drop)
+}
+
+statements! {
+    /// Messages of a watch that wait to leave for the first time and tell of changes made since then.
+    storm_gather(tx: &Transaction<'_>, watch: &str, since: Timestamp)
+        -> Vec<i64> = "claim/storm_gather";
 }

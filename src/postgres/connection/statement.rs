@@ -7,7 +7,7 @@ use tokio_postgres::{Error, Row};
 macro_rules! named {
     ($tx:expr, $name:literal, $params:expr) => {{
         let statement =
-            $tx.prepare_cached($crate::postgres::queries::statement::text!($name)).await?;
+            $tx.prepare_cached($crate::postgres::connection::statement::text!($name)).await?;
         $tx.query(&statement, $params).await
     }};
 }
@@ -25,8 +25,8 @@ macro_rules! statements {
         -> $output:ty = $name:literal;)*) => {$(
         $(#[$doc])*
         pub async fn $function($tx: $client, $($arg: $type),*) -> Result<$output, tokio_postgres::Error> {
-            let rows = $crate::postgres::queries::statement::named!($tx, $name, &[$(&$arg),*])?;
-            $crate::postgres::queries::statement::FromRows::from_rows(&rows)
+            let rows = $crate::postgres::connection::statement::named!($tx, $name, &[$(&$arg),*])?;
+            $crate::postgres::connection::statement::FromRows::from_rows(&rows)
         }
     )*};
 }
@@ -40,9 +40,9 @@ macro_rules! row {
     })*) => {$(
         $(#[$meta])* $vis struct $name { $($(#[$doc])* pub $field: $type),* }
 
-        impl $crate::postgres::queries::statement::FromRow for $name {
+        impl $crate::postgres::connection::statement::FromRow for $name {
             fn from_row(row: &tokio_postgres::Row) -> Result<$name, tokio_postgres::Error> {
-                Ok($name { $($field: $crate::postgres::queries::statement::row!(@read row, stringify!($field) $(, $read)?)),* })
+                Ok($name { $($field: $crate::postgres::connection::statement::row!(@read row, stringify!($field) $(, $read)?)),* })
             }
         }
     )*};
