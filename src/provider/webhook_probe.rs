@@ -1,4 +1,4 @@
-//! Knocking at the webhook from outside, as the provider would: the address that it posts to, and the
+//! Posts to the webhook from outside, as the provider would: to the address that it posts to, and to the
 //! daemon itself. Only `rowbell webhook test` does this.
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -18,7 +18,7 @@ pub enum ProbeResult {
     Silent(String),
 }
 
-/// Who knocks, with the patience that the channel has with its provider.
+/// A client with the timeouts that the channel has for its provider.
 pub struct WebhookProbe(reqwest::Client);
 
 impl WebhookProbe {

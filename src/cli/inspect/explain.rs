@@ -316,7 +316,7 @@ fn evidence(receipt: &ReceiptHistory) -> String {
 
 fn looked_up(lookup: &LookupHistory) -> String {
     let id = lookup.provider_message_id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
-    format!("attempt {} in doubt: {}{id}", lookup.attempt, lookup.found)
+    format!("attempt {} unconfirmed: {}{id}", lookup.attempt, lookup.found)
 }
 
 fn why(message: &MessageHistory) -> String {

@@ -99,11 +99,11 @@ impl CircuitTallies {
         let mut counts: HashMap<String, usize> = HashMap::new();
         opt_outs.iter().for_each(|o| *counts.entry(o.channel.clone()).or_default() += 1);
         let many = |count: usize| count >= self.settings.minimum as usize;
-        let doubtful: Vec<(String, usize)> =
+        let too_many: Vec<(String, usize)> =
             counts.into_iter().filter(|(_, count)| many(*count)).collect();
-        opt_outs.retain(|o| doubtful.iter().all(|(channel, _)| *channel != o.channel));
+        opt_outs.retain(|o| too_many.iter().all(|(channel, _)| *channel != o.channel));
         let ripe = opt_outs.iter().filter(|o| is_ripe(o)).map(|o| o.message_id).collect();
         opt_outs.retain(|o| !is_ripe(o));
-        (ripe, doubtful)
+        (ripe, too_many)
     }
 }

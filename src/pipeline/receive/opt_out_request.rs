@@ -31,7 +31,7 @@ pub async fn take_opt_out_requests(
     let (stopped, started) = queries::opt_out_request::opt_out_request_take(tx, &requests).await?;
     for (request, count) in [("stop", stopped), ("start", started)] {
         if count > 0 {
-            tracing::info!(request, count, "customers wrote what they wish");
+            tracing::info!(request, count, "customers asked to opt out or in");
             let count = u64::try_from(count).unwrap_or(0);
             metrics::counter!("rowbell_opt_out_requests_total", "request" => request)
                 .increment(count);

@@ -304,8 +304,8 @@ async fn take_back(
 /// of somebody else, not the will of so many.
 pub async fn write_opt_outs(tx: &Transaction<'_>, context: &Context) -> Result<(), StageError> {
     let now = context.clock.now();
-    let (ripe, doubtful) = context.circuits.ripe_opt_outs(now);
-    for (channel, count) in doubtful {
+    let (ripe, too_many) = context.circuits.ripe_opt_outs(now);
+    for (channel, count) in too_many {
         tracing::warn!(
             channel,
             count,

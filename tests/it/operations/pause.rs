@@ -23,7 +23,7 @@ async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
     assert!(
         status.contains("channel main is paused")
             && status.contains("the token is renewed")
-            && status.contains("stop 1"),
+            && status.contains("blocker 1"),
         "{status}"
     );
     let story = testbed.command(&["explain", "home_delivery", "1"]).unwrap();

@@ -311,9 +311,9 @@ async fn explain_tells_what_was_done_about_a_doubt() {
             .await
             .unwrap();
     let text = rowbell::cli::inspect::explain::as_text(&told, &world.config, world.now());
-    let line = text.lines().find(|line| line.contains("in doubt")).unwrap_or_default();
+    let line = text.lines().find(|line| line.contains("attempt 1 unconfirmed")).unwrap_or_default();
     assert!(
-        line.contains("attempt 1 in doubt: the provider's list has the message, id wamid."),
+        line.contains("attempt 1 unconfirmed: the provider's list has the message, id wamid."),
         "{text}"
     );
 }
