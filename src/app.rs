@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::message::attempt::{Outgoing, Settled};
+use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::http::listeners::{self, ListenError, Listeners, webhook_secret};
 use crate::pipeline::claim::claim::{Claim, ClaimOnBell};
 use crate::pipeline::compose::compose::Compose;

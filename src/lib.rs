@@ -15,6 +15,7 @@ pub mod domain {
         pub mod expiry;
         pub mod fallback;
         pub mod message;
+        pub mod outgoing;
         pub mod poll_schedule;
         pub mod receipt;
         pub mod state;

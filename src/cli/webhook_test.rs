@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::text::masked;
 use crate::clock::Clock;
 use crate::config::{Config, TemplateSettings};
-use crate::domain::message::attempt::TemplateMessage;
+use crate::domain::message::outgoing::TemplateMessage;
 use crate::domain::recipient::phone::Phone;
 use crate::operations::webhook_probe::{ProbeOutcome, ProbeReport, WebhookTest};
 use crate::provider::onemsg::client;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
-use crate::domain::message::attempt::{AttemptResult, TemplateMessage};
+use crate::domain::message::attempt::AttemptResult;
+use crate::domain::message::outgoing::TemplateMessage;
 use crate::operations::webhook_probe::{
     FIRST_THE_OTHERS, ProbeOutcome, ProbeStep, WebhookTest, failed, not_tried, ok,
 };

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::config::{Channel, Config, secret};
-use crate::domain::message::attempt::TemplateMessage;
+use crate::domain::message::outgoing::TemplateMessage;
 use crate::error_chain::chain;
 use crate::postgres::connection::pool::{self, Client};
 use crate::postgres::operations::webhook_probe;

@@ -3,7 +3,8 @@
 use reqwest::RequestBuilder;
 
 use crate::config::{Channel, ChannelKind, Config};
-use crate::domain::message::attempt::{Answer, AttemptId, TemplateMessage};
+use crate::domain::message::attempt::{Answer, AttemptId};
+use crate::domain::message::outgoing::TemplateMessage;
 use crate::provider::client_error::{ClientError, secret};
 use crate::provider::onemsg::client;
 use crate::provider::{http_gateway, smtp};

@@ -12,9 +12,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use crate::config::{Answers, Channel, Config, Http, HttpMethod};
-use crate::domain::message::attempt::{
-    Answer, AttemptId, AttemptResult, ErrorClass, TemplateMessage,
-};
+use crate::domain::message::attempt::{Answer, AttemptId, AttemptResult, ErrorClass};
+use crate::domain::message::outgoing::TemplateMessage;
 use crate::provider::client_error::{ClientError, secret};
 use crate::provider::message_body::{BodyFormat, MessageBodies, sample};
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};

@@ -8,7 +8,7 @@
 use minijinja::value::Value as Jinja;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
-use crate::domain::message::attempt::TemplateMessage;
+use crate::domain::message::outgoing::TemplateMessage;
 use crate::domain::text::localized_text::LocalizedText;
 
 /// A mistake in a template, on one line.

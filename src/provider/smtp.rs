@@ -18,7 +18,8 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{Channel, Config, Smtp, SmtpTls};
-use crate::domain::message::attempt::{Answer, AttemptId, ErrorClass, TemplateMessage};
+use crate::domain::message::attempt::{Answer, AttemptId, ErrorClass};
+use crate::domain::message::outgoing::TemplateMessage;
 use crate::domain::text::whatsapp_limits;
 use crate::error_chain::chain;
 use crate::provider::client_error::{ClientError, secret};

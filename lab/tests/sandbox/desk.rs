@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rowbell::config::units::Rate;
 use rowbell::config::{AuthPlace, Channel, ChannelKind, ChannelLimits, OneMsg};
-use rowbell::domain::message::attempt::{Answer, AttemptResult, ErrorClass, TemplateMessage};
+use rowbell::domain::message::attempt::{Answer, AttemptResult, ErrorClass};
+use rowbell::domain::message::outgoing::TemplateMessage;
 use rowbell::provider::onemsg::client::OneMsgClient;
 use rowbell_lab::sandbox::{ReceiptOptions, Sandbox, SandboxOptions};
 use serde_json::{Value, json};

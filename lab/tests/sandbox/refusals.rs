@@ -1,9 +1,10 @@
 //! What the provider refuses, in which words, and what a sender does about it.
 
+use rowbell::domain::message::attempt::AttemptResult;
 use rowbell::domain::message::attempt::ErrorClass::{
     Channel, Content, Recipient, Retry, Slow, Template,
 };
-use rowbell::domain::message::attempt::{AttemptResult, TemplateMessage};
+use rowbell::domain::message::outgoing::TemplateMessage;
 use rowbell_lab::sandbox::{Outcome, RefusalForm, TemplateOptions};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::thread::JoinHandle;
 
 use rowbell::config::AuthPlace;
-use rowbell::domain::message::attempt::TemplateMessage;
+use rowbell::domain::message::outgoing::TemplateMessage;
 use rowbell::provider::onemsg::client::OneMsgClient;
 
 use super::desk::{DEADLINE, TOKEN, accepted, channel, message, number};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
-use crate::domain::message::attempt::Outgoing;
 use crate::domain::message::message::Message;
+use crate::domain::message::outgoing::Outgoing;
 use crate::pipeline::claim::burst_hold::{self, NewHold};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;

@@ -20,9 +20,9 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::circuit::CircuitKey;
-use crate::domain::message::attempt::Outgoing;
 use crate::domain::message::decision::Decision;
 use crate::domain::message::message::Message;
+use crate::domain::message::outgoing::Outgoing;
 use crate::domain::message::state::WaitsFor;
 use crate::pipeline::compose::fair_queue::FairQueue;
 use crate::pipeline::context::channel_sender::ChannelSender;

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
 use crate::domain::limit::circuit::CircuitKey;
-use crate::domain::message::attempt::Outgoing;
+use crate::domain::message::outgoing::Outgoing;
 use crate::pipeline::context::counters::ChannelCounters;
 use crate::provider::limiter::Limiter;
 

@@ -17,7 +17,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::message::attempt::{Answer, AttemptId, Outgoing, Settled, TemplateMessage};
+use crate::domain::message::attempt::{Answer, AttemptId};
+use crate::domain::message::outgoing::{Outgoing, Settled, TemplateMessage};
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::stage::Progress;
 use crate::provider::client::ProviderClient;

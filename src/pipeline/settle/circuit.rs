@@ -15,7 +15,8 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use crate::domain::limit::circuit::{CircuitKey, CircuitPauses, CircuitState, ErrorBurst};
-use crate::domain::message::attempt::{ErrorClass, Outgoing};
+use crate::domain::message::attempt::ErrorClass;
+use crate::domain::message::outgoing::Outgoing;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;

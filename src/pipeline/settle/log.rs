@@ -1,8 +1,9 @@
 //! Logs answers: one line for each message that the provider refused. That a whole channel or template was
 //! stopped, or that a channel is too fast, is logged once, where it is noticed.
 
-use crate::domain::message::attempt::{AttemptResult, ErrorClass, Outgoing, Settled};
+use crate::domain::message::attempt::{AttemptResult, ErrorClass};
 use crate::domain::message::disposition::PAIR_LIMIT;
+use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::pipeline::context::context::Context;
 
 /// Logs what the provider refused, and lets the channel rest as long as it asks to.

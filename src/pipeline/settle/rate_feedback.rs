@@ -2,8 +2,9 @@
 
 use deadpool_postgres::Transaction;
 
-use crate::domain::message::attempt::{AttemptResult, ErrorClass, Outgoing, Settled};
+use crate::domain::message::attempt::{AttemptResult, ErrorClass};
 use crate::domain::message::disposition::PAIR_LIMIT;
+use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;

@@ -18,8 +18,9 @@ use deadpool_postgres::Transaction;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::message::attempt::{Answer, AttemptResult, Outgoing, Settled};
+use crate::domain::message::attempt::{Answer, AttemptResult};
 use crate::domain::message::disposition::disposition;
+use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::domain::message::state::{Event, State};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Failures, StageError};

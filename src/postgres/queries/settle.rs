@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use crate::domain::message::attempt::{Answer, AttemptResult, Settled};
+use crate::domain::message::attempt::{Answer, AttemptResult};
 use crate::domain::message::evidence::Evidence;
+use crate::domain::message::outgoing::Settled;
 use crate::domain::message::receipt::{EvidenceSource, Receipt};
 use crate::domain::message::state::{State, WaitsFor};
 use crate::postgres::connection::statement::{array, named, row, statements};

@@ -13,7 +13,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{AuthPlace, Channel, OneMsg};
-use crate::domain::message::attempt::{Answer, AttemptResult, TemplateMessage};
+use crate::domain::message::attempt::{Answer, AttemptResult};
+use crate::domain::message::outgoing::TemplateMessage;
 use crate::provider::error_table::{classify, code_in_text};
 use crate::provider::onemsg::template_list;
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
