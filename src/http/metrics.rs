@@ -103,9 +103,9 @@ impl MetricsEndpoint {
             watches: &self.context.watch_names(),
             lease: config.delivery.lease,
         };
-        let backoff =
+        let timeouts =
             Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
-        let mut client = self.context.pool.timeout_get(&backoff).await?;
+        let mut client = self.context.pool.timeout_get(&timeouts).await?;
         match tokio::time::timeout(ANSWER, figures::read(&mut client, scope)).await {
             Ok(figures) => Ok(Some(figures?)),
             Err(_) => {

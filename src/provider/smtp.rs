@@ -50,7 +50,7 @@ struct Inner {
     bodies: MessageBodies,
     environment: String,
     /// For all that comes before the text, and for the text with the reply to it.
-    backoff: (Duration, Duration),
+    timeouts: (Duration, Duration),
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
     most_idle: usize,
 }
@@ -81,7 +81,7 @@ impl SmtpClient {
             from: settings.from.parse().map_err(|_| wrong("from", "is no sender".to_owned()))?,
             bodies: MessageBodies::compile(texts, BodyFormat::Plain, &config.recipient.locale)?,
             environment: config.installation.environment.clone(),
-            backoff: (channel.connect_timeout + half, half),
+            timeouts: (channel.connect_timeout + half, half),
             idle: Mutex::default(),
             most_idle: channel.concurrency,
         })))
@@ -124,7 +124,7 @@ enum Step {
 impl Inner {
     /// The conversation in which the server takes the mail.
     async fn converse(&self, mail: &Mail) -> Result<(), Box<Answer>> {
-        let (before, after) = self.backoff;
+        let (before, after) = self.timeouts;
         let ready = tokio::time::timeout(before, self.up_to_text(&mail.to)).await;
         let late =
             || Box::new(Answer::nothing_sent("the mail server did not answer in time".to_owned()));

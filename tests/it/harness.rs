@@ -418,7 +418,7 @@ fn goes_on(step: Result<Progress, StageError>) -> Progress {
     }
 }
 
-/// A town for commands as typed: no daemon runs yet, what changes leaves at once, no receipt comes.
+/// A testbed for commands as typed: no daemon runs yet, what changes leaves at once, no receipt comes.
 pub async fn still_town() -> Testbed {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
     let options = TestbedOptions {

@@ -12,7 +12,7 @@ use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::{Arrival, ReceiptOptions, SandboxOptions};
 
 /// How long one message may take before the benchmark gives up, on top of a minute.
-const PATIENCE_PER_MESSAGE: Duration = Duration::from_millis(5);
+const TIMEOUT_PER_MESSAGE: Duration = Duration::from_millis(5);
 
 /// Moves every window by an hour: one change for each delivery.
 const CHANGE_ALL: &str = "update delivery set window_start = window_start + interval '1 hour',
@@ -57,14 +57,14 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
 
     let postmaster = testbed.cluster.postmaster().unwrap_or_default();
     let postgres_before = cpu_time_of_tree(postmaster);
-    let backoff = Duration::from_secs(60) + PATIENCE_PER_MESSAGE * u32::try_from(args.messages)?;
-    let deadline = Instant::now() + backoff;
+    let timeout = Duration::from_secs(60) + TIMEOUT_PER_MESSAGE * u32::try_from(args.messages)?;
+    let deadline = Instant::now() + timeout;
     let daemon = testbed.daemon().await?;
-    testbed.sandbox.wait_for(sendable, backoff).await?;
+    testbed.sandbox.wait_for(sendable, timeout).await?;
     let empty =
         "select not exists (select from rowbell.change) and not exists (select from rowbell.queue)";
     while !client.query_one(empty, &[]).await?.get::<_, bool>(0) {
-        anyhow::ensure!(Instant::now() < deadline, "the backlog did not drain within {backoff:?}");
+        anyhow::ensure!(Instant::now() < deadline, "the backlog did not drain within {timeout:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let arrivals = testbed.sandbox.arrivals();

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// The secret path of the town.
+/// The secret path of the testbed.
 const PATH: &str = "/webhook/demo-secret";
 
 /// What a daemon may need more while strangers are at its door.
@@ -23,7 +23,7 @@ async fn testbed() -> (Testbed, String) {
     patient_town("10s").await
 }
 
-/// A town whose webhook waits so long for a delivery.
+/// A testbed whose webhook waits so long for a delivery.
 async fn patient_town(timeout: &'static str) -> (Testbed, String) {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
     let backoff = match timeout {

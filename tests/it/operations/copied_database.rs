@@ -11,7 +11,7 @@ use crate::harness::{self, World};
 
 const MOVE: &str = "update delivery set address = address || '!' where id = 1";
 
-/// A town whose daemon has sent one message, and stopped.
+/// A testbed whose daemon has sent one message, and stopped.
 async fn original() -> Testbed {
     let testbed = harness::still_town().await;
     let db = testbed.connect().await.unwrap();

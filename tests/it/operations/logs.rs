@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 const CHANNEL: &str = "ODI371267300";
 const SOON: Duration = Duration::from_secs(30);
 
-/// A town that logs as much as this level says, and in which one row cannot be read by the recipient query.
+/// A testbed that logs as much as this level says, and in which one row cannot be read by the recipient query.
 async fn testbed(level: &str) -> Testbed {
     let options = TestbedOptions {
         cluster: ClusterOptions {

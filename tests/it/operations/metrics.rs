@@ -22,7 +22,7 @@ use crate::harness::World;
 const CHANNEL: &str = "ODI371267300";
 const SOON: Duration = Duration::from_secs(30);
 
-/// A town whose daemon can be looked at.
+/// A testbed whose daemon can be looked at.
 async fn testbed(listen: &'static str) -> Testbed {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
     let options = TestbedOptions {

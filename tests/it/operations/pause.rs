@@ -1,4 +1,4 @@
-//! What a person stops, and lets go on: commands as typed, on a town without its daemon.
+//! What a person stops, and lets go on: commands as typed, on a testbed without its daemon.
 
 use crate::harness::{World, still_town};
 

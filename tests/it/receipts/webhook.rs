@@ -80,7 +80,7 @@ fn tested(testbed: &Testbed, arguments: &[&str]) -> String {
     format!("{said}exit code {}", output.status.code().unwrap())
 }
 
-/// Where the webhook of the town listens.
+/// Where the webhook of the testbed listens.
 fn listen(testbed: &Testbed) -> String {
     let config = std::fs::read_to_string(testbed.config_file()).unwrap();
     let listen = config.lines().find_map(|line| line.strip_prefix("listen")).unwrap();

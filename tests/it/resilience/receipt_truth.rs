@@ -40,7 +40,7 @@ fn unruly() -> ReceiptOptions {
     }
 }
 
-/// A town in which everybody has one delivery and can be told.
+/// A testbed in which everybody has one delivery and can be told.
 async fn testbed(size: u64, webhook: bool, is_durable: bool, polling: &'static str) -> Testbed {
     let options = TestbedOptions {
         cluster: ClusterOptions {
@@ -260,7 +260,7 @@ async fn pour(
     }
 }
 
-/// Where the town's daemon listens.
+/// Where the testbed's daemon listens.
 fn webhook_url(testbed: &Testbed) -> String {
     let config = std::fs::read_to_string(testbed.config_file()).unwrap();
     let listen = config.lines().find_map(|line| line.trim().strip_prefix("listen")).unwrap();
