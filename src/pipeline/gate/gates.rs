@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::config::{RecipientAddress, RecipientDefaults};
@@ -22,7 +21,6 @@ use crate::domain::text::labels::ByColumn;
 use crate::domain::text::render_context::{RenderContext, Unwritable};
 use crate::domain::value::change::Operation;
 use crate::domain::value::diff::{FieldChange, diff};
-use crate::domain::value::moment;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::route::Route;
@@ -105,8 +103,7 @@ impl GateInput<'_> {
     pub fn changes(&self) -> Vec<FieldChange> {
         let row = self.present.row.as_ref();
         let compiled = self.compiled;
-        let zone = moment::zone(self.time_zone().name).unwrap_or(TimeZone::UTC);
-        diff(self.baseline, row, &compiled.config.columns, &compiled.columns, &zone)
+        diff(self.baseline, row, &compiled.config.columns, &compiled.columns, &self.zone())
     }
 
     fn recipient(&self) -> Result<Recipient, Decision> {
@@ -152,7 +149,7 @@ impl GateInput<'_> {
     }
 
     fn not_stale(&self) -> Result<(), Decision> {
-        match self.present.expires_at {
+        match self.expires_at() {
             Some(at) if at <= self.now => {
                 let text = format!("expires_at of the watch was {at}");
                 // Who was tried in time and in vain is a failure; who came too late is not.

@@ -1,5 +1,8 @@
 //! Quiet hours: which time zone the recipient lives in, when a message may leave, how long it is of use.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::domain::message::decision::Decision;
 use crate::domain::message::state::WaitsFor;
 use crate::domain::recipient::recipient::Recipient;
@@ -21,10 +24,20 @@ impl GateInput<'_> {
         ])
     }
 
+    /// Its rules.
+    pub fn zone(&self) -> TimeZone {
+        moment::zone(self.time_zone().name).unwrap_or(TimeZone::UTC)
+    }
+
+    /// After this moment the message is stale.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.present.expires_at.map(|at| at.in_zone(&self.zone()))
+    }
+
     /// For how many seconds the message may wait for a phone that is off: what it tells is over then.
     pub fn time_to_live(&self) -> Option<u32> {
         let template = &self.route.template;
-        let expires_at = self.present.expires_at.filter(|_| template.time_to_live)?;
+        let expires_at = self.expires_at().filter(|_| template.time_to_live)?;
         template.category.time_to_live(expires_at.duration_since(self.now))
     }
 
@@ -38,6 +51,7 @@ impl GateInput<'_> {
             return Ok(());
         };
         let about = self.present.about.or(self.present.expires_at);
+        let about = about.map(|at| at.in_zone(&zone));
         let Some(wait) = quiet.wait(self.now, about, &zone) else {
             return Ok(());
         };

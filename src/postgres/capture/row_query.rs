@@ -2,6 +2,8 @@
 //! round trip for a whole batch.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio_postgres::types::{Json, ToSql};
 
@@ -17,9 +19,9 @@ pub struct PresentRow {
     pub row: Option<Row>,
     /// What the recipient query gave.
     pub recipient: Option<Row>,
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<AskedMoment>,
     /// The moment that a message is about, for quiet hours.
-    pub about: Option<Timestamp>,
+    pub about: Option<AskedMoment>,
     /// The time zone that the row itself names.
     pub time_zone: Option<String>,
     pub told: LastTold,
@@ -27,6 +29,25 @@ pub struct PresentRow {
     pub is_in_flight: bool,
     /// What this one stands in for arrived after all, and was the last that was told.
     pub has_arrived: bool,
+}
+
+/// A moment that an expression of the watch gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedMoment {
+    Instant(Timestamp),
+    /// Date and time on a wall: the zone is the one in which the message tells it. A date is the end of that day.
+    Wall(DateTime),
+}
+
+impl AskedMoment {
+    /// The instant, by the clock of a zone.
+    pub fn in_zone(self, zone: &TimeZone) -> Timestamp {
+        match self {
+            AskedMoment::Instant(instant) => instant,
+            // Only a wall time at the very end of time has no instant.
+            AskedMoment::Wall(wall) => zone.to_timestamp(wall).unwrap_or(Timestamp::MAX),
+        }
+    }
 }
 
 /// What the recipient was last told about the entity.
@@ -98,7 +119,9 @@ fn sql_over(
 select case when present.{first_key} is not null then {values} end as row,
        recipient.row as recipient,
        asked.expires_at,
+       asked.expires_at_wall,
        asked.about,
+       asked.about_wall,
        asked.time_zone,
        told.message_id as told_id,
        told.is_muted,
@@ -182,35 +205,51 @@ fn told(watch: &Watch, selection: BaselineScope<'_>) -> String {
     )
 }
 
-/// Join that gives what the watch asks of the row by SQL of its own. Moments that lie outside of what can be
-/// written, such as infinity, become the last or the first that can be.
+/// Join that gives what the watch asks of the row by SQL of its own. A moment is an instant or, where its type
+/// knows no zone, a time on a wall. Those that lie outside of what can be written, such as infinity, become the
+/// last or the first that can be.
 fn asked(watch: &Watch) -> String {
-    let of = |expression: &Option<String>, type_name: &str| match expression {
-        Some(expression) => format!("(\n{expression}\n)::{type_name}"),
-        None => format!("null::{type_name}"),
-    };
-    let expires_at = of(&watch.expires_at, "timestamptz");
-    let about = of(&watch.quiet_hours.of, "timestamptz");
-    let time_zone = of(&watch.row_time_zone, "text");
-    let said =
-        format!("select {expires_at} as expires_at, {about} as about, {time_zone} as time_zone");
-    if [&watch.expires_at, &watch.quiet_hours.of, &watch.row_time_zone].iter().all(|e| e.is_none())
-    {
-        return format!("cross join ({said}) as asked");
+    let expressions = [&watch.expires_at, &watch.quiet_hours.of, &watch.row_time_zone];
+    if expressions.iter().all(|expression| expression.is_none()) {
+        return "cross join (
+       select null::timestamptz as expires_at, null::timestamp as expires_at_wall,
+              null::timestamptz as about, null::timestamp as about_wall, null::text as time_zone
+  ) as asked"
+            .to_owned();
     }
-    let within = |moment: &str| {
-        format!(
-            "case when said.{moment} is not null then least(greatest(said.{moment}, '0001-01-01Z'), '9999-01-01Z') end as {moment}"
-        )
+    // With an unknown null beside it, a domain is its base type.
+    let of = |expression: &Option<String>| match expression {
+        Some(expression) => format!("coalesce((\n{expression}\n), null)"),
+        None => "null::timestamptz".to_owned(),
     };
+    let time_zone = watch.row_time_zone.as_deref().unwrap_or("null");
     format!(
         "left join lateral (
        select {}, {}, said.time_zone
          from (select changed.*) as changed
-        cross join lateral ({said}) as said
+        cross join lateral (
+              select {} as expires_at, {} as about, (\n{time_zone}\n)::text as time_zone
+        ) as said
   ) as asked on true",
-        within("expires_at"),
-        within("about"),
+        moment("expires_at"),
+        moment("about"),
+        of(&watch.expires_at),
+        of(&watch.quiet_hours.of),
+    )
+}
+
+/// Two columns of one moment: the instant, or the time on a wall.
+fn moment(name: &str) -> String {
+    format!(
+        "case when pg_typeof(said.{name}) not in ('timestamp'::regtype, 'date'::regtype)
+                 and said.{name} is not null
+            then least(greatest(said.{name}::text::timestamptz, '0001-01-01Z'), '9999-01-01Z') end as {name},
+       case when said.{name} is null then null
+            when pg_typeof(said.{name}) = 'timestamp'::regtype
+            then least(greatest(said.{name}::text::timestamp, '0001-01-01'), '9999-01-01')
+            when pg_typeof(said.{name}) = 'date'::regtype
+            then least(greatest(said.{name}::text::date + interval '1 day', '0001-01-01'), '9999-01-01')
+             end as {name}_wall"
     )
 }
 
@@ -347,13 +386,23 @@ fn present(
     Ok(PresentRow {
         row: values(row, "row")?.map(|values| columns.iter().cloned().zip(values).collect()),
         recipient: object(row, "recipient")?,
-        expires_at: row.try_get("expires_at")?,
-        about: row.try_get("about")?,
+        expires_at: asked_moment(row, "expires_at", "expires_at_wall")?,
+        about: asked_moment(row, "about", "about_wall")?,
         time_zone: row.try_get("time_zone")?,
         told,
         is_in_flight: row.try_get("is_in_flight")?,
         has_arrived: row.try_get("has_arrived")?,
     })
+}
+
+fn asked_moment(
+    row: &tokio_postgres::Row,
+    instant: &str,
+    wall: &str,
+) -> Result<Option<AskedMoment>, tokio_postgres::Error> {
+    let instant: Option<Timestamp> = row.try_get(instant)?;
+    let wall: Option<DateTime> = row.try_get(wall)?;
+    Ok(instant.map(AskedMoment::Instant).or(wall.map(AskedMoment::Wall)))
 }
 
 fn values(

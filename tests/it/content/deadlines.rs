@@ -42,6 +42,71 @@ async fn a_deadline_is_any_expression_over_the_row() {
     }
 }
 
+/// ArtisanPack-UI/bookings #76: what was due at noon by the customer's clock was dropped in the morning, because
+/// the server's clock was taken. Whoever reads "12:00" reads it on a wall, and the deadline stands on the same one.
+#[tokio::test]
+async fn a_deadline_without_a_zone_is_read_by_the_clock_by_which_it_is_told() {
+    let (york, tokyo) = ("America/New_York", "Asia/Tokyo");
+    let hours =
+        |zone: &str, hours: i64| format!("now() at time zone '{zone}' + interval '{hours} h'");
+    let days = |zone: &str, days: i64| format!("(now() at time zone '{zone}')::date + {days}");
+    let walls = [
+        (york, hours(york, 2), "sent"),
+        (york, hours(york, -2), "stale"),
+        (tokyo, hours(tokyo, 2), "sent"),
+        (tokyo, hours(tokyo, -2), "stale"),
+        (york, "'infinity'".to_owned(), "sent"),
+        (york, "'-infinity'".to_owned(), "stale"),
+        (york, "null".to_owned(), "sent"),
+    ];
+    let dates = [
+        (york, days(york, 0), "sent"),
+        (york, days(york, -1), "stale"),
+        (tokyo, days(tokyo, 0), "sent"),
+        (tokyo, days(tokyo, -1), "stale"),
+    ];
+    let by_row = "row_time_zone = \"depot ->> 'zone'\"";
+    for (type_name, expression, rows) in [
+        ("timestamp", "until", &walls[..]),
+        ("wall_clock", "until", &walls[..4]),
+        ("date", "until", &dates[..]),
+        ("timestamp", "until::timestamptz", &[(tokyo, hours("UTC", 2), "sent")]),
+    ] {
+        let schema = format!(
+            "{SCHEMA} create domain wall_clock as timestamp; alter table delivery add until {type_name};"
+        );
+        let watch = format!("{by_row}\nexpires_at = \"{expression}\"");
+        let mut world = World::over(&schema, CONFIG, &watch).await;
+        for (id, (zone, until, _)) in rows.iter().enumerate() {
+            world
+                .sql(&format!(
+                    "insert into delivery (id, customer_id, address, depot, until)
+                     values ({id} + 10, 1, 'x', jsonb_build_object('zone', '{zone}'), {until})"
+                ))
+                .await;
+        }
+        world.settle().await;
+        let fates = "select string_agg(coalesce(reason::text, state::text), ' ' order by entity_key::int) \
+                       from rowbell.message";
+        let expected: Vec<&str> = rows.iter().map(|(_, _, fate)| *fate).collect();
+        assert_eq!(world.value(fates).await, expected.join(" "), "{type_name} {expression}");
+    }
+}
+
+/// The recipient's zone comes before the watch's, and quiet hours are asked by the same clock.
+#[tokio::test]
+async fn what_a_message_is_about_is_read_by_the_recipients_clock() {
+    let schema = SCHEMA.to_owned() + "alter table delivery add until timestamp;";
+    let watch = "time_zone = \"Asia/Tokyo\"\nexpires_at = \"until\"
+        quiet_hours = { times = [\"00:00-12:00\", \"12:00-23:59\"], unless_within = \"3h\", of = \"until\" }";
+    let mut world = World::over(&schema, CONFIG, watch).await;
+    world.sql("update customer set time_zone = 'America/New_York'").await;
+    let until = "now() at time zone 'America/New_York' + interval '2 hours'";
+    world.sql(&format!("update delivery set address = 'x', until = {until}")).await;
+    world.settle().await;
+    assert_eq!(world.messages().await, ["1 sent 1 change(s) 1 attempt(s)"]);
+}
+
 #[tokio::test]
 async fn a_deadline_that_cannot_be_made_for_one_row_fails_that_row_only() {
     let watch = "expires_at = \"window_end + (hours || ' hours')::interval\"";
