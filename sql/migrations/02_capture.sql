@@ -46,8 +46,11 @@ create table rowbell.change (
     new_row         jsonb,
 
     changed_at      timestamptz not null default clock_timestamp(),
-    changed_by      text not null default session_user,
-    mute_reason     text,
+    changed_by      text not null default coalesce(
+                        nullif(current_setting('rowbell.actor', true), ''),
+                        concat(session_user, ' (' || nullif(current_setting('application_name'), '') || ')')
+                    ),
+    mute_reason     text default nullif(current_setting('rowbell.mute', true), ''),
     capture_error   text
 )
 with (
@@ -71,8 +74,8 @@ comment on column rowbell.change.captured is 'The values of the layout''s column
 comment on column rowbell.change.old_row is 'The watched, key and recipient columns before the change, where the trigger had to look them up by name; null otherwise and for an insert.';
 comment on column rowbell.change.new_row is 'The same columns after the change; null otherwise and for a delete.';
 comment on column rowbell.change.changed_at is 'When the row was changed, by the clock of the server.';
-comment on column rowbell.change.changed_by is 'Database user of the session that changed the row.';
-comment on column rowbell.change.mute_reason is 'Set by "set local rowbell.mute = ''…''": the change counts as told and nothing is sent.';
+comment on column rowbell.change.changed_by is 'Who changed the row: the setting rowbell.actor of the session; where it has none, its database user with the application_name in brackets.';
+comment on column rowbell.change.mute_reason is 'Set by "set local rowbell.mute = ''why''": the change counts as told and nothing is sent.';
 comment on column rowbell.change.capture_error is 'Why the row could not be read by the trigger; the business transaction went through all the same.';
 
 
@@ -105,7 +108,7 @@ comment on column rowbell.change_row.operation is 'insert, update or delete.';
 comment on column rowbell.change_row.old_row is 'The watched, key and recipient columns before the change; null for an insert.';
 comment on column rowbell.change_row.new_row is 'The same columns after the change; null for a delete.';
 comment on column rowbell.change_row.changed_at is 'When the row was changed, by the clock of the server.';
-comment on column rowbell.change_row.changed_by is 'Database user of the session that changed the row.';
+comment on column rowbell.change_row.changed_by is 'Who changed the row: the setting rowbell.actor, or the database user with the application_name in brackets.';
 comment on column rowbell.change_row.mute_reason is 'Why the change counts as told and nothing is sent.';
 comment on column rowbell.change_row.capture_error is 'Why the row could not be read by the trigger.';
 
@@ -128,7 +131,7 @@ begin
     ) then
         return;
     end if;
-    insert into rowbell.change (watch, entity_key, operation, old_row, new_row, mute_reason)
+    insert into rowbell.change (watch, entity_key, operation, old_row, new_row)
     values (
         watch,
         case cardinality(key_columns)
@@ -141,8 +144,7 @@ begin
         end,
         operation::rowbell.change_operation,
         (select jsonb_object_agg(c.name, was -> c.name) from unnest(captured) as c (name) where was is not null),
-        (select jsonb_object_agg(c.name, is_now -> c.name) from unnest(captured) as c (name) where is_now is not null),
-        nullif(current_setting('rowbell.mute', true), '')
+        (select jsonb_object_agg(c.name, is_now -> c.name) from unnest(captured) as c (name) where is_now is not null)
     );
 end
 $$;

@@ -136,16 +136,13 @@ begin
     end;
 
     if captured is not null then
-        insert into rowbell.change (watch, entity_key, operation, layout_id, captured, mute_reason)
+        insert into rowbell.change (watch, entity_key, operation, layout_id, captured)
         values (
             {watch},
             entity_key,
             {operation},
             {layout},
-            captured,
-            case when pg_catalog.current_setting('rowbell.mute', true) operator(pg_catalog.<>) ''
-                 then pg_catalog.current_setting('rowbell.mute', true)
-            end
+            captured
         );
     elsif failure is null then
         -- The table is not any more what it was when this function was made.

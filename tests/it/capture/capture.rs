@@ -37,6 +37,24 @@ async fn only_key_watched_and_needed_columns_are_stored() {
 }
 
 #[tokio::test]
+async fn a_change_says_who_made_it() {
+    let world = World::new().await;
+    world
+        .sql(
+            "update delivery set address = 'a' where id = 1; set application_name = 'dispatch'; \
+              update delivery set address = 'b' where id = 1; \
+              begin; set local rowbell.actor = 'Ana of the night shift'; \
+              update delivery set address = 'c' where id = 1; commit; \
+              update delivery set address = 'd' where id = 1",
+        )
+        .await;
+    assert_eq!(
+        world.value("select string_agg(changed_by, ', ' order by change_id) from rowbell.change").await,
+        "postgres, postgres (dispatch), Ana of the night shift, postgres (dispatch)"
+    );
+}
+
+#[tokio::test]
 async fn alter_table_is_never_refused_and_later_writes_go_through() {
     let world = World::new().await;
     let alterations = [
