@@ -24,9 +24,11 @@ pub mod domain {
     /// Who is told: phone, time zone, quiet hours, words that opt out.
     pub mod recipient {
         pub mod email;
+        pub mod numbering_plan;
         pub mod opt_out_keywords;
         pub mod phone;
         pub mod phone_forms;
+        pub mod phone_text;
         pub mod quiet_hours;
         pub mod recipient;
         pub mod time_of_day;

@@ -1,6 +1,7 @@
 //! The file of `rowbell opt-out import`.
 
-use crate::domain::recipient::phone::{BadPhone, Phone};
+use crate::domain::recipient::phone::Phone;
+use crate::domain::recipient::phone_text::BadPhone;
 use crate::postgres::operations::opt_outs::OptOutEntry;
 
 /// Reads one phone a line, and after a comma, semicolon or tab perhaps why. Empty lines, lines that
@@ -48,7 +49,10 @@ fn expected(bad: BadPhone) -> &'static str {
     match bad {
         BadPhone::NoCountryCode => "write it as +1 202 555 0143, or set recipient.region",
         BadPhone::BadRegion => "correct the setting",
-        BadPhone::Empty | BadPhone::Invalid => "expected a phone such as +1 202 555 0143",
+        BadPhone::NoPlus | BadPhone::Ambiguous => "write it as +1 202 555 0143",
+        BadPhone::Empty | BadPhone::NotOneNumber | BadPhone::Invalid => {
+            "expected a phone such as +1 202 555 0143"
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::check::check_channel::{check_channel, check_fallback, is_for_
 use crate::config::check::check_findings::CheckFindings;
 use crate::config::secret::secret_path;
 use crate::config::{Config, TemplateSettings, Watch};
+use crate::domain::recipient::numbering_plan::is_region;
 use crate::domain::recipient::opt_out_keywords::folded;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::recipient::time_of_day::Window;
@@ -64,7 +65,7 @@ fn general(config: &Config, found: &mut CheckFindings) {
     found.zone("recipient.time_zone", &config.recipient.time_zone);
     let region = &config.recipient.region;
     found.unless(
-        region.is_empty() || phonenumber::country::Id::from_str(region).is_ok(),
+        region.is_empty() || is_region(region),
         "recipient.region",
         format!("expected a region such as \"US\", found \"{region}\""),
     );

@@ -1,48 +1,42 @@
 //! Phones: what people write becomes international digits.
 
 use std::fmt;
-use std::str::FromStr as _;
 
+use crate::domain::recipient::numbering_plan::{self, Reading, international};
 use crate::domain::recipient::phone_forms::forms;
+use crate::domain::recipient::phone_text::{self, BadPhone};
 
 /// A phone with its country code, checked against the numbering plan of its country. Never printed.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Phone(String);
 
-/// Why a text is not a phone. Says nothing of the text itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadPhone {
-    #[error("the phone is empty")]
-    Empty,
-    #[error("the phone has no country code, and recipient.region is not set")]
-    NoCountryCode,
-    #[error("recipient.region is not a region such as \"US\"")]
-    BadRegion,
-    #[error("the phone is not a number of its country")]
-    Invalid,
-}
+/// A shorter number before a slash is the code of an area: `030/901820`.
+const SHORTEST_FIRST_NUMBER: usize = 8;
 
 impl Phone {
     /// Reads a phone as people write it. Without a country code (`+` or `00`) it belongs to
     /// `region`, such as `US`. WhatsApp would put the sender's country code in front of such a
     /// number and perhaps write to a stranger; so it is refused where no region is set.
     pub fn parse(raw: &str, region: Option<&str>) -> Result<Phone, BadPhone> {
-        let raw = raw.trim();
-        if raw.is_empty() {
-            return Err(BadPhone::Empty);
+        let written = phone_text::read(raw)?;
+        if region.is_some_and(|region| !numbering_plan::is_region(region)) {
+            return Err(BadPhone::BadRegion);
         }
-        let international = raw.strip_prefix("00").map(|rest| format!("+{rest}"));
-        let text = international.as_deref().unwrap_or(raw);
-        let region = match (text.starts_with('+'), region) {
-            (true, _) => None,
-            (false, Some(region)) => {
-                Some(phonenumber::country::Id::from_str(region).map_err(|_| BadPhone::BadRegion)?)
-            }
-            (false, None) => return Err(BadPhone::NoCountryCode),
+        let read = |digits: &str| match (written.has_plus, region) {
+            (true, _) => with_plus(digits),
+            (false, Some(region)) => without_plus(digits, region),
+            (false, None) if international(digits).is_some() => Err(BadPhone::NoPlus),
+            (false, None) => Err(BadPhone::NoCountryCode),
         };
-        let number = valid(region, text).or_else(|| other_form(text)).ok_or(BadPhone::Invalid)?;
-        let digits = number.format().mode(phonenumber::Mode::E164).to_string();
-        Ok(Phone(digits.trim_start_matches('+').to_owned()))
+        let number = read(&written.digits)?;
+        let is_whole = |at: &usize| {
+            let first = read(&written.digits[..*at]);
+            first.is_ok_and(|first| first.len() >= SHORTEST_FIRST_NUMBER)
+        };
+        if written.breaks.iter().any(is_whole) {
+            return Err(BadPhone::NotOneNumber);
+        }
+        Ok(Phone(number))
     }
 
     /// International digits without plus sign.
@@ -51,14 +45,20 @@ impl Phone {
     }
 }
 
-fn valid(region: Option<phonenumber::country::Id>, text: &str) -> Option<phonenumber::PhoneNumber> {
-    phonenumber::parse(region, text).ok().filter(phonenumber::is_valid)
+/// What WhatsApp writes (`+52 1 55…`), or was a number before its country changed its numbers, is none, though
+/// its other form is.
+fn with_plus(digits: &str) -> Result<String, BadPhone> {
+    let other = || forms(digits).iter().skip(1).find_map(|form| international(form));
+    international(digits).or_else(other).ok_or(BadPhone::Invalid)
 }
 
-/// What WhatsApp writes (`+52 1 55…`) is no number to its country, though its other form is.
-fn other_form(text: &str) -> Option<phonenumber::PhoneNumber> {
-    let digits: String = text.strip_prefix('+')?.chars().filter(char::is_ascii_digit).collect();
-    forms(&digits).iter().skip(1).find_map(|form| valid(None, &format!("+{form}")))
+fn without_plus(digits: &str, region: &str) -> Result<String, BadPhone> {
+    match numbering_plan::in_region(digits, region) {
+        Reading::Number(number) => Ok(number),
+        Reading::Ambiguous => Err(BadPhone::Ambiguous),
+        Reading::None if international(digits).is_some() => Err(BadPhone::NoPlus),
+        Reading::None => Err(BadPhone::Invalid),
+    }
 }
 
 impl fmt::Debug for Phone {
@@ -77,21 +77,90 @@ mod tests {
 
     #[test]
     fn phones_come_as_people_write_them() {
-        assert_eq!(digits("+1 202-555-0143", None).as_deref(), Ok("12025550143"));
-        assert_eq!(digits("(202) 555-0143", Some("US")).as_deref(), Ok("12025550143"));
-        assert_eq!(digits("0049 30 901820", None).as_deref(), Ok("4930901820"));
-        assert_eq!(digits("030 901820", Some("DE")).as_deref(), Ok("4930901820"));
-        assert_eq!(digits("+52 1 55 1234 5678", None).as_deref(), Ok("525512345678"));
+        for (raw, region, number) in [
+            ("+1 202-555-0143", None, "12025550143"),
+            ("(202) 555-0143", Some("US"), "12025550143"),
+            ("0049 30 901820", None, "4930901820"),
+            ("0049 30 901820", Some("JP"), "4930901820"),
+            ("011 49 30 901820", Some("US"), "4930901820"),
+            ("030 901820", Some("DE"), "4930901820"),
+            ("030/901820", Some("DE"), "4930901820"),
+            ("+44 (0)20 7946 0018", Some("US"), "442079460018"),
+            ("+52 1 55 1234 5678", None, "525512345678"),
+            ("+229 97 12 34 56", None, "2290197123456"),
+            ("8 800 555-35-35", Some("RU"), "78005553535"),
+            ("+7 845 212-34-56", None, "78452123456"),
+            ("88 123 45 67", Some("UZ"), "998881234567"),
+            ("011 15-2345-6789", Some("AR"), "5491123456789"),
+        ] {
+            assert_eq!(digits(raw, region).as_deref(), Ok(number), "{raw} {region:?}");
+        }
+    }
+
+    #[test]
+    fn local_numbers_may_begin_like_their_country_code() {
+        for (raw, region, number) in [
+            ("9123456789", "IN", "919123456789"),
+            ("91234 56780", "IN", "919123456780"),
+            ("919876543210", "IN", "919876543210"),
+            ("(55) 99123-4567", "BR", "5555991234567"),
+            ("471 23 456", "NO", "4747123456"),
+            ("45 12 34 56", "DK", "4545123456"),
+            ("391 231 2312", "IT", "393912312312"),
+            ("701 123 4567", "KZ", "77011234567"),
+            ("6512 3456", "SG", "6565123456"),
+            ("9651 2345", "KW", "96596512345"),
+            ("4917612345678", "DE", "4917612345678"),
+            ("12025550143", "US", "12025550143"),
+        ] {
+            assert_eq!(digits(raw, Some(region)).as_deref(), Ok(number), "{raw} {region}");
+        }
     }
 
     #[test]
     fn a_phone_that_could_reach_a_stranger_is_refused() {
-        assert_eq!(digits("2025550143", None), Err(BadPhone::NoCountryCode));
-        assert_eq!(digits("+1 202", None), Err(BadPhone::Invalid));
-        assert_eq!(digits("+999 123456789", None), Err(BadPhone::Invalid));
-        assert_eq!(digits("", Some("US")), Err(BadPhone::Empty));
-        assert_eq!(digits("not a phone", Some("US")), Err(BadPhone::Invalid));
-        assert_eq!(digits("2025550143", Some("Atlantis")), Err(BadPhone::BadRegion));
+        for (raw, region, bad) in [
+            ("2025550143", None, BadPhone::NoCountryCode),
+            ("79161234567", None, BadPhone::NoPlus),
+            ("79161234567", Some("US"), BadPhone::NoPlus),
+            ("+1 202", None, BadPhone::Invalid),
+            ("+999 123456789", None, BadPhone::Invalid),
+            ("", Some("US"), BadPhone::Empty),
+            ("not a phone", Some("US"), BadPhone::NotOneNumber),
+            ("2025550143", Some("Atlantis"), BadPhone::BadRegion),
+            ("5540041234", Some("BR"), BadPhone::Ambiguous),
+            ("+43 664 1234567 Jo", None, BadPhone::NotOneNumber),
+            ("+49 30 901820/21", None, BadPhone::NotOneNumber),
+            ("+43 664 1234567 / 89", None, BadPhone::NotOneNumber),
+            ("+43 664 1234567 (2)", None, BadPhone::NotOneNumber),
+            ("+49 30 901820 - 21", None, BadPhone::NotOneNumber),
+            ("+49 30 901820 oder 901821", None, BadPhone::NotOneNumber),
+            ("0664 123456 od 7", Some("AT"), BadPhone::NotOneNumber),
+            ("01 5137700 ab 9", Some("AT"), BadPhone::NotOneNumber),
+        ] {
+            assert_eq!(digits(raw, region), Err(bad), "{raw} {region:?}");
+        }
+    }
+
+    #[test]
+    fn every_example_of_the_metadata_is_read_with_what_people_write_around_it() {
+        for (metadata, national) in numbering_plan::examples() {
+            let code = metadata.country_code();
+            let number = format!("{code}{national}");
+            let (begin, end) = national.split_at(national.len() / 2);
+            for raw in [
+                format!("+{number}"),
+                format!("00{number}"),
+                format!("\u{202a}+{code} {begin}\u{2011}{end}\u{202c}"),
+                format!("(+{code}) {begin}-{end}"),
+                format!("tel:+{code}-{national}"),
+                format!("\u{ff0b}{code}\u{a0}{begin}.{end}\r\n"),
+            ] {
+                for region in [None, Some("US"), Some("DE"), Some("RU")] {
+                    assert_eq!(digits(&raw, region).as_deref(), Ok(number.as_str()), "{raw:?}");
+                }
+            }
+        }
     }
 
     #[test]

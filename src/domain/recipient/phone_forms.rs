@@ -1,7 +1,8 @@
-//! The forms in which WhatsApp may write one phone.
+//! The forms in which one phone may stand.
 //!
 //! In some countries WhatsApp drops or adds a digit that people do not: a person who writes STOP from
-//! `584125…` is the one whose row says `5804125…`. Who opts out in one form has opted out in all.
+//! `584125…` is the one whose row says `5804125…`. Others have made their numbers longer, and WhatsApp keeps
+//! the account of the shorter one. Who opts out in one form has opted out in all.
 
 /// How one country's phones come: with `between` after the country code, or without it.
 struct Rule {
@@ -11,17 +12,27 @@ struct Rule {
     between: &'static str,
     /// Digits after the difference.
     rest: usize,
+    /// The second of these digits is one of these; empty: any.
+    second: &'static str,
 }
 
-const RULES: [Rule; 4] = [
-    // Mexico: a mobile once had a 1 after the country code.
-    Rule { country: "52", shared: 0, between: "1", rest: 10 },
+/// The table to keep up: one row for each country that changes its numbers, or that WhatsApp writes in its own way.
+#[rustfmt::skip]
+const RULES: [Rule; 8] = [
+    // Mexico: a mobile had a 1 after the country code until 2019.
+    Rule { country: "52", shared: 0, between: "1", rest: 10, second: "" },
     // Argentina: abroad a mobile has a 9 after the country code.
-    Rule { country: "54", shared: 0, between: "9", rest: 10 },
-    // Brazil: the ninth digit of mobiles, after the two of the area.
-    Rule { country: "55", shared: 2, between: "9", rest: 8 },
+    Rule { country: "54", shared: 0, between: "9", rest: 10, second: "" },
+    // Brazil: the ninth digit of mobiles, after the two of the area (2012 to 2016).
+    Rule { country: "55", shared: 2, between: "9", rest: 8, second: "" },
     // Venezuela: the 0 that is dialled at home.
-    Rule { country: "58", shared: 0, between: "0", rest: 10 },
+    Rule { country: "58", shared: 0, between: "0", rest: 10, second: "" },
+    // Côte d'Ivoire, January 2021: mobiles got the digits of their network in front.
+    Rule { country: "225", shared: 0, between: "01", rest: 8, second: "0123" },
+    Rule { country: "225", shared: 0, between: "05", rest: 8, second: "456" },
+    Rule { country: "225", shared: 0, between: "07", rest: 8, second: "789" },
+    // Benin, November 2024: all numbers got 01 in front.
+    Rule { country: "229", shared: 0, between: "01", rest: 8, second: "" },
 ];
 
 /// The phone itself, and the other forms in which it may stand. International digits only.
@@ -45,11 +56,17 @@ impl Rule {
         }
         let (shared, tail) = national.split_at(self.shared);
         let country = self.country;
-        if tail.len() == self.rest {
+        if self.is_rest(tail) {
             return Some(format!("{country}{shared}{}{tail}", self.between));
         }
-        let rest = tail.strip_prefix(self.between).filter(|rest| rest.len() == self.rest)?;
+        let rest = tail.strip_prefix(self.between).filter(|rest| self.is_rest(rest))?;
         Some(format!("{country}{shared}{rest}"))
+    }
+
+    fn is_rest(&self, digits: &str) -> bool {
+        let second = digits.chars().nth(1);
+        digits.len() == self.rest
+            && (self.second.is_empty() || second.is_some_and(|digit| self.second.contains(digit)))
     }
 }
 
@@ -64,6 +81,8 @@ mod tests {
             ("541123456789", "5491123456789"),
             ("551187654321", "5511987654321"),
             ("584125408861", "5804125408861"),
+            ("22507123456", "2250707123456"),
+            ("22997123456", "2290197123456"),
         ] {
             assert_eq!(forms(one), [one, other]);
             assert_eq!(forms(other), [other, one]);

@@ -7,7 +7,7 @@ use rowbell_lab::demo::scratch::Scratch;
 use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::SandboxOptions;
 
-use crate::harness::{MARIA, World};
+use crate::harness::{CONFIG, MARIA, SHOP, World};
 
 const MOVE: &str = "update delivery set address = 'moved' where id = 1";
 
@@ -51,20 +51,74 @@ async fn a_person_keeps_the_list_of_those_who_opted_out() {
     insta::assert_snapshot!(told);
 }
 
+/// What WhatsApp drops or adds, and what countries have put in front of their numbers since (laravel-phone #261).
 #[tokio::test]
 async fn a_phone_that_opted_out_in_another_form_is_not_written_to() {
     let mut world = World::new().await;
-    world.sql("update customer set phone = '+52 55 1234 5678' where id = 1").await;
-    world
-        .sql("insert into rowbell.opt_out (phone, source) values ('5215512345678', 'inbound')")
-        .await;
-    world.sql(MOVE).await;
-    world.settle().await;
-    assert_eq!(world.messages().await, ["1 skipped opted_out 1 change(s) 0 attempt(s)"]);
-    world.sql("delete from rowbell.opt_out").await;
-    world.sql("update delivery set address = 'moved again' where id = 1").await;
-    world.settle().await;
-    assert_eq!(world.read("525512345678").len(), 1);
+    for (written, opted_out, sent) in [
+        ("+52 55 1234 5678", "5215512345678", "525512345678"),
+        ("+229 01 97 12 34 56", "22997123456", "2290197123456"),
+        ("+229 97 12 34 56", "2290197123456", "2290197123456"),
+        ("+225 07 07 12 34 56", "22507123456", "2250707123456"),
+    ] {
+        world.sql("delete from rowbell.opt_out; delete from rowbell.message").await;
+        let source = format!(
+            "insert into rowbell.opt_out (phone, source) values ('{opted_out}', 'inbound')"
+        );
+        world.sql(&source).await;
+        world.sql(&format!("update customer set phone = '{written}' where id = 1")).await;
+        world.sql(&format!("update delivery set address = '{written}' where id = 1")).await;
+        world.settle().await;
+        assert_eq!(world.messages().await, ["1 skipped opted_out 1 change(s) 0 attempt(s)"]);
+        let before = world.read(sent).len();
+        world.sql("delete from rowbell.opt_out").await;
+        world.sql(&format!("update delivery set address = 'at {written}' where id = 1")).await;
+        world.settle().await;
+        assert_eq!(world.read(sent).len(), before + 1, "{written}");
+    }
+}
+
+/// Phones as contact cards, exports and people write them, in a shop of a region (rust-phonenumber #68, glific #4973,
+/// Signal-Android #11630, libphonenumber-for-php #739).
+#[tokio::test]
+async fn a_phone_is_read_as_it_is_meant_or_refused() {
+    let region = CONFIG
+        .replace("{settings}", "")
+        .replace("[channel.main]", "[recipient]\nregion = \"IN\"\n[channel.main]");
+    let mut world = World::over(SHOP, &region, "").await;
+    for (written, sent) in [
+        ("9123456789", "919123456789"),
+        ("+91 91234 56780", "919123456780"),
+        ("919876543210", "919876543210"),
+        ("\u{202a}+1 202-555-0143\u{202c}", "12025550143"),
+        ("tel:+1-202-555-0144", "12025550144"),
+        ("(+1) 202-555-0145", "12025550145"),
+        ("+١٢٠٢٥٥٥٠١٤٦", "12025550146"),
+    ] {
+        world.sql(&format!("update customer set phone = '{written}' where id = 1; update delivery set note = '', address = 'for {sent}' where id = 1")).await;
+        world.settle().await;
+        assert_eq!(world.read(sent).len(), 1, "{written}");
+    }
+    let (count, sent) = (
+        world.sandbox.count(),
+        "select reason_text from rowbell.message order by message_id desc limit 1",
+    );
+    for (written, why) in [
+        (
+            "+43 664 1234567 Jo",
+            "the phone is not one number: it has letters, a second number, or other marks in it",
+        ),
+        (
+            "+49 30 901820/21",
+            "the phone is not one number: it has letters, a second number, or other marks in it",
+        ),
+        ("79161234567", "the phone has a country code, but no + in front of it"),
+    ] {
+        world.sql(&format!("update customer set phone = '{written}' where id = 1; update delivery set address = 'for {written}' where id = 1")).await;
+        world.settle().await;
+        assert_eq!(world.value(sent).await, why, "{written}");
+    }
+    assert_eq!(world.sandbox.count(), count, "nobody else was written to");
 }
 
 /// Consent may be a query of its own: what it does not find is a no.
