@@ -158,6 +158,10 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
 }
 
+has_pgbouncer() {
+    "${ROWBELL_PGBOUNCER:-/usr/sbin/pgbouncer}" --version
+}
+
 has_python() {
     python3 -c "import ensurepip, venv"
 }

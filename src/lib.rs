@@ -98,10 +98,14 @@ pub mod postgres {
     }
     /// Connections, the listening session, and which database this is.
     pub mod connection {
+        pub mod answer_deadline;
+        pub mod dial;
         pub mod identity;
         pub mod listener;
         pub mod pool;
         pub mod session;
+        pub mod session_settings;
+        pub mod socket;
         pub mod statement;
         pub mod tls;
         pub mod word;

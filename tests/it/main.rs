@@ -67,7 +67,11 @@ mod operations {
 mod resilience {
     pub mod crash;
     pub mod isolation;
+    pub mod lost_connections;
+    pub mod pooler;
     pub mod receipt_truth;
     pub mod replay;
     pub mod row_errors;
+    pub mod row_security;
+    pub mod session_settings;
 }

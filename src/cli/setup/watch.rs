@@ -39,6 +39,13 @@ pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
         };
         println!("watch {name} {said} {}", table.table);
         say_grants(&table, &grants);
+        if install::has_row_security(&client, &table).await.map_err(anyhow::Error::from)? {
+            let way = install::WAY_PAST_ROW_SECURITY;
+            println!(
+                "  it has row level security, which hides rows from other roles than its owner;"
+            );
+            println!("  for the role of the daemon: {way}");
+        }
     }
     Ok(())
 }

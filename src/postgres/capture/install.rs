@@ -166,7 +166,7 @@ pub async fn drift(
     watch: &Watch,
 ) -> Result<Vec<String>, tokio_postgres::Error> {
     let wanted = InstalledTrigger::wanted(table, watch);
-    Ok(match installed(client, table).await? {
+    let mut drift = match installed(client, table).await? {
         None => vec![format!("{} has no trigger for it; run `rowbell watch`", table.table)],
         Some(found) if !found.is_enabled => {
             vec![format!(
@@ -181,7 +181,36 @@ pub async fn drift(
             )]
         }
         Some(_) => Vec::new(),
-    })
+    };
+    if is_row_security_active(client, table).await? {
+        drift.push(format!(
+            "row level security of {} may hide rows from this role, so that none is read; {WAY_PAST_ROW_SECURITY}",
+            table.table
+        ));
+    }
+    Ok(drift)
+}
+
+/// What a DBA can do where row level security would hide rows from the daemon.
+pub const WAY_PAST_ROW_SECURITY: &str = "alter role … bypassrls; or, where its policies show that role every row, \
+     add options=-c%20row_security%3Don to database.url";
+
+/// Whether row level security decides what our role sees of a table.
+async fn is_row_security_active(
+    client: &Client,
+    table: &WatchedTable,
+) -> Result<bool, tokio_postgres::Error> {
+    let query = "select pg_catalog.row_security_active($1::oid) and current_setting('row_security') = 'off'";
+    client.query_one(query, &[&table.oid]).await?.try_get(0)
+}
+
+/// Whether a table has row level security, which holds for every role that does not bypass it.
+pub async fn has_row_security(
+    client: &Client,
+    table: &WatchedTable,
+) -> Result<bool, tokio_postgres::Error> {
+    let query = "select c.relrowsecurity from pg_catalog.pg_class as c where c.oid = $1";
+    client.query_one(query, &[&table.oid]).await?.try_get(0)
 }
 
 async fn explain(

@@ -1,15 +1,20 @@
 //! Connections: what the URL says, with our timeouts, our name, and TLS where the server has it.
 
 use std::fmt;
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, PoolBuilder, PoolError, QueueMode, RecyclingMethod,
-    Runtime,
+    Connect, Hook, HookError, Manager, ManagerConfig, PoolBuilder, PoolError, QueueMode,
+    RecyclingMethod, Runtime,
 };
+use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 
 use crate::config::Database;
+use crate::error_chain::chain;
+use crate::postgres::connection::dial::{self, Dial, DialError, Dialled};
 use crate::postgres::connection::tls::{self, TlsError};
 
 pub use deadpool_postgres::{Client, Pool};
@@ -30,11 +35,15 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether a server is there and does not want us: user, password or database are wrong, or a right is missing.
+    /// Whether a server is there and does not want us, or we do not want it: user, password or database are wrong, a
+    /// right is missing, or sessions are not our own.
     pub fn is_refusal(&self) -> bool {
         let DatabaseError::Connect { source: PoolError::Backend(error), .. } = self else {
             return false;
         };
+        if let Some(DialError::SharedSession | DialError::Standby { .. }) = DialError::of(error) {
+            return true;
+        }
         let code = error.code().map_or("", tokio_postgres::error::SqlState::code);
         ["28", "3D", "42"].iter().any(|class| code.starts_with(class))
     }
@@ -93,18 +102,85 @@ pub fn connect(database: &Database) -> Result<Pool, DatabaseError> {
 }
 
 fn builder(database: &Database) -> Result<PoolBuilder, DatabaseError> {
-    let manager = Manager::from_config(
-        settings(database)?,
-        tls::connector(database)?,
-        ManagerConfig { recycling_method: RecyclingMethod::Fast },
-    );
-    Ok(Pool::builder(manager)
+    let dial = dial(database)?;
+    let settings = dial.settings.clone();
+    let lost = Arc::new(Lost::default());
+    let connector = Connector { dial, lost: lost.clone() };
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let trust = Hook::sync_fn(move |_, metrics: &deadpool_postgres::Metrics| {
+        match lost.is_trusted(metrics.created) {
+            true => Ok(()),
+            false => Err(HookError::message("another connection of that time was lost")),
+        }
+    });
+    Ok(Pool::builder(Manager::from_connect(settings, connector, recycling))
         .max_size(database.pool_size)
         // The connection used last knows the statements already.
         .queue_mode(QueueMode::Lifo)
         .wait_timeout(Some(database.connect_timeout + Duration::from_secs(25)))
-        .create_timeout(Some(database.connect_timeout))
+        // The hosts have shared the time of connecting; this is for what comes after it.
+        .create_timeout(Some(database.connect_timeout + Duration::from_secs(1)))
+        .pre_recycle(trust)
         .runtime(Runtime::Tokio1))
+}
+
+/// Makes the connections of a pool.
+struct Connector {
+    dial: Dial,
+    lost: Arc<Lost>,
+}
+
+type Connecting<'a> = Pin<
+    Box<
+        dyn Future<Output = Result<(tokio_postgres::Client, JoinHandle<()>), tokio_postgres::Error>>
+            + Send
+            + 'a,
+    >,
+>;
+
+impl Connect for Connector {
+    fn connect(&self, _: &tokio_postgres::Config) -> Connecting<'_> {
+        Box::pin(async {
+            let Dialled { client, task, .. } = self.dial.connect().await?;
+            let lost = self.lost.clone();
+            let ended = async move {
+                match task.await {
+                    Ok(Err(error)) if dial::no_answer(&error).is_some() => lost.add(&error),
+                    Ok(Err(error)) => {
+                        tracing::debug!(error = %chain(&error), "a database connection ended");
+                    }
+                    _ => {}
+                }
+            };
+            Ok((client, tokio::spawn(ended)))
+        })
+    }
+}
+
+/// When a connection was last given up for want of an answer. Those that are as old are not used again: what has cut
+/// one off has mostly cut off all, and each would cost its user the whole wait.
+#[derive(Debug, Default)]
+struct Lost(Mutex<Option<Instant>>);
+
+/// Losses that follow each other within this time are told once.
+const SAME_LOSS: Duration = Duration::from_secs(60);
+
+impl Lost {
+    fn add(&self, error: &tokio_postgres::Error) {
+        let now = Instant::now();
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        if before.is_none_or(|before| now.duration_since(before) > SAME_LOSS) {
+            tracing::warn!(
+                error = %chain(error),
+                "a database connection was lost without a word; connecting again"
+            );
+        }
+    }
+
+    fn is_trusted(&self, created: Instant) -> bool {
+        let lost = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_none_or(|lost| created > lost)
+    }
 }
 
 /// A connection; an error says what a person can do about it.
@@ -112,10 +188,24 @@ pub async fn get(pool: &Pool) -> Result<Client, DatabaseError> {
     pool.get().await.map_err(|source| DatabaseError::Connect { hint: hint(&source), source })
 }
 
+const IN_NO_TIME: &str =
+    "no connection came in time; is the server up, and database.connect_timeout long enough?";
+
 fn hint(error: &PoolError) -> &'static str {
-    let PoolError::Backend(error) = error else {
-        return "no connection came in time; is the server up, and database.connect_timeout long enough?";
+    let (PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) = error
+    else {
+        return IN_NO_TIME;
     };
+    match DialError::of(error) {
+        Some(DialError::Silent { .. }) => return IN_NO_TIME,
+        Some(DialError::SharedSession) => {
+            return "rowbell needs sessions of its own; give database.url a direct connection, or set pool_mode = session";
+        }
+        Some(DialError::Standby { .. }) => {
+            return "target_session_attrs in database.url asks for another kind of server";
+        }
+        Some(DialError::Unreachable { .. }) | None => {}
+    }
     match error.code().map(tokio_postgres::error::SqlState::code) {
         Some("28P01" | "28000") => {
             "check user and password (database.url, database.password_file, pg_hba.conf)"
@@ -134,14 +224,18 @@ fn hint(error: &PoolError) -> &'static str {
     }
 }
 
-/// Our tables are empty at one moment and hold a million rows at the next, and a plan is kept for the
-/// life of a connection: a scan that was right for ten rows would stay. So our sessions go by index,
-/// in the order of the index. `jit` would be switched on by the costs that this pretends.
-const PLANS: &str = "-c enable_seqscan=off -c enable_bitmapscan=off -c enable_hashjoin=off \
-                     -c enable_mergejoin=off -c jit=off";
+/// How to connect to the database of the configuration.
+pub fn dial(database: &Database) -> Result<Dial, DatabaseError> {
+    Ok(Dial {
+        settings: settings(database)?,
+        tls: tls::connector(database)?,
+        timeout: database.connect_timeout,
+        statement_timeout: database.statement_timeout,
+    })
+}
 
-/// The URL with everything that we add to it.
-pub fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseError> {
+/// The URL with what the configuration adds to it.
+fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseError> {
     let mut settings: tokio_postgres::Config = database.url.parse().map_err(DatabaseError::Url)?;
     if let Some(path) = &database.password_file {
         let password = std::fs::read_to_string(path).map_err(|source| {
@@ -156,14 +250,5 @@ pub fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseE
     if settings.get_application_name().is_none() {
         settings.application_name("rowbell");
     }
-    let timeout = database.statement_timeout.as_millis();
-    let ours = format!("-c statement_timeout={timeout} {PLANS}");
-    let options = settings.get_options().map_or(ours.clone(), |own| format!("{ours} {own}"));
-    settings.options(options);
-    settings.connect_timeout(database.connect_timeout);
-    settings.keepalives_idle(Duration::from_secs(30));
-    settings.keepalives_interval(Duration::from_secs(10));
-    settings.keepalives_retries(3);
-    settings.tcp_user_timeout(Duration::from_secs(60));
     Ok(settings)
 }

@@ -8,19 +8,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::poll_fn;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
-use tokio_postgres::{AsyncMessage, Client, Connection};
 
 use crate::config::Database;
 use crate::domain::limit::backoff::{Backoff, spread};
 use crate::error_chain::chain;
+use crate::postgres::connection::dial::Dialled;
 use crate::postgres::connection::pool::{self, DatabaseError};
-use crate::postgres::connection::tls::{self, TlsError};
 
 /// The channel that the trigger notifies.
 pub const CHANNEL: &str = "rowbell";
+const LISTEN: &str = "listen rowbell";
 
 /// How long our own ring may take to come back.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,8 +45,6 @@ pub enum Hearing {
 enum SessionError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     #[error("the listening connection failed")]
     Connection(#[from] tokio_postgres::Error),
     #[error("the listening connection was closed")]
@@ -73,8 +71,7 @@ pub fn supervise(
                 ended = listen(&database, heartbeat, &rings, &hearing) => ended,
                 () = hearing.closed() => return,
             };
-            let was_listening = matches!(&*hearing.borrow(), Hearing::Listening(_));
-            let wait = lost(&listened, was_listening, &mut backoff, &hearing);
+            let wait = lost(&listened, &mut backoff, &hearing);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = hearing.closed() => return,
@@ -92,37 +89,32 @@ fn is_listening(is: bool) {
     metrics::gauge!("rowbell_listening").set(f64::from(u8::from(is)));
 }
 
-/// Says once what happened, and how long to wait before the next try.
+/// Says once what happened, and how long to wait before the next try. The daemon polls meanwhile.
 fn lost(
     ended: &Result<(), SessionError>,
-    was_listening: bool,
     backoff: &mut Backoff,
     hearing: &watch::Sender<Hearing>,
 ) -> Duration {
     let Err(error) = ended else {
         return Duration::ZERO;
     };
+    is_listening(false);
     if matches!(error, SessionError::Deaf) {
-        if !matches!(&*hearing.borrow(), Hearing::PollOnly) {
+        if !matches!(hearing.send_replace(Hearing::PollOnly), Hearing::PollOnly) {
             tracing::warn!(
-                "LISTEN is accepted but nothing is heard, as behind PgBouncer in transaction mode: \
-                 polling instead; give database.url a direct connection to be woken at once"
+                "LISTEN is accepted but nothing is heard, as behind some poolers: polling instead; \
+                 give database.url a direct connection to be woken at once"
             );
         }
-        hearing.send_replace(Hearing::PollOnly);
-        is_listening(false);
         return TRY_AGAIN_AFTER;
     }
-    if was_listening {
+    if matches!(&*hearing.borrow(), Hearing::Listening(_)) {
         backoff.succeed();
+        reconnects().increment(1);
+        hearing.send_replace(Hearing::Connecting);
     }
     if !backoff.has_failed() {
         tracing::warn!(error = %chain(error), "the doorbell cannot be heard; connecting again");
-    }
-    if was_listening {
-        hearing.send_replace(Hearing::Connecting);
-        is_listening(false);
-        reconnects().increment(1);
     }
     spread(backoff.fail(), rand::random())
 }
@@ -134,13 +126,26 @@ async fn listen(
     rings: &Arc<Notify>,
     hearing: &watch::Sender<Hearing>,
 ) -> Result<(), SessionError> {
-    let settings = pool::settings(database)?;
-    let (client, connection) = settings.connect(tls::connector(database)?).await?;
+    let dial = pool::dial(database)?;
+    let Dialled { client, mut notifications, task, .. } = dial.connect().await?;
     let (echo_tx, mut echo_rx) = mpsc::unbounded_channel();
-    let driver = drive(connection, rings.clone(), echo_tx);
+    let sort = async {
+        while let Some(payload) = notifications.recv().await {
+            match payload.is_empty() {
+                // A writer's ring; any other is our own, or another daemon's.
+                true => rings.notify_one(),
+                false => drop(echo_tx.send(payload)),
+            }
+        }
+        match task.await {
+            Ok(Err(error)) => Err(error.into()),
+            _ => Err(SessionError::Closed),
+        }
+    };
     let client = Arc::new(client);
     let talk = async {
-        client.batch_execute(&format!("listen {CHANNEL}")).await?;
+        let begin = client.batch_execute(LISTEN);
+        tokio::time::timeout(ECHO_TIMEOUT, begin).await.map_err(|_| SessionError::Silent)??;
         let mut said = false;
         loop {
             prove(&client, &mut echo_rx).await?;
@@ -154,7 +159,7 @@ async fn listen(
         }
     };
     tokio::select! {
-        ended = driver => ended,
+        ended = sort => ended,
         ended = talk => ended,
     }
 }
@@ -186,30 +191,4 @@ async fn prove(
         Err(SessionError::Closed)
     };
     tokio::time::timeout(ECHO_TIMEOUT, heard).await.unwrap_or(Err(SessionError::Deaf))
-}
-
-/// Moves bytes, and sorts what is heard: an empty payload is a writer's ring, any other our own.
-async fn drive<S, T>(
-    mut connection: Connection<S, T>,
-    rings: Arc<Notify>,
-    echo: mpsc::UnboundedSender<String>,
-) -> Result<(), SessionError>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    loop {
-        match poll_fn(|cx| connection.poll_message(cx)).await {
-            Some(Ok(AsyncMessage::Notification(ring))) if ring.payload().is_empty() => {
-                rings.notify_one();
-            }
-            Some(Ok(AsyncMessage::Notification(ring))) => {
-                // Rings of other daemons come here too; only our own word is waited for.
-                let _ = echo.send(ring.payload().to_owned());
-            }
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(error.into()),
-            None => return Err(SessionError::Closed),
-        }
-    }
 }

@@ -6,6 +6,7 @@
 //! libpq does for `prefer` and `require`: PostgreSQL servers commonly have a self-signed one.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,9 +14,12 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::Database;
+use crate::postgres::connection::answer_deadline::AnswerDeadline;
+use crate::postgres::connection::socket::Socket;
 
 /// Why connections cannot be secured.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,37 @@ fn authority(path: &Path) -> Result<RootCertStore, TlsError> {
         roots.add(certificate)?;
     }
     Ok(roots)
+}
+
+/// Secures what is below a deadline, so that the deadline sees what is said and not how it is encrypted.
+pub struct DeadlineTls(<MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect);
+
+type SecuredStream = AnswerDeadline<<MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+
+impl DeadlineTls {
+    /// For a host of this name.
+    pub fn new(connector: &MakeRustlsConnect, host: &str) -> DeadlineTls {
+        let Ok(tls) = MakeTlsConnect::<Socket>::make_tls_connect(&mut connector.clone(), host);
+        DeadlineTls(tls)
+    }
+}
+
+impl TlsConnect<AnswerDeadline<Socket>> for DeadlineTls {
+    type Stream = SecuredStream;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<SecuredStream, std::io::Error>> + Send>>;
+
+    fn connect(self, stream: AnswerDeadline<Socket>) -> Self::Future {
+        let (stream, wait, process) = stream.into_parts();
+        let secured = self.0.connect(stream);
+        Box::pin(async move { Ok(AnswerDeadline::new(secured.await?, wait, process)) })
+    }
+}
+
+impl<S: TlsStream + Unpin> TlsStream for AnswerDeadline<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.get_ref().channel_binding()
+    }
 }
 
 /// Takes any certificate.

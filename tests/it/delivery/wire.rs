@@ -12,15 +12,19 @@ use tokio::net::{TcpListener, TcpStream};
 struct Mood {
     /// Listening sessions of an earlier number are dead, and nobody is told.
     silenced: AtomicUsize,
+    /// The same for all sessions.
+    cut: AtomicUsize,
     swallows_rings: AtomicBool,
+    /// So many new connections are taken, and nobody says a word on them.
+    mute: AtomicUsize,
 }
 
 /// One connection over the wire.
 #[derive(Default)]
 struct Line {
     listens: AtomicBool,
-    /// How often sessions had been silenced when it was made.
-    since: usize,
+    /// How often sessions had been silenced, and all of them cut, when it was made.
+    since: (usize, usize),
 }
 
 /// Runs until it is dropped with its runtime.
@@ -37,9 +41,16 @@ impl Wire {
         let wire = Wire { port: listener.local_addr().unwrap().port(), mood: Arc::default() };
         let mood = wire.mood.clone();
         tokio::spawn(async move {
+            let mut muted = Vec::new();
             while let Ok((ours, _)) = listener.accept().await {
+                let is_mute = |left: usize| left.checked_sub(1);
+                if mood.mute.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_mute).is_ok() {
+                    muted.push(ours);
+                    continue;
+                }
                 let Ok(theirs) = TcpStream::connect(("127.0.0.1", server)).await else { continue };
-                let since = mood.silenced.load(Ordering::Relaxed);
+                let since =
+                    (mood.silenced.load(Ordering::Relaxed), mood.cut.load(Ordering::Relaxed));
                 let line = Arc::new(Line { since, ..Line::default() });
                 let (from_us, to_us) = ours.into_split();
                 let (from_them, to_them) = theirs.into_split();
@@ -60,6 +71,25 @@ impl Wire {
         self.mood.silenced.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whoever is connected is cut off, and nobody is told: bytes go nowhere. New connections are sound.
+    pub fn cut_all(&self) {
+        self.mood.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The next connections are taken, and nothing is ever said on them.
+    pub fn mute_next(&self, connections: usize) {
+        self.mood.mute.store(connections, Ordering::Relaxed);
+    }
+
+    /// How many of them are still to come.
+    pub fn still_mute(&self) -> usize {
+        self.mood.mute.load(Ordering::Relaxed)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Rings get lost, everything else arrives: as behind a pooler that lends out sessions.
     pub fn swallow_rings(&self) {
         self.mood.swallows_rings.store(true, Ordering::Relaxed);
@@ -68,7 +98,10 @@ impl Wire {
 
 impl Line {
     fn is_dead(&self, mood: &Mood) -> bool {
-        self.listens.load(Ordering::Relaxed) && self.since < mood.silenced.load(Ordering::Relaxed)
+        let (silenced, cut) = self.since;
+        cut < mood.cut.load(Ordering::Relaxed)
+            || self.listens.load(Ordering::Relaxed)
+                && silenced < mood.silenced.load(Ordering::Relaxed)
     }
 }
 
