@@ -54,7 +54,6 @@ pub mod domain {
     }
     /// From a change to words: rules, templates, phrases, limits of WhatsApp.
     pub mod text {
-        pub mod filters;
         pub mod labels;
         pub mod localized_text;
         pub mod phrases;
@@ -62,7 +61,14 @@ pub mod domain {
         pub mod render_context;
         pub mod rules;
         pub mod summary;
-        pub mod template_engine;
+        /// MiniJinja templates over the values of a row.
+        pub mod template {
+            pub mod column_value;
+            pub mod current_reader;
+            pub mod filters;
+            pub mod template_engine;
+            pub mod template_source;
+        }
         pub mod whatsapp_limits;
     }
     /// Arithmetic of limits: bursts, circuits, shares, rates.

@@ -12,7 +12,7 @@ use rowbell::config::{Config, load};
 use rowbell::domain::locale::formats::formats;
 use rowbell::domain::text::render_context::RenderContext;
 use rowbell::domain::text::summary::{Phrasing, Wording};
-use rowbell::domain::text::template_engine::PhrasingSource;
+use rowbell::domain::text::template::template_engine::PhrasingSource;
 use rowbell::domain::value::change::Operation;
 use rowbell::domain::value::column::{Columns, columns};
 use rowbell::domain::value::diff::{ColumnKind, diff};

@@ -334,15 +334,12 @@ impl Suggestion<'_> {
         text
     }
 
-    /// A moment for a filter; what holds UTC without saying so gets a Z.
+    /// A moment for a filter; what holds UTC without saying so is told that it does.
     fn moment(&self, column: &SurveyColumn) -> String {
         let variable = variable(&column.name);
-        if column.kind() != ColumnKind::Timestamp || !self.holds_utc() {
-            return variable;
-        }
-        match column.is_nullable {
-            true => format!("({variable} ~ \"Z\" if {variable} else none)"),
-            false => format!("({variable} ~ \"Z\")"),
+        match column.kind() == ColumnKind::Timestamp && self.holds_utc() {
+            true => format!("{variable} | utc"),
+            false => variable,
         }
     }
 }

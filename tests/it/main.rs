@@ -20,6 +20,7 @@ mod content {
     pub mod gates;
     pub mod preview;
     pub mod quiet_hours;
+    pub mod words;
     pub mod zones;
 }
 /// From a change to the provider, by whatever channel.

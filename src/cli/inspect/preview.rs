@@ -67,7 +67,7 @@ fn as_json(preview: &Preview) -> Value {
         "state": preview.state.into_str(), "reason": preview.state.reason(),
         "reason_text": preview.reason_text,
         "language": wording.map(|w| &w.language), "parameters": wording.map(|w| &w.parameters),
-        "summary": wording.map(|w| &w.summary), "message": wording.and_then(|w| w.rendered_text.as_ref()),
+        "summary": wording.map(|w| &w.summary), "message": wording.and_then(|w| w.rendered_text.as_ref().filter(|_| w.is_text_known)),
         "was_cut": wording.map(|w| w.was_cut),
         "time_zone": recipient.map(|r| &r.time_zone),
         "time_zone_source": recipient.map(|r| r.time_zone_source.as_ref()),
@@ -96,9 +96,13 @@ pub fn as_text(preview: &Preview) -> String {
             words.template,
             words.wording.language
         );
-        match &words.wording.rendered_text {
-            Some(rendered_text) => text += &format!("{rendered_text}\n"),
-            None => {
+        let wording = &words.wording;
+        match &wording.rendered_text {
+            Some(rendered_text) if wording.is_text_known => text += &format!("{rendered_text}\n"),
+            other_language => {
+                if other_language.is_some() {
+                    text += "The configuration has no text of the template in this language. Its variables:\n";
+                }
                 for (i, parameter) in words.wording.parameters.iter().enumerate() {
                     text += &format!("{{{{{}}}}} {parameter}\n", i + 1);
                 }

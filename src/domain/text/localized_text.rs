@@ -30,6 +30,14 @@ impl LocalizedText {
         }
     }
 
+    /// The text for `locale` itself, if it is there: not the one that stands in where it is missing.
+    pub fn in_language(&self, locale: &str) -> Option<&str> {
+        match self {
+            LocalizedText::Same(text) => Some(text),
+            LocalizedText::ByLanguage(texts) => lookup(texts, locale),
+        }
+    }
+
     /// The texts with their language tags; `default` stands for a text without one.
     pub fn each(&self) -> Vec<(&str, &str)> {
         match self {

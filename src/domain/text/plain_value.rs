@@ -5,11 +5,19 @@ use serde_json::Value;
 use crate::domain::locale::locale::{NOTHING, RecipientLocale};
 use crate::domain::text::labels::text_of;
 use crate::domain::text::phrases::Phrase;
+use crate::domain::text::whatsapp_limits::is_blank;
 use crate::domain::value::column::{Column, Precision, TimeUnit, normal};
 use crate::domain::value::column_kind::ColumnKind;
 use crate::domain::value::moment::FormatError;
 use crate::domain::value::range;
 use crate::domain::value::row::Row;
+
+/// Whether a text shows nothing: it is empty, or a moment that never comes.
+pub fn shows_nothing(text: &str, column: &Column) -> bool {
+    let is_moment =
+        matches!(column.kind, ColumnKind::TimestampTz | ColumnKind::Timestamp | ColumnKind::Date);
+    is_blank(text) || normal(text, column).is_none() || (is_moment && text.ends_with("infinity"))
+}
 
 impl RecipientLocale {
     /// A value of a column. Values that their kind does not explain are shown as they are; `row`
@@ -24,8 +32,7 @@ impl RecipientLocale {
         let Some(text) = text_of(value) else {
             return Ok(NOTHING.to_owned());
         };
-        let is_empty = value.is_string() && normal(&text, column).is_none();
-        if is_empty || text.is_empty() || text.ends_with("infinity") {
+        if value.is_string() && shows_nothing(&text, column) {
             return Ok(NOTHING.to_owned());
         }
         if let Some(label) = self.label(Some(name), &text) {

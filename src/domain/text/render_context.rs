@@ -48,4 +48,7 @@ pub enum Unwritable {
     /// No fault: the rules leave nothing to say.
     #[error("the say rules keep silent about this change")]
     Silent,
+    /// No fault: the recipient would read what they read before.
+    #[error("what changed looks the same to the recipient")]
+    LooksTheSame,
 }

@@ -7,13 +7,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::domain::locale::formats::formats;
-use crate::domain::locale::locale::{LocaleSettings, RecipientLocale, Shown};
+use crate::domain::locale::locale::{LocaleSettings, NOTHING, RecipientLocale, Shown};
 use crate::domain::text::labels::{ByColumn, Labels};
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::{Phrase, PhraseBook};
 use crate::domain::text::render_context::{BODY_LIMIT, RenderContext, Unwritable};
 use crate::domain::text::rules::{SayRule, in_order, matching_rules};
-use crate::domain::text::template_engine::{self, Engine, PhrasingSource, TemplateContext};
+use crate::domain::text::template::template_engine::{
+    self, Engine, PhrasingSource, TemplateContext,
+};
 use crate::domain::text::whatsapp_limits;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column::Column;
@@ -49,6 +51,8 @@ pub struct Wording {
     pub language: String,
     /// The whole text as the customer reads it, where the template's text is configured.
     pub rendered_text: Option<String>,
+    /// Whether that text is configured in the language that is sent; if not, WhatsApp shows another one.
+    pub is_text_known: bool,
     /// Whether something had to be cut.
     pub was_cut: bool,
     /// The summary before it was cut.
@@ -86,13 +90,22 @@ impl Phrasing {
         let reader = self.reader(render_context, &locale).map_err(|error| {
             Unwritable::Template { place: "recipient".to_owned(), why: error.to_string() }
         })?;
-        let template_context = TemplateContext { render_context, reader: Rc::new(reader) };
+        let reader = Rc::new(reader);
+        let all = TemplateContext { render_context, reader: reader.clone() };
+        let changes = seen_changes(&all);
+        if changes.is_empty() && !render_context.changes.is_empty() {
+            return Err(Unwritable::LooksTheSame);
+        }
+        let seen = RenderContext { changes: &changes, ..*render_context };
+        let template_context = TemplateContext { render_context: &seen, reader };
         let full = whatsapp_limits::clean(&self.summary(&template_context)?);
         let (parameters, summary) = self.fitted(&template_context, &full, &locale)?;
         let rendered_text = self.rendered_text(&parameters, &locale);
+        let is_text_known =
+            self.text.as_ref().is_some_and(|text| text.in_language(&locale).is_some());
         let uncut = (summary != full).then_some(full);
         let was_cut = uncut.is_some() || parameters.iter().any(|p| p.ends_with('…'));
-        Ok(Wording { rendered_text, was_cut, uncut, parameters, summary, language })
+        Ok(Wording { rendered_text, is_text_known, was_cut, uncut, parameters, summary, language })
     }
 
     /// Renders every rule in every language for an occasion, whether it would speak or not.
@@ -173,10 +186,12 @@ impl Phrasing {
         }
         said.retain(|said| !said.text.is_empty());
         if said.is_empty() {
-            if !places.is_empty() {
-                return Err(Unwritable::Silent);
-            }
-            said.push(plain_sentence(template_context));
+            let is_update = template_context.render_context.operation == Operation::Update;
+            said.push(match places.is_empty() {
+                false => return Err(Unwritable::Silent),
+                true if is_update => return Err(Unwritable::LooksTheSame),
+                true => plain_sentence(template_context),
+            });
         }
         self.joined(said, template_context)
     }
@@ -220,23 +235,19 @@ impl Phrasing {
             .and_then(|label| label.for_locale(&reader.locale, &self.default_locale))
             .map_or_else(|| spoken_name(&change.column), str::to_owned);
         let label = reader.isolated(&label);
-        let other = Column::from(ColumnKind::Other);
-        let column = template_context.render_context.columns.get(&change.column).unwrap_or(&other);
-        let show = |value, row| {
-            reader.show(&change.column, column, value, row).map_err(|error| Unwritable::Template {
-                place: change.column.clone(),
-                why: error.to_string(),
-            })
-        };
         reader.take_shown();
-        let new = show(&change.new, Some(template_context.render_context.row))?;
-        let was_nothing =
-            template_context.render_context.operation == Operation::Insert || change.old.is_null();
-        let text = if was_nothing {
-            reader.phrase(Phrase::Set, &[("label", &label), ("new", &new)])
-        } else {
-            let old = show(&change.old, template_context.render_context.old)?;
-            reader.phrase(Phrase::Changed, &[("label", &label), ("old", &old), ("new", &new)])
+        let (old, new) = shown(change, template_context).map_err(|error| Unwritable::Template {
+            place: change.column.clone(),
+            why: error.to_string(),
+        })?;
+        let text = match old == NOTHING {
+            // Two rows without a name, one after the other, are nothing to read.
+            true if new == NOTHING => String::new(),
+            true => reader.phrase(Phrase::Set, &[("label", &label), ("new", &new)]),
+            false => {
+                let values = [("label", &*label), ("old", &old), ("new", &new)];
+                reader.phrase(Phrase::Changed, &values)
+            }
         };
         Ok(Said { text: whatsapp_limits::tidy(&text), shown: reader.take_shown() })
     }
@@ -321,6 +332,38 @@ impl Phrasing {
         let text = self.text.as_ref()?.for_locale(locale, &self.default_locale)?;
         Some(whatsapp_limits::fill(text, parameters))
     }
+}
+
+/// The changes that a recipient can see; of a row that is gone, all of them.
+fn seen_changes(template_context: &TemplateContext<'_>) -> Vec<FieldChange> {
+    let render_context = template_context.render_context;
+    let is_seen = |change: &&FieldChange| {
+        render_context.operation == Operation::Delete || is_seen(change, template_context)
+    };
+    let changes = render_context.changes.iter().filter(is_seen).cloned().collect();
+    template_context.reader.take_shown();
+    changes
+}
+
+/// Whether a change can be seen: the values look different, or nothing is known of how they look, as of a row
+/// without a name.
+fn is_seen(change: &FieldChange, template_context: &TemplateContext<'_>) -> bool {
+    let Ok((old, new)) = shown(change, template_context) else { return true };
+    let labels = &template_context.reader.labels;
+    (old == NOTHING && new == NOTHING && labels.are_keys(&change.column))
+        || whatsapp_limits::as_seen(&old) != whatsapp_limits::as_seen(&new)
+}
+
+/// Both values of a change, as the recipient reads them.
+fn shown(
+    change: &FieldChange,
+    template_context: &TemplateContext<'_>,
+) -> Result<(String, String), FormatError> {
+    let render_context = template_context.render_context;
+    let other = Column::from(ColumnKind::Other);
+    let column = render_context.columns.get(&change.column).unwrap_or(&other);
+    let show = |value, row| template_context.reader.show(&change.column, column, value, row);
+    Ok((show(&change.old, render_context.old)?, show(&change.new, Some(render_context.row))?))
 }
 
 /// What is said when neither a rule nor a field says anything.

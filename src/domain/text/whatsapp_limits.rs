@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use icu::normalizer::ComposingNormalizerBorrowed;
 use icu::segmenter::GraphemeClusterSegmenter;
 
 use crate::domain::locale::bidi;
@@ -17,6 +18,23 @@ pub fn clean(text: &str) -> String {
         cleaned.extend(word.chars().filter(|c| !c.is_control()));
     }
     cleaned.trim().to_owned()
+}
+
+/// Signs that take no room.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Whether there is nothing to see in a text.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c.is_control() || is_unseen(c))
+}
+
+/// A text as the eye takes it: two that are equal here look the same on a phone, whatever signs they are made of.
+pub fn as_seen(text: &str) -> String {
+    let seen: String = text.chars().filter(|c| !is_unseen(*c)).collect();
+    ComposingNormalizerBorrowed::new_nfc().normalize(&clean(&seen)).into_owned()
 }
 
 /// A sentence whose last value ends with a full stop (`a.m.`) needs no second one.
@@ -126,6 +144,22 @@ mod tests {
     #[test]
     fn a_variable_has_one_line() {
         assert_eq!(clean(" a\n\tb     c\u{2028}d\u{0} "), "a b c d");
+    }
+
+    #[test]
+    fn what_looks_the_same_is_the_same() {
+        for (a, b) in [
+            ("a  b", "a b"),
+            ("a\u{a0}b\n", "a b"),
+            ("caf\u{e9}", "cafe\u{301}"),
+            ("\u{200b}a\u{feff}", "a"),
+            ("\u{2068}a\u{2069}", "a"),
+        ] {
+            assert_eq!(as_seen(a), as_seen(b));
+        }
+        for (a, b) in [("a b", "ab"), ("a", "A"), ("❤\u{fe0f}", "❤"), ("1", "١")] {
+            assert_ne!(as_seen(a), as_seen(b));
+        }
     }
 
     #[test]

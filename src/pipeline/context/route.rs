@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{Channel, Config, RecipientAddress, TemplateSettings, Watch};
 use crate::domain::text::summary::Phrasing;
-use crate::domain::text::template_engine::PhrasingSource;
+use crate::domain::text::template::template_engine::PhrasingSource;
 use crate::finding::Finding;
 
 /// One channel of a watch, with the words that go over it.

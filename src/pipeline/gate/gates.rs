@@ -200,7 +200,7 @@ impl GateInput<'_> {
                 recipient: passed.recipient,
                 wording,
             })),
-            Err(silent @ Unwritable::Silent) => {
+            Err(silent @ (Unwritable::Silent | Unwritable::LooksTheSame)) => {
                 Decision::Skip(Skip::NoNetChange, Some(silent.to_string()))
             }
             Err(unwritable) => Decision::Fail(Failure::Unwritable, unwritable.to_string()),
