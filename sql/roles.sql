@@ -78,7 +78,7 @@ begin
             change_count, last_changed_at, old_row, new_row, unconfirmed_row,
             template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
             time_zone_source, summary, parameters, due_at, attempt_count, provider_message_id,
-            sent_at, delivered_at, read_at, finished_at, redacted_at, updated_at, updated_by
+            confirmed_by, sent_at, delivered_at, read_at, finished_at, redacted_at, updated_at, updated_by
         ) on rowbell.message to rowbell_daemon;
         grant select, insert, update, delete on rowbell.queue, rowbell.fallback to rowbell_daemon;
 

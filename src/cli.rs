@@ -44,9 +44,10 @@ pub mod control {
     mod opt_out_file;
     pub mod pause;
     pub mod retry;
+    pub mod settle;
 }
 
-use control::{forget, hold, opt_out, pause, retry};
+use control::{forget, hold, opt_out, pause, retry, settle};
 use inspect::{explain, preview, status};
 use setup::{check, init, migrate, suggest, watch};
 
@@ -108,6 +109,8 @@ enum Command {
     Forget(forget::ForgetArgs),
     /// Send messages again that failed, were skipped or are unconfirmed; shows first what it would do.
     Retry(retry::RetryArgs),
+    /// Say what became of messages whose request got no answer; shows first what it would do.
+    Settle(settle::SettleArgs),
     /// Show settings.
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
@@ -195,6 +198,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::OptOut(args) => opt_out::run(&args, &config()?).await,
         Command::Forget(args) => forget::run(&args, &config()?).await,
         Command::Retry(args) => retry::run(&args, &config()?).await,
+        Command::Settle(args) => settle::run(&args, config()?).await,
         Command::Config(ConfigCommand::Default) => {
             print!("{}", load::DEFAULT);
             Ok(())

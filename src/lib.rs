@@ -140,6 +140,7 @@ pub mod postgres {
         pub mod pauses;
         pub mod retry;
         pub mod status_report;
+        pub mod unconfirmed;
         pub mod webhook_probe;
     }
 }
@@ -251,6 +252,7 @@ pub mod operations {
     pub mod check_webhook;
     pub mod forget;
     pub mod preview;
+    pub mod settle;
     pub mod templates;
     pub mod webhook_delivery;
     pub mod webhook_probe;

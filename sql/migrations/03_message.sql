@@ -99,6 +99,7 @@ create table rowbell.message (
     due_at               timestamptz,
     attempt_count        smallint not null default 0,
     provider_message_id  text,
+    confirmed_by         text,
     sent_at              timestamptz,
     delivered_at         timestamptz,
     read_at              timestamptz,
@@ -119,9 +120,9 @@ create table rowbell.message (
     constraint due_at_iff_it_still_has_to_leave
         check ((due_at is not null) = (state in ('waiting', 'scheduled', 'held'))),
     constraint provider_id_once_accepted
-        check (provider_message_id is not null or state not in ('sent', 'delivered', 'read')),
+        check (provider_message_id is not null or confirmed_by is not null or state not in ('sent', 'delivered', 'read')),
     constraint sent_at_iff_accepted
-        check ((sent_at is not null) = (provider_message_id is not null)),
+        check ((sent_at is not null) = (provider_message_id is not null or confirmed_by is not null)),
     constraint words_before_sending
         check (parameters is not null or state not in ('sending', 'unconfirmed', 'sent', 'delivered', 'read')),
     constraint changes_are_counted
@@ -172,8 +173,9 @@ comment on column rowbell.message.parameters is 'The body variables of the templ
 comment on column rowbell.message.due_at is 'When it may leave; null once it is leaving or has left.';
 comment on column rowbell.message.attempt_count is 'How many attempts were begun.';
 comment on column rowbell.message.provider_message_id is 'Id that the provider gave; receipts are joined by it.';
-comment on column rowbell.message.sent_at is 'When the provider accepted it. Accepted is not delivered.';
-comment on column rowbell.message.delivered_at is 'When it reached the device, by the earliest receipt that says so.';
+comment on column rowbell.message.confirmed_by is 'Who said that it arrived, where no evidence came; null otherwise.';
+comment on column rowbell.message.sent_at is 'When the provider accepted it. Accepted is not delivered. Where a person confirmed it, when its last attempt began.';
+comment on column rowbell.message.delivered_at is 'When it reached the device, by the earliest receipt that says so; where a person confirmed it, when they did.';
 comment on column rowbell.message.read_at is 'When it was opened.';
 comment on column rowbell.message.finished_at is 'When it failed or was skipped.';
 comment on column rowbell.message.redacted_at is 'When its personal data was removed: rows, recipient, words, and the texts of its attempts and receipts. From then on, a change is compared with the row before it, not with what the recipient was last told.';

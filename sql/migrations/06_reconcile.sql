@@ -96,7 +96,8 @@ comment on column rowbell.unmatched_receipt.received_at is 'When it came first.'
 create type rowbell.reconcile_lookup_method as enum (
     'receipts',  -- unmatched receipts
     'list',      -- the list of messages at the provider
-    'policy'     -- nothing was found: the policy of the watch decided
+    'policy',    -- nothing was found: the policy of the watch decided
+    'person'     -- a person said what became of it
 );
 comment on type rowbell.reconcile_lookup_method is 'Where rowbell looked for evidence about a request without answer.';
 
@@ -116,7 +117,7 @@ comment on table  rowbell.reconcile_lookup is 'What rowbell did to find out whet
 comment on column rowbell.reconcile_lookup.reconcile_lookup_id is 'Order of the steps.';
 comment on column rowbell.reconcile_lookup.message_id is 'The message.';
 comment on column rowbell.reconcile_lookup.number is 'The unconfirmed attempt.';
-comment on column rowbell.reconcile_lookup.method is 'receipts: unmatched receipts. list: the list of messages at the provider. policy: that of the watch decided.';
+comment on column rowbell.reconcile_lookup.method is 'receipts: unmatched receipts. list: the list of messages at the provider. policy: that of the watch decided. person: somebody said what became of it.';
 comment on column rowbell.reconcile_lookup.asked_at is 'When.';
 comment on column rowbell.reconcile_lookup.found is 'What came of it, in words. Holds no personal data.';
 comment on column rowbell.reconcile_lookup.provider_message_id is 'Id of the message at the provider, where it was found.';

@@ -51,7 +51,8 @@ select m.message_id,
        m.read_at - m.delivered_at as delivered_to_read,
        m.time_zone_source,
        coalesce(m.reason::text = 'dry_run', false) as is_dry_run,
-       m.waits_for::text as waits_for
+       m.waits_for::text as waits_for,
+       m.confirmed_by
   from rowbell.message as m
   -- The latest attempt that failed. Its key leads from the message to it.
   left join lateral (
@@ -113,6 +114,7 @@ comment on column rowbell_report.message_status.delivered_to_read is 'From deliv
 comment on column rowbell_report.message_status.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch or configuration; also which values were ignored because they name no time zone.';
 comment on column rowbell_report.message_status.is_dry_run is 'True: it passed every check, its words were made, and rowbell recorded it instead of sending it.';
 comment on column rowbell_report.message_status.waits_for is 'What keeps it from leaving besides the quiet period of its watch, when rowbell last checked: order (an earlier message of the row), quiet_hours, circuit, per_recipient_limit, unique_recipients, unconfirmed_attempt, watch, retry, burst_retry or hold; null when nothing does.';
+comment on column rowbell_report.message_status.confirmed_by is 'Who said that it arrived, where the provider sent no evidence (rowbell settle); null otherwise.';
 
 
 -- The story of an entity: one row per event. Order by happened_at, step.
@@ -321,7 +323,7 @@ comment on column rowbell_report.lookups.channel is 'The channel that it was tri
 comment on column rowbell_report.lookups.state is 'Where the message stands now.';
 comment on column rowbell_report.lookups.attempt_number is 'The unconfirmed attempt.';
 comment on column rowbell_report.lookups.asked_at is 'When rowbell looked.';
-comment on column rowbell_report.lookups.method is 'receipts: unmatched receipts. list: the list of messages at the provider. policy: that of the watch decided.';
+comment on column rowbell_report.lookups.method is 'receipts: unmatched receipts. list: the list of messages at the provider. policy: that of the watch decided. person: somebody said what became of it.';
 comment on column rowbell_report.lookups.found is 'What came of it, in words.';
 comment on column rowbell_report.lookups.provider_message_id is 'Id of the message at the provider, where it was found.';
 

@@ -20,11 +20,17 @@ const OF_OTHERS: [&str; 4] = ["cargo", "curl", "install", "systemctl"];
 
 /// Commands that ask a provider who is not there, run until they are stopped, write a file at a place of the
 /// system, or name messages that are not there. Stories of their own run them.
-const NOT_HERE: [&[&str]; 5] =
-    [&["run"], &["init"], &["webhook", "register"], &["webhook", "test"], &["retry", "4711"]];
+const NOT_HERE: [&[&str]; 6] = [
+    &["run"],
+    &["init"],
+    &["webhook", "register"],
+    &["webhook", "test"],
+    &["retry", "4711"],
+    &["settle", "4711"],
+];
 
 /// Commands that ask first; nobody is there to be asked.
-const ASKING: [&str; 4] = ["approve", "discard", "retry", "adopt"];
+const ASKING: [&str; 5] = ["approve", "discard", "retry", "settle", "adopt"];
 
 /// What they may say where no storm is held.
 const NOTHING_HELD: &str = "no message waits for a person";

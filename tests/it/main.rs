@@ -61,6 +61,7 @@ mod operations {
     pub mod pause;
     pub mod retention;
     pub mod retry;
+    pub mod settle;
     pub mod suggest;
     pub mod templates;
 }

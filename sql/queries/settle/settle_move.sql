@@ -20,7 +20,7 @@ update rowbell.message as m
        waits_for_language  = null,
        due_at              = $5,
        provider_message_id = coalesce($6, m.provider_message_id),
-       sent_at             = case when coalesce($6, m.provider_message_id) is not null then coalesce(m.sent_at, $7) end,
+       sent_at             = case when coalesce($6, m.provider_message_id, m.confirmed_by) is not null then coalesce(m.sent_at, $7) end,
        delivered_at        = case when $2 in ('delivered', 'read') then coalesce(m.delivered_at, $7) else m.delivered_at end,
        read_at             = case when $2 = 'read' then coalesce(m.read_at, $7) else m.read_at end,
        unconfirmed_row     = case when $2 = 'unconfirmed' then coalesce(m.unconfirmed_row, m.new_row, 'null') else m.unconfirmed_row end,

@@ -145,10 +145,15 @@ fn afterwards(args: &DiscardArgs) -> &'static str {
 }
 
 async fn by_whom(client: &Client, reason: Option<&str>) -> Result<String, CliError> {
-    let row = client.query_one("select session_user::text", &[]).await;
-    let user: String = row.and_then(|row| row.try_get(0)).map_err(anyhow::Error::from)?;
+    let user = session_user(client).await?;
     let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
     Ok(format!("discarded by {user}{why}"))
+}
+
+/// Who decides: the user of the database.
+pub async fn session_user(client: &Client) -> Result<String, CliError> {
+    let row = client.query_one("select session_user::text", &[]).await;
+    Ok(row.and_then(|row| row.try_get(0)).map_err(anyhow::Error::from)?)
 }
 
 fn said(which: &Which, hold: &Hold, word: &str, done: i64) {

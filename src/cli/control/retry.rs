@@ -103,18 +103,18 @@ fn meant(
     Ok(RetrySelection::Filter {
         watch: args.watch.clone(),
         reasons: args.reason.clone(),
-        since: moment(since, now)?,
+        since: time_of("--since", since, now)?,
         limit: args.limit,
     })
 }
 
 /// A time, or how long ago.
-fn moment(text: &str, now: Timestamp) -> Result<Timestamp, anyhow::Error> {
+pub fn time_of(argument: &str, text: &str, now: Timestamp) -> Result<Timestamp, anyhow::Error> {
     if let Ok(ago) = units::duration_of(text) {
         return Ok(now - ago);
     }
     text.parse().map_err(|_| {
-        anyhow::anyhow!("--since: expected a time such as 2026-06-24T09:00Z, or how long ago, such as 2h, found \"{text}\"")
+        anyhow::anyhow!("{argument}: expected a time such as 2026-06-24T09:00Z, or how long ago, such as 2h, found \"{text}\"")
     })
 }
 

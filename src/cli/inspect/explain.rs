@@ -378,9 +378,10 @@ fn still_to_come(message: &MessageHistory, now: Timestamp, is_free: bool) -> Opt
         (State::Unconfirmed, Some(due)) => Some(format!(
             "the provider may have it; without evidence its watch's policy decides, {due}"
         )),
-        (State::Unconfirmed, None) => Some(
-            "the provider may have it; no evidence came in time, a person has to look".to_owned(),
-        ),
+        (State::Unconfirmed, None) => Some(format!(
+            "the provider may have it; no evidence came in time, a person has to look: rowbell settle {}",
+            message.message_id
+        )),
         _ => None,
     }
 }

@@ -141,8 +141,7 @@ fn attention(status: &Status) -> Vec<String> {
     let in_doubt = undecided(status);
     if in_doubt > 0 {
         needs.push(format!(
-            "{} unconfirmed, and no evidence came in time; a person has to look: \
-             select * from rowbell_report.message_status where state = 'unconfirmed'",
+            "{} unconfirmed, and no evidence came in time; a person has to look: rowbell settle",
             are(in_doubt)
         ));
     }
@@ -368,7 +367,7 @@ mod tests {
         - channel main: 1 message is held until a person decides
         - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited
         - 2 messages were tried in vain and will be tried again; why: select message_id, last_error_text from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0
-        - 1 message is unconfirmed, and no evidence came in time; a person has to look: select * from rowbell_report.message_status where state = 'unconfirmed'
+        - 1 message is unconfirmed, and no evidence came in time; a person has to look: rowbell settle
         - messages failed in the last 24 h: select * from rowbell_report.failures order by failed_at desc
         ");
     }

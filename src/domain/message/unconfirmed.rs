@@ -9,6 +9,8 @@ use serde::Serialize;
 use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::limit::backoff::doubled;
+use crate::domain::message::receipt::ReceiptStatus;
+use crate::domain::message::state::{Event, Failure};
 
 /// How far the clocks of the provider and of ours may be apart.
 const SKEW: Duration = Duration::from_secs(5);
@@ -55,6 +57,31 @@ pub enum LookupMethod {
     List,
     /// Nothing was found: the policy of the watch.
     Policy,
+    /// A person said what became of it.
+    Person,
+}
+
+/// What a person says of an unconfirmed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Settlement {
+    /// It reached the recipient.
+    Arrived,
+    /// It did not, and is not sent again.
+    GiveUp,
+    /// It did not, or nobody knows: it is sent again.
+    SendAgain,
+}
+
+impl Settlement {
+    /// What that does to the message.
+    pub fn event(self) -> Event {
+        match self {
+            Settlement::Arrived => Event::Receipt(ReceiptStatus::Delivered),
+            Settlement::GiveUp => Event::Fail(Failure::Exhausted),
+            Settlement::SendAgain => Event::TryAgain,
+        }
+    }
 }
 
 /// What came of comparing.

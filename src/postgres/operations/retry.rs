@@ -36,6 +36,19 @@ pub struct RetryCandidate {
     pub refusal: Option<String>,
 }
 
+/// The ids that are meant, latest first.
+pub async fn find(client: &Client, meant: &RetrySelection) -> Result<Vec<i64>, Error> {
+    match meant {
+        RetrySelection::Ids(ids) => Ok(ids.clone()),
+        RetrySelection::Filter { watch, reasons, since, limit } => {
+            let query = text!("operations/retry_find");
+            let reasons = Some(reasons).filter(|reasons| !reasons.is_empty());
+            let rows = client.query(query, &[watch, &reasons, since, limit]).await?;
+            FromRows::from_rows(&rows)
+        }
+    }
+}
+
 /// The messages that are meant, latest first, each with what speaks against it. Ids that do not exist are
 /// absent.
 pub async fn look(
@@ -43,15 +56,7 @@ pub async fn look(
     config: &Config,
     meant: &RetrySelection,
 ) -> Result<Vec<RetryCandidate>, Error> {
-    let ids = match meant {
-        RetrySelection::Ids(ids) => ids.clone(),
-        RetrySelection::Filter { watch, reasons, since, limit } => {
-            let query = text!("operations/retry_find");
-            let reasons = Some(reasons).filter(|reasons| !reasons.is_empty());
-            let rows = client.query(query, &[watch, &reasons, since, limit]).await?;
-            FromRows::from_rows(&rows)?
-        }
-    };
+    let ids = find(client, meant).await?;
     let rows = client.query(text!("operations/retry_look"), &[&ids]).await?;
     let mut entities = HashSet::new();
     let mut candidates = Vec::with_capacity(rows.len());

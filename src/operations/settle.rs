@@ -1,0 +1,97 @@
+//! A person says what became of messages whose request got no answer: the same transitions as evidence makes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::message::state::State;
+use crate::domain::message::unconfirmed::{LookupMethod, Settlement};
+use crate::pipeline::context::context::Context;
+use crate::pipeline::context::stage::StageError;
+use crate::pipeline::settle::fallback_schedule;
+use crate::pipeline::settle::transition::transition;
+use crate::postgres::connection::pool::{Instance, Pool};
+use crate::postgres::operations::holds::ring;
+use crate::postgres::operations::unconfirmed::unconfirmed_confirm;
+use crate::postgres::queries;
+use crate::postgres::queries::settle::TransitionDetails;
+use crate::postgres::queries::unconfirmed::LookupStep;
+
+/// What a person says, and who.
+#[derive(Clone, Debug)]
+pub struct PersonsWord {
+    pub settlement: Settlement,
+    /// The database's user.
+    pub by: String,
+    /// How the person knows.
+    pub reason: Option<String>,
+}
+
+impl PersonsWord {
+    /// As `explain` and the reports tell it.
+    fn in_words(&self) -> String {
+        let why = self.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+        match self.settlement {
+            Settlement::Arrived => format!("{} says that it arrived{why}", self.by),
+            Settlement::GiveUp => format!("given up by {}{why}", self.by),
+            Settlement::SendAgain => format!("{} wants it sent again{why}", self.by),
+        }
+    }
+}
+
+/// Settles messages, each in a transaction of its own; returns where each stands now. One that evidence has settled
+/// meanwhile stays as it is.
+pub async fn settle(
+    pool: &Pool,
+    config: Arc<Config>,
+    clock: Clock,
+    message_ids: &[i64],
+    word: &PersonsWord,
+) -> Result<Vec<(i64, State)>, StageError> {
+    let context = Context::new(pool.clone(), clock, config, BTreeMap::new(), Instance::new());
+    let mut settled = Vec::with_capacity(message_ids.len());
+    for id in message_ids {
+        if let Some(state) = settle_one(&context, *id, word).await? {
+            settled.push((*id, state));
+        }
+    }
+    ring(&**pool.get().await?).await?;
+    Ok(settled)
+}
+
+/// None: it is not unconfirmed any more.
+async fn settle_one(
+    context: &Context,
+    message_id: i64,
+    word: &PersonsWord,
+) -> Result<Option<State>, StageError> {
+    let now = context.clock.now();
+    let mut client = context.pool.get().await?;
+    let tx = client.transaction().await?;
+    let Some(snapshot) = queries::settle::settle_lock(&tx, message_id).await? else {
+        return Ok(None);
+    };
+    if snapshot.state != State::Unconfirmed {
+        return Ok(None);
+    }
+    let text = word.in_words();
+    if word.settlement == Settlement::Arrived {
+        unconfirmed_confirm(&tx, message_id, &word.by, now).await?;
+    }
+    let step = LookupStep { way: LookupMethod::Person, found: &text, provider_message_id: None };
+    let attempt = snapshot.attempt_count;
+    queries::unconfirmed::lookup_note(&tx, message_id, attempt, step, now).await?;
+    queries::unconfirmed::unconfirmed_close(&tx, message_id, attempt).await?;
+    let details = TransitionDetails {
+        reason_text: Some(text.clone()),
+        due_at: now,
+        provider_message_id: None,
+        happened_at: now,
+    };
+    let event = word.settlement.event();
+    let state = transition(&tx, context, message_id, &snapshot, event, details).await?;
+    fallback_schedule::received(&tx, context, &[(message_id, state, snapshot.watch)]).await?;
+    tx.commit().await?;
+    Ok(Some(state))
+}
