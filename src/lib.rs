@@ -160,6 +160,7 @@ pub mod provider {
     /// The 1MSG API.
     pub mod onemsg {
         pub mod client;
+        pub mod error_payload;
         pub mod message_list;
         pub mod template_list;
         pub mod webhook_payload;

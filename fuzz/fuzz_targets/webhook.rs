@@ -19,6 +19,7 @@ mod domain {
 mod provider {
     pub mod error_table;
     pub mod onemsg {
+        pub mod error_payload;
         pub mod webhook_payload;
     }
 }

@@ -3,7 +3,8 @@
 create type rowbell.attempt_result as enum (
     'accepted',  -- the provider took it and gave an id
     'refused',   -- the provider answered that it did not take it
-    'not_sent',  -- it never reached the provider: no connection, or withdrawn before the request
+    'not_sent',  -- it was given back before the request
+    'unreached', -- the provider could not be reached, so it does not have it
     'unknown',   -- the provider may have it: timeout, connection lost, gateway error, daemon died
     'dry_run'    -- it was recorded instead of posted
 );
@@ -55,7 +56,7 @@ create index attempt_started_idx on rowbell.attempt using brin (started_at) with
 comment on table  rowbell.attempt is 'One try to send a message: written before the request, completed after it.';
 comment on column rowbell.attempt.message_id is 'The message.';
 comment on column rowbell.attempt.number is '1 for the first try.';
-comment on column rowbell.attempt.result is 'accepted, refused, not_sent, unknown or dry_run; null while the request is under way.';
+comment on column rowbell.attempt.result is 'accepted, refused, not_sent, unreached, unknown or dry_run; null while the request is under way.';
 comment on column rowbell.attempt.started_at is 'When the right to send was taken, before the request.';
 comment on column rowbell.attempt.finished_at is 'When the answer was stored.';
 comment on column rowbell.attempt.http_status is 'HTTP status of the answer, if one came; null for mail.';

@@ -15,6 +15,7 @@ use crate::config::{Answers, Channel, Config, Http, HttpMethod};
 use crate::domain::message::attempt::{Answer, AttemptId, AttemptResult, ErrorClass};
 use crate::domain::message::outgoing::TemplateMessage;
 use crate::provider::client_error::{ClientError, secret};
+use crate::provider::error_table::meaning_of;
 use crate::provider::message_body::{BodyFormat, MessageBodies, sample};
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
 use crate::provider::redact::{redact_emails, redact_phones};
@@ -133,16 +134,14 @@ impl Inner {
         let body = String::from_utf8_lossy(&reply.body);
         let text = at(&self.answers.error_text).unwrap_or_else(|| bounded(&body, 500));
         let text = code.iter().cloned().chain([text]).collect::<Vec<_>>().join(": ");
-        // Taken, but not as it should be said; or a gateway that gave up on what is behind it.
-        let is_unknown =
-            (is_taken && must_be_read && (json.is_none() || (is_as_expected && id.is_none())))
-                || (matches!(status, 502 | 504) && self.listed(status, code.as_deref()).is_none());
-        let result = match is_unknown {
-            true => AttemptResult::Unknown,
-            false => AttemptResult::Refused {
-                class: self.class(status, code.as_deref()),
-                retry_after: reply.retry_after,
-            },
+        // Taken, but not as it should be said.
+        let is_unread =
+            is_taken && must_be_read && (json.is_none() || (is_as_expected && id.is_none()));
+        let retry_after = reply.retry_after;
+        let result = match self.listed(status, code.as_deref()) {
+            _ if is_unread => AttemptResult::Unknown,
+            Some(class) => AttemptResult::Refused { class, retry_after },
+            None => AttemptResult::of_status(meaning_of(status, json.is_some()), retry_after),
         };
         Answer {
             result,
@@ -164,15 +163,6 @@ impl Inner {
         let status = status.to_string();
         [code, Some(&status)].into_iter().flatten().find_map(|wanted| {
             lists.iter().find(|(list, _)| list.iter().any(|code| code.0 == wanted)).map(|l| l.1)
-        })
-    }
-
-    fn class(&self, status: u16, code: Option<&str>) -> ErrorClass {
-        self.listed(status, code).unwrap_or(match status {
-            408 | 425 | 500.. => ErrorClass::Retry,
-            // A redirection is not followed: the URL is wrong.
-            300..=399 => ErrorClass::Channel,
-            _ => ErrorClass::Content,
         })
     }
 

@@ -127,7 +127,7 @@ impl Inner {
         let (before, after) = self.timeouts;
         let ready = tokio::time::timeout(before, self.up_to_text(&mail.to)).await;
         let late =
-            || Box::new(Answer::nothing_sent("the mail server did not answer in time".to_owned()));
+            || Box::new(Answer::unreached("the mail server did not answer in time".to_owned()));
         let mut connection = ready.map_err(|_| late())??;
         let sent = tokio::time::timeout(after, connection.message(&mail.bytes)).await;
         let silent = || {
@@ -259,7 +259,9 @@ impl Inner {
                 ErrorClass::Channel
             }
             Step::Text => return Box::new(Answer::unknown(None, text)),
-            _ => return Box::new(Answer::nothing_sent(text)),
+            Step::Opening => return Box::new(Answer::unreached(text)),
+            // It broke off before the text.
+            Step::Recipient | Step::Asking => ErrorClass::Retry,
         };
         Box::new(Answer::refused(class, text))
     }

@@ -68,7 +68,7 @@ pub async fn ask(
     match request.send().await {
         Ok(response) => read(response, &redact).await,
         Err(error) if error.is_connect() || error.is_builder() => {
-            Err(Answer::nothing_sent(describe(error, &redact)))
+            Err(Answer::unreached(describe(error, &redact)))
         }
         Err(error) => Err(Answer::unknown(None, describe(error, &redact))),
     }

@@ -51,7 +51,7 @@ pub const OF_THE_PROCESS: [Metric; 16] = [
     counter(
         "rowbell_attempts_total",
         &["channel", "result", "class"],
-        "answers to requests: accepted, refused (class says what a sender does about it: retry, slow, later, recipient, content, template, channel), not_sent, unknown, dry_run",
+        "answers to requests: accepted, refused (class says what a sender does about it: retry, slow, later, recipient, content, template, channel), not_sent (given back before the request), unreached, unknown, dry_run",
     ),
     Metric {
         name: "rowbell_request_seconds",

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rowbell::domain::message::attempt::AttemptResult::{self, NotSent, Unknown};
+use rowbell::domain::message::attempt::AttemptResult::{self, Unknown, Unreached};
 use rowbell::domain::message::attempt::ErrorClass::{Content, Recipient, Retry, Slow};
 use rowbell::domain::message::receipt::ReceiptStatus;
 use rowbell_lab::sandbox::{Fault, FaultRule};
@@ -140,7 +140,7 @@ async fn what_never_reached_the_provider_certainly_was_not_sent() {
     let client = client(&url, "any", DEADLINE);
     desk.sandbox.shutdown().await;
     let answer = client.send_template(&message(PHONE)).await;
-    assert_eq!((answer.http_status, answer.result), (None, NotSent));
+    assert_eq!((answer.http_status, answer.result), (None, Unreached));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ select max(sent.left_at) as left_at, count(*) as messages
  cross join lateral (select least(coalesce(a.finished_at, $3), $3) as left_at) as sent
  where a.started_at >= $4
    and m.channel = $1
-   and (a.result is null or a.result not in ('not_sent', 'dry_run'))
+   and (a.result is null or a.result not in ('not_sent', 'unreached', 'dry_run'))
    and sent.left_at > $2
  group by floor(extract(epoch from sent.left_at) * 100)
  order by left_at;

@@ -29,7 +29,7 @@ select sent.phone, max(sent.paid_back_at) as paid_back_at
                cross join lateral (select least(coalesce(a.finished_at, $2), $2) as left_at) as at
                where a.started_at >= $3
                  and m.channel = $1
-                 and (a.result is null or a.result not in ('not_sent', 'dry_run'))
+                 and (a.result is null or a.result not in ('not_sent', 'unreached', 'dry_run'))
                  and m.recipient_phone is not null
               window latest as (partition by m.recipient_phone order by left_at desc, a.message_id, a.number)
          ) as s

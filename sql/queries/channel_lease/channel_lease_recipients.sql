@@ -9,7 +9,7 @@ select m.recipient_phone as phone, max(least(coalesce(a.finished_at, $3), $3)) a
   join rowbell.message as m using (message_id)
  where a.started_at >= $4
    and m.channel = $1
-   and (a.result is null or a.result not in ('not_sent', 'dry_run'))
+   and (a.result is null or a.result not in ('not_sent', 'unreached', 'dry_run'))
    and m.recipient_phone is not null
  group by m.recipient_phone
 having max(least(coalesce(a.finished_at, $3), $3)) > $2;

@@ -33,8 +33,10 @@ pub enum AttemptResult {
     Accepted { provider_message_id: String },
     /// The provider answered that it did not take it.
     Refused { class: ErrorClass, retry_after: Option<Duration> },
-    /// It never reached the provider.
+    /// It was given back before the request.
     NotSent,
+    /// The provider could not be reached, so it does not have it: no connection, no TLS, or somebody on the way says so.
+    Unreached,
     /// The provider may have it.
     Unknown,
     /// It was recorded instead of posted.
@@ -42,10 +44,30 @@ pub enum AttemptResult {
 }
 
 impl AttemptResult {
+    /// What the HTTP status alone says.
+    pub fn of_status(meaning: StatusMeaning, retry_after: Option<Duration>) -> AttemptResult {
+        match meaning {
+            StatusMeaning::Refused(class) => AttemptResult::Refused { class, retry_after },
+            StatusMeaning::Unreached => AttemptResult::Unreached,
+            StatusMeaning::Unknown => AttemptResult::Unknown,
+        }
+    }
+
     /// The word in SQL and metrics.
     pub fn into_str(&self) -> &'static str {
         AttemptResultKind::from(self).into_str()
     }
+}
+
+/// What an answer without a known code says about its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusMeaning {
+    /// The provider has not taken it.
+    Refused(ErrorClass),
+    /// Somebody on the way says that he could not reach the provider.
+    Unreached,
+    /// The provider may have it.
+    Unknown,
 }
 
 /// The answer to one request, with what is kept of it on the attempt.
@@ -70,9 +92,14 @@ impl Answer {
         }
     }
 
-    /// It certainly did not leave.
+    /// It was given back before the request.
     pub fn nothing_sent(why: String) -> Answer {
         Answer::failed(AttemptResult::NotSent, None, why)
+    }
+
+    /// The provider could not be reached.
+    pub fn unreached(why: String) -> Answer {
+        Answer::failed(AttemptResult::Unreached, None, why)
     }
 
     /// It was ready to be posted, and a dry run posts nothing.

@@ -44,7 +44,7 @@ pub fn disposition(
         AttemptResult::Accepted { .. } => return (Event::Accepted, Duration::ZERO),
         AttemptResult::Unknown => return (Event::Unknown, Duration::ZERO),
         AttemptResult::DryRun => return (Event::Skip(Skip::DryRun), Duration::ZERO),
-        AttemptResult::NotSent => (ErrorClass::Retry, None),
+        AttemptResult::NotSent | AttemptResult::Unreached => (ErrorClass::Retry, None),
         AttemptResult::Refused { class, retry_after } => (*class, *retry_after),
     };
     let backoff = backoff::backoff(attempt, rules.base, rules.cap, random, retry_after);

@@ -80,7 +80,8 @@ pub struct ChannelCounters {
 impl ChannelCounters {
     pub fn new(channel: &str) -> ChannelCounters {
         let refused = ErrorClass::VARIANTS.iter().map(|class| ("refused", class.into_str()));
-        let others = ["accepted", "not_sent", "unknown", "dry_run"].map(|result| (result, ""));
+        let others =
+            ["accepted", "not_sent", "unreached", "unknown", "dry_run"].map(|result| (result, ""));
         let counter = |words: (&'static str, &'static str)| {
             let (result, class) = words;
             let channel = channel.to_owned();

@@ -22,7 +22,7 @@ use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed;
 use crate::postgres::queries;
 use crate::postgres::queries::settle::{KnownMessage, Moved, TransitionDetails};
-use crate::provider::error_table::known_class;
+use crate::provider::error_table::class_of;
 
 /// Stores receipts as they came and moves the messages that they are about.
 pub async fn take_in(
@@ -152,12 +152,11 @@ fn event_of(context: &Context, evidence: &Evidence, message: &KnownMessage) -> (
         return (Event::Receipt(evidence.status), Duration::ZERO);
     }
     let attempt = u16::try_from(message.attempt).unwrap_or(1);
-    failed_receipt(class_of(evidence), attempt, context.retry_rules(), rand::random())
+    failed_receipt(error_class(evidence), attempt, context.retry_rules(), rand::random())
 }
 
-fn class_of(evidence: &Evidence) -> Option<ErrorClass> {
-    let text = evidence.error_text.as_deref().or(evidence.error_title.as_deref());
-    known_class(evidence.error_code, text)
+fn error_class(evidence: &Evidence) -> Option<ErrorClass> {
+    class_of(evidence.error_code?, None)
 }
 
 /// Whether anything of the message has to be written.
@@ -233,7 +232,7 @@ async fn learn_from(
         (State::Failed(_), Some(failure)) => {
             let failure_signal = FailureSignal {
                 message_id: message.message_id,
-                class: class_of(failure).or(Some(ErrorClass::Recipient)),
+                class: error_class(failure).or(Some(ErrorClass::Recipient)),
                 code: failure.error_code,
                 text: failure.error_text.as_deref(),
                 is_by_receipt: true,

@@ -33,12 +33,13 @@ pub fn report(context: &Context, settled: &Settled) {
         AttemptResult::NotSent if is_blocked => {
             debug(settled, "a message was given back");
         }
-        result @ (AttemptResult::NotSent | AttemptResult::Unknown) => {
+        result @ (AttemptResult::NotSent | AttemptResult::Unreached | AttemptResult::Unknown) => {
             let what = match result {
                 AttemptResult::Unknown => {
                     "no answer: whether the provider has the message is unconfirmed"
                 }
-                _ => "provider could not be asked",
+                AttemptResult::Unreached => "provider could not be reached",
+                _ => "a message was given back",
             };
             warn(settled, result.into_str(), what);
         }

@@ -13,11 +13,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::config::{AuthPlace, Channel, OneMsg};
-use crate::domain::message::attempt::{Answer, AttemptResult};
+use crate::domain::message::attempt::{Answer, AttemptResult, ErrorClass};
 use crate::domain::message::outgoing::TemplateMessage;
-use crate::provider::error_table::{classify, code_in_text};
-use crate::provider::onemsg::template_list;
+use crate::provider::error_table::{class_of, meaning_of};
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
+use crate::provider::onemsg::{error_payload, template_list};
 use crate::provider::redact::redact_phones;
 use crate::provider::transport::{self, HttpReply};
 
@@ -119,7 +119,7 @@ impl OneMsgClient {
     /// The request for one message.
     pub fn request(&self, message: &TemplateMessage) -> Result<reqwest::RequestBuilder, Answer> {
         let body = serde_json::to_vec(&wire(message));
-        let body = body.map_err(|error| Answer::nothing_sent(error.to_string()))?;
+        let body = body.map_err(|error| Answer::refused(ErrorClass::Content, error.to_string()))?;
         Ok(self.0.http.post(self.0.send_template.clone()).body(body))
     }
 
@@ -136,26 +136,25 @@ impl OneMsgClient {
         if let (true, Some(id)) = (is_success, json.as_ref().and_then(accepted_id)) {
             return Answer::accepted(bounded_id(id), Some(status));
         }
-        let text = json
-            .as_ref()
-            .and_then(error_text)
-            .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned());
-        let error_code = json.as_ref().and_then(find_code).or_else(|| code_in_text(&text));
-        let queued = is_success && json.as_ref().is_some_and(|json| json.get("jobId").is_some());
-        // A gateway that gave up on its backend, a queue, a success that cannot be read: who knows.
-        let is_unknown = matches!(status, 502 | 504) || queued || (is_success && json.is_none());
-        let result = if is_unknown {
-            AttemptResult::Unknown
-        } else {
-            AttemptResult::Refused {
-                class: classify(error_code, Some(status), Some(&text)),
-                retry_after,
+        let error = json.as_ref().and_then(|json| error_payload::in_answer(json, status));
+        // A queue, or an acceptance without its id: the provider has it, and nobody can say which it is.
+        let is_taken = is_success && json.as_ref().is_some_and(is_taken);
+        let class = error.as_ref().and_then(|error| class_of(error.code?, error.subcode));
+        let result = match (is_taken, class) {
+            (true, _) => AttemptResult::Unknown,
+            (false, Some(class)) => AttemptResult::Refused { class, retry_after },
+            (false, None) => {
+                AttemptResult::of_status(meaning_of(status, error.is_some()), retry_after)
             }
         };
+        let error = error.unwrap_or_default();
+        let text = error
+            .text
+            .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned());
         Answer {
             result,
             http_status: Some(status),
-            error_code,
+            error_code: error.code,
             error_text: Some(bounded(&self.redact(&text), 500)),
             response: Some(bounded(&self.redact(&String::from_utf8_lossy(body)), 2_000)),
         }
@@ -262,35 +261,9 @@ fn accepted_id(json: &Value) -> Option<&str> {
     json.get("id").and_then(Value::as_str).filter(|id| !id.is_empty())
 }
 
-/// The words of an error, wherever the answer has them.
-fn error_text(json: &Value) -> Option<String> {
-    let error = json.get("error").unwrap_or(&Value::Null);
-    let details = error.get("error_data").and_then(|data| data.get("details"));
-    [
-        details,
-        error.get("error_user_msg"),
-        error.get("message"),
-        Some(error),
-        json.get("message"),
-        json.get("description"),
-    ]
-    .into_iter()
-    .flatten()
-    .find_map(Value::as_str)
-    .filter(|text| !text.is_empty())
-    .map(str::to_owned)
-}
-
-/// WhatsApp's code, anywhere in the answer.
-fn find_code(json: &Value) -> Option<i32> {
-    match json {
-        Value::Object(fields) => ["code", "error_code"]
-            .iter()
-            .find_map(|key| fields.get(*key)?.as_i64().and_then(|code| i32::try_from(code).ok()))
-            .or_else(|| fields.values().find_map(find_code)),
-        Value::Array(items) => items.iter().find_map(find_code),
-        _ => None,
-    }
+/// The provider says that it has the message, or will have it.
+fn is_taken(json: &Value) -> bool {
+    json.get("sent") == Some(&Value::Bool(true)) || json.get("jobId").is_some()
 }
 
 #[cfg(test)]

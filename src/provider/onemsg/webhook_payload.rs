@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::message::receipt::{Receipt, ReceiptStatus};
-
-use crate::provider::error_table::code_in_text;
+use crate::provider::onemsg::error_payload;
 
 /// Items read from one delivery; Meta sends up to about a thousand.
 const MAX_ITEMS: usize = 10_000;
@@ -112,28 +111,15 @@ fn text(value: Option<&Value>) -> Option<String> {
 fn receipt(item: &Value) -> Option<Receipt> {
     let provider_message_id = bounded_id(&text(item.get("id"))?);
     let status = ReceiptStatus::from_wire(&text(item.get("status"))?);
-    let error = item.get("errors").and_then(|errors| errors.get(0));
-    let error_title = error.and_then(|error| text(error.get("title")));
-    let error_text = error
-        .and_then(|error| {
-            let details = error.get("error_data").and_then(|data| data.get("details"));
-            text(details).or_else(|| text(error.get("message")))
-        })
-        .or_else(|| error_title.clone())
-        .or_else(|| text(item.get("error")));
-    let error_code = error
-        .and_then(|error| error.get("code"))
-        .and_then(Value::as_i64)
-        .and_then(|code| i32::try_from(code).ok())
-        .or_else(|| error_text.as_deref().and_then(code_in_text));
+    let error = error_payload::in_receipt(item);
     let failed = status == ReceiptStatus::Failed;
     Some(Receipt {
         provider_message_id,
         status,
         phone: ["recipient_id", "chatId", "phone"].iter().find_map(|key| phone(item.get(*key))),
-        error_code: error_code.filter(|_| failed),
-        error_title: error_title.filter(|_| failed).map(|text| bounded(&text, 500)),
-        error_text: error_text.filter(|_| failed).map(|text| bounded(&text, 500)),
+        error_code: error.code.filter(|_| failed),
+        error_title: error.title.filter(|_| failed).map(|text| bounded(&text, 500)),
+        error_text: error.text.filter(|_| failed).map(|text| bounded(&text, 500)),
         occurred_at: moment(item.get("timestamp")),
         raw: bounded(&item.to_string(), MAX_RAW),
     })

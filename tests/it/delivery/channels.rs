@@ -210,7 +210,7 @@ async fn a_gateway_that_cannot_be_reached_certainly_has_nothing() {
     let mut world = world("sms", &channel).await;
     moved(&mut world, 1).await;
     let fate = fate(&world).await;
-    assert!(fate.starts_with("not_sent | scheduled"), "{fate}");
+    assert!(fate.starts_with("unreached | scheduled"), "{fate}");
 }
 
 #[tokio::test]

@@ -81,6 +81,9 @@ async fn a_lost_answer_is_unconfirmed_and_not_sent_again() {
         Fault::Drop { accepted: true },
         Fault::Hang { accepted: true },
         Fault::Lost { status: 502 },
+        Fault::Lost { status: 500 },
+        Fault::Lost { status: 520 },
+        Fault::Lost { status: 524 },
         Fault::Garbage { accepted: true },
         Fault::HalfBody { accepted: true },
     ];
@@ -121,6 +124,51 @@ async fn a_wrong_token_stops_the_channel_and_loses_nothing() {
     world.sandbox.set_token("ODI371267300", "sandbox-token");
     hours_later(&mut world).await;
     assert_eq!(world.read(MARIA).len(), 1);
+}
+
+/// chatwoot and others search the words of an error for "payment"; here a template is called so.
+#[tokio::test]
+async fn the_name_of_a_template_in_the_words_of_an_error_stops_nothing_else() {
+    let said = "template name payment_reminder does not exist in es";
+    let mut world = after(FaultRule::always(Fault::InBand { message: said.into() })).await;
+    let stopped =
+        "select concat_ws(' ', channel, template, language, error_code) from rowbell.circuit";
+    assert_eq!(world.value(stopped).await, "main service_change en 132001");
+    assert_eq!(world.messages().await, ["1 scheduled 1 change(s) 1 attempt(s)"]);
+    world.sandbox.set_faults(vec![]);
+    hours_later(&mut world).await;
+    assert_eq!(world.messages().await, ["1 sent 1 change(s) 2 attempt(s)"]);
+}
+
+/// Others put the HTTP status, or a code of their own, where WhatsApp has its code.
+#[tokio::test]
+async fn a_number_is_a_code_only_where_a_code_is_meant() {
+    for body in [
+        r#"{"code":200,"message":"phone is missing"}"#,
+        r#"{"sent":false,"code":0,"message":"template service_change is wrong"}"#,
+        r#"{"message":"Bad parameter","details":{"code":3}}"#,
+        r#"{"message":"payment_reminder: rate limit of order 131031"}"#,
+    ] {
+        let answer = Fault::Answer { status: 400, body: body.into() };
+        let mut world = after(FaultRule::always(answer)).await;
+        hours_later(&mut world).await;
+        assert_eq!(
+            world.messages().await,
+            ["1 failed rejected 1 change(s) 1 attempt(s)"],
+            "{body}"
+        );
+        assert_eq!(world.value("select count(*) from rowbell.circuit").await, "0", "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_is_not_ours_stops_the_channel_at_the_first_refusal() {
+    let body = r#"{"error":{"message":"Unsupported post request. Object with ID '1' does not exist","code":100,"error_subcode":33}}"#;
+    let answer = Fault::Answer { status: 400, body: body.into() };
+    let world = after(FaultRule::always(answer)).await;
+    let stopped = "select channel || ' ' || state from rowbell.circuit";
+    assert_eq!(world.value(stopped).await, "main open");
+    assert_eq!(world.messages().await, ["1 scheduled 1 change(s) 1 attempt(s)"]);
 }
 
 #[tokio::test]

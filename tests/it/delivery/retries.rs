@@ -217,8 +217,9 @@ async fn meets(
     let (state, stopped) = fate(world, delivery).await;
     world.sandbox.set_faults(vec![]);
     world
-        .sql("delete from rowbell.circuit; delete from rowbell.queue; delete from rowbell.opt_out;
-              update rowbell.message set state = 'skipped', reason = 'discarded', waits_for = null, due_at = null where state = 'scheduled'")
+        .sql("delete from rowbell.circuit; delete from rowbell.queue; delete from rowbell.opt_out; delete from rowbell.unconfirmed_attempt;
+              update rowbell.message set state = 'skipped', reason = 'discarded', waits_for = null, due_at = null
+               where state in ('scheduled', 'unconfirmed')")
         .await;
     // A phone that got too much is written to again, and what was to be noted later is noted.
     world.pass(Duration::from_secs(10));
@@ -227,14 +228,21 @@ async fn meets(
     format!("{state:<32} {stopped:<28}")
 }
 
-/// Every row of the table of errors, and what has no code: a class, the state of the message, and what stops.
-/// Once as the answer to the request, once as a receipt of a message that was accepted.
+/// Statuses that proxies, gateways and the provider itself are seen to answer with.
+const STATUSES: [u16; 34] = [
+    200, 301, 400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 415, 422, 423, 425, 429, 500, 501,
+    502, 503, 504, 507, 511, 520, 521, 522, 523, 524, 525, 526, 530, 599, 431,
+];
+
+/// Every row of the table of errors: a class, the state of the message, and what stops. Once as the answer to the
+/// request, once as a receipt of a message that was accepted. Then every status without a code: once as the page of
+/// somebody on the way, once in the provider's own words.
 #[tokio::test]
 async fn what_each_error_leads_to() {
     let mut world = World::with_settings("[circuit]\nminimum = 100000").await;
     world
         .sql("insert into delivery select i, 1, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'start'
-                from generate_series(1000, 1200) i; delete from rowbell.change")
+                from generate_series(1000, 1300) i; delete from rowbell.change")
         .await;
     let mut table = format!(
         "{:<10} {:<10} {:<32} {:<28} {:<32} stops\n",
@@ -255,13 +263,28 @@ async fn what_each_error_leads_to() {
         let _ =
             writeln!(table, "{code:<10} {:<10} {refused} {}", class.into_str(), receipt.trim_end());
     }
-    for status in [400, 401, 403, 404, 422, 429, 500, 503] {
-        let refused = meets(&mut world, delivery, Some(Fault::Refused { status }), None).await;
-        delivery += 1;
-        let class =
-            "select error_class from rowbell.attempt order by started_at desc, number desc limit 1";
-        let class = world.value(class).await;
-        let _ = writeln!(table, "HTTP {status:<5} {class:<10} {}", refused.trim_end());
+    let _ = writeln!(
+        table,
+        "\n{:<10} {:<32} {:<32} {:<28} {:<32} stops",
+        "HTTP",
+        "result: page, own words",
+        "page: the message is",
+        "stops",
+        "own words: the message is"
+    );
+    for status in STATUSES {
+        let mut results = Vec::new();
+        let mut fates = Vec::new();
+        for body in ["<html><body>nginx</body></html>", r#"{"error":"Internal server error"}"#] {
+            let answer = Fault::Answer { status, body: body.into() };
+            fates.push(meets(&mut world, delivery, Some(answer), None).await);
+            delivery += 1;
+            let result = "select concat_ws(' ', result, error_class) from rowbell.attempt
+                           order by started_at desc, number desc limit 1";
+            results.push(world.value(result).await);
+        }
+        let (results, fates) = (results.join(", "), fates.join(" "));
+        let _ = writeln!(table, "{status:<10} {results:<32} {}", fates.trim_end());
     }
     insta::assert_snapshot!("what_each_error_leads_to", table);
 }

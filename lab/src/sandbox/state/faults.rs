@@ -59,6 +59,8 @@ pub enum Fault {
     Code { code: i32 },
     /// 200 with `{"sent": false, "message": …}`, not accepted.
     InBand { message: String },
+    /// This status with this body to the letter, not accepted: a page of somebody on the way, an error in another form.
+    Answer { status: u16, body: String },
     /// The message is taken, and the answer is a job: no `sent`, no `id`.
     Queued,
     /// The message is taken, and its `sent` is posted before the answer leaves.
@@ -76,6 +78,7 @@ impl Fault {
             Fault::TooManyRequests { .. }
             | Fault::Refused { .. }
             | Fault::Code { .. }
+            | Fault::Answer { .. }
             | Fault::InBand { .. } => false,
             Fault::Hang { accepted }
             | Fault::Drop { accepted }
@@ -106,6 +109,10 @@ impl Fault {
             Fault::InBand { message } => {
                 Reply::json(200, json!({ "sent": false, "message": message }).to_string())
             }
+            Fault::Answer { status, body } if body.starts_with('{') => {
+                Reply::json(*status, body.clone())
+            }
+            Fault::Answer { status, body } => Reply::html(*status, body.clone()),
             Fault::Queued => queued(),
         }
     }
