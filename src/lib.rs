@@ -119,6 +119,7 @@ pub mod postgres {
     /// Triggers on the tables of the business, and the rows as they are now.
     pub mod capture {
         pub mod install;
+        pub mod key;
         pub mod label_query;
         pub mod quoting;
         pub mod row_query;

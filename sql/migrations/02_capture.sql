@@ -113,6 +113,21 @@ comment on column rowbell.change_row.mute_reason is 'Why the change counts as to
 comment on column rowbell.change_row.capture_error is 'Why the row could not be read by the trigger.';
 
 
+-- All columns of a row by their names, in one form whatever the session of the writer is set to. Triggers call it when
+-- a table no longer is what it was when they were made: what its columns need is not known then.
+create function rowbell.whole_row(this record) returns jsonb
+language plpgsql strict
+set TimeZone = 'UTC' set DateStyle = 'ISO, MDY' set IntervalStyle = 'postgres'
+set extra_float_digits = '1' set bytea_output = 'hex'
+as $$
+begin
+    return pg_catalog.to_jsonb(this);
+end
+$$;
+comment on function rowbell.whole_row(record) is
+    'All columns of a row by their names, in one form whatever the session is set to.';
+
+
 -- Records a change with every column looked up by its name; one that is gone is null. Triggers call
 -- it when a table no longer is what it was when they were made: a column was
 -- renamed or dropped, or has another type.

@@ -19,8 +19,8 @@ use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::baseline::baseline_of;
 use crate::pipeline::gate::gates::{GateInput, skipped_as_opted_out};
-use crate::postgres::capture::label_query;
 use crate::postgres::capture::row_query::{self, BaselineScope, RowRequest};
+use crate::postgres::capture::{key, label_query};
 use crate::postgres::queries;
 
 /// Why there is nothing to show.
@@ -78,6 +78,9 @@ pub async fn preview(
         .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
     let captured = key_row(&compiled, key)?;
     known_columns(&compiled, invented)?;
+    let read = |source| StageError::Read { watch: watch.to_owned(), source };
+    let written = key::as_captured(client, &compiled.table, key).await.map_err(read)?;
+    let key = written.as_deref().unwrap_or(key);
     let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
     let selection = BaselineScope {
         silent: &compiled.silent_channels,
@@ -86,7 +89,6 @@ pub async fn preview(
     let sql = row_query::preview_sql(&compiled.table, &compiled.config, selection);
     let wanted =
         RowRequest { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
-    let read = |source| StageError::Read { watch: watch.to_owned(), source };
     let stored =
         row_query::preview(&tx, &sql, &compiled.table, wanted, &Row::new()).await.map_err(read)?;
     let present =

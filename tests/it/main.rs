@@ -12,6 +12,7 @@ mod capture {
     pub mod hostile_values;
     pub mod listening;
     pub mod tls;
+    pub mod writer_settings;
 }
 /// What is told, in which words, and when.
 mod content {

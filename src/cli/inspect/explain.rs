@@ -14,7 +14,7 @@ use crate::domain::message::attempt::AttemptResultKind;
 use crate::domain::message::state::State;
 use crate::domain::value::column::Columns;
 use crate::finding::hint;
-use crate::postgres::capture::install;
+use crate::postgres::capture::{install, key};
 use crate::postgres::operations::blockers::{self, ActiveBlocker, BlockerKind, BlockerSubject};
 use crate::postgres::operations::entity_history::{
     AttemptHistory, CapturedChange, EntityHistory, Field, FieldOrder, LookupHistory,
@@ -73,9 +73,9 @@ pub async fn tell(
     key: &str,
     last: u16,
 ) -> Result<Explanation, tokio_postgres::Error> {
-    let seen = look(client, config, watch).await?;
+    let seen = look(client, config, watch, key).await?;
     let selection = FieldOrder { names: &seen.columns, columns: &seen.meanings };
-    let mut story = story(client, watch, key, &selection, last).await?;
+    let mut story = story(client, watch, &seen.entity_key, &selection, last).await?;
     for words in story.messages.iter_mut().filter_map(|message| message.words.as_mut()) {
         words.recipient_phone = words.recipient_phone.as_deref().map(masked);
     }
@@ -86,6 +86,8 @@ pub async fn tell(
 #[derive(Default)]
 pub struct TableSeen {
     table: String,
+    /// The key as it is written down.
+    entity_key: String,
     key: Vec<String>,
     columns: Vec<String>,
     /// How they are compared.
@@ -98,12 +100,14 @@ async fn look(
     client: &tokio_postgres::Client,
     config: &Config,
     name: &str,
+    asked: &str,
 ) -> Result<TableSeen, tokio_postgres::Error> {
     let Some(watch) = config.watch.get(name) else {
-        return Ok(TableSeen::default());
+        return Ok(TableSeen { entity_key: asked.to_owned(), ..TableSeen::default() });
     };
     let gone = |problem: String| TableSeen {
         table: watch.table.clone(),
+        entity_key: asked.to_owned(),
         key: watch.key.clone(),
         columns: watch.columns.clone(),
         meanings: Columns::new(),
@@ -118,11 +122,14 @@ async fn look(
         Err(error) => return Ok(gone(error.to_string())),
     };
     let problems = install::drift(client, &table, watch).await?;
+    // What is no value of the key's type is no row either; of it the story says what to check.
+    let entity_key = key::as_captured(client, &table, asked).await.ok().flatten();
+    let entity_key = entity_key.unwrap_or_else(|| asked.to_owned());
     // A row may get another key; that is told like any other field.
     let keys = table.key.iter().filter(|column| !watch.columns.contains(column));
     let columns = keys.chain(&watch.columns).cloned().collect();
     let meanings = table.columns_of(watch);
-    Ok(TableSeen { meanings, columns, problems, table: table.table, key: table.key })
+    Ok(TableSeen { meanings, columns, problems, entity_key, table: table.table, key: table.key })
 }
 
 /// What to check when nothing is known of an entity.

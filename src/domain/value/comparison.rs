@@ -19,6 +19,8 @@ use crate::domain::value::range::{self, Bounds};
 pub enum ComparableValue {
     Nothing,
     Instant(Timestamp),
+    /// An instant before Christ or after the year 9999, as databases write "for ever": seconds since 1970.
+    FarInstant(i64),
     /// An instant that is told to the hour: the hour and its offset, because one hour comes twice
     /// when clocks are set back.
     Hour(DateTime, Offset),
@@ -85,7 +87,13 @@ fn typed(
 ) -> Option<ComparableValue> {
     let unit = column.time_unit();
     match kind {
-        ColumnKind::TimestampTz => Some(instant_to(unit, instant(text)?, zone)),
+        ColumnKind::TimestampTz => match instant(text) {
+            Some(instant) => Some(instant_to(unit, instant, zone)),
+            None => far_instant(text).map(|second| match Timestamp::from_second(second) {
+                Ok(instant) => instant_to(unit, instant, zone),
+                Err(_) => ComparableValue::FarInstant(second),
+            }),
+        },
         ColumnKind::Timestamp => Some(wall_to(unit, wall(text)?)),
         ColumnKind::Date => text.parse().ok().map(ComparableValue::Day),
         ColumnKind::Time => time_of_day(unit, text),
@@ -112,6 +120,33 @@ fn typed(
 /// offset of hours or more.
 pub fn instant(text: &str) -> Option<Timestamp> {
     text.parse().ok()
+}
+
+/// `10000-01-01T00:59:59+01:00`, `0044-03-15T12:00:00+00:53:28 BC`. The calendar repeats itself every 400 years.
+fn far_instant(text: &str) -> Option<i64> {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let (text, is_before_christ) = match text.strip_suffix(" BC") {
+        Some(text) => (text, true),
+        None => (text, false),
+    };
+    let (date, time) = text.split_once(['T', ' '])?;
+    let (time, offset) = time.split_at(time.rfind(['+', '-'])?);
+    let mut parts = date.split('-').map(str::parse::<i64>);
+    let (year, month, day) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    let year = if is_before_christ { 1 - year } else { year };
+    let like = i16::try_from(2000 + year.rem_euclid(400)).ok()?;
+    let like = Date::new(like, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
+    let days = like.since(Date::constant(1970, 1, 1)).ok()?.get_days();
+    let days = i64::from(days) + (year.div_euclid(400) - 5) * DAYS_OF_400_YEARS;
+    let seconds = |text: &str| {
+        let mut units = [3_600, 60, 1].into_iter();
+        text.split(':')
+            .try_fold(0, |sum, part| Some(sum + part.parse::<i64>().ok()? * units.next()?))
+    };
+    let of_day = seconds(time.split('.').next()?)?;
+    let ahead = seconds(offset.get(1..)?)?;
+    let ahead = if offset.starts_with('-') { -ahead } else { ahead };
+    Some(days * 86_400 + of_day - ahead)
 }
 
 /// The wall time that PostgreSQL wrote.

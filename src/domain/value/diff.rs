@@ -119,6 +119,18 @@ mod tests {
         assert!(same("interval", json!("1 day"), json!("24:00:00")));
     }
 
+    /// bendsql PR 797: "for ever" is the last second of the year 9999, which is another year in Berlin.
+    #[test]
+    fn moments_beyond_the_calendar_are_compared_whatever_the_offset() {
+        let same = |a: &str, b: &str| same("timestamp with time zone", json!(a), json!(b));
+        assert!(same("9999-12-31T23:59:59+00:00", "10000-01-01T00:59:59+01:00"));
+        assert!(same("20000-02-29T00:00:00+00:00", "20000-02-28T19:00:00-05:00"));
+        assert!(same("0044-03-15T12:00:00+00:00 BC", "0044-03-15T12:53:28+00:53:28 BC"));
+        assert!(same("0001-01-01T00:00:00+00:00", "0001-12-31T23:00:00-01:00 BC"));
+        assert!(!same("9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59+01:00"));
+        assert!(!same("0044-03-15T12:00:00+00:00 BC", "0044-03-15T12:00:00+00:00"));
+    }
+
     #[test]
     fn numbers_are_compared_by_value() {
         assert!(same("numeric(10,2)", json!(1.50), json!(1.5)));

@@ -5,6 +5,11 @@ pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// A column of a row.
+pub fn field(from: &str, column: &str) -> String {
+    format!("{from}.{}", quote(column))
+}
+
 /// A quoted text, safe whatever standard_conforming_strings says.
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");

@@ -54,6 +54,8 @@ pub struct WatchedTable {
     /// What the trigger stores: key, watched and context columns, and every column that the
     /// recipient query, the expiry or the words name.
     pub captured: Vec<String>,
+    /// Settings of a session on which the text of what is stored depends.
+    pub settings: BTreeSet<String>,
 }
 
 impl WatchedTable {
@@ -129,7 +131,8 @@ pub async fn describe(
         }
     }
     let captured = captured(watch, template, &key, &columns);
-    Ok(WatchedTable { watch: name.to_owned(), table, oid, key, columns, captured })
+    let settings = forming_settings(client, oid, &captured, &key).await?;
+    Ok(WatchedTable { watch: name.to_owned(), table, oid, key, columns, captured, settings })
 }
 
 async fn find_table(
@@ -195,6 +198,23 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_po
         is_comparable: r.get(3),
     };
     Ok(rows.iter().map(column).collect())
+}
+
+async fn forming_settings(
+    client: &Client,
+    oid: u32,
+    captured: &[String],
+    key: &[String],
+) -> Result<BTreeSet<String>, tokio_postgres::Error> {
+    let query = include_str!("../../../sql/queries/capture/table_settings.sql");
+    let mut settings = BTreeSet::new();
+    for row in client.query(query, &[&oid]).await? {
+        let (column, is_of_key): (String, bool) = (row.get(0), row.get(2));
+        if if is_of_key { key } else { captured }.contains(&column) {
+            settings.insert(row.get(1));
+        }
+    }
+    Ok(settings)
 }
 
 /// The labels of each column that is an enum.

@@ -9,12 +9,16 @@
 //! them with the configuration.
 //!
 //! The function runs with its owner's rights and has no search path of its own, because setting one
-//! costs as much as comparing the columns: every function, operator and type in it is qualified.
+//! costs as much as comparing the columns: every function, operator and type in it is qualified. Where the text of a
+//! value depends on a setting of the writer's session, the function has that setting of its own, the same as the
+//! sessions of the daemon: two writers never write one value, or one key, in two ways.
 
 use crate::config::Watch;
 use crate::domain::value::change::Operation;
-use crate::postgres::capture::quoting::{jsonb_array, literal, quote};
+use crate::postgres::capture::key::key_expression;
+use crate::postgres::capture::quoting::{field, jsonb_array, literal, quote};
 use crate::postgres::capture::table::WatchedTable;
+use crate::postgres::connection::session_settings::FORMS;
 
 /// Bytes that a PostgreSQL name may have.
 const MAX_NAME: usize = 63;
@@ -97,16 +101,23 @@ pub fn function_sql(table: &WatchedTable, watch: &Watch) -> String {
     let body = body(table, watch, &operations);
     format!(
         "create or replace function {name}() returns trigger\n\
-         language plpgsql security definer\n\
+         language plpgsql security definer{settings}\n\
          as {body};\n\
          comment on function {name}() is {comment};",
         name = function_name(&table.watch),
+        settings = settings(table),
         body = dollar_quoted(&body),
         comment = literal(&format!(
             "Records changes of {} for watch {}. Made by \"rowbell watch\"; removed by \"rowbell unwatch\".",
             table.table, table.watch
         )),
     )
+}
+
+/// The settings of the function: those on which the text of a stored value depends, because each costs the writer.
+fn settings(table: &WatchedTable) -> String {
+    let needed = FORMS.iter().filter(|(name, _)| table.settings.contains(*name));
+    needed.map(|(name, value)| format!("\n    set {name} = {}", literal(value))).collect()
 }
 
 /// What the function does.
@@ -128,8 +139,8 @@ begin
 {read}    exception when others then
         captured := null;
         begin
-            was := pg_catalog.to_jsonb(old);
-            is_now := pg_catalog.to_jsonb(new);
+            was := rowbell.whole_row(old);
+            is_now := rowbell.whole_row(new);
         exception when others then
             failure := pg_catalog.concat(sqlstate, ': ', sqlerrm);
         end;
@@ -249,39 +260,6 @@ fn watched_value(table: &WatchedTable, name: &str, from: &str) -> String {
         field(from, base),
         text_array(&path)
     )
-}
-
-fn field(from: &str, column: &str) -> String {
-    format!("{from}.{}", quote(column))
-}
-
-/// As `to_jsonb` writes the value, so that settings of the session such as DateStyle do not matter. A cast
-/// writes some types the same way, and costs half.
-fn key_expression(table: &WatchedTable, from: &str) -> String {
-    let part = |column: &String| {
-        let value = field(from, column);
-        match table.column(column).map(|column| column.type_name.as_str()) {
-            Some("smallint" | "integer" | "bigint" | "text" | "uuid") => {
-                format!("{value}::pg_catalog.text")
-            }
-            _ => format!("pg_catalog.to_jsonb({value}) operator(pg_catalog.#>>) '{{}}'"),
-        }
-    };
-    match table.key.as_slice() {
-        [only] => part(only),
-        several => {
-            let parts: Vec<String> = several
-                .iter()
-                .map(|column| {
-                    format!(
-                        "pg_catalog.replace(pg_catalog.replace({}, E'\\\\', E'\\\\\\\\'), ',', E'\\\\,')",
-                        part(column)
-                    )
-                })
-                .collect();
-            format!("pg_catalog.concat_ws(',', {})", parts.join(", "))
-        }
-    }
 }
 
 /// The values of the columns of the rows, one after the other, as a JSON array.

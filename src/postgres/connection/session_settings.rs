@@ -42,8 +42,8 @@ const TRANSACTIONS: [(&str, &str); 7] = [
     ("transaction_timeout", "0"),
 ];
 
-/// What values look like as text, and how texts are read.
-const FORMS: [(&str, &str); 12] = [
+/// What values look like as text, and how texts are read. The triggers write values in the same forms.
+pub const FORMS: [(&str, &str); 12] = [
     ("TimeZone", "UTC"),
     ("DateStyle", "ISO, MDY"),
     ("IntervalStyle", "postgres"),

@@ -49,7 +49,9 @@ async fn a_change_says_who_made_it() {
         )
         .await;
     assert_eq!(
-        world.value("select string_agg(changed_by, ', ' order by change_id) from rowbell.change").await,
+        world
+            .value("select string_agg(changed_by, ', ' order by change_id) from rowbell.change")
+            .await,
         "postgres, postgres (dispatch), Ana of the night shift, postgres (dispatch)"
     );
 }

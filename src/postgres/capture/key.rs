@@ -1,0 +1,58 @@
+//! The primary key of a row as one text: the trigger writes it, and people name rows by it.
+
+use crate::domain::value::change;
+use crate::postgres::capture::quoting::{field, literal, quote};
+use crate::postgres::capture::table::WatchedTable;
+
+/// The key of a row: each value as `to_jsonb` writes it. A cast writes some types the same way, and costs half.
+pub fn key_expression(table: &WatchedTable, from: &str) -> String {
+    let part = |column: &String| {
+        let value = field(from, column);
+        match table.column(column).map(|column| column.type_name.as_str()) {
+            Some("smallint" | "integer" | "bigint" | "text" | "uuid") => {
+                format!("{value}::pg_catalog.text")
+            }
+            _ => format!("pg_catalog.to_jsonb({value}) operator(pg_catalog.#>>) '{{}}'"),
+        }
+    };
+    match table.key.as_slice() {
+        [only] => part(only),
+        several => {
+            let parts: Vec<String> = several
+                .iter()
+                .map(|column| {
+                    format!(
+                        "pg_catalog.replace(pg_catalog.replace({}, E'\\\\', E'\\\\\\\\'), ',', E'\\\\,')",
+                        part(column)
+                    )
+                })
+                .collect();
+            format!("pg_catalog.concat_ws(',', {})", parts.join(", "))
+        }
+    }
+}
+
+/// The key as the trigger writes it, of a key as a person wrote it: `07` is `7`, and one moment may be written in the
+/// time of any zone. None: it has another number of parts.
+pub async fn as_captured(
+    client: &tokio_postgres::Client,
+    table: &WatchedTable,
+    key: &str,
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let Ok(parts) = change::key_row(key, &table.key) else { return Ok(None) };
+    let parts: Vec<String> = table
+        .key
+        .iter()
+        .map(|column| {
+            let part = parts.get(column).and_then(|part| part.as_str()).unwrap_or_default();
+            let type_name = table.column(column).map_or("text", |column| column.type_name.as_str());
+            format!("{}::{type_name} as {}", literal(part), quote(column))
+        })
+        .collect();
+    let query = format!(
+        "select {} from (select {}) as item",
+        key_expression(table, "item"),
+        parts.join(", ")
+    );
+    client.query_one(&query, &[]).await?.try_get(0)
+}
