@@ -121,6 +121,7 @@ pub mod postgres {
         pub mod install;
         pub mod key;
         pub mod label_query;
+        pub mod proof;
         pub mod quoting;
         pub mod row_query;
         pub mod table;
@@ -176,10 +177,12 @@ pub mod pipeline {
         pub mod circuit_tallies;
         pub mod context;
         pub mod counters;
+        pub mod read_fault;
         pub mod receipt_sources;
         pub mod route;
         pub mod stage;
         pub mod unconfirmed_attempts;
+        pub mod watch_faults;
     }
     /// Changes become messages.
     pub mod claim {
@@ -198,6 +201,7 @@ pub mod pipeline {
         pub mod fallback_channel;
         pub mod gates;
         pub mod hours;
+        pub mod label_lookup;
         pub mod limits;
         pub mod row_errors;
         pub mod same_phone;

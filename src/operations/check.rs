@@ -13,8 +13,7 @@ use crate::error_chain::chain;
 use crate::finding::hint;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::route;
-use crate::postgres::capture::quoting::subquery;
-use crate::postgres::capture::{install, table};
+use crate::postgres::capture::{install, proof, table};
 use crate::postgres::schema::migrate;
 use crate::provider::client::ProviderClient;
 use crate::provider::client_error::ClientError;
@@ -81,9 +80,21 @@ async fn watch_problems(
         Ok(codes) => problems.extend(unused_values(compiled, &codes)),
         Err(error) => problems.push(format!("watch.{name}: {}", chain(&error))),
     }
-    if let Some(problem) = recipient_problem(client, compiled).await {
-        problems.push(format!("watch.{name}.recipient: {problem}"));
-        return problems;
+    match compiled.faults(client).await {
+        Ok(faults) if faults.is_empty() => {}
+        Ok(faults) => {
+            problems.extend(faults.iter().map(|fault| fault.of_watch(name)));
+            return problems;
+        }
+        Err(error) => {
+            problems.push(format!("watch.{name}: {}", chain(&error)));
+            return problems;
+        }
+    }
+    match missing_address(client, compiled).await {
+        Ok(None) => {}
+        Ok(Some(problem)) => problems.push(format!("watch.{name}.recipient: {problem}")),
+        Err(error) => problems.push(format!("watch.{name}.recipient: {}", chain(&error))),
     }
     match sample_key(client, compiled).await {
         Err(error) => {
@@ -152,32 +163,23 @@ fn texts_of(wanted: &Value) -> Vec<&str> {
     }
 }
 
-/// What is wrong with the recipient query, whether there are rows or not.
-async fn recipient_problem(
+/// A column that a channel of the watch needs and the recipient query does not give.
+async fn missing_address(
     client: &deadpool_postgres::Client,
     compiled: &CompiledWatch,
-) -> Option<String> {
-    let query = format!(
-        "select r.* from jsonb_populate_record(null::{}, '{{}}') as changed cross join lateral (\n{}\n) as r",
-        compiled.table.table,
-        subquery(&compiled.config.recipient)
-    );
-    let statement = match client.prepare(&query).await {
-        Ok(statement) => statement,
-        Err(error) => return Some(chain(&error)),
-    };
-    let given: Vec<&str> = statement.columns().iter().map(tokio_postgres::Column::name).collect();
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let given = proof::recipient_columns(client, &compiled.table, &compiled.config).await?;
     let routes = std::iter::once(&compiled.routes.own).chain(&compiled.routes.fallbacks);
-    let needed = routes.filter_map(|route| match route.address {
+    let mut needed = routes.filter_map(|route| match route.address {
         RecipientAddress::Phone => Some((&route.channel, "phone")),
         RecipientAddress::Email => Some((&route.channel, "email")),
         RecipientAddress::Any => None,
     });
-    let (channel, column) = needed.into_iter().find(|(_, column)| !given.contains(column))?;
-    Some(format!(
-        "expected a column {column}, which channel {channel} writes to, found {}",
-        given.join(", ")
-    ))
+    let missing = needed.find(|(_, column)| !given.iter().any(|given| given == column));
+    Ok(missing.map(|(channel, column)| {
+        let given = given.join(", ");
+        format!("expected a column {column}, which channel {channel} writes to, found {given}")
+    }))
 }
 
 /// The key of some row.

@@ -2,6 +2,7 @@
 //! in a transaction that may only read.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,11 +17,12 @@ use crate::domain::value::diff::FieldChange;
 use crate::domain::value::row::Row;
 use crate::finding::hint;
 use crate::pipeline::context::context::CompiledWatch;
-use crate::pipeline::context::stage::StageError;
+use crate::pipeline::context::stage::{StageError, chain};
 use crate::pipeline::gate::baseline::baseline_of;
 use crate::pipeline::gate::gates::{GateInput, skipped_as_opted_out};
+use crate::pipeline::gate::label_lookup::{self, LookupFailure};
+use crate::postgres::capture::key;
 use crate::postgres::capture::row_query::{self, BaselineScope, RowRequest};
-use crate::postgres::capture::{key, label_query};
 use crate::postgres::queries;
 
 /// Why there is nothing to show.
@@ -51,6 +53,8 @@ pub struct Preview {
     pub words: Option<Box<MessageWords>>,
     /// Quiet hours: when it would leave, and why not now.
     pub waits: Option<(Timestamp, String)>,
+    /// Label queries that failed: their columns are told without names.
+    pub nameless: Vec<String>,
 }
 
 impl Preview {
@@ -111,11 +115,20 @@ pub async fn preview(
         baseline: old.as_deref(),
         now,
     };
-    let (changes, decision, waits) = decide(&tx, &case).await?;
+    let Decided { changes, decision, waits, nameless } = decide(&tx, &case).await?;
     let old = old.map(Cow::into_owned);
     decision.apply_to(&mut message);
     let Message { state, reason_text, words, .. } = message;
-    Ok(Preview { new: present.row.clone(), old, changes, state, reason_text, words, waits })
+    Ok(Preview {
+        new: present.row.clone(),
+        old,
+        changes,
+        state,
+        reason_text,
+        words,
+        waits,
+        nameless,
+    })
 }
 
 /// The message that would tell the row now.
@@ -141,31 +154,47 @@ fn previewed(
 
 /// What changed, what becomes of it, and how long it would wait all the same: its words are shown as they
 /// would be now.
-type Decided = (Vec<FieldChange>, Decision, Option<(Timestamp, String)>);
+struct Decided {
+    changes: Vec<FieldChange>,
+    decision: Decision,
+    waits: Option<(Timestamp, String)>,
+    nameless: Vec<String>,
+}
 
 async fn decide(
     tx: &deadpool_postgres::Transaction<'_>,
     case: &GateInput<'_>,
 ) -> Result<Decided, StageError> {
+    let ends =
+        |changes, decision| Ok(Decided { changes, decision, waits: None, nameless: Vec::new() });
     let passed = match case.gates() {
-        Err(decision) => return Ok((case.changes(), decision, None)),
+        Err(decision) => return ends(case.changes(), decision),
         Ok(passed) => passed,
     };
     let changes = passed.changes.clone();
     let phone: Vec<&str> = case.heeded_phone(&passed.recipient).into_iter().collect();
     if !queries::compose::compose_opt_out(tx, &phone).await?.is_empty() {
-        return Ok((changes, skipped_as_opted_out(), None));
+        return ends(changes, skipped_as_opted_out());
     }
     let waits = match case.not_quiet(&passed.recipient) {
         Ok(()) => None,
         Err(Decision::Defer(deferral)) => Some((deferral.due_at, deferral.why)),
-        Err(decision) => return Ok((changes, decision, None)),
+        Err(decision) => return ends(changes, decision),
     };
     let compiled = case.compiled;
-    let names = label_query::find(tx, &compiled.lookups, case.rows()).await;
-    let names =
-        names.map_err(|source| StageError::Read { watch: compiled.name.clone(), source })?;
-    Ok((changes, case.words(passed, &Arc::new(names)), waits))
+    let answer = label_lookup::look_up(tx, compiled, BTreeSet::new(), case.rows(), true).await;
+    let answer = answer.map_err(|LookupFailure { column, source }| StageError::Lookup {
+        watch: compiled.name.clone(),
+        column,
+        source,
+    })?;
+    let said = |failure: &LookupFailure| {
+        let why = chain(&failure.source);
+        format!("lookup.{} cannot be used; the column is told without names: {why}", failure.column)
+    };
+    let nameless = answer.failures.iter().map(said).collect();
+    let decision = case.words(passed, &Arc::new(answer.found));
+    Ok(Decided { changes, decision, waits, nameless })
 }
 
 /// What is invented of a column that is not there would be passed over in silence.

@@ -41,7 +41,7 @@ impl Metric {
 }
 
 /// Counted by this process since its start.
-pub const OF_THE_PROCESS: [Metric; 16] = [
+pub const OF_THE_PROCESS: [Metric; 17] = [
     counter("rowbell_changes_claimed_total", &[], "changes taken to be folded into messages"),
     counter(
         "rowbell_messages_total",
@@ -74,6 +74,12 @@ pub const OF_THE_PROCESS: [Metric; 16] = [
         "rowbell_rate_reductions_total",
         &["channel"],
         "how often the provider asked to slow down",
+    ),
+    gauge(
+        "rowbell_watch_faults",
+        &["watch"],
+        Unit::Count,
+        "what of the watch cannot be used now: the watch itself, whose changes wait, or lookups, whose columns are told without names",
     ),
     counter("rowbell_storms_total", &["watch"], "bulk edits whose messages were held"),
     counter("rowbell_opt_out_requests_total", &["request"], "customers who wrote stop or start"),

@@ -413,7 +413,7 @@ fn patient(text: &str) -> String {
 fn goes_on(step: Result<Progress, StageError>) -> Progress {
     match step {
         Ok(progress) => progress,
-        Err(StageError::Read { .. }) => Progress::Worked,
+        Err(StageError::Read { .. } | StageError::Lookup { .. }) => Progress::Worked,
         Err(error) => panic!("{error:?}"),
     }
 }

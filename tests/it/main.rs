@@ -68,6 +68,7 @@ mod operations {
 }
 /// Crashes, lost answers, rows at fault.
 mod resilience {
+    pub mod broken_sql;
     pub mod crash;
     pub mod isolation;
     pub mod lost_connections;

@@ -14,7 +14,7 @@ use crate::domain::message::attempt::AttemptResultKind;
 use crate::domain::message::state::State;
 use crate::domain::value::column::Columns;
 use crate::finding::hint;
-use crate::postgres::capture::{install, key};
+use crate::postgres::capture::{install, key, proof};
 use crate::postgres::operations::blockers::{self, ActiveBlocker, BlockerKind, BlockerSubject};
 use crate::postgres::operations::entity_history::{
     AttemptHistory, CapturedChange, EntityHistory, Field, FieldOrder, LookupHistory,
@@ -94,6 +94,8 @@ pub struct TableSeen {
     meanings: Columns,
     /// What is wrong with table or trigger, as sentences.
     problems: Vec<String>,
+    /// SQL of the watch that cannot be run, as sentences.
+    faults: Vec<String>,
 }
 
 async fn look(
@@ -112,6 +114,7 @@ async fn look(
         columns: watch.columns.clone(),
         meanings: Columns::new(),
         problems: vec![problem],
+        faults: Vec::new(),
     };
     let Some(template) = config.template.get(&watch.template) else {
         return Ok(gone(format!("there is no template \"{}\"", watch.template)));
@@ -125,11 +128,21 @@ async fn look(
     // What is no value of the key's type is no row either; of it the story says what to check.
     let entity_key = key::as_captured(client, &table, asked).await.ok().flatten();
     let entity_key = entity_key.unwrap_or_else(|| asked.to_owned());
+    let faults = proof::faults(client, &table, watch).await?;
+    let faults = faults.iter().map(|fault| fault.of_watch(name)).collect();
     // A row may get another key; that is told like any other field.
     let keys = table.key.iter().filter(|column| !watch.columns.contains(column));
     let columns = keys.chain(&watch.columns).cloned().collect();
     let meanings = table.columns_of(watch);
-    Ok(TableSeen { meanings, columns, problems, entity_key, table: table.table, key: table.key })
+    Ok(TableSeen {
+        meanings,
+        columns,
+        problems,
+        faults,
+        entity_key,
+        table: table.table,
+        key: table.key,
+    })
 }
 
 /// What to check when nothing is known of an entity.
@@ -152,6 +165,7 @@ fn nothing(told: &Explanation, watch: &Watch) -> String {
         false => seen.problems.join("; "),
     };
     text += &format!("- the trigger: {trigger}\n");
+    seen.faults.iter().for_each(|fault| text += &format!("- {fault}\n"));
     let on: Vec<&str> = watch.on.iter().map(|operation| operation.into_str()).collect();
     text += &format!(
         "- the change: this watch records {}, and updates only where one of these columns differs: {}\n",
@@ -191,6 +205,10 @@ pub fn as_text(told: &Explanation, config: &Config, now: Timestamp) -> String {
         for change in &story.changes {
             text += &line(&moment(change.changed_at), &captured(change));
         }
+    }
+    if !told.seen.faults.is_empty() {
+        text += "\nCannot be used now\n";
+        told.seen.faults.iter().for_each(|fault| text += &format!("  {fault}\n"));
     }
     text
 }

@@ -72,6 +72,7 @@ fn as_json(preview: &Preview) -> Value {
         "time_zone": recipient.map(|r| &r.time_zone),
         "time_zone_source": recipient.map(|r| r.time_zone_source.as_ref()),
         "leaves_at": preview.waits.as_ref().map(|(at, _)| at.to_string()),
+        "problems": preview.nameless,
         "waits_for": preview.waits.as_ref().map(|(_, why)| why),
     })
 }
@@ -110,6 +111,9 @@ pub fn as_text(preview: &Preview) -> String {
         }
         if words.wording.was_cut {
             text += "\nThe summary was cut: the body of a message may have 1024 characters.\n";
+        }
+        for problem in &preview.nameless {
+            text += &format!("\n{problem}\n");
         }
         if let Some((_, why)) = &preview.waits {
             text += &format!("\nwould wait: {why}\n");

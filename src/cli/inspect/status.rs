@@ -191,6 +191,18 @@ fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
             _ => format!("watch {name}: {problem}"),
         });
     }
+    needs.extend(watch.faults.iter().cloned());
+    if watch.waiting > 0 {
+        let because = watch.waits_because.as_ref().map_or(String::new(), |why| format!(": {why}"));
+        needs.push(format!(
+            "watch {name}: {} for it to be usable{because}",
+            if watch.waiting == 1 {
+                "1 message waits".to_owned()
+            } else {
+                format!("{} messages wait", watch.waiting)
+            }
+        ));
+    }
     if watch.trigger == Trigger::NotConfigured {
         needs.push(format!(
             "watch {name} is not in the configuration, but {} for it; bring the watch back, or remove \
@@ -239,6 +251,9 @@ mod tests {
             changes,
             unreadable: 0,
             oldest_changed_at: oldest.map(at),
+            faults: Vec::new(),
+            waiting: 0,
+            waits_because: None,
         }
     }
 
@@ -306,7 +321,17 @@ mod tests {
         let problem = "public.clinic has no trigger for it; run `rowbell watch`".to_owned();
         status.watches = vec![
             WatchStatus { problem: Some(problem), ..watch("clinic", Trigger::Missing, 0, None) },
-            watch("delivery", Trigger::Installed, 12, Some("09:55:00")),
+            WatchStatus {
+                faults: vec![
+                    "watch.delivery.lookup.place_id.sql: permission denied for table place".to_owned(),
+                ],
+                waiting: 3,
+                waits_because: Some(
+                    "the watch cannot be used: watch.delivery.recipient: permission denied for table customer"
+                        .to_owned(),
+                ),
+                ..watch("delivery", Trigger::Installed, 12, Some("09:55:00"))
+            },
             watch("old", Trigger::NotConfigured, 1, Some("11:00:00")),
         ];
         status.channels[0] = ChannelStatus {
@@ -358,6 +383,8 @@ mod tests {
         - no daemon is connected to this database: start it (systemctl start rowbell), or see why it ended (journalctl -u rowbell)
         - PostgreSQL's queue of notifications is 62 % full; once it is full, every transaction that rings fails, those of the business too. Somebody listens and does not end a transaction: select pid, usename, application_name, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start
         - watch clinic: public.clinic has no trigger for it; run `rowbell watch`
+        - watch.delivery.lookup.place_id.sql: permission denied for table place
+        - watch delivery: 3 messages wait for it to be usable: the watch cannot be used: watch.delivery.recipient: permission denied for table customer
         - watch delivery: changes have waited for 2 h 5 min to be folded; is the daemon running, and what does its log say of this watch?
         - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger (rowbell unwatch old)
         - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?

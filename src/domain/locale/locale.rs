@@ -232,6 +232,11 @@ impl RecipientLocale {
         name.map(|name| self.isolated(name))
     }
 
+    /// Whether a value is a key whose name could not be looked up.
+    pub fn is_nameless(&self, column: Option<&str>, value: &str) -> bool {
+        self.labels.is_nameless(column, value, &self.rows)
+    }
+
     fn this_year(&self) -> i16 {
         self.today().year()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::domain::text::labels::ByColumn;
+use crate::domain::text::labels::FoundNames;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column::Columns;
 use crate::domain::value::diff::FieldChange;
@@ -24,7 +24,7 @@ pub struct RenderContext<'a> {
     pub row: &'a Row,
     pub columns: &'a Columns,
     /// Names of the rows that foreign keys point to.
-    pub names: &'a Arc<ByColumn>,
+    pub names: &'a Arc<FoundNames>,
     pub name: &'a str,
     pub locale: &'a str,
     pub time_zone: &'a str,

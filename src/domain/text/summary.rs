@@ -241,8 +241,9 @@ impl Phrasing {
             why: error.to_string(),
         })?;
         let text = match old == NOTHING {
-            // Two rows without a name, one after the other, are nothing to read.
-            true if new == NOTHING => String::new(),
+            // Two rows without a name, one after the other, are nothing to read; unless they have names that could
+            // not be looked up.
+            true if new == NOTHING && !reader.labels.have_failed(&change.column) => String::new(),
             true => reader.phrase(Phrase::Set, &[("label", &label), ("new", &new)]),
             false => {
                 let values = [("label", &*label), ("old", &old), ("new", &new)];

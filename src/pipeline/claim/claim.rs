@@ -27,11 +27,11 @@ use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
 use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unreadable, waiting};
 use crate::pipeline::claim::scan_bound::ScanBound;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Progress, Stage, StageError, chain, sleep};
+use crate::pipeline::context::read_fault::{RowFault, noted};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::fallback_channel;
-use crate::pipeline::gate::row_errors::{RowFault, fault_of};
 use crate::postgres::connection::listener::{Bell, Woken};
 use crate::postgres::queries;
 use crate::postgres::queries::claim::OpenMessage;
@@ -130,8 +130,8 @@ impl Claim {
         // On every way out: a permit that is not used and not given back would be lost to the rate.
         claimed.give_back(&self.context);
         match done {
-            Err(StageError::Read { watch, source }) => {
-                self.read_failed(watch, source, now)?;
+            Err(error) => {
+                self.read_failed(error, now)?;
                 Ok(Progress::Worked)
             }
             Ok(Progress::Idle) if is_expected => {
@@ -370,18 +370,13 @@ impl Claim {
 
     /// The claim is rolled back. Next time the changes of this watch only become messages; compose
     /// finds the row at fault.
-    fn read_failed(
-        &mut self,
-        watch: String,
-        source: tokio_postgres::Error,
-        now: Timestamp,
-    ) -> Result<(), StageError> {
-        match fault_of(&source) {
-            RowFault::Server => return Err(StageError::Read { watch, source }),
-            RowFault::Watch => self.context.broke(&watch, chain(&source)),
-            RowFault::Row | RowFault::Slow => {}
+    fn read_failed(&mut self, error: StageError, now: Timestamp) -> Result<(), StageError> {
+        match noted(&self.context, &error) {
+            None | Some((_, RowFault::Server)) => return Err(error),
+            Some((watch, _)) => {
+                self.row_by_row.insert(watch.to_owned(), now + ROW_BY_ROW_FOR);
+            }
         }
-        self.row_by_row.insert(watch, now + ROW_BY_ROW_FOR);
         Ok(())
     }
 }

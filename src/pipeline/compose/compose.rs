@@ -27,11 +27,12 @@ use crate::domain::message::state::WaitsFor;
 use crate::pipeline::compose::fair_queue::FairQueue;
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::context::Context;
+use crate::pipeline::context::read_fault::{RowFault, noted};
 use crate::pipeline::context::stage::{Progress, Stage, StageError};
 use crate::pipeline::gate::blockers::{Blockers, SendPermission, try_one};
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::fallback_channel;
-use crate::pipeline::gate::row_errors::{RowFault, fault_of, one_by_one};
+use crate::pipeline::gate::row_errors::one_by_one;
 use crate::postgres::queries;
 
 /// The longest rest: another daemon may have put messages into the queue.
@@ -210,24 +211,13 @@ impl Compose {
             true => one_by_one(tx, &self.context, &compiled, blockers, messages).await,
             false => decide(tx, &self.context, &compiled, blockers, messages).await,
         };
-        if let Err(StageError::Read { source, .. }) = &decisions {
-            self.read_failed(watch, source);
+        // The batch is rolled back. Next time the watch is looked up anew, or goes without the label query at fault,
+        // or its rows are read one by one, so that the row at fault fails alone.
+        let fault = decisions.as_ref().err().and_then(|error| noted(&self.context, error));
+        if let Some((_, RowFault::Row | RowFault::Slow)) = fault {
+            self.row_by_row.insert(watch.to_owned());
         }
         decisions
-    }
-
-    /// The batch is rolled back. Next time the watch is looked up anew, or its rows are read one by
-    /// one, so that the row at fault fails alone.
-    fn read_failed(&mut self, watch: &str, error: &tokio_postgres::Error) {
-        match fault_of(error) {
-            RowFault::Watch => {
-                self.context.broke(watch, crate::pipeline::context::stage::chain(error))
-            }
-            RowFault::Row | RowFault::Slow => {
-                self.row_by_row.insert(watch.to_owned());
-            }
-            RowFault::Server => {}
-        }
     }
 
     async fn until_due(&self) -> Result<Duration, StageError> {

@@ -19,8 +19,10 @@ use crate::pipeline::context::receipt_sources::ReceiptSources;
 use crate::pipeline::context::route::Routes;
 use crate::pipeline::context::stage::{StageError, chain};
 use crate::pipeline::context::unconfirmed_attempts::UnconfirmedAttempts;
+use crate::pipeline::context::watch_faults::WatchFaults;
 use crate::postgres::capture::install::{self, WatchedTable};
 use crate::postgres::capture::label_query;
+use crate::postgres::capture::proof::{self, SqlFault, WatchPart};
 use crate::postgres::capture::row_query;
 use crate::postgres::connection::pool::{Instance, Pool};
 use crate::postgres::queries::claim::Lease;
@@ -46,6 +48,8 @@ pub struct Context {
     system_identifier: OnceLock<Option<String>>,
     /// Whether the log said that the database is a copy.
     is_copy: AtomicBool,
+    /// What of the watches cannot be used now.
+    pub faults: WatchFaults,
     watchings: RwLock<HashMap<String, Looked>>,
 }
 
@@ -87,6 +91,7 @@ impl Context {
             receipt_sources: ReceiptSources::default(),
             unconfirmed: UnconfirmedAttempts::default(),
             counts: Counters::new(&config),
+            faults: WatchFaults::new(config.watch.keys().map(String::as_str)),
             pool,
             asked_channels: asked_channels(&config),
             clock,
@@ -181,23 +186,63 @@ impl Context {
         &self,
         name: &str,
     ) -> Result<Result<Arc<CompiledWatch>, String>, StageError> {
+        let now = self.clock.now();
         match self.known(name) {
-            Some(Looked::Ready(compiled)) => return Ok(Ok(compiled)),
-            Some(Looked::Broken(why, until)) if self.clock.now() < until => return Ok(Err(why)),
+            Some(Looked::Ready(compiled)) => {
+                if self.faults.try_again(name, now) {
+                    self.prove(&compiled).await?;
+                }
+                return Ok(Ok(compiled));
+            }
+            Some(Looked::Broken(why, until)) if now < until => return Ok(Err(why)),
             _ => {}
         }
-        let client = self.pool.get().await?;
-        let looked = match CompiledWatch::look_up(&client, &self.config, name).await {
-            Ok(compiled) => Ok(Arc::new(compiled)),
+        let looked = {
+            let client = self.pool.get().await?;
+            CompiledWatch::look_up(&client, &self.config, name).await
+        };
+        let looked = match looked {
+            Ok(compiled) => match self.prove(&compiled).await? {
+                None => Ok(Arc::new(compiled)),
+                Some(why) => Err(why),
+            },
             Err(why) => Err(why),
         };
-        self.remember(name, looked.clone());
+        let entry = match &looked {
+            Ok(compiled) => Looked::Ready(compiled.clone()),
+            Err(why) => self.broken(name, why.clone()),
+        };
+        self.remember(name, entry);
         Ok(looked)
+    }
+
+    /// Runs the SQL of a watch over no row. Notes label queries that cannot be run; says why the watch cannot be used.
+    async fn prove(&self, compiled: &CompiledWatch) -> Result<Option<String>, StageError> {
+        let client = self.pool.get().await?;
+        let mut broken = Vec::new();
+        for fault in compiled.faults(&client).await? {
+            match fault.part {
+                WatchPart::Whole => broken.push(fault.of_watch(&compiled.name)),
+                part => self.failed(&compiled.name, part, &fault.why),
+            }
+        }
+        Ok((!broken.is_empty()).then(|| broken.join("; ")))
     }
 
     /// A query over the watch's table failed: look the table up again before the next use.
     pub fn broke(&self, name: &str, why: String) {
-        self.remember(name, Err(why));
+        let entry = self.broken(name, why);
+        self.remember(name, entry);
+    }
+
+    /// A part of a watch failed: it is left alone for a while.
+    pub fn failed(&self, name: &str, part: WatchPart, why: &str) {
+        self.faults.failed(name, part, why, self.clock.now() + LOOK_AGAIN_AFTER);
+    }
+
+    fn broken(&self, name: &str, why: String) -> Looked {
+        self.failed(name, WatchPart::Whole, &why);
+        Looked::Broken(why, self.clock.now() + LOOK_AGAIN_AFTER)
     }
 
     fn known(&self, name: &str) -> Option<Looked> {
@@ -205,22 +250,7 @@ impl Context {
         watchings.get(name).cloned()
     }
 
-    fn remember(&self, name: &str, looked: Result<Arc<CompiledWatch>, String>) {
-        let was_broken = matches!(self.known(name), Some(Looked::Broken(..)));
-        let entry = match looked {
-            Ok(compiled) => {
-                if was_broken {
-                    tracing::info!(watch = name, "watch works again");
-                }
-                Looked::Ready(compiled)
-            }
-            Err(why) => {
-                if !was_broken {
-                    tracing::error!(watch = name, error = %why, "watch cannot be used; its changes are kept");
-                }
-                Looked::Broken(why, self.clock.now() + LOOK_AGAIN_AFTER)
-            }
-        };
+    fn remember(&self, name: &str, entry: Looked) {
         self.watchings
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -276,6 +306,14 @@ impl CompiledWatch {
             read_sql,
             rehearsal_sql,
         })
+    }
+
+    /// What of its SQL cannot be run. An error: the database did not answer.
+    pub async fn faults(
+        &self,
+        client: &tokio_postgres::Client,
+    ) -> Result<Vec<SqlFault>, tokio_postgres::Error> {
+        proof::faults(client, &self.table, &self.config).await
     }
 
     /// The query that reads what is composed for a channel.

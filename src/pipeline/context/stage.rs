@@ -31,25 +31,32 @@ pub enum StageError {
     Query(#[from] tokio_postgres::Error),
     #[error("the rows of watch {watch} could not be read")]
     Read { watch: String, source: tokio_postgres::Error },
+    #[error("lookup.{column} of watch {watch} could not be read")]
+    Lookup { watch: String, column: String, source: tokio_postgres::Error },
 }
 
 impl StageError {
     /// Whether it only says that something failed before it in the same transaction.
     pub fn came_after(&self) -> bool {
-        let (StageError::Query(source) | StageError::Read { source, .. }) = self else {
-            return false;
-        };
-        source.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+        let code = self.answer().and_then(tokio_postgres::Error::code);
+        code == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+    }
+
+    /// What the database said.
+    fn answer(&self) -> Option<&tokio_postgres::Error> {
+        match self {
+            StageError::Pool(_) => None,
+            StageError::Query(source)
+            | StageError::Read { source, .. }
+            | StageError::Lookup { source, .. } => Some(source),
+        }
     }
 }
 
 /// What a log may hold of an error: where it is about the values of a row, its code, because its words quote
 /// them.
 pub fn loggable(error: &StageError) -> String {
-    let (StageError::Query(source) | StageError::Read { source, .. }) = error else {
-        return chain(error);
-    };
-    match source.code().map(SqlState::code) {
+    match error.answer().and_then(tokio_postgres::Error::code).map(SqlState::code) {
         Some(code) if QUOTES_VALUES.iter().any(|class| code.starts_with(class)) => {
             format!("{error}: SQLSTATE {code}")
         }

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
 use futures_util::future::join_all;
@@ -11,15 +10,14 @@ use futures_util::future::join_all;
 use crate::domain::message::decision::Decision;
 use crate::domain::message::message::Message;
 use crate::domain::message::state::Skip;
-use crate::domain::text::labels::ByColumn;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::baseline::{baseline_of, unconfirmed_rows};
 use crate::pipeline::gate::blockers::{Blockers, hold_back};
 use crate::pipeline::gate::gates::{GateInput, PreparedMessage, skipped_as_opted_out};
-use crate::pipeline::gate::{limits, same_phone};
-use crate::postgres::capture::label_query;
+use crate::pipeline::gate::{label_lookup, limits, same_phone};
+use crate::postgres::capture::proof::WatchPart;
 use crate::postgres::capture::row_query::{self, PresentRow, RowRequest};
 use crate::postgres::queries;
 
@@ -42,7 +40,9 @@ pub async fn decide(
     blockers: &Blockers,
     messages: &[Message],
 ) -> Result<Vec<Decision>, StageError> {
-    let parts = messages.chunks(PART).map(|part| pass_gates(tx, context, compiled, part));
+    let is_alone = messages.len() == 1;
+    let parts = messages.chunks(PART);
+    let parts = parts.map(|part| pass_gates(tx, context, compiled, part, is_alone));
     let mut gated = Vec::with_capacity(messages.len());
     for part in in_order(join_all(parts).await)? {
         gated.extend(part);
@@ -77,6 +77,7 @@ async fn pass_gates(
     context: &Context,
     compiled: &CompiledWatch,
     messages: &[Message],
+    is_alone: bool,
 ) -> Result<Vec<GatedMessage>, StageError> {
     let mut presents = read(tx, context, compiled, messages).await?;
     let baselines = baselines(tx, context, compiled, messages, &presents).await?;
@@ -104,7 +105,9 @@ async fn pass_gates(
             passed[*place] = inputs[*place].gates();
         }
     }
-    let names = names(tx, compiled, &inputs, &passed).await?;
+    let past = inputs.iter().zip(&passed).filter(|(_, passed)| passed.is_ok());
+    let rows = past.flat_map(|(input, _)| input.rows());
+    let names = label_lookup::names(tx, context, compiled, rows, is_alone).await?;
     let gated = inputs.iter().zip(passed).map(|(input, passed)| match passed {
         Ok(passed) => GatedMessage {
             phone: input.heeded_phone(&passed.recipient).map(str::to_owned),
@@ -144,22 +147,6 @@ async fn skip_opted_out(
     Ok(())
 }
 
-/// The names of the rows that the foreign keys of those past the gates point to, now and as told.
-async fn names(
-    tx: &Transaction<'_>,
-    compiled: &CompiledWatch,
-    inputs: &[GateInput<'_>],
-    passed: &[Result<PreparedMessage, Decision>],
-) -> Result<Arc<ByColumn>, StageError> {
-    if compiled.lookups.is_empty() {
-        return Ok(Arc::default());
-    }
-    let inputs = inputs.iter().zip(passed).filter(|(_, passed)| passed.is_ok());
-    let rows = inputs.flat_map(|(input, _)| input.rows());
-    let found = label_query::find(tx, &compiled.lookups, rows).await;
-    found.map(Arc::new).map_err(|source| StageError::Read { watch: compiled.name.clone(), source })
-}
-
 async fn read(
     tx: &Transaction<'_>,
     context: &Context,
@@ -180,9 +167,11 @@ async fn read(
         .collect();
     // All of them go by the same channel.
     let channel = messages.first().map_or("", |message| message.channel.as_str());
-    row_query::read(tx, compiled.sql_for(&context.config, channel), &compiled.table, &wanted)
-        .await
-        .map_err(|source| StageError::Read { watch: compiled.name.clone(), source })
+    let sql = compiled.sql_for(&context.config, channel);
+    let read = row_query::read(tx, sql, &compiled.table, &wanted).await;
+    let read = read.map_err(|source| StageError::Read { watch: compiled.name.clone(), source })?;
+    context.faults.works(&compiled.name, &WatchPart::Whole);
+    Ok(read)
 }
 
 /// What each recipient was last told: the last message that left, overlaid with what was muted

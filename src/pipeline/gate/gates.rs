@@ -17,7 +17,7 @@ use crate::domain::message::state::{Failure, Skip, WaitsFor};
 use crate::domain::recipient::email::{BadEmail, Email};
 use crate::domain::recipient::phone::Phone;
 use crate::domain::recipient::recipient::Recipient;
-use crate::domain::text::labels::ByColumn;
+use crate::domain::text::labels::FoundNames;
 use crate::domain::text::render_context::{RenderContext, Unwritable};
 use crate::domain::value::change::Operation;
 use crate::domain::value::diff::{FieldChange, diff};
@@ -173,7 +173,7 @@ impl GateInput<'_> {
     }
 
     /// The words. `names` are those of the rows that foreign keys point to.
-    pub fn words(&self, passed: PreparedMessage, names: &Arc<ByColumn>) -> Decision {
+    pub fn words(&self, passed: PreparedMessage, names: &Arc<FoundNames>) -> Decision {
         // A row that is gone is spoken of as it was last told.
         let empty = Row::new();
         let row = self.present.row.as_ref().or(self.baseline).unwrap_or(&empty);

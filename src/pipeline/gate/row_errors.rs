@@ -1,6 +1,5 @@
 //! Decides row by row where a batch failed on the data of some row, so that only that row fails.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
@@ -9,25 +8,13 @@ use crate::domain::message::decision::Decision;
 use crate::domain::message::message::Message;
 use crate::domain::message::state::{Failure, WaitsFor};
 use crate::pipeline::context::context::{CompiledWatch, Context};
+use crate::pipeline::context::read_fault::{RowFault, fault_of};
 use crate::pipeline::context::stage::{StageError, chain};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
 
 /// How long a row waits that took too long to be read: it would hold up the others each time.
 const SLOW_WAIT: Duration = Duration::from_secs(10 * 60);
-
-/// Whose fault it is that rows could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowFault {
-    /// Missing tables, columns and rights: every row of the watch fails so.
-    Watch,
-    /// Some row: what is in it cannot be converted, by the database or by us.
-    Row,
-    /// It took longer than `database.statement_timeout`: the load, or some row.
-    Slow,
-    /// The connection, or the server as a whole: the same again works later.
-    Server,
-}
 
 /// The row at fault fails; the others are not held up by it.
 pub async fn one_by_one(
@@ -72,20 +59,4 @@ fn tell(watch: &str, message: &Message, error: &tokio_postgres::Error) {
         code = error.code().map(tokio_postgres::error::SqlState::code),
         "a row cannot be put into words; rowbell_report.failures says why"
     );
-}
-
-/// Whose fault an error is, by its SQLSTATE; without one, by whether a value could not be read.
-pub fn fault_of(error: &tokio_postgres::Error) -> RowFault {
-    let Some(code) = error.code().map(tokio_postgres::error::SqlState::code) else {
-        // What else fails without an answer of the server is the connection, and that is an I/O error.
-        let is_value = !error.is_closed()
-            && error.source().is_some_and(|source| !source.is::<std::io::Error>());
-        return if is_value { RowFault::Row } else { RowFault::Server };
-    };
-    match code.get(..2) {
-        _ if code == "57014" => RowFault::Slow,
-        Some("42") => RowFault::Watch,
-        Some("08" | "25" | "40" | "53" | "55" | "57" | "58") => RowFault::Server,
-        _ => RowFault::Row,
-    }
 }

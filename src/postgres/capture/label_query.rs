@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_postgres::types::Json;
 
 use crate::config::Watch;
-use crate::domain::text::labels::{ByColumn, text_of};
+use crate::domain::text::labels::text_of;
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::value::column;
 use crate::domain::value::row::Row;
@@ -44,31 +44,47 @@ select asked.text, to_jsonb(named.*)
     )
 }
 
-/// Looks up every value that the columns have in these rows. A column without values is not asked
-/// about.
+/// Looks up every value that a column has in these rows; None: it has none. A failure ends the transaction, unless
+/// the query is `guarded`.
 pub async fn find<'a>(
     tx: &Transaction<'_>,
-    queries: &BTreeMap<String, String>,
-    rows: impl Iterator<Item = &'a Row> + Clone,
-) -> Result<ByColumn, tokio_postgres::Error> {
-    let mut names = ByColumn::new();
-    for (name, sql) in queries {
-        let values: BTreeSet<String> =
-            rows.clone().filter_map(|row| text_of(column::value(Some(row), name))).collect();
-        let found = names.entry(name.clone()).or_default();
-        if values.is_empty() {
-            continue;
-        }
-        let values: Vec<String> = values.into_iter().collect();
-        let statement = tx.prepare_cached(sql).await?;
-        for row in tx.query(&statement, &[&values]).await? {
-            let Json(labels): Json<Row> = row.try_get(1)?;
-            if let Some(label) = local_text(labels) {
-                found.insert(row.try_get(0)?, label);
-            }
+    name: &str,
+    sql: &str,
+    rows: impl Iterator<Item = &'a Row>,
+    is_guarded: bool,
+) -> Result<Option<BTreeMap<String, LocalizedText>>, tokio_postgres::Error> {
+    let values: BTreeSet<String> =
+        rows.filter_map(|row| text_of(column::value(Some(row), name))).collect();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let values: Vec<String> = values.into_iter().collect();
+    if !is_guarded {
+        return ask(tx, sql, &values).await.map(Some);
+    }
+    tx.batch_execute("savepoint label_query").await?;
+    let found = ask(tx, sql, &values).await;
+    if found.as_ref().is_err_and(|error| error.code().is_some()) {
+        tx.batch_execute("rollback to savepoint label_query").await?;
+    }
+    tx.batch_execute("release savepoint label_query").await?;
+    found.map(Some)
+}
+
+async fn ask(
+    tx: &Transaction<'_>,
+    sql: &str,
+    values: &[String],
+) -> Result<BTreeMap<String, LocalizedText>, tokio_postgres::Error> {
+    let statement = tx.prepare_cached(sql).await?;
+    let mut found = BTreeMap::new();
+    for row in tx.query(&statement, &[&values]).await? {
+        let Json(labels): Json<Row> = row.try_get(1)?;
+        if let Some(label) = local_text(labels) {
+            found.insert(row.try_get(0)?, label);
         }
     }
-    Ok(names)
+    Ok(found)
 }
 
 /// The column `label` is for everybody; columns named by language tags (`es`, `pt-BR`) are for

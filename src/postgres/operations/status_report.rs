@@ -11,7 +11,7 @@ use crate::config::{ChannelKind, Config, Watch};
 use crate::domain::limit::adaptive_rate::Learned;
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::domain::message::state::State;
-use crate::postgres::capture::install;
+use crate::postgres::capture::{install, proof};
 use crate::postgres::connection::statement::text;
 use crate::postgres::connection::word::{state, word};
 use crate::postgres::operations::blockers::{self, ActiveBlocker};
@@ -65,6 +65,11 @@ pub struct WatchStatus {
     /// Of them, those whose row the trigger could not read.
     pub unreadable: i64,
     pub oldest_changed_at: Option<Timestamp>,
+    /// SQL of the watch that cannot be run, as sentences that begin with the name of the setting.
+    pub faults: Vec<String>,
+    /// Messages that wait because the daemon could not use the watch, and why.
+    pub waiting: i64,
+    pub waits_because: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
@@ -172,6 +177,11 @@ async fn watches(client: &Client, config: &Config) -> Result<Vec<WatchStatus>, E
         entry.unreadable = row.try_get("unreadable")?;
         entry.oldest_changed_at = row.try_get("oldest_changed_at")?;
     }
+    for row in client.query(text!("status/status_watch_waits"), &[]).await? {
+        let Some(entry) = watches.get_mut(row.try_get::<_, &str>("watch")?) else { continue };
+        entry.waiting = row.try_get("messages")?;
+        entry.waits_because = row.try_get("why")?;
+    }
     Ok(watches.into_values().collect())
 }
 
@@ -199,7 +209,9 @@ async fn trigger(
         false => Trigger::Missing,
     };
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
-    Ok(watch_status(name, Some(table.table), trigger, problem))
+    let faults = proof::faults(client, &table, watch).await?;
+    let faults = faults.iter().map(|fault| fault.of_watch(name)).collect();
+    Ok(WatchStatus { faults, ..watch_status(name, Some(table.table), trigger, problem) })
 }
 
 fn watch_status(
@@ -216,6 +228,9 @@ fn watch_status(
         changes: 0,
         unreadable: 0,
         oldest_changed_at: None,
+        faults: Vec::new(),
+        waiting: 0,
+        waits_because: None,
     }
 }
 

@@ -218,6 +218,8 @@ fn label(value: &Jinja, column: Option<String>) -> Shown {
     of(value, |reader, text| {
         let plain = || match operand(value).kind() {
             ValueKind::Bool => yes_or_no(reader, value.is_true()),
+            // A key means nothing to people.
+            _ if reader.is_nameless(column, text) => NOTHING.to_owned(),
             _ => reader.isolated(text),
         };
         Ok(reader.label(column, text).unwrap_or_else(plain))

@@ -1,0 +1,133 @@
+//! Whether the SQL of a watch can be run: each piece of it over no row at all, so that a table, a column, a
+//! function or a right that is missing is found before the first change.
+
+use serde_json::Value;
+use tokio_postgres::types::Json;
+
+use crate::config::Watch;
+use crate::error_chain::chain;
+use crate::postgres::capture::label_query;
+use crate::postgres::capture::quoting::subquery;
+use crate::postgres::capture::table::WatchedTable;
+
+/// What of a watch a fault is in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WatchPart {
+    /// Nothing can be told without it.
+    Whole,
+    /// The label query of this column: its values are told without their names.
+    Lookup(String),
+}
+
+/// A piece of SQL that cannot be run.
+#[derive(Clone, Debug)]
+pub struct SqlFault {
+    pub part: WatchPart,
+    /// The setting that holds the SQL, below the watch.
+    pub setting: String,
+    pub why: String,
+}
+
+impl SqlFault {
+    /// The fault with the whole name of its setting.
+    pub fn of_watch(&self, watch: &str) -> String {
+        format!("watch.{watch}.{}: {}", self.setting, self.why)
+    }
+}
+
+/// One piece of SQL, as a query that reads no row of the watched table.
+struct Piece {
+    part: WatchPart,
+    setting: String,
+    sql: String,
+}
+
+/// The row of a watch's table that a piece is about, by the name that the configuration calls it.
+fn changed(table: &WatchedTable) -> String {
+    format!(
+        "from unnest($1::jsonb[]) as item (\"item of rowbell\")
+ cross join lateral jsonb_populate_record(null::{}, item.\"item of rowbell\") as changed",
+        table.table
+    )
+}
+
+fn recipient(table: &WatchedTable, watch: &Watch) -> String {
+    let query = subquery(&watch.recipient);
+    format!("select r.* {}\n cross join lateral (\n{query}\n) as r", changed(table))
+}
+
+/// The columns that the recipient query gives.
+pub async fn recipient_columns(
+    client: &tokio_postgres::Client,
+    table: &WatchedTable,
+    watch: &Watch,
+) -> Result<Vec<String>, tokio_postgres::Error> {
+    let statement = client.prepare(&recipient(table, watch)).await?;
+    Ok(statement.columns().iter().map(|column| column.name().to_owned()).collect())
+}
+
+fn pieces(table: &WatchedTable, watch: &Watch) -> Vec<Piece> {
+    let whole = |setting: &str, sql: String| Piece {
+        part: WatchPart::Whole,
+        setting: setting.to_owned(),
+        sql,
+    };
+    let mut pieces = vec![
+        whole(
+            "table",
+            format!("select t.* from {} as t where cardinality($1::jsonb[]) < 0", table.table),
+        ),
+        whole("recipient", recipient(table, watch)),
+    ];
+    let changed = changed(table);
+    let expressions = [
+        ("expires_at", &watch.expires_at),
+        ("quiet_hours.of", &watch.quiet_hours.of),
+        ("row_time_zone", &watch.row_time_zone),
+    ];
+    for (setting, expression) in expressions {
+        let Some(expression) = expression else { continue };
+        // As where it is used: its columns are those of the row, and of nothing else.
+        let sql = format!(
+            "select said.* {changed}
+ cross join lateral (select (\n{expression}\n) from (select changed.*) as changed) as said"
+        );
+        pieces.push(whole(setting, sql));
+    }
+    pieces
+}
+
+/// Everything that cannot be run. An error: the database did not answer.
+pub async fn faults(
+    client: &tokio_postgres::Client,
+    table: &WatchedTable,
+    watch: &Watch,
+) -> Result<Vec<SqlFault>, tokio_postgres::Error> {
+    let mut found = Vec::new();
+    let nothing: Vec<Json<Value>> = Vec::new();
+    for Piece { part, setting, sql } in pieces(table, watch) {
+        let why = refusal(client.query(&sql, &[&nothing]).await.map(drop))?;
+        found.extend(why.map(|why| SqlFault { part, setting, why }));
+    }
+    for (column, sql) in label_query::queries(table, watch) {
+        let nothing: Vec<String> = Vec::new();
+        let why = refusal(client.query(&sql, &[&nothing]).await.map(drop))?;
+        found.extend(why.map(|why| SqlFault {
+            setting: format!("lookup.{column}.sql"),
+            part: WatchPart::Lookup(column),
+            why,
+        }));
+    }
+    Ok(found)
+}
+
+/// What the server refuses, as a sentence.
+fn refusal(
+    answer: Result<(), tokio_postgres::Error>,
+) -> Result<Option<String>, tokio_postgres::Error> {
+    match answer {
+        Ok(()) => Ok(None),
+        Err(error) if error.code().is_some() => Ok(Some(chain(&error))),
+        Err(error) => Err(error),
+    }
+}
