@@ -44,10 +44,11 @@ pub mod control {
     mod opt_out_file;
     pub mod pause;
     pub mod retry;
+    pub mod send_test;
     pub mod settle;
 }
 
-use control::{forget, hold, opt_out, pause, retry, settle};
+use control::{forget, hold, opt_out, pause, retry, send_test, settle};
 use inspect::{explain, preview, status};
 use setup::{check, init, migrate, suggest, watch};
 
@@ -83,6 +84,8 @@ enum Command {
     Unwatch(watch::WatchArgs),
     /// Show what a row, or an invented change to it, would send; changes nothing.
     Preview(preview::PreviewArgs),
+    /// Send what a watch says of a row to your own phone, after showing it; records nothing.
+    SendTest(send_test::SendTestArgs),
     /// Show how the whole installation stands, and what needs a person; changes nothing.
     Status(status::StatusArgs),
     /// Show what waits for a person because too many rows changed at once; changes nothing.
@@ -186,6 +189,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
+        Command::SendTest(args) => send_test::run(&args, &config()?).await,
         Command::Status(args) => status::run(&args, &config()?).await,
         Command::Held(args) => hold::held(&args, &config()?).await,
         Command::Approve(args) => hold::approve(&args, &config()?).await,

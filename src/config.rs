@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::domain::message::expiry::Category;
 use crate::domain::message::poll_schedule::PollSchedule;
+use crate::domain::recipient::allow_list::AllowList;
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::PhraseSettings;
 
@@ -74,6 +75,8 @@ pub struct Installation {
     pub environment: String,
     /// Nothing is sent on any channel: messages are recorded instead.
     pub dry_run: bool,
+    /// The only phones and mail addresses that are written to; None: everybody is.
+    pub only_to: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -267,4 +270,13 @@ pub struct TemplateSettings {
 
 fn yes() -> bool {
     true
+}
+
+impl Config {
+    /// The only people who may be written to; None: there is no such list. One that cannot be read allows nobody;
+    /// `check` says what is wrong with it.
+    pub fn only_to(&self) -> Option<AllowList> {
+        let entries = self.installation.only_to.as_ref()?;
+        Some(AllowList::parse(entries, &self.recipient.region).unwrap_or_default())
+    }
 }

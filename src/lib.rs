@@ -23,6 +23,7 @@ pub mod domain {
     }
     /// Who is told: phone, time zone, quiet hours, words that opt out.
     pub mod recipient {
+        pub mod allow_list;
         pub mod email;
         pub mod numbering_plan;
         pub mod opt_out_keywords;
@@ -258,6 +259,7 @@ pub mod operations {
     pub mod check_webhook;
     pub mod forget;
     pub mod preview;
+    pub mod send_test;
     pub mod settle;
     pub mod templates;
     pub mod webhook_delivery;

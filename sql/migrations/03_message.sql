@@ -32,10 +32,11 @@ create type rowbell.message_reason as enum (
     'stale',           -- expires_at of the watch had passed
     'discarded',       -- a person withdrew it
     'not_needed',      -- a fallback whose first message arrived after all
-    'dry_run'          -- it went all the way and was recorded instead of sent; counts as told to nobody
+    'dry_run',         -- it went all the way and was recorded instead of sent; counts as told to nobody
+    'outside_only_to'  -- installation.only_to does not name the recipient; counts as told to nobody
 );
 comment on type rowbell.message_reason is
-    'Why a message failed or was skipped. bad_email: the channel needs a mail address, and it is missing or not valid. not_needed: a fallback whose first message arrived after all. dry_run: recorded instead of sent.';
+    'Why a message failed or was skipped. bad_email: the channel needs a mail address, and it is missing or not valid. not_needed: a fallback whose first message arrived after all. dry_run: recorded instead of sent. outside_only_to: installation.only_to does not name the recipient.';
 
 create type rowbell.message_waits_for as enum (
     -- a gate put it off, and asks again when it is due

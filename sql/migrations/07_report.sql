@@ -76,7 +76,7 @@ comment on column rowbell_report.message_status.message_id is 'The message. Rise
 comment on column rowbell_report.message_status.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.message_status.entity_key is 'Primary key of the watched row, as text; parts of a composite key are joined by commas.';
 comment on column rowbell_report.message_status.state is 'waiting, scheduled, held, sending, unconfirmed, sent, delivered, read, failed or skipped. Sent means accepted by the provider, not delivered.';
-comment on column rowbell_report.message_status.reason is 'Why it failed (rejected, undeliverable, exhausted, expired, unwritable) or was skipped (no_net_change, opted_out, no_recipient, bad_phone, bad_email, muted, superseded, stale, discarded, not_needed, dry_run); null in every other state.';
+comment on column rowbell_report.message_status.reason is 'Why it failed (rejected, undeliverable, exhausted, expired, unwritable) or was skipped (no_net_change, opted_out, no_recipient, bad_phone, bad_email, muted, superseded, stale, discarded, not_needed, dry_run, outside_only_to); null in every other state.';
 comment on column rowbell_report.message_status.reason_text is 'The same in words; also why a message waits.';
 comment on column rowbell_report.message_status.operation is 'What happened to the row in the end: insert, update or delete.';
 comment on column rowbell_report.message_status.change_count is 'How many changes of the row this one message tells.';

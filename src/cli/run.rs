@@ -38,20 +38,30 @@ pub async fn run(args: &RunArgs, mut config: Config) -> Result<(), CliError> {
             "DRY RUN: nothing is sent on these channels, messages are recorded"
         );
     }
+    let only_to = config.only_to().map(|list| list.len());
+    if let Some(recipients) = only_to {
+        tracing::warn!(
+            recipients,
+            "ONLY TO: messages leave for the recipients of installation.only_to; everybody else is skipped"
+        );
+    }
     tell(&[NotifyState::Status("Starting")]);
     let stop = stop_on_signal().map_err(anyhow::Error::from)?;
     let app = App::build(config, Clock::system()).await?;
-    let ended = app.run(stop, move || ready(&dry)).await;
+    let ended = app.run(stop, move || ready(&dry, only_to)).await;
     tracing::info!("stopped");
     Ok(ended?)
 }
 
-fn ready(dry: &str) {
+fn ready(dry: &str, only_to: Option<usize>) {
     tracing::info!("ready");
-    let status = match dry {
-        "" => "Listening".to_owned(),
-        channels => format!("Listening; DRY RUN on {channels}"),
-    };
+    let mut status = "Listening".to_owned();
+    if !dry.is_empty() {
+        status += &format!("; DRY RUN on {dry}");
+    }
+    if let Some(recipients) = only_to {
+        status += &format!("; ONLY TO {recipients} recipients");
+    }
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 

@@ -132,7 +132,7 @@ pub async fn preview(
 }
 
 /// The message that would tell the row now.
-fn previewed(
+pub(crate) fn previewed(
     compiled: &CompiledWatch,
     key: &str,
     (old_row, captured): (Option<Row>, Row),
@@ -198,7 +198,7 @@ async fn decide(
 }
 
 /// What is invented of a column that is not there would be passed over in silence.
-fn known_columns(compiled: &CompiledWatch, invented: &Row) -> Result<(), PreviewError> {
+pub(crate) fn known_columns(compiled: &CompiledWatch, invented: &Row) -> Result<(), PreviewError> {
     let table = &compiled.table;
     match invented.keys().find(|column| table.column(column).is_none()) {
         None => Ok(()),
@@ -210,12 +210,12 @@ fn known_columns(compiled: &CompiledWatch, invented: &Row) -> Result<(), Preview
     }
 }
 
-fn no_row(compiled: &CompiledWatch, key: &str) -> PreviewError {
+pub(crate) fn no_row(compiled: &CompiledWatch, key: &str) -> PreviewError {
     PreviewError::NoRow { key: key.to_owned(), table: compiled.table.table.clone() }
 }
 
 /// The key columns with the values that the text names; see `rowbell.change.entity_key`.
-fn key_row(compiled: &CompiledWatch, key: &str) -> Result<Row, PreviewError> {
+pub(crate) fn key_row(compiled: &CompiledWatch, key: &str) -> Result<Row, PreviewError> {
     let columns = &compiled.table.key;
     change::key_row(key, columns).map_err(|found| PreviewError::KeyParts {
         key: key.to_owned(),

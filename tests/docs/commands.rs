@@ -30,7 +30,7 @@ const NOT_HERE: [&[&str]; 6] = [
 ];
 
 /// Commands that ask first; nobody is there to be asked.
-const ASKING: [&str; 5] = ["approve", "discard", "retry", "settle", "adopt"];
+const ASKING: [&str; 6] = ["approve", "discard", "retry", "send-test", "settle", "adopt"];
 
 /// What they may say where no storm is held.
 const NOTHING_HELD: &str = "no message waits for a person";

@@ -63,6 +63,7 @@ mod operations {
     pub mod retention;
     pub mod retry;
     pub mod settle;
+    pub mod staging;
     pub mod suggest;
     pub mod templates;
 }

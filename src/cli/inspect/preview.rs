@@ -8,6 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::inspect::explain;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::message::message::MessageWords;
 use crate::domain::message::state::State;
 use crate::domain::value::row::Row;
 use crate::operations::preview::{Preview, preview};
@@ -26,7 +27,7 @@ pub struct PreviewArgs {
     json: bool,
 }
 
-fn column_value(text: &str) -> Result<(String, String), String> {
+pub fn column_value(text: &str) -> Result<(String, String), String> {
     let (column, value) =
         text.split_once('=').ok_or("expected COLUMN=VALUE, such as status=shipped")?;
     Ok((column.trim().to_owned(), value.to_owned()))
@@ -35,14 +36,7 @@ fn column_value(text: &str) -> Result<(String, String), String> {
 pub async fn run(args: &PreviewArgs, config: &Config) -> Result<(), CliError> {
     let watch = explain::find(config, &args.watch)?;
     let mut client = connect(config).await?;
-    let invented: Row = args
-        .set
-        .iter()
-        .map(|(column, value)| {
-            let value = if value == "null" { Value::Null } else { Value::String(value.clone()) };
-            (column.clone(), value)
-        })
-        .collect();
+    let invented = invented(&args.set);
     let shown = preview(&mut client, config, &Clock::system(), watch, &args.key, &invented)
         .await
         .map_err(anyhow::Error::from)?;
@@ -52,6 +46,15 @@ pub async fn run(args: &PreviewArgs, config: &Config) -> Result<(), CliError> {
         print!("{}", as_text(&shown));
     }
     Ok(())
+}
+
+/// The columns of `--set` with their values.
+pub fn invented(set: &[(String, String)]) -> Row {
+    let value = |value: &String| match value.as_str() {
+        "null" => Value::Null,
+        other => Value::String(other.to_owned()),
+    };
+    set.iter().map(|(column, text)| (column.clone(), value(text))).collect()
 }
 
 fn as_json(preview: &Preview) -> Value {
@@ -87,31 +90,7 @@ pub fn as_text(preview: &Preview) -> String {
             &format!("{:width$}  {} → {}\n", change.column, plain(&change.old), plain(&change.new));
     }
     if let Some(words) = &preview.words {
-        let recipient = &words.recipient;
-        text += &format!(
-            "\nto {} ({}, {} by {}), template {} in {}:\n\n",
-            recipient.name,
-            recipient.locale,
-            recipient.time_zone,
-            recipient.time_zone_source,
-            words.template,
-            words.wording.language
-        );
-        let wording = &words.wording;
-        match &wording.rendered_text {
-            Some(rendered_text) if wording.is_text_known => text += &format!("{rendered_text}\n"),
-            other_language => {
-                if other_language.is_some() {
-                    text += "The configuration has no text of the template in this language. Its variables:\n";
-                }
-                for (i, parameter) in words.wording.parameters.iter().enumerate() {
-                    text += &format!("{{{{{}}}}} {parameter}\n", i + 1);
-                }
-            }
-        }
-        if words.wording.was_cut {
-            text += "\nThe summary was cut: the body of a message may have 1024 characters.\n";
-        }
+        text += &format!("\n{}", words_as_text(words));
         for problem in &preview.nameless {
             text += &format!("\n{problem}\n");
         }
@@ -123,6 +102,35 @@ pub fn as_text(preview: &Preview) -> String {
     let waits = matches!(preview.state, State::Scheduled);
     let verb = if waits { "would wait" } else { "would not be sent" };
     text + &format!("\n{verb}: {}\n", preview.why())
+}
+
+/// To whom, and the message on lines of its own.
+pub fn words_as_text(words: &MessageWords) -> String {
+    let (recipient, wording) = (&words.recipient, &words.wording);
+    let mut text = format!(
+        "to {} ({}, {} by {}), template {} in {}:\n\n",
+        recipient.name,
+        recipient.locale,
+        recipient.time_zone,
+        recipient.time_zone_source,
+        words.template,
+        wording.language
+    );
+    match &wording.rendered_text {
+        Some(rendered_text) if wording.is_text_known => text += &format!("{rendered_text}\n"),
+        other_language => {
+            if other_language.is_some() {
+                text += "The configuration has no text of the template in this language. Its variables:\n";
+            }
+            for (i, parameter) in wording.parameters.iter().enumerate() {
+                text += &format!("{{{{{}}}}} {parameter}\n", i + 1);
+            }
+        }
+    }
+    if wording.was_cut {
+        text += "\nThe summary was cut: the body of a message may have 1024 characters.\n";
+    }
+    text
 }
 
 fn plain(value: &Value) -> String {

@@ -123,6 +123,12 @@ fn attention(status: &Status) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if let Some(recipients) = status.only_to {
+        needs.push(format!(
+            "ONLY TO: messages leave for {} of installation.only_to; everybody else is skipped (outside_only_to)",
+            count(recipients as i64, "recipient")
+        ));
+    }
     needs.extend(filling_queue(status.notification_queue_usage));
     needs.extend(status_blockers::needs(&status.blockers, status.taken_at));
     status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
@@ -273,6 +279,7 @@ mod tests {
             doorbell: DoorbellState::Parked,
             notification_queue_usage: 0.0,
             daemon: DaemonStatus { sessions: 3, connected_since: Some(at("08:30:00")) },
+            only_to: None,
             watches: vec![watch("delivery", Trigger::Installed, 1, Some("11:59:58"))],
             channels: vec![ChannelStatus {
                 channel: "main".to_owned(),

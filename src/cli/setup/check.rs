@@ -39,6 +39,12 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         problems.extend(compared.problems);
         check_webhook::warnings(&config).await.iter().for_each(|warning| println!("{warning}"));
     }
+    if let Some(only_to) = config.only_to() {
+        println!(
+            "ONLY TO: messages leave for {} of installation.only_to; everybody else is skipped",
+            counted(only_to.len(), "recipient", "recipients")
+        );
+    }
     let mut said = std::collections::HashSet::new();
     problems.retain(|problem| said.insert(problem.clone()));
     for problem in &problems {

@@ -7,6 +7,7 @@ use crate::config::check::check_channel::{check_channel, check_fallback, is_for_
 use crate::config::check::check_findings::CheckFindings;
 use crate::config::secret::secret_path;
 use crate::config::{Config, TemplateSettings, Watch};
+use crate::domain::recipient::allow_list::AllowList;
 use crate::domain::recipient::numbering_plan::is_region;
 use crate::domain::recipient::opt_out_keywords::folded;
 use crate::domain::recipient::quiet_hours::QuietHours;
@@ -58,6 +59,7 @@ fn general(config: &Config, found: &mut CheckFindings) {
         "circuit.longest_pause",
         "expected at least circuit.first_pause",
     );
+    check_only_to(config, found);
     check_retention(config, found);
     check_polling(config, found);
     never_end("quiet_hours.times", Some(&config.quiet_hours.times), found);
@@ -112,6 +114,19 @@ fn wrong_url(url: &str) -> Option<String> {
         }
         None => expected.to_owned(),
     })
+}
+
+/// The entries themselves are not repeated: they are phones.
+fn check_only_to(config: &Config, found: &mut CheckFindings) {
+    let entries = config.installation.only_to.as_deref().unwrap_or_default();
+    for (place, why) in
+        AllowList::parse(entries, &config.recipient.region).err().unwrap_or_default()
+    {
+        let key = format!("installation.only_to[{place}]");
+        let what =
+            format!("expected a phone such as \"+1 202 555 0143\", or a mail address: {why}");
+        found.unless(false, key, what);
+    }
 }
 
 fn check_retention(config: &Config, found: &mut CheckFindings) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::message::attempt::Answer;
-use crate::domain::message::message::Message;
+use crate::domain::message::message::{Message, MessageWords};
 
 /// A message in its words, ready for any wire. Never printed: it says who is told what.
 #[derive(Clone, Default, PartialEq)]
@@ -36,6 +36,24 @@ impl TemplateMessage {
     /// What a channel sends that knows no templates: the template's text, or else the summary.
     pub fn text(&self) -> &str {
         self.rendered_text.as_deref().unwrap_or(&self.summary)
+    }
+}
+
+impl From<MessageWords> for TemplateMessage {
+    fn from(words: MessageWords) -> TemplateMessage {
+        TemplateMessage {
+            phone: words.recipient.phone().unwrap_or_default().to_owned(),
+            email: words.recipient.email().unwrap_or_default().to_owned(),
+            name: words.recipient.name,
+            locale: words.recipient.locale,
+            template: words.template,
+            namespace: words.namespace,
+            language: words.wording.language,
+            parameters: words.wording.parameters,
+            summary: words.wording.summary,
+            rendered_text: words.wording.rendered_text,
+            time_to_live: words.time_to_live,
+        }
     }
 }
 
@@ -69,19 +87,7 @@ impl Outgoing {
             attempt,
             lease_expires_at,
             undelivered_after: words.undelivered_after,
-            message: TemplateMessage {
-                phone: words.recipient.phone().unwrap_or_default().to_owned(),
-                email: words.recipient.email().unwrap_or_default().to_owned(),
-                name: words.recipient.name,
-                locale: words.recipient.locale,
-                template: words.template,
-                namespace: words.namespace,
-                language: words.wording.language,
-                parameters: words.wording.parameters,
-                summary: words.wording.summary,
-                rendered_text: words.wording.rendered_text,
-                time_to_live: words.time_to_live,
-            },
+            message: TemplateMessage::from(words),
         })
     }
 }

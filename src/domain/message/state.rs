@@ -103,6 +103,7 @@ pub enum Skip {
     Discarded,
     NotNeeded,
     DryRun,
+    OutsideOnlyTo,
 }
 
 /// What can happen to a message.
@@ -268,7 +269,8 @@ impl Skip {
             | Skip::BadEmail
             | Skip::Stale
             | Skip::Discarded
-            | Skip::DryRun => true,
+            | Skip::DryRun
+            | Skip::OutsideOnlyTo => true,
             Skip::NoNetChange | Skip::Muted | Skip::Superseded | Skip::NotNeeded => false,
         }
     }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{Channel, Config, RecipientAddress, TemplateSettings, Watch};
+use crate::domain::recipient::allow_list::AllowList;
+use crate::domain::recipient::recipient::Recipient;
 use crate::domain::text::summary::Phrasing;
 use crate::domain::text::template::template_engine::PhrasingSource;
 use crate::finding::Finding;
@@ -17,6 +19,20 @@ pub struct Route {
     pub ignores_opt_out: bool,
     /// How long a message may go without `delivered` before it goes on to the next.
     pub undelivered_after: Option<Duration>,
+    /// The only people who may be written to; None: everybody may.
+    pub only_to: Option<AllowList>,
+}
+
+impl Route {
+    /// Whether a recipient may be written to over it.
+    pub fn allows(&self, recipient: &Recipient) -> bool {
+        let (by_phone, by_email) = match self.address {
+            RecipientAddress::Phone => (true, false),
+            RecipientAddress::Email => (false, true),
+            RecipientAddress::Any => (true, true),
+        };
+        self.only_to.as_ref().is_none_or(|list| list.allows(recipient, by_phone, by_email))
+    }
 }
 
 /// All routes of a watch, in the order in which they are tried.
@@ -85,6 +101,7 @@ fn route(
         phrasing,
         ignores_opt_out: false,
         undelivered_after: watch.undelivered_after(channel),
+        only_to: config.only_to(),
     })
 }
 

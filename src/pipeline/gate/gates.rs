@@ -56,6 +56,7 @@ impl GateInput<'_> {
         let (operation, changes) = self.net_change()?;
         let recipient = self.recipient()?;
         self.not_stale()?;
+        self.is_allowed(&recipient)?;
         Ok(PreparedMessage { recipient, operation, changes })
     }
 
@@ -160,6 +161,15 @@ impl GateInput<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// On a site that is not the real one, only some people are written to.
+    fn is_allowed(&self, recipient: &Recipient) -> Result<(), Decision> {
+        if self.route.allows(recipient) {
+            return Ok(());
+        }
+        let text = "installation.only_to does not name this recipient".to_owned();
+        Err(Decision::Skip(Skip::OutsideOnlyTo, Some(text)))
     }
 
     /// The row as it is told and as it was told before.

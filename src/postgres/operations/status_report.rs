@@ -29,6 +29,8 @@ pub struct Status {
     /// How full the server's queue of notifications is, 0 to 1. Once it is full, transactions that ring fail.
     pub notification_queue_usage: f64,
     pub daemon: DaemonStatus,
+    /// How many recipients installation.only_to names; None: everybody is written to.
+    pub only_to: Option<usize>,
     pub watches: Vec<WatchStatus>,
     pub channels: Vec<ChannelStatus>,
     /// Messages opened within the last `OUTCOME_HOURS`.
@@ -152,6 +154,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
             DoorbellState::Awake
         },
         notification_queue_usage: context.try_get("notification_queue_usage")?,
+        only_to: config.only_to().map(|list| list.len()),
         daemon: DaemonStatus {
             sessions: context.try_get("sessions")?,
             connected_since: context.try_get("connected_since")?,
