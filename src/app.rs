@@ -165,7 +165,7 @@ impl App {
         let (give_up, keep) = (CancellationToken::new(), CancellationToken::new());
         let stages = self.stages;
         let (mut listening, mut takers) = (self.bell.listening(), JoinSet::new());
-        let claim = ClaimOnBell { claim: stages.claim, bell: self.bell };
+        let claim = ClaimOnBell::new(stages.claim, self.bell);
         takers.spawn(claim.run(intake.clone()));
         for compose in stages.composes {
             takers.spawn(compose.run(intake.clone()));

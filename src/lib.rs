@@ -107,6 +107,7 @@ pub mod postgres {
     pub mod connection {
         pub mod answer_deadline;
         pub mod dial;
+        pub mod doorbell;
         pub mod identity;
         pub mod listener;
         pub mod pool;

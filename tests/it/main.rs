@@ -9,8 +9,10 @@ mod harness;
 mod capture {
     pub mod capture;
     pub mod doorbell;
+    pub mod doorbell_model;
     pub mod hostile_values;
     pub mod listening;
+    pub mod shared_doorbell;
     pub mod tls;
     pub mod writer_settings;
 }

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
+use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::message::Message;
 use crate::domain::value::change::{Change, NetChange, Rename, fold};
 use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
@@ -32,7 +33,7 @@ use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::fallback_channel;
-use crate::postgres::connection::listener::{Bell, Woken};
+use crate::postgres::connection::listener::Bell;
 use crate::postgres::queries;
 use crate::postgres::queries::claim::OpenMessage;
 use crate::postgres::queries::claimed_batch::{ClaimedBatch, Taken};
@@ -48,10 +49,21 @@ const SLOT_WAIT: Duration = Duration::from_millis(1);
 /// How often a daemon that sends on no channel looks whether it does now.
 const LOOK_FOR_CHANNELS: Duration = Duration::from_millis(250);
 
+/// How long to wait for another daemon that claims now.
+const LOCK_WAIT: Duration = Duration::from_millis(2);
+const LONGEST_LOCK_WAIT: Duration = Duration::from_millis(128);
+
 /// Claims when the doorbell says so.
 pub struct ClaimOnBell {
-    pub claim: Claim,
-    pub bell: Bell,
+    claim: Claim,
+    bell: Bell,
+    lock_waits: Backoff,
+}
+
+impl ClaimOnBell {
+    pub fn new(claim: Claim, bell: Bell) -> ClaimOnBell {
+        ClaimOnBell { claim, bell, lock_waits: Backoff::new(LOCK_WAIT, LONGEST_LOCK_WAIT) }
+    }
 }
 
 impl Stage for ClaimOnBell {
@@ -65,21 +77,24 @@ impl Stage for ClaimOnBell {
         if last == Progress::Worked {
             self.bell.worked();
         } else if !self.claim.sends {
-            // Another daemon sends, and claims what it sends; its bell is not ours to park.
+            // Another daemon sends, and claims what it sends.
+            self.bell.leave().await;
             sleep(LOOK_FOR_CHANNELS, stop).await;
-            self.bell.look_anew();
+        } else if self.claim.is_locked_out {
+            // Whoever claims now may not have seen what this daemon was woken for, and may die: that must not be
+            // slept through.
+            sleep(self.lock_waits.fail(), stop).await;
         } else {
+            self.lock_waits.succeed();
             tokio::select! {
                 () = stop.cancelled() => {}
-                woken = self.bell.idle() => self.claim.expects_more = woken == Woken::Ring,
+                is_rung = self.bell.idle() => self.claim.expects_more = is_rung,
             }
         }
     }
 
     async fn end(&mut self) {
-        if self.claim.context.sends() {
-            self.bell.awake().await;
-        }
+        self.bell.leave().await;
     }
 }
 
@@ -92,6 +107,8 @@ pub struct Claim {
     expects_more: bool,
     /// As of the last step: this daemon sends on some channel.
     sends: bool,
+    /// As of the last step: another daemon was claiming, so it was not seen what there is.
+    is_locked_out: bool,
     /// Watches whose rows compose reads one by one, and until when.
     row_by_row: HashMap<String, Timestamp>,
     storms: StormGuard,
@@ -104,6 +121,7 @@ impl Claim {
             bound: ScanBound::default(),
             expects_more: false,
             sends: false,
+            is_locked_out: false,
             row_by_row: HashMap::new(),
             storms: StormGuard::default(),
         }
@@ -111,6 +129,7 @@ impl Claim {
 
     /// Claims one batch of changes.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
+        self.is_locked_out = false;
         self.sends = self.context.sends();
         if !self.sends {
             return Ok(Progress::Idle);
@@ -187,6 +206,7 @@ impl Claim {
             Blockers::read(&tx, &self.context, &channels)
         )?;
         blockers.announce(&self.context, &channels);
+        self.is_locked_out = !bound.is_mine;
         if !bound.is_mine || batch.count == 0 {
             return Ok(Progress::Idle);
         }

@@ -7,32 +7,24 @@
 //! wakes faster than any poll, and at low rates the lock is free.
 //!
 //! Many changes (`BUSY_SCANS` scans that found something within `linger`): the bell is set to
-//! `awake`. Writers no longer ring, and the daemon looks every `awake_poll`, until the rush is over.
+//! `awake`. Writers no longer ring, and one daemon looks every `awake_poll`, until the rush is over.
 //!
-//! Back to sleep. A writer that read `awake` may still be about to commit, and nobody will ring for
-//! it. So: (a) set `parked`; (b) take a barrier, the id of a transaction begun after that; (c) scan at
-//! short intervals until every transaction with a smaller id has ended: a writer had its id before
-//! it read the bell, so each one that can have read `awake` is among them; (d) scan once more; sleep.
-//! The barrier must be a fresh id: the `xmax` of a snapshot is one past the highest *completed* id
-//! and may lie below a running writer's.
-//!
-//! Several daemons share the bell. Whoever is busy sets `awake` and is the one that looks; if it dies
-//! there, the others find out at their next safety poll, which parks the bell again. That bounds
-//! the delay by `safety_poll`. A daemon that dies alone leaves its changes to the next start, which
-//! scans first, whatever the bell says.
+//! How it goes back to sleep, and how several daemons share the bell: see `doorbell.rs`, which says what is done
+//! next. Here each step is done.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
 
 use crate::config;
 use crate::domain::limit::backoff::Backoff;
-use crate::postgres::connection::session::{self, Hearing};
+use crate::postgres::connection::doorbell::{BellAnswer, BellStep, Traffic};
+use crate::postgres::connection::session::{self, CHANNEL, Hearing, Rings};
 
 /// Scans with a find within `linger` that make a rush.
 const BUSY_SCANS: usize = 12;
@@ -43,35 +35,26 @@ const CALM_SCANS: usize = 4;
 /// The longest wait between two scans while an old transaction keeps the bell from sleeping.
 const PARKING_WAIT_MAX: Duration = Duration::from_millis(250);
 
+/// How often a daemon looks, and asks for the bell, while another one is the keeper.
+const STAND_BY: Duration = Duration::from_secs(1);
+
 /// The longest wait between two polls while LISTEN does not work.
 const POLL_ONLY_WAIT_MAX: Duration = Duration::from_millis(100);
 
-/// Why it is time to scan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Woken {
-    /// A writer rang.
-    Ring,
-    /// Awake, or on the way to sleep: the next look is due.
-    Poll,
-    /// Asleep for `safety_poll`: a look just in case.
-    Safety,
-    /// The listening session is new: what it did not hear must be looked for.
-    Reconnected,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Awake,
-    Parking { barrier: i64, waits: Backoff },
-    Parked,
-}
+/// The first key of the advisory locks of the doorbell.
+pub const BELL_LOCKS: i32 = 0x726f_7763;
+/// Held by the one daemon that looks for those that do not ring.
+pub const KEEPER: i32 = 1;
+/// Shared by all daemons that the bell wakes.
+pub const LISTENERS: i32 = 2;
 
 /// Tells the claim when to look.
 pub struct Bell {
     settings: config::DoorbellSettings,
     hearing: watch::Receiver<Hearing>,
-    rings: Arc<Notify>,
-    mode: Mode,
+    rings: Arc<Rings>,
+    step: BellStep,
+    drain_waits: Backoff,
     /// When scans found something, within the last `linger`.
     finds: VecDeque<Instant>,
     poll_only: Backoff,
@@ -91,13 +74,14 @@ impl Listening {
 impl Bell {
     /// Begins to listen, on a connection of its own that is renewed whenever it is lost.
     pub fn connect(database: &config::Database, settings: &config::DoorbellSettings) -> Bell {
-        let rings = Arc::new(Notify::new());
+        let rings = Arc::new(Rings::new());
         let hearing = session::supervise(database.clone(), settings.heartbeat, rings.clone());
         Bell {
             settings: settings.clone(),
             hearing,
             rings,
-            mode: Mode::Awake,
+            step: BellStep::Away,
+            drain_waits: drain_waits(),
             finds: VecDeque::new(),
             poll_only: Backoff::new(
                 settings.awake_poll,
@@ -109,11 +93,6 @@ impl Bell {
     /// For those that wait until the daemon can hear.
     pub fn listening(&self) -> Listening {
         Listening(self.hearing.clone())
-    }
-
-    /// Nobody looked for a while: another daemon may have set the bell.
-    pub fn look_anew(&mut self) {
-        self.mode = Mode::Awake;
     }
 
     /// The last scan found something.
@@ -130,13 +109,22 @@ impl Bell {
         }
     }
 
-    /// The last scan found nothing: returns when it is time for the next.
-    pub async fn idle(&mut self) -> Woken {
+    fn traffic(&mut self) -> Traffic {
         self.forget_old_finds(Instant::now());
+        match self.finds.len() {
+            BUSY_SCANS.. => Traffic::Rush,
+            0..=CALM_SCANS => Traffic::Calm,
+            _ => Traffic::Steady,
+        }
+    }
+
+    /// The last scan found nothing: returns when it is time for the next, and whether a writer rang.
+    pub async fn idle(&mut self) -> bool {
         if self.hearing.has_changed().unwrap_or(false) {
             self.hearing.mark_unchanged();
-            self.mode = Mode::Awake;
-            return Woken::Reconnected;
+            // What a new session did not hear must be looked for.
+            self.step = BellStep::Away;
+            return false;
         }
         let client = match &*self.hearing.borrow() {
             Hearing::Listening(client) => Some(client.clone()),
@@ -145,100 +133,131 @@ impl Bell {
         let Some(client) = client else {
             return self.poll_only().await;
         };
-        match self.step(&client).await {
-            Ok(woken) => woken,
+        self.step = self.step.in_traffic(self.traffic());
+        match self.act(&client).await {
+            Ok(answer) => {
+                self.step = self.step.next(answer);
+                answer == BellAnswer::Rung
+            }
             // The session task notices by itself that the connection is gone, and renews it.
             Err(_) => self.poll_only().await,
         }
     }
 
-    async fn step(&mut self, client: &Client) -> Result<Woken, tokio_postgres::Error> {
-        match self.mode {
-            Mode::Awake if self.finds.len() > CALM_SCANS => {
-                tokio::time::sleep(self.settings.awake_poll).await;
-                Ok(Woken::Poll)
+    /// Does the step that is next.
+    async fn act(&mut self, client: &Client) -> Result<BellAnswer, Error> {
+        match self.step {
+            BellStep::Away => {
+                ask(client, &format!("pg_advisory_lock_shared({BELL_LOCKS}, {LISTENERS})")).await?;
             }
-            Mode::Awake => {
-                set_parked(client, true).await?;
-                let barrier = barrier(client).await?;
-                let waits = Backoff::new(Duration::from_millis(1), PARKING_WAIT_MAX);
-                self.mode = Mode::Parking { barrier, waits };
-                Ok(Woken::Poll)
+            BellStep::KeepParked | BellStep::KeepAwake => {
+                let keep = format!("pg_try_advisory_lock({BELL_LOCKS}, {KEEPER})");
+                return is_done(client, &keep).await;
             }
-            Mode::Parking { barrier, .. } if has_passed(client, barrier).await? => {
-                self.mode = Mode::Parked;
-                Ok(Woken::Poll)
+            BellStep::Park | BellStep::LeaveParked => {
+                ask(client, "setval('rowbell.doorbell', 2)").await?;
             }
-            Mode::Parking { barrier, mut waits } => {
-                let wait = waits.fail();
-                self.mode = Mode::Parking { barrier, waits };
-                tokio::select! {
-                    () = self.rings.notified() => Ok(Woken::Ring),
-                    () = tokio::time::sleep(wait) => Ok(Woken::Poll),
-                }
+            BellStep::SetAwake => ask(client, "setval('rowbell.doorbell', 1)").await?,
+            BellStep::TakeBarrier => {
+                self.drain_waits = drain_waits();
+                return Ok(BellAnswer::Barrier(barrier(client).await?));
             }
-            Mode::Parked if self.finds.len() >= BUSY_SCANS => {
-                set_parked(client, false).await?;
-                self.mode = Mode::Awake;
-                Ok(Woken::Poll)
+            BellStep::Drain { barrier } => return self.drain(client, barrier).await,
+            BellStep::Release => {
+                ask(client, &format!("pg_advisory_unlock({BELL_LOCKS}, {KEEPER})")).await?;
             }
-            Mode::Parked => Ok(self.sleep().await),
+            BellStep::Announce | BellStep::LeaveWord => {
+                let tell = "select pg_notify($1, $2)";
+                let words = [(&CHANNEL as _, Type::TEXT), (&self.rings.word as _, Type::TEXT)];
+                client.query_typed(tell, &words).await?;
+            }
+            BellStep::LeaveLocks => ask(client, "pg_advisory_unlock_all()").await?,
+            BellStep::LeaveAwake => {
+                ask(client, &format!(
+                    "case when pg_try_advisory_xact_lock({BELL_LOCKS}, {LISTENERS}) then setval('rowbell.doorbell', 1) end"
+                ))
+                .await?;
+            }
+            BellStep::Poll => tokio::time::sleep(self.settings.awake_poll).await,
+            BellStep::StandBy => return Ok(self.wait(STAND_BY).await),
+            BellStep::Sleep => return Ok(self.wait(self.settings.safety_poll).await),
+        }
+        Ok(BellAnswer::Done)
+    }
+
+    async fn drain(&mut self, client: &Client, barrier: i64) -> Result<BellAnswer, Error> {
+        let passed = format!("pg_snapshot_xmin(pg_current_snapshot())::text::bigint > {barrier}");
+        if is_done(client, &passed).await? == BellAnswer::Done {
+            return Ok(BellAnswer::Done);
+        }
+        let wait = self.drain_waits.fail();
+        tokio::select! {
+            () = self.rings.by_writers.notified() => Ok(BellAnswer::Rung),
+            () = tokio::time::sleep(wait) => Ok(BellAnswer::NotYet),
         }
     }
 
-    async fn sleep(&mut self) -> Woken {
+    async fn wait(&mut self, longest: Duration) -> BellAnswer {
         tokio::select! {
-            () = self.rings.notified() => Woken::Ring,
+            () = self.rings.by_writers.notified() => BellAnswer::Rung,
+            () = self.rings.by_daemons.notified() => BellAnswer::Told,
             changed = self.hearing.changed() => {
                 if changed.is_err() {
                     // No session task any more: only polling is left.
                     tokio::time::sleep(POLL_ONLY_WAIT_MAX).await;
                 }
-                self.mode = Mode::Awake;
-                Woken::Reconnected
+                self.hearing.mark_changed();
+                BellAnswer::Over
             }
-            () = tokio::time::sleep(self.settings.safety_poll) => {
-                // Another daemon may have set the bell to awake and died: park it again.
-                self.mode = Mode::Awake;
-                Woken::Safety
-            }
+            () = tokio::time::sleep(longest) => BellAnswer::Over,
         }
     }
 
-    async fn poll_only(&mut self) -> Woken {
+    async fn poll_only(&mut self) -> bool {
         tokio::time::sleep(self.poll_only.fail()).await;
-        Woken::Poll
+        false
     }
 
-    /// On the way out: writers need not ring for a daemon that is not there. Best effort.
-    pub async fn awake(&mut self) {
+    /// This daemon looks for changes no more, for now or for ever: others must not count on it, and writers need not
+    /// ring for nobody. Best effort: without it others find out within a second.
+    pub async fn leave(&mut self) {
         let client = match &*self.hearing.borrow() {
-            Hearing::Listening(client) => client.clone(),
-            Hearing::Connecting | Hearing::PollOnly => return,
+            Hearing::Listening(client) => Some(client.clone()),
+            Hearing::Connecting | Hearing::PollOnly => None,
         };
-        if let Err(error) = set_parked(&client, false).await {
-            tracing::warn!(%error, "could not quiet the doorbell; writers ring until the next start");
+        self.step = self.step.leaving();
+        while let Some(client) = client.as_ref().filter(|_| self.step != BellStep::Away) {
+            match self.act(client).await {
+                Ok(answer) => self.step = self.step.next(answer),
+                Err(error) => {
+                    tracing::warn!(%error, "could not leave the doorbell to others; they find out by themselves");
+                    break;
+                }
+            }
         }
+        self.step = BellStep::Away;
     }
 }
 
-async fn set_parked(client: &Client, parked: bool) -> Result<(), tokio_postgres::Error> {
-    let value: i64 = if parked { 2 } else { 1 };
-    client.query_typed("select setval('rowbell.doorbell', $1)", &[(&value, Type::INT8)]).await?;
+fn drain_waits() -> Backoff {
+    Backoff::new(Duration::from_millis(1), PARKING_WAIT_MAX)
+}
+
+async fn ask(client: &Client, expression: &str) -> Result<(), Error> {
+    client.query_typed(&format!("select {expression}"), &[]).await?;
     Ok(())
+}
+
+async fn is_done(client: &Client, condition: &str) -> Result<BellAnswer, Error> {
+    let rows = client.query_typed(&format!("select {condition}"), &[]).await?;
+    let is_true = rows.first().map_or(Ok(false), |row| row.try_get(0))?;
+    Ok(if is_true { BellAnswer::Done } else { BellAnswer::NotYet })
 }
 
 /// A transaction id that is larger than that of every writer that can have read the bell before it
 /// was parked.
-async fn barrier(client: &Client) -> Result<i64, tokio_postgres::Error> {
+async fn barrier(client: &Client) -> Result<i64, Error> {
     let rows = client.query_typed("select pg_current_xact_id()::text::bigint", &[]).await?;
     // There is one. Without it nothing would ever have passed.
     rows.first().map_or(Ok(i64::MAX), |row| row.try_get(0))
-}
-
-/// Whether all transactions before the barrier have ended.
-async fn has_passed(client: &Client, barrier: i64) -> Result<bool, tokio_postgres::Error> {
-    let query = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint > $1";
-    let rows = client.query_typed(query, &[(&barrier, Type::INT8)]).await?;
-    rows.first().map_or(Ok(false), |row| row.try_get(0))
 }

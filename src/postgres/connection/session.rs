@@ -22,6 +22,9 @@ use crate::postgres::connection::pool::{self, DatabaseError};
 pub const CHANNEL: &str = "rowbell";
 const LISTEN: &str = "listen rowbell";
 
+/// What the ring of a person says.
+pub const BY_A_PERSON: &str = "look";
+
 /// How long our own ring may take to come back.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -31,6 +34,43 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// The waits between two tries to connect.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_millis(12_800);
+
+/// What is heard on the channel.
+pub struct Rings {
+    /// A writer has committed, or a person has let something go.
+    pub by_writers: Notify,
+    /// Another daemon has become the keeper of the bell, or has left; see `doorbell.rs`.
+    pub by_daemons: Notify,
+    /// By what others know that this daemon rang.
+    pub word: String,
+}
+
+/// How the word of a daemon begins.
+const DAEMON: &str = "daemon ";
+
+impl Default for Rings {
+    fn default() -> Rings {
+        Rings::new()
+    }
+}
+
+impl Rings {
+    pub fn new() -> Rings {
+        let word = format!("{DAEMON}{:016x}", rand::random::<u64>());
+        Rings { by_writers: Notify::new(), by_daemons: Notify::new(), word }
+    }
+
+    /// Passes on what was heard; returns what is none of a writer, a person, or another daemon.
+    fn pass_on(&self, payload: String) -> Option<String> {
+        match payload.as_str() {
+            "" | BY_A_PERSON => self.by_writers.notify_one(),
+            word if word == self.word => {}
+            word if word.starts_with(DAEMON) => self.by_daemons.notify_one(),
+            _ => return Some(payload),
+        }
+        None
+    }
+}
 
 /// Whether the daemon hears rings.
 #[derive(Clone)]
@@ -59,7 +99,7 @@ enum SessionError {
 pub fn supervise(
     database: Database,
     heartbeat: Duration,
-    rings: Arc<Notify>,
+    rings: Arc<Rings>,
 ) -> watch::Receiver<Hearing> {
     let (hearing, seen) = watch::channel(Hearing::Connecting);
     is_listening(false);
@@ -123,7 +163,7 @@ fn lost(
 async fn listen(
     database: &Database,
     heartbeat: Duration,
-    rings: &Arc<Notify>,
+    rings: &Rings,
     hearing: &watch::Sender<Hearing>,
 ) -> Result<(), SessionError> {
     let dial = pool::dial(database)?;
@@ -131,10 +171,8 @@ async fn listen(
     let (echo_tx, mut echo_rx) = mpsc::unbounded_channel();
     let sort = async {
         while let Some(payload) = notifications.recv().await {
-            match payload.is_empty() {
-                // A writer's ring; any other is our own, or another daemon's.
-                true => rings.notify_one(),
-                false => drop(echo_tx.send(payload)),
+            if let Some(proof) = rings.pass_on(payload) {
+                let _ = echo_tx.send(proof);
             }
         }
         match task.await {

@@ -6,6 +6,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row};
 
 use crate::domain::message::state::Skip;
+use crate::postgres::connection::session::{BY_A_PERSON, CHANNEL};
 use crate::postgres::connection::statement::{FromRows, row, text};
 
 /// Messages moved by one transaction: a decision about many never stands in the daemon's way.
@@ -98,6 +99,6 @@ async fn decide(
 
 /// Wakes the daemon: a person has let something leave.
 pub async fn ring(client: &Client) -> Result<(), Error> {
-    client.execute("select pg_notify('rowbell', 'look')", &[]).await?;
+    client.execute("select pg_notify($1, $2)", &[&CHANNEL, &BY_A_PERSON]).await?;
     Ok(())
 }
