@@ -64,6 +64,7 @@ begin
         -- may lift that, and so may "opt-out", which runs as the same user.
         grant insert, delete on rowbell.opt_out to rowbell_daemon;
         grant select, insert, update, delete on rowbell.opt_out_request to rowbell_daemon;
+        grant select, insert, delete on rowbell.opt_out_report to rowbell_daemon;
 
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
         grant select, delete on rowbell.change to rowbell_daemon;

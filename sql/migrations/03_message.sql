@@ -204,6 +204,7 @@ create table rowbell.queue (
 
     state             rowbell.queue_state not null,
     due_at            timestamptz not null,
+    late_since        timestamptz,
 
     -- Who may send it now, and until when. Both are null unless the message is sending.
     leased_by         text,
@@ -250,6 +251,7 @@ comment on column rowbell.queue.entity_key is 'Entity of the message, for the sa
 comment on column rowbell.queue.hold_id is 'The storm that holds it; see rowbell.hold.';
 comment on column rowbell.queue.state is 'open, held, leased or unconfirmed.';
 comment on column rowbell.queue.due_at is 'When it may leave; for unconfirmed, when the policy of the watch decides.';
+comment on column rowbell.queue.late_since is 'When it was due first, if errors have put it off since; null: they have not.';
 comment on column rowbell.queue.leased_by is 'The daemon instance that is sending it.';
 comment on column rowbell.queue.lease_expires_at is 'When that right ends. A lease that ran out leaves the message unconfirmed.';
 comment on column rowbell.queue.is_dry_run is 'True while it is being recorded instead of sent: if its daemon dies, it has certainly not left.';

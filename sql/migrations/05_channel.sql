@@ -169,3 +169,16 @@ comment on table  rowbell.opt_out_request is 'The latest request that a customer
 comment on column rowbell.opt_out_request.phone is 'International digits, as the provider writes them.';
 comment on column rowbell.opt_out_request.is_opt_out is 'True: the customer opts out. False: the customer opts in again.';
 comment on column rowbell.opt_out_request.requested_at is 'When it was written.';
+
+
+-- What WhatsApp reports as an opt-out (131050) is written with the evidence, and believed once it is sure that it is no
+-- burst of errors: then it becomes a row of rowbell.opt_out.
+create table rowbell.opt_out_report (
+    message_id   bigint primary key,
+    channel      text not null,
+    reported_at  timestamptz not null
+);
+comment on table  rowbell.opt_out_report is 'Opt-outs that WhatsApp reported lately, until they are believed. A burst of them is not.';
+comment on column rowbell.opt_out_report.message_id is 'The message that was refused because of it.';
+comment on column rowbell.opt_out_report.channel is 'Its channel.';
+comment on column rowbell.opt_out_report.reported_at is 'When it was reported.';

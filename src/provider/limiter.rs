@@ -170,9 +170,11 @@ impl Limiter {
         self.counted().per_recipient.iter_mut().for_each(|limit| limit.exhaust(hashed(phone)));
     }
 
-    /// The provider refused for the rate: what was learned by it, if that is news.
-    pub fn cut(&self) -> Option<(f64, Timestamp)> {
-        let learned = self.counted().rate.cut()?;
+    /// The provider refused for the rate what was sent at that time, where that is known: what was learned by it, if
+    /// that is news.
+    pub fn cut(&self, sent_at: Option<Timestamp>) -> Option<(f64, Timestamp)> {
+        let sent_at = sent_at.map(|at| nanos(at) as i64);
+        let learned = self.counted().rate.cut(sent_at)?;
         Some((learned.rate, moment(learned.at as u64)))
     }
 
@@ -245,6 +247,6 @@ mod tests {
         assert_eq!(limiter.admit("1"), Err(LimitWait::Pair(now + Duration::from_secs(3))));
         assert!(matches!(limiter.admit("3"), Err(LimitWait::Recipients(_))));
         assert_eq!(limiter.admit("2"), Ok(()));
-        assert_eq!(limiter.cut(), None, "it was cut a moment ago");
+        assert_eq!(limiter.cut(None), None, "it was cut a moment ago");
     }
 }

@@ -140,7 +140,7 @@ pub const OF_THE_DATABASE: [Metric; 7] = [
         "rowbell_oldest_due_age_seconds",
         &["channel"],
         Unit::Seconds,
-        "how long the first of the due messages has been due",
+        "how long the first of the messages has been due that are due, or that errors have put off",
     ),
     gauge(
         "rowbell_oldest_lease_age_seconds",

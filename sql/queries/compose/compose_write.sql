@@ -35,6 +35,8 @@ with input as (
     update rowbell.queue as q
        set state            = (case i.state when 'sending' then 'leased' when 'held' then 'held' else 'open' end)::rowbell.queue_state,
            due_at           = coalesce(i.due_at, q.due_at),
+           late_since       = case when i.state = 'sending' then q.late_since
+                                   when i.waits_for in ('circuit', 'watch') then coalesce(q.late_since, q.due_at) end,
            leased_by        = case when i.state = 'sending' then $16::text end,
            lease_expires_at = case when i.state = 'sending' then $17::timestamptz end,
            is_dry_run       = i.state = 'sending' and $22

@@ -15,7 +15,7 @@ with queued as (
            count(*) filter (where q.state = 'held') as held,
            count(*) filter (where q.state = 'leased') as leased,
            count(*) filter (where q.state = 'unconfirmed') as unconfirmed,
-           min(q.due_at) filter (where q.state = 'open' and q.due_at <= $1) as due_at,
+           min(least(q.due_at, q.late_since)) filter (where q.state = 'open' and least(q.due_at, q.late_since) <= $1) as due_at,
            min(q.lease_expires_at) as lease_expires_at
       from rowbell.queue as q
      group by q.channel

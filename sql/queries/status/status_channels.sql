@@ -5,7 +5,7 @@
 --
 -- $1 now: the time
 with waiting as (
-    select q.channel, q.state, q.due_at, q.due_at <= $1 as is_due, m.waits_for,
+    select q.channel, q.state, least(q.due_at, q.late_since) as due_at, q.due_at <= $1 as is_due, m.waits_for,
            c.name is not null or w.name is not null or s.channel is not null as is_blocked
       from rowbell.queue as q
       left join rowbell.message as m

@@ -20,6 +20,13 @@ impl AttemptId {
     }
 }
 
+/// How many attempts of a message up to this one reached the provider, or may have; at least 1. What was given back before
+/// the request, or reached nobody, uses up no attempt: `unsent` counts those, by message.
+pub fn counted_attempts(number: i16, message_id: i64, unsent: &[(i64, i64)]) -> u16 {
+    let unsent = unsent.iter().find(|(id, _)| *id == message_id).map_or(0, |(_, count)| *count);
+    u16::try_from(i64::from(number) - unsent).unwrap_or(0).max(1)
+}
+
 /// What is known of a try. The words are those of `rowbell.attempt_result`.
 #[derive(Clone, Debug, PartialEq, EnumDiscriminants)]
 #[strum_discriminants(

@@ -1,5 +1,6 @@
 //! What an answer, or a receipt that says failed, means for its message: the decision, told apart
-//! from the fact.
+//! from the fact. An error means the same whichever of them tells of it: what fails late is deferred and
+//! learned from like what is refused at once.
 
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ pub const PAIR_LIMIT: i32 = 131_056;
 
 /// The event for the message, and the wait before its next attempt if there is one.
 ///
-/// `random` in 0..1 spreads the waits. Refusals of a template or a channel never exhaust a message, and
-/// neither do limits: nothing about it is wrong, and only its `expires_at` ends the wait.
+/// `attempt` counts the attempts that reached the provider, this one included, at least 1. `random` in 0..1 spreads
+/// the waits.
 pub fn disposition(
     answer: &Answer,
     attempt: u16,
@@ -44,50 +45,67 @@ pub fn disposition(
         AttemptResult::Accepted { .. } => return (Event::Accepted, Duration::ZERO),
         AttemptResult::Unknown => return (Event::Unknown, Duration::ZERO),
         AttemptResult::DryRun => return (Event::Skip(Skip::DryRun), Duration::ZERO),
-        AttemptResult::NotSent | AttemptResult::Unreached => (ErrorClass::Retry, None),
+        AttemptResult::NotSent | AttemptResult::Unreached => {
+            let wait = backoff::backoff(attempt, rules.base, rules.cap, random, None);
+            return (Event::TryAgain, wait);
+        }
         AttemptResult::Refused { class, retry_after } => (*class, *retry_after),
     };
-    let backoff = backoff::backoff(attempt, rules.base, rules.cap, random, retry_after);
-    let wait = match class {
-        ErrorClass::Slow if answer.error_code == Some(PAIR_LIMIT) => {
-            return (Event::TryAgain, backoff.max(pair_wait(attempt).min(rules.cap)));
-        }
-        ErrorClass::Slow => return (Event::TryAgain, backoff),
-        ErrorClass::Retry => backoff,
-        ErrorClass::Template | ErrorClass::Channel => {
-            return (Event::TryAgain, backoff.max(BEHIND_OTHERS.mul_f64(1.0 + random)));
-        }
-        ErrorClass::Later if attempt >= LATER_ATTEMPTS => {
-            return (Event::Fail(Failure::Undeliverable), Duration::ZERO);
-        }
-        ErrorClass::Later => later(attempt, random),
-        ErrorClass::Recipient => return (Event::Fail(Failure::Undeliverable), Duration::ZERO),
-        ErrorClass::Content => return (Event::Fail(Failure::Rejected), Duration::ZERO),
-    };
-    if attempt >= rules.max_attempts {
-        return (Event::Fail(Failure::Exhausted), Duration::ZERO);
+    match next(class, answer.error_code, attempt, rules, (random, retry_after)) {
+        Next::Again(wait) => (Event::TryAgain, wait),
+        Next::End(why) => (Event::Fail(why), Duration::ZERO),
     }
-    (Event::TryAgain, wait)
 }
 
-/// The same for a receipt that says failed: the provider had accepted the message, so only what
-/// WhatsApp chose not to deliver for now is tried again. Without a known error nobody can say more
-/// than that it did not arrive.
+/// The same for a receipt that says failed. Without a known error nobody can say more than that it did not arrive.
 pub fn failed_receipt(
-    class: Option<ErrorClass>,
+    error: Option<(ErrorClass, i32)>,
     attempt: u16,
     rules: RetryRules,
     random: f64,
 ) -> (Event, Duration) {
-    let why = match class {
-        Some(ErrorClass::Later) if attempt < LATER_ATTEMPTS.min(rules.max_attempts) => {
-            return (Event::Reopened, later(attempt, random));
-        }
-        None | Some(ErrorClass::Recipient | ErrorClass::Later) => Failure::Undeliverable,
-        Some(ErrorClass::Content | ErrorClass::Template | ErrorClass::Channel) => Failure::Rejected,
-        Some(ErrorClass::Retry | ErrorClass::Slow) => Failure::Exhausted,
+    let Some((class, code)) = error else {
+        return (Event::FailedReceipt(Failure::Undeliverable), Duration::ZERO);
     };
-    (Event::FailedReceipt(why), Duration::ZERO)
+    match next(class, Some(code), attempt, rules, (random, None)) {
+        Next::Again(wait) => (Event::Reopened, wait),
+        Next::End(why) => (Event::FailedReceipt(why), Duration::ZERO),
+    }
+}
+
+/// What comes after an error.
+enum Next {
+    Again(Duration),
+    End(Failure),
+}
+
+/// Refusals of a template or a channel never exhaust a message, and neither do limits: nothing about it is wrong, and
+/// only its `expires_at` ends the wait.
+fn next(
+    class: ErrorClass,
+    code: Option<i32>,
+    attempt: u16,
+    rules: RetryRules,
+    (random, retry_after): (f64, Option<Duration>),
+) -> Next {
+    let backoff = backoff::backoff(attempt, rules.base, rules.cap, random, retry_after);
+    match class {
+        ErrorClass::Slow if code == Some(PAIR_LIMIT) => {
+            Next::Again(backoff.max(pair_wait(attempt).min(rules.cap)))
+        }
+        ErrorClass::Slow => Next::Again(backoff),
+        ErrorClass::Template | ErrorClass::Channel => {
+            Next::Again(backoff.max(BEHIND_OTHERS.mul_f64(1.0 + random)))
+        }
+        ErrorClass::Recipient => Next::End(Failure::Undeliverable),
+        ErrorClass::Content => Next::End(Failure::Rejected),
+        ErrorClass::Later if attempt >= LATER_ATTEMPTS => Next::End(Failure::Undeliverable),
+        ErrorClass::Retry | ErrorClass::Later if attempt >= rules.max_attempts => {
+            Next::End(Failure::Exhausted)
+        }
+        ErrorClass::Retry => Next::Again(backoff),
+        ErrorClass::Later => Next::Again(later(attempt, random)),
+    }
 }
 
 fn later(attempt: u16, random: f64) -> Duration {
@@ -130,6 +148,29 @@ mod tests {
     }
 
     #[test]
+    fn what_fails_late_waits_as_long_as_what_is_refused_at_once() {
+        for (class, code) in [
+            (ErrorClass::Slow, 130_429),
+            (ErrorClass::Slow, PAIR_LIMIT),
+            (ErrorClass::Retry, 131_000),
+        ] {
+            for attempt in [1, 2, 3, 5] {
+                let (at_once, wait) = disposition(&refused(class, Some(code)), attempt, RULES, 0.5);
+                let (late, late_wait) = failed_receipt(Some((class, code)), attempt, RULES, 0.5);
+                assert_eq!(late == Event::Reopened, at_once == Event::TryAgain, "{code} {attempt}");
+                assert_eq!(wait, late_wait, "{code} {attempt}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_never_reached_the_provider_does_not_exhaust_a_message() {
+        let unreached = Answer::unreached("connection refused".to_owned());
+        let (event, wait) = disposition(&unreached, 500, RULES, 1.0);
+        assert_eq!((event, wait), (Event::TryAgain, RULES.cap));
+    }
+
+    #[test]
     fn the_pair_limit_is_waited_for_as_whatsapp_asks() {
         let pair = refused(ErrorClass::Slow, Some(PAIR_LIMIT));
         let waits: Vec<u64> =
@@ -143,7 +184,8 @@ mod tests {
         let hours = |attempt| disposition(&later, attempt, RULES, 0.0).1.as_secs() / 3_600;
         assert_eq!((hours(1), hours(2)), (24, 48));
         assert_eq!(disposition(&later, 3, RULES, 0.0).0, Event::Fail(Failure::Undeliverable));
-        let receipt = |attempt| failed_receipt(Some(ErrorClass::Later), attempt, RULES, 0.0).0;
+        let error = Some((ErrorClass::Later, 131_049));
+        let receipt = |attempt| failed_receipt(error, attempt, RULES, 0.0).0;
         assert_eq!(receipt(2), Event::Reopened);
         assert_eq!(receipt(3), Event::FailedReceipt(Failure::Undeliverable));
     }

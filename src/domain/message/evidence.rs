@@ -132,10 +132,10 @@ mod tests {
             Some(0) => Some(ErrorClass::Later),
             Some(1) => Some(ErrorClass::Recipient),
             Some(2) => Some(ErrorClass::Content),
-            Some(3) => Some(ErrorClass::Retry),
+            Some(3) => Some(ErrorClass::Template),
             _ => None,
         };
-        failed_receipt(class, 1, rules, 0.0).0
+        failed_receipt(class.zip(evidence.error_code), 1, rules, 0.0).0
     }
 
     /// What is left of a message after deliveries of evidence: state, failure, earliest times.

@@ -103,6 +103,7 @@ impl Stage for Compose {
             Some(until) => until.duration_since(self.context.clock.now()).unsigned_abs(),
             None => self.until_due().await.unwrap_or(LONGEST_REST),
         };
+        let time = self.channel_sender.next_due_in().map_or(time, |due| due.min(time));
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.channel_sender.changed() => {}

@@ -34,6 +34,8 @@ pub struct ChannelSender {
     changed: Notify,
     /// Rings when slots became free.
     freed: Notify,
+    /// When the first of the messages is due that this process has put off, also while that is not committed yet.
+    due_at: Mutex<Option<Timestamp>>,
     stopped_until: Mutex<Option<Timestamp>>,
     held_lease: Mutex<Option<HeldLease>>,
     /// The rate did not let through all that wanted to leave.
@@ -71,6 +73,7 @@ impl ChannelSender {
             outbox,
             changed: Notify::new(),
             freed: Notify::new(),
+            due_at: Mutex::new(None),
             stopped_until: Mutex::new(None),
             held_lease: Mutex::new(None),
             is_short: AtomicBool::new(false),
@@ -176,6 +179,22 @@ impl ChannelSender {
     /// Messages may be due earlier than it seemed.
     pub fn ring(&self) {
         self.changed.notify_one();
+    }
+
+    /// A message will be due then, earlier perhaps than the last look at the queue said.
+    pub fn put_off(&self, due_at: Timestamp) {
+        let now = self.clock.now();
+        let mut known = lock(&self.due_at);
+        *known = known.filter(|known| *known > now).map_or(Some(due_at), |k| Some(k.min(due_at)));
+        drop(known);
+        self.ring();
+    }
+
+    /// How long until the first of them is due. What is past is not told again: the queue is looked at by then.
+    pub fn next_due_in(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let known = lock(&self.due_at).filter(|known| *known > now)?;
+        Some(known.duration_since(now).unsigned_abs())
     }
 
     /// Waits for `ring`.

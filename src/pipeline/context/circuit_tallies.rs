@@ -1,5 +1,5 @@
-//! Counts the outcomes of each circuit in this process, and remembers which messages are tried and which opt-outs
-//! are not believed yet. After a restart it begins anew.
+//! Counts the outcomes of each circuit in this process, and remembers which messages are tried. After a restart it
+//! begins anew.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -20,14 +20,6 @@ struct Counted {
     tallies: HashMap<CircuitKey, ErrorTally>,
     /// Messages that are tried, and what for.
     probes: HashMap<i64, Vec<CircuitKey>>,
-    opt_outs: Vec<OptOut>,
-}
-
-/// An opt-out that is believed once its window is over.
-struct OptOut {
-    channel: String,
-    message_id: i64,
-    at: Timestamp,
 }
 
 impl CircuitTallies {
@@ -77,33 +69,5 @@ impl CircuitTallies {
     /// The circuits that this message was tried for; they expect nothing of it any more.
     pub fn probed(&self, message_id: i64) -> Vec<CircuitKey> {
         self.counted().probes.remove(&message_id).unwrap_or_default()
-    }
-
-    /// Keeps an opt-out until its window is over.
-    pub fn add_opt_out(&self, channel: String, message_id: i64, at: Timestamp) {
-        self.counted().opt_outs.push(OptOut { channel, message_id, at });
-    }
-
-    /// Forgets the opt-outs of a channel that are not believed yet.
-    pub fn drop_opt_outs(&self, channel: &str) {
-        self.counted().opt_outs.retain(|opt_out| opt_out.channel != channel);
-    }
-
-    /// Messages whose recipients opted out, and channels with too many of them at once.
-    pub fn ripe_opt_outs(&self, now: Timestamp) -> (Vec<i64>, Vec<(String, usize)>) {
-        let opt_outs = &mut self.counted().opt_outs;
-        let is_ripe = |opt_out: &OptOut| opt_out.at + self.settings.window <= now;
-        if !opt_outs.iter().any(is_ripe) {
-            return (Vec::new(), Vec::new());
-        }
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        opt_outs.iter().for_each(|o| *counts.entry(o.channel.clone()).or_default() += 1);
-        let many = |count: usize| count >= self.settings.minimum as usize;
-        let too_many: Vec<(String, usize)> =
-            counts.into_iter().filter(|(_, count)| many(*count)).collect();
-        opt_outs.retain(|o| too_many.iter().all(|(channel, _)| *channel != o.channel));
-        let ripe = opt_outs.iter().filter(|o| is_ripe(o)).map(|o| o.message_id).collect();
-        opt_outs.retain(|o| !is_ripe(o));
-        (ripe, too_many)
     }
 }

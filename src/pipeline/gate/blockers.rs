@@ -209,7 +209,7 @@ pub async fn try_one(
         if let Some(channel_sender) = context.channel_senders.get(&key.channel) {
             channel_sender.go_on(key);
         }
-        tracing::info!(circuit = %key, message.id = message_id, "tries one message");
+        tracing::debug!(circuit = %key, message.id = message_id, "tries one message");
     }
     Ok(may)
 }

@@ -7,7 +7,8 @@
 //! pause grows. Messages wait as they are, changes are folded into them, and those that a burst had
 //! failed are put back. Opt-outs that come in a burst are not believed.
 //!
-//! Outcomes are counted in this process only: after a restart counting begins anew.
+//! Outcomes are counted in this process only: after a restart counting begins anew. What was reported as an opt-out
+//! is a row of `rowbell.opt_out_report` from the transaction on that stores its receipt.
 
 use std::time::Duration;
 
@@ -33,12 +34,24 @@ pub const OPTED_OUT: i32 = 131_050;
 const OPTED_OUT_TEXT: &str =
     "WhatsApp error 131050: the recipient stopped messages of this business";
 
+/// What is wrong, as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    Class(ErrorClass),
+    /// The provider could not be reached, with any message.
+    Unreached,
+    /// A receipt says that it did not arrive, with no error that is known. It counts against the channel: where nothing
+    /// arrives any more, the fault is not the recipients'.
+    Unexplained,
+    /// The answer is lost, or the message was given back: that says nothing.
+    Unclear,
+}
+
 /// What an answer or a receipt says about channel and template.
 #[derive(Clone, Copy, Debug)]
 pub struct FailureSignal<'a> {
     pub message_id: i64,
-    /// None: nothing, it may have been the network.
-    pub class: Option<ErrorClass>,
+    pub failing: Failing,
     pub code: Option<i32>,
     pub text: Option<&'a str>,
     /// The provider had accepted the message before.
@@ -143,7 +156,7 @@ pub async fn record_failure(
     let now = context.clock.now();
     let keys = keys_of(snapshot);
     let probed = context.circuits.probed(signal.message_id);
-    let at_fault = at_fault(&keys, signal.class);
+    let at_fault = at_fault(&keys, signal.failing);
     for key in &probed {
         if at_fault != Some(key) {
             rest_again(tx, context, key).await?;
@@ -153,7 +166,7 @@ pub async fn record_failure(
         return Ok(());
     };
     let is_probe = probed.contains(key);
-    if opens_at_once(signal.class) || is_probe {
+    if signal.failing.opens_at_once() || is_probe {
         return open(tx, context, key, signal, error_text(signal), is_probe).await;
     }
     context.circuits.good(&keys.iter().filter(|k| *k != key).cloned().collect::<Vec<_>>(), now);
@@ -168,28 +181,37 @@ pub async fn record_failure(
         open(tx, context, key, signal, why, false).await?;
         take_back(tx, context, key, burst).await?;
     } else if signal.code == Some(OPTED_OUT) {
-        let channel = snapshot.channel.clone();
-        context.circuits.add_opt_out(channel, signal.message_id, now);
+        queries::blockers::opt_out_report_add(tx, signal.message_id, &snapshot.channel, now)
+            .await?;
     }
     Ok(())
 }
 
-fn opens_at_once(class: Option<ErrorClass>) -> bool {
-    matches!(class, Some(ErrorClass::Channel | ErrorClass::Template))
+impl Failing {
+    fn opens_at_once(self) -> bool {
+        let (channel, template) = (ErrorClass::Channel, ErrorClass::Template);
+        self == Failing::Unreached || [channel, template].map(Failing::Class).contains(&self)
+    }
 }
 
 /// The circuit that an error counts against: recipients and channels against the channel, content
 /// and templates against the template. Passing errors count against none.
-fn at_fault(keys: &[CircuitKey], class: Option<ErrorClass>) -> Option<&CircuitKey> {
-    match class? {
-        ErrorClass::Channel | ErrorClass::Recipient => keys.first(),
-        ErrorClass::Template | ErrorClass::Content => keys.last(),
-        ErrorClass::Retry | ErrorClass::Slow | ErrorClass::Later => None,
+fn at_fault(keys: &[CircuitKey], failing: Failing) -> Option<&CircuitKey> {
+    match failing {
+        Failing::Class(ErrorClass::Channel | ErrorClass::Recipient)
+        | Failing::Unreached
+        | Failing::Unexplained => keys.first(),
+        Failing::Class(ErrorClass::Template | ErrorClass::Content) => keys.last(),
+        Failing::Class(ErrorClass::Retry | ErrorClass::Slow | ErrorClass::Later)
+        | Failing::Unclear => None,
     }
 }
 
 fn error_text(signal: FailureSignal<'_>) -> String {
     let text = signal.text.unwrap_or("no text");
+    if signal.failing == Failing::Unreached {
+        return format!("the provider cannot be reached: {text}");
+    }
     signal.code.map_or_else(|| text.to_owned(), |code| format!("{code}: {text}"))
 }
 
@@ -212,7 +234,7 @@ async fn open(
     if !is_news && !is_probe {
         return Ok(());
     }
-    let pause = pause(context, known.as_ref(), signal.code, now);
+    let pause = pause(context, known.as_ref(), signal, now);
     let opened_count = known.as_ref().map_or(0, |circuit| circuit.opened_count);
     let circuit = CircuitRow {
         state: CircuitState::Open,
@@ -248,19 +270,27 @@ fn announce(key: &CircuitKey, circuit: &CircuitRow) {
     counters::circuits_opened(&key.channel, kind).increment(1);
 }
 
-/// The first pause; longer after a try in vain, and when it had been closed for a short time only.
+/// The first pause; longer after a try in vain, and when it had been closed for a short time only. A provider that
+/// cannot be reached may be there again in a moment, and is not bothered by a try: these pauses begin as short as the
+/// wait of a message, and end where the others begin.
 fn pause(
     context: &Context,
     known: Option<&CircuitRow>,
-    code: Option<i32>,
+    signal: FailureSignal<'_>,
     now: Timestamp,
 ) -> Duration {
     let settings = &context.circuits.settings;
-    let pauses = CircuitPauses { first: settings.first_pause, longest: settings.longest_pause };
+    let (first, longest) = (settings.first_pause, settings.longest_pause);
+    let pauses = match signal.failing {
+        Failing::Unreached => {
+            CircuitPauses { first: context.retry_rules().base.min(first), longest: first }
+        }
+        _ => CircuitPauses { first, longest },
+    };
     let last =
         known.filter(|circuit| circuit.closed_at.is_none_or(|at| now < at + settings.window));
     let pause = pauses.after(last.map(|circuit| circuit.pause));
-    if code.is_some_and(|code| SPAM.contains(&code)) { pause.max(SPAM_PAUSE) } else { pause }
+    if signal.code.is_some_and(|code| SPAM.contains(&code)) { pause.max(SPAM_PAUSE) } else { pause }
 }
 
 /// The try said nothing about this circuit: another message is tried after the same pause.
@@ -292,7 +322,7 @@ async fn take_back(
     burst: ErrorBurst,
 ) -> Result<(), StageError> {
     let now = context.clock.now();
-    context.circuits.drop_opt_outs(&key.channel);
+    queries::blockers::opt_out_report_drop(tx, &key.channel).await?;
     let due_at = now + context.circuits.settings.first_pause * 2;
     let why = format!("{}: refused in a burst of errors, to be tried again", key.is_stopped());
     let back =
@@ -301,20 +331,19 @@ async fn take_back(
     Ok(())
 }
 
-/// Writes the opt-outs whose window is over. More of them within one window than `minimum` are a fault
-/// of somebody else, not the will of so many.
+/// Writes the opt-outs that were reported a window ago. More of them within one window than `minimum` are a fault of
+/// somebody else, not the will of so many.
 pub async fn write_opt_outs(tx: &Transaction<'_>, context: &Context) -> Result<(), StageError> {
     let now = context.clock.now();
-    let (ripe, too_many) = context.circuits.ripe_opt_outs(now);
+    let settings = &context.circuits.settings;
+    let (until, many) = (now - settings.window, i64::from(settings.minimum));
+    let too_many = queries::blockers::opt_out_report_take(tx, until, many, OPTED_OUT_TEXT).await?;
     for (channel, count) in too_many {
         tracing::warn!(
             channel,
             count,
             "so many opt-outs at once are not believed; none is written"
         );
-    }
-    if !ripe.is_empty() {
-        queries::blockers::circuit_opt_out(tx, &ripe, OPTED_OUT_TEXT, now).await?;
     }
     Ok(())
 }

@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 
-use crate::domain::message::attempt::ErrorClass;
+use crate::domain::message::attempt::{ErrorClass, counted_attempts};
 use crate::domain::message::disposition::failed_receipt;
 use crate::domain::message::evidence::{Evidence, Weighed, weigh};
 use crate::domain::message::receipt::{EvidenceSource, Receipt, ReceiptStatus};
 use crate::domain::message::state::{Event, State, WaitsFor};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::settle::circuit::{self, FailureSignal};
+use crate::pipeline::settle::circuit::{self, Failing, FailureSignal};
 use crate::pipeline::settle::fallback_schedule;
+use crate::pipeline::settle::rate_feedback::{self, LimitSignal};
 use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed;
 use crate::postgres::queries;
@@ -67,12 +68,15 @@ pub async fn join(
     }
     let mut settled = Vec::new();
     let mut moved = Vec::new();
-    for (message, evidence) in by_message(known, &mut receipts) {
+    let messages = by_message(known, &mut receipts);
+    let unsent = unsent_of_failed(tx, &messages).await?;
+    for (message, evidence) in messages {
+        let attempt = counted_attempts(message.attempt, message.message_id, &unsent);
         let weighed = weigh(message.snapshot.state, evidence.clone(), |one| {
-            event_of(context, one, &message).0
+            event_of(context, one, attempt).0
         });
         if weighed.state == State::Scheduled {
-            try_later(tx, context, &message, &evidence).await?;
+            try_later(tx, context, &message, &evidence, attempt).await?;
             continue;
         }
         if is_news(&message, &weighed) {
@@ -147,12 +151,27 @@ fn is_outdated(evidence: &Evidence, message: &KnownMessage) -> bool {
 }
 
 /// What a receipt does to its message, and how long that then waits for its next attempt.
-fn event_of(context: &Context, evidence: &Evidence, message: &KnownMessage) -> (Event, Duration) {
+fn event_of(context: &Context, evidence: &Evidence, attempt: u16) -> (Event, Duration) {
     if evidence.status != ReceiptStatus::Failed {
         return (Event::Receipt(evidence.status), Duration::ZERO);
     }
-    let attempt = u16::try_from(message.attempt).unwrap_or(1);
-    failed_receipt(error_class(evidence), attempt, context.retry_rules(), rand::random())
+    let error = error_class(evidence).zip(evidence.error_code);
+    failed_receipt(error, attempt, context.retry_rules(), rand::random())
+}
+
+/// How many attempts reached nobody, of each message that a receipt calls failed.
+async fn unsent_of_failed(
+    tx: &Transaction<'_>,
+    messages: &[(KnownMessage, Vec<Evidence>)],
+) -> Result<Vec<(i64, i64)>, StageError> {
+    let has_failed =
+        |evidence: &[Evidence]| evidence.iter().any(|one| one.status == ReceiptStatus::Failed);
+    let failed = messages.iter().filter(|(_, evidence)| has_failed(evidence));
+    let failed: Vec<i64> = failed.map(|(message, _)| message.message_id).collect();
+    if failed.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(queries::settle::settle_unsent(tx, &failed).await?)
 }
 
 fn error_class(evidence: &Evidence) -> Option<ErrorClass> {
@@ -193,16 +212,21 @@ fn row(message: &KnownMessage, weighed: &Weighed) -> Moved {
     }
 }
 
-/// WhatsApp chose not to deliver it for now: it is taken up again.
+/// It failed for a reason that may pass: it is taken up again, and what the failure says of the provider's limits, of
+/// channel and template counts as if it had been the answer.
 async fn try_later(
     tx: &Transaction<'_>,
     context: &Context,
     message: &KnownMessage,
     evidence: &[Evidence],
+    attempt: u16,
 ) -> Result<(), StageError> {
+    if message.snapshot.state == State::Scheduled {
+        return Ok(());
+    }
     for one in evidence {
-        let (event, wait) = event_of(context, one, message);
-        if event != Event::Reopened || message.snapshot.state == State::Scheduled {
+        let (event, wait) = event_of(context, one, attempt);
+        if event != Event::Reopened {
             continue;
         }
         let details = TransitionDetails {
@@ -211,11 +235,38 @@ async fn try_later(
             provider_message_id: Some(&one.provider_message_id),
             happened_at: one.happened_at,
         };
-        return transition(tx, context, message.message_id, &message.snapshot, event, details)
-            .await
-            .map(drop);
+        transition(tx, context, message.message_id, &message.snapshot, event, details).await?;
+        return learn_from_failure(tx, context, message, one).await;
     }
     Ok(())
+}
+
+/// What a failure says of the provider's limits, of channel and template.
+async fn learn_from_failure(
+    tx: &Transaction<'_>,
+    context: &Context,
+    message: &KnownMessage,
+    failure: &Evidence,
+) -> Result<(), StageError> {
+    let (snapshot, class) = (&message.snapshot, error_class(failure));
+    if class == Some(ErrorClass::Slow) {
+        let signal = LimitSignal {
+            channel: &snapshot.channel,
+            phone: snapshot.phone.as_deref(),
+            code: failure.error_code,
+            status: None,
+            sent_at: Some(message.started_at),
+        };
+        rate_feedback::learn(tx, context, signal).await?;
+    }
+    let failure_signal = FailureSignal {
+        message_id: message.message_id,
+        failing: class.map_or(Failing::Unexplained, Failing::Class),
+        code: failure.error_code,
+        text: failure.error_text.as_deref(),
+        is_by_receipt: true,
+    };
+    circuit::record_failure(tx, context, snapshot, failure_signal).await
 }
 
 /// Evidence that moved its message says something about channel and template too.
@@ -230,14 +281,7 @@ async fn learn_from(
             circuit::arrived(tx, context, message.message_id).await
         }
         (State::Failed(_), Some(failure)) => {
-            let failure_signal = FailureSignal {
-                message_id: message.message_id,
-                class: error_class(failure).or(Some(ErrorClass::Recipient)),
-                code: failure.error_code,
-                text: failure.error_text.as_deref(),
-                is_by_receipt: true,
-            };
-            circuit::record_failure(tx, context, &message.snapshot, failure_signal).await
+            learn_from_failure(tx, context, message, failure).await
         }
         _ => Ok(()),
     }

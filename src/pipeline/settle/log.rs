@@ -30,15 +30,15 @@ pub fn report(context: &Context, settled: &Settled) {
                 sender.stop_for(time);
             }
         }
+        AttemptResult::Unreached => debug(settled, "provider could not be reached"),
         AttemptResult::NotSent if is_blocked => {
             debug(settled, "a message was given back");
         }
-        result @ (AttemptResult::NotSent | AttemptResult::Unreached | AttemptResult::Unknown) => {
+        result @ (AttemptResult::NotSent | AttemptResult::Unknown) => {
             let what = match result {
                 AttemptResult::Unknown => {
                     "no answer: whether the provider has the message is unconfirmed"
                 }
-                AttemptResult::Unreached => "provider could not be reached",
                 _ => "a message was given back",
             };
             warn(settled, result.into_str(), what);

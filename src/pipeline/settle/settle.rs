@@ -18,13 +18,13 @@ use deadpool_postgres::Transaction;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::message::attempt::{Answer, AttemptResult};
+use crate::domain::message::attempt::{Answer, AttemptResult, counted_attempts};
 use crate::domain::message::disposition::disposition;
 use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::domain::message::state::{Event, State};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Failures, StageError};
-use crate::pipeline::settle::circuit::{self, FailureSignal};
+use crate::pipeline::settle::circuit::{self, Failing, FailureSignal};
 use crate::pipeline::settle::evidence::join;
 use crate::pipeline::settle::log::report;
 use crate::pipeline::settle::rate_feedback;
@@ -104,7 +104,7 @@ impl Settle {
             let mut client = self.context.pool.get().await?;
             let tx = client.transaction().await?;
             settle_answer(&tx, &self.context, message_id, attempt, &settled.answer).await?;
-            rate_feedback::learn(&tx, &self.context, settled).await?;
+            rate_feedback::learn_from_answer(&tx, &self.context, settled).await?;
             tx.commit().await?;
             report(&self.context, settled);
             self.finish(|outgoing| outgoing.message_id == message_id);
@@ -162,13 +162,14 @@ impl Settle {
 }
 
 fn failure_signal_of(message_id: i64, answer: &Answer) -> FailureSignal<'_> {
-    let class = match &answer.result {
-        AttemptResult::Refused { class, .. } => Some(*class),
-        _ => None,
+    let failing = match &answer.result {
+        AttemptResult::Refused { class, .. } => Failing::Class(*class),
+        AttemptResult::Unreached => Failing::Unreached,
+        _ => Failing::Unclear,
     };
     FailureSignal {
         message_id,
-        class,
+        failing,
         code: answer.error_code,
         text: answer.error_text.as_deref(),
         is_by_receipt: false,
@@ -188,7 +189,8 @@ pub async fn settle_answer(
         return Ok(());
     };
     queries::settle::settle_attempt(tx, message_id, attempt, answer, now).await?;
-    let number = u16::try_from(attempt).unwrap_or(1);
+    let unsent = queries::settle::settle_unsent(tx, &[message_id]).await?;
+    let number = counted_attempts(attempt, message_id, &unsent);
     let (event, wait) = disposition(answer, number, context.retry_rules(), rand::random());
     // The lease of this attempt ran out and another one has begun: only an acceptance still counts.
     if attempt != snapshot.attempt_count && event != Event::Accepted {

@@ -42,6 +42,9 @@ pub async fn transition(
     match state {
         State::Scheduled => {
             queries::settle::settle_queue(tx, message_id, "open", details.due_at).await?;
+            if let Some(channel_sender) = context.channel_senders.get(&snapshot.channel) {
+                channel_sender.put_off(details.due_at);
+            }
         }
         State::Unconfirmed => {
             let decide_at = now + context.config.delivery.unconfirmed_after;

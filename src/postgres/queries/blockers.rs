@@ -203,7 +203,15 @@ pub async fn circuit_take_back(
 }
 
 statements! {
-    /// Remembers that the recipients of these messages opted out.
-    circuit_opt_out(tx: &Transaction<'_>, messages: &[i64], why: &str, now: Timestamp)
-        -> () = "circuit/circuit_opt_out";
+    /// Notes that the provider reports an opt-out of a message's recipient.
+    opt_out_report_add(tx: &Transaction<'_>, message_id: i64, channel: &str, now: Timestamp)
+        -> () = "circuit/opt_out_report_add";
+
+    /// Forgets what was reported on a channel.
+    opt_out_report_drop(tx: &Transaction<'_>, channel: &str)
+        -> () = "circuit/opt_out_report_drop";
+
+    /// Believes what was reported until then; the channels with too many reports for that, and how many.
+    opt_out_report_take(tx: &Transaction<'_>, until: Timestamp, too_many: i64, why: &str)
+        -> Vec<(String, i64)> = "circuit/opt_out_report_take";
 }

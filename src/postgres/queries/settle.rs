@@ -160,8 +160,9 @@ pub async fn settle_sibling(
 #[derive(Clone, Debug)]
 pub struct KnownMessage {
     pub message_id: i64,
-    /// The attempt that the id was given to.
+    /// The attempt that the id was given to, and when it began.
     pub attempt: i16,
+    pub started_at: Timestamp,
     pub provider_message_id: String,
     pub snapshot: MessageSnapshot,
     pub reason_text: Option<String>,
@@ -182,6 +183,7 @@ pub async fn settle_known(
         known.push(KnownMessage {
             message_id: row.try_get("message_id")?,
             attempt: row.try_get("number")?,
+            started_at: row.try_get("started_at")?,
             provider_message_id: row.try_get("provider_message_id")?,
             snapshot,
             reason_text: row.try_get("reason_text")?,
@@ -288,6 +290,10 @@ row! {
 statements! {
     settle_queue(tx: &Transaction<'_>, message_id: i64, state: &str, due_at: Timestamp)
         -> () = "settle/settle_queue";
+
+    /// How many attempts of each message reached nobody, where there are some.
+    settle_unsent(tx: &Transaction<'_>, messages: &[i64])
+        -> Vec<(i64, i64)> = "settle/settle_unsent";
 
     settle_leave_queue(tx: &Transaction<'_>, message_id: i64)
         -> () = "settle/settle_leave_queue";

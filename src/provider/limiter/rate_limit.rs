@@ -88,9 +88,9 @@ impl RateLimit {
         Duration::from_nanos(self.next(self.quota()).saturating_sub(now))
     }
 
-    /// The provider refused for the rate. What was learned by it, if that is news.
-    pub fn cut(&mut self) -> Option<Learned> {
-        let learned = self.rate.cut(self.permits.now() as i64)?;
+    /// The provider refused for the rate what was sent at that time. What was learned by it, if that is news.
+    pub fn cut(&mut self, sent_at: Option<i64>) -> Option<Learned> {
+        let learned = self.rate.cut(self.permits.now() as i64, sent_at)?;
         self.permits.exhaust(&(), self.quota());
         Some(learned)
     }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_refusal_halves_the_rate_at_once() {
         let (mut limit, clock) = limit(80.0);
-        assert_eq!(limit.cut().map(|learned| learned.rate), Some(40.0));
+        assert_eq!(limit.cut(None).map(|learned| learned.rate), Some(40.0));
         assert_eq!(limit.take(), Err(MS * 25), "nothing is saved any more");
         clock.advance(MS * 25);
         assert_eq!(limit.take(), Ok(()));

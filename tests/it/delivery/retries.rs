@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
+use rowbell::pipeline::context::stage::{Progress, Stage as _};
 use rowbell::provider::error_table::CODES;
 use rowbell_lab::sandbox::{Fault, FaultRule};
+use tokio_util::sync::CancellationToken;
 
-use crate::harness::{MARIA, World};
+use crate::harness::{JUAN, MARIA, World};
 
 const MOVE: &str = "update delivery set address = 'moved' where id = 1";
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -121,6 +123,74 @@ async fn what_whatsapp_holds_back_for_now_is_tried_after_a_day_and_at_most_three
     assert_eq!(world.messages().await, ["1 scheduled 1 change(s) 2 attempt(s)"]);
     later(&mut world, HOUR * 54).await;
     assert_eq!(world.messages().await, ["1 failed undeliverable 1 change(s) 3 attempt(s)"]);
+}
+
+/// The queue was empty when it was looked at last: a retry is due in two seconds, not at the next look.
+#[tokio::test]
+async fn a_retry_on_a_quiet_channel_wakes_whoever_sends() {
+    let mut world = World::new().await;
+    world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Refused { status: 503 })]);
+    world.sql(MOVE).await;
+    world.work().await;
+    world.pass(Duration::from_secs(30));
+    let stages = &mut world.stages;
+    stages.composes[0].step().await.unwrap();
+    stages.delivers[0].step().await;
+    let sender = stages.context.channel_senders["main"].clone();
+    sender.ring();
+    sender.changed().await;
+    let stop = CancellationToken::new();
+    let rest = stages.composes[0].rest(Progress::Idle, &stop);
+    let settled = async { stages.settle.step().await.unwrap() };
+    let woken = tokio::time::timeout(Duration::from_secs(5), async { tokio::join!(rest, settled) });
+    assert!(woken.await.is_ok(), "nobody looks at the queue before the next safety look");
+    assert!(sender.next_due_in().is_none_or(|due| due <= Duration::from_secs(2)));
+}
+
+/// Meta reports throughput and pair limits by webhook as well, after the acceptance (chatwoot and others fail it).
+#[tokio::test]
+async fn a_limit_that_a_receipt_reports_slows_the_channel_down_and_the_message_leaves_again() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved'").await;
+    world.settle().await;
+    let [maria, juan] = [MARIA, JUAN].map(|phone| world.sandbox.seen(phone)[0].id.clone());
+    failed(&world, &maria, Some(130_429)).await;
+    let learned = "select learned_rate::int from rowbell.channel where channel = 'main'";
+    assert_eq!(world.value(learned).await, "50000");
+    // What was sent before the rate was cut says nothing new.
+    world.pass(Duration::from_secs(5));
+    failed(&world, &juan, Some(130_429)).await;
+    assert_eq!(world.value(learned).await, "50000");
+    let waits = "1 scheduled 1 change(s) 1 attempt(s)";
+    assert_eq!(world.messages().await, [waits, &waits.replacen('1', "2", 1)]);
+    later(&mut world, Duration::from_secs(60)).await;
+    assert_eq!((world.read(MARIA).len(), world.read(JUAN).len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_pair_limit_that_a_receipt_reports_lets_that_phone_wait() {
+    let mut world = after(vec![]).await;
+    let first = world.sandbox.seen(MARIA)[0].id.clone();
+    failed(&world, &first, Some(131_056)).await;
+    assert_eq!(world.messages().await, ["1 scheduled 1 change(s) 1 attempt(s)"]);
+    assert!(world.stages.context.channel_senders["main"].limiter.admit(MARIA).is_err());
+    later(&mut world, Duration::from_secs(30)).await;
+    assert_eq!(world.read(MARIA).len(), 2);
+}
+
+#[tokio::test]
+async fn a_passing_fault_that_receipts_report_ends_a_message_after_all_attempts() {
+    let mut world = World::new().await;
+    world.sql(MOVE).await;
+    world.settle().await;
+    for attempt in 1..=20 {
+        let id = world.sandbox.all_seen().last().unwrap().id.clone();
+        failed(&world, &id, Some(131_000)).await;
+        if attempt < 20 {
+            later(&mut world, HOUR).await;
+        }
+    }
+    assert_eq!(world.messages().await, ["1 failed exhausted 1 change(s) 20 attempt(s)"]);
 }
 
 /// The same error by receipt, hours or days after the acceptance: a new attempt with an id of its

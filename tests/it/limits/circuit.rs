@@ -8,12 +8,16 @@ use rowbell::pipeline::context::stage::Stage as _;
 use rowbell::postgres::operations::status_report;
 use rowbell_lab::sandbox::{Fault, FaultRule, TemplateOptions};
 
-use crate::harness::{JUAN, MARIA, World};
+use crate::harness::{CONFIG, JUAN, MARIA, SHOP, World};
 
 const CHANNEL: &str = "ODI371267300";
 
 /// Circuits that are small enough for stories.
 const SETTINGS: &str = "[circuit]\nwindow = \"5m\"\nminimum = 10\nshare = 0.5\nfirst_pause = \"1m\"\nlongest_pause = \"8m\"";
+
+/// A section of `CONFIG` that a story may write by itself.
+const DELIVERY: &str =
+    "[delivery]\nlease = \"60s\"\nunconfirmed_after = \"5m\"\nretry_base = \"2s\"\n";
 
 /// The shop with `count` more deliveries of Maria and Juan, alternating, from id 101 on.
 async fn shop(count: usize) -> World {
@@ -257,7 +261,7 @@ async fn errors_that_only_receipts_tell_of_stop_the_channel_until_a_receipt_says
         say(&world, seen.id, ReceiptStatus::Failed, Some(131_042)).await;
     }
     assert_eq!(circuits(&world).await, "main open pause 60 opened 1");
-    assert_eq!(states(&world).await, "failed rejected 2");
+    assert_eq!(states(&world).await, "scheduled 2", "they wait with the others");
 
     world.sql("update delivery set address = 'moved' where id in (103, 104)").await;
     world.settle().await;
@@ -269,7 +273,126 @@ async fn errors_that_only_receipts_tell_of_stop_the_channel_until_a_receipt_says
     say(&world, tried, ReceiptStatus::Delivered, None).await;
     assert_eq!(world.value("select state from rowbell.circuit").await, "closed");
     world.work().await;
-    assert_eq!(world.sandbox.count(), 4);
+    minutes(&mut world, 3).await;
+    assert_eq!(states(&world).await, "delivered 1, sent 3");
+}
+
+/// WhatsApp drops what it had accepted of a template that it pauses meanwhile (132015 by webhook).
+#[tokio::test]
+async fn what_a_paused_template_failed_by_receipt_leaves_once_it_may_be_sent_again() {
+    let mut world = shop(4).await;
+    move_all(&mut world).await;
+    let (maria, juan) = (world.sandbox.seen(MARIA), world.sandbox.seen(JUAN));
+    assert_eq!((maria.len(), juan.len()), (2, 2));
+    let say = async |world: &World, id: &str, status, code| {
+        let provider_message_id = id.to_owned();
+        let receipt =
+            Receipt { provider_message_id, status, error_code: code, ..Receipt::default() };
+        world.receipt(receipt).await;
+    };
+    for seen in &maria {
+        say(&world, &seen.id, ReceiptStatus::Failed, Some(132_015)).await;
+    }
+    assert_eq!(circuits(&world).await, "main service_change en open pause 60 opened 1");
+    assert_eq!(states(&world).await, "scheduled 2, sent 2");
+    minutes(&mut world, 5).await;
+    assert_eq!(world.sandbox.seen(MARIA).len(), 3, "one is tried");
+    let tried = world.sandbox.seen(MARIA)[2].id.clone();
+    say(&world, &tried, ReceiptStatus::Failed, Some(132_015)).await;
+    assert_eq!(circuits(&world).await, "main service_change en open pause 120 opened 1");
+    minutes(&mut world, 8).await;
+    let tried = world.sandbox.seen(MARIA)[3].id.clone();
+    say(&world, &tried, ReceiptStatus::Delivered, None).await;
+    minutes(&mut world, 1).await;
+    assert_eq!(states(&world).await, "delivered 1, sent 3");
+    assert_eq!(circuits(&world).await, "main service_change en closed pause 120 opened 1");
+}
+
+/// The daemon dies within the minutes in which a report is not believed yet: it is a row, not a memory.
+#[tokio::test]
+async fn an_opt_out_that_a_receipt_reports_outlives_the_daemon() {
+    let mut world = shop(0).await;
+    world.sql("update delivery set address = 'moved'").await;
+    world.settle().await;
+    let provider_message_id = world.sandbox.seen(MARIA)[0].id.clone();
+    let code = Some(131_050);
+    let status = ReceiptStatus::Failed;
+    let receipt = Receipt { provider_message_id, status, error_code: code, ..Receipt::default() };
+    world.receipt(receipt.clone()).await;
+    world.crash().await;
+    minutes(&mut world, 6).await;
+    let known = "select phone || ' ' || source from rowbell.opt_out";
+    assert_eq!(world.value(known).await, format!("{MARIA} provider"));
+    world.receipt(receipt).await;
+    assert_eq!(world.value("select count(*) from rowbell.opt_out_report").await, "0");
+    world.sql("update delivery set address = 'moved again'").await;
+    world.settle().await;
+    assert_eq!(states(&world).await, "failed undeliverable 1, sent 2, skipped opted_out 1");
+}
+
+/// The page with which a proxy says that there is no provider behind it.
+fn nobody() -> FaultRule {
+    FaultRule::always(Fault::Answer { status: 521, body: "<html>Web server is down</html>".into() })
+}
+
+#[tokio::test]
+async fn a_night_without_the_provider_fails_nothing_and_asks_one_message_at_a_time() {
+    let settings = SETTINGS.to_owned()
+        + "\n[delivery]\nmax_attempts = 5\nretry_base = \"2s\"\nlease = \"60s\"";
+    let config = CONFIG.replace(DELIVERY, "").replace("{settings}", &settings);
+    let mut world = World::over(SHOP, &config, "").await;
+    world
+        .sql("insert into delivery select i, 1 + i % 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'start'
+                from generate_series(101, 130) i; delete from rowbell.change")
+        .await;
+    world.sandbox.set_faults(vec![nobody()]);
+    move_all(&mut world).await;
+    assert_eq!(circuits(&world).await, "main open pause 2 opened 1");
+    let why = world.value("select reason from rowbell.circuit").await;
+    assert!(why.starts_with("the provider cannot be reached: "), "{why}");
+    let asked = world.sandbox.counts().faults;
+    for _ in 0..10 * 60 {
+        minutes(&mut world, 1).await;
+    }
+    let asked = world.sandbox.counts().faults - asked;
+    assert!((300..=700).contains(&asked), "{asked} tries in ten hours");
+    assert_eq!(states(&world).await, "scheduled 30");
+    assert_eq!(circuits(&world).await, "main open pause 60 opened 1");
+
+    world.sandbox.set_faults(vec![]);
+    for _ in 0..3 {
+        minutes(&mut world, 1).await;
+    }
+    assert_eq!(states(&world).await, "sent 30");
+    assert_eq!(world.value("select state from rowbell.circuit").await, "closed");
+    assert_eq!(world.sandbox.duplicates().len(), 0);
+}
+
+/// Attempts that reached nobody are no attempts: WhatsApp is asked three times whether it delivers after all.
+#[tokio::test]
+async fn attempts_that_reached_nobody_do_not_count() {
+    let mut world = shop(0).await;
+    world.sandbox.set_faults(vec![nobody()]);
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    for _ in 0..10 {
+        minutes(&mut world, 1).await;
+    }
+    world.sandbox.set_faults(vec![]);
+    for _ in 0..3 {
+        minutes(&mut world, 1).await;
+    }
+    assert_eq!(states(&world).await, "sent 1");
+    let attempts = world.value("select attempt_count from rowbell.message").await;
+    assert!(attempts.parse::<i32>().unwrap() > 4, "{attempts}");
+    let receipt = Receipt {
+        provider_message_id: world.sandbox.seen(MARIA)[0].id.clone(),
+        status: ReceiptStatus::Failed,
+        error_code: Some(131_049),
+        ..Receipt::default()
+    };
+    world.receipt(receipt).await;
+    assert_eq!(states(&world).await, "scheduled 1", "it is tried again after a day");
 }
 
 #[tokio::test]

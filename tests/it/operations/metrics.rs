@@ -12,7 +12,7 @@ use rowbell::postgres::operations::figures::{self, Figure, Scope};
 use rowbell::telemetry::metrics::{Metric, OF_THE_DATABASE, OF_THE_PROCESS};
 use rowbell_lab::demo::cluster::ClusterOptions;
 use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
-use rowbell_lab::sandbox::{ReceiptOptions, SandboxOptions};
+use rowbell_lab::sandbox::{Fault, FaultRule, ReceiptOptions, SandboxOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -306,6 +306,39 @@ async fn what_waits_is_counted_where_it_stands_and_grows_old() {
     world.pass(Duration::from_secs(40));
     let lease = age(&world, "lease").await;
     assert!((40.0..70.0).contains(&lease), "{lease}");
+}
+
+/// Each attempt in vain moves the time at which a message is due; how late it is counts from the first.
+#[tokio::test]
+async fn a_message_that_errors_put_off_is_late_since_it_was_due_first() {
+    let mut world = World::new().await;
+    let age = async |world: &World| {
+        figure(world, "rowbell_oldest_due_age_seconds", Some("main"), None).await
+    };
+    let faults = |fault| vec![FaultRule::always(fault)];
+    world.sandbox.set_faults(faults(Fault::Refused { status: 503 }));
+    world.sql("update delivery set address = '2 New Street' where id = 1").await;
+    world.settle().await;
+    for _ in 0..20 {
+        world.pass(Duration::from_secs(60));
+        world.work().await;
+    }
+    let late = age(&world).await;
+    assert!((1_150.0..1_400.0).contains(&late), "{late}");
+    world.sandbox.set_faults(faults(Fault::Code { code: 132_015 }));
+    for _ in 0..20 {
+        world.pass(Duration::from_secs(60));
+        world.work().await;
+    }
+    let late = age(&world).await;
+    assert!((2_350.0..2_700.0).contains(&late), "a stopped template: {late}");
+    // What WhatsApp asks to leave for a day is not late.
+    world.sandbox.set_faults(faults(Fault::Code { code: 131_049 }));
+    for _ in 0..20 {
+        world.pass(Duration::from_secs(60));
+        world.work().await;
+    }
+    assert_eq!(age(&world).await, 0.0);
 }
 
 #[tokio::test]
