@@ -37,7 +37,7 @@ pub mod watch;
 pub use channel::{AuthPlace, Channel, ChannelKind, ChannelLimits, OneMsg};
 pub use gateway::{Answers, Http, HttpMethod, RecipientAddress, Smtp, SmtpTls};
 pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
-pub use watch::{FallbackStep, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm};
+pub use watch::{Consent, FallbackStep, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm};
 
 /// Everything that `rowbell` is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -114,6 +114,7 @@ pub struct RecipientDefaults {
     /// Region of phones written without country code, such as `US`; empty: such phones are refused.
     pub region: String,
     pub locale: String,
+    /// Empty: nobody chose one. It is UTC then, and hours are told with its name.
     pub time_zone: String,
 }
 

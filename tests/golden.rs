@@ -90,6 +90,7 @@ impl Shop {
             locale,
             time_zone: zone,
             service_zone: self.service_zone,
+            is_zone_unchosen: false,
             now: "2026-06-24T12:00Z".parse().unwrap(),
         };
         self.phrasing.word(&occasion).unwrap()

@@ -168,7 +168,7 @@ comment on column rowbell.message.recipient_name is 'Name of the recipient when 
 comment on column rowbell.message.recipient_phone is 'Phone of the recipient: international digits without plus sign; null when there is none and the channel needs none.';
 comment on column rowbell.message.recipient_locale is 'Locale in which dates and numbers were written, such as es-MX.';
 comment on column rowbell.message.recipient_time_zone is 'Time zone in which times were written, such as America/Mexico_City.';
-comment on column rowbell.message.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch or configuration; also which values were ignored because they name no time zone.';
+comment on column rowbell.message.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch, configuration or nobody (then it is UTC); also which values were ignored because they name no time zone.';
 comment on column rowbell.message.summary is 'What changed, in words.';
 comment on column rowbell.message.parameters is 'The body variables of the template, in order: a JSON array of texts; empty once the message is redacted.';
 comment on column rowbell.message.due_at is 'When it may leave; null once it is leaving or has left.';

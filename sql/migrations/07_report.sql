@@ -111,7 +111,7 @@ comment on column rowbell_report.message_status.last_change_to_sent is 'From the
 comment on column rowbell_report.message_status.first_change_to_delivered is 'From the first change to delivered.';
 comment on column rowbell_report.message_status.sent_to_delivered is 'From sent to delivered: the time of provider, network and device.';
 comment on column rowbell_report.message_status.delivered_to_read is 'From delivered to read: the time of the recipient.';
-comment on column rowbell_report.message_status.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch or configuration; also which values were ignored because they name no time zone.';
+comment on column rowbell_report.message_status.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch, configuration or nobody (then it is UTC); also which values were ignored because they name no time zone.';
 comment on column rowbell_report.message_status.is_dry_run is 'True: it passed every check, its words were made, and rowbell recorded it instead of sending it.';
 comment on column rowbell_report.message_status.waits_for is 'What keeps it from leaving besides the quiet period of its watch, when rowbell last checked: order (an earlier message of the row), quiet_hours, circuit, per_recipient_limit, unique_recipients, unconfirmed_attempt, watch, retry, burst_retry or hold; null when nothing does.';
 comment on column rowbell_report.message_status.confirmed_by is 'Who said that it arrived, where the provider sent no evidence (rowbell settle); null otherwise.';

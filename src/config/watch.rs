@@ -22,6 +22,7 @@ max_wait = "5m"
 ring = true
 share = 1
 unconfirmed = "hold"
+consent = "needed"
 "#;
 
 /// `[watch.X.lookup.COLUMN]`: how the row that a foreign key points to is called.
@@ -41,6 +42,17 @@ pub enum UnconfirmedPolicy {
     Hold,
     Resend,
     GiveUp,
+}
+
+/// Whether recipients have to say themselves that they may be written to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// `rowbell check` says so where the recipient query does not give it.
+    #[default]
+    Needed,
+    /// It is on record elsewhere.
+    NotNeeded,
 }
 
 /// `[[watch.X.fallback]]`: the channel that a message goes to when the one before it did not reach the
@@ -86,6 +98,7 @@ pub struct Watch {
     /// How large its part of the channel is where messages of several watches wait for it.
     pub share: u32,
     pub unconfirmed: UnconfirmedPolicy,
+    pub consent: Consent,
     /// Where a message goes that did not reach its recipient, in this order.
     #[serde(default)]
     pub fallback: Vec<FallbackStep>,

@@ -1,5 +1,10 @@
 //! What `rowbell check` looks at beyond the settings themselves: the words, and every watch against
-//! its table, with a sample row put into words.
+//! its table, with rows that it has and could have put into words.
+
+pub mod advice;
+pub mod rehearsal;
+pub mod report;
+pub mod sample;
 
 use std::collections::BTreeMap;
 
@@ -8,17 +13,17 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::config::{Config, RecipientAddress};
 use crate::domain::text::summary::Phrasing;
-use crate::domain::value::row::Row;
 use crate::error_chain::chain;
 use crate::finding::hint;
+use crate::operations::check::rehearsal::ColumnFacts;
+use crate::operations::check::report::CheckReport;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::route;
-use crate::postgres::capture::{install, proof, table};
+use crate::postgres::capture::proof::{self, WatchPart};
+use crate::postgres::capture::{install, table};
 use crate::postgres::schema::migrate;
 use crate::provider::client::ProviderClient;
 use crate::provider::client_error::ClientError;
-
-use crate::operations::preview::preview;
 
 /// Templates that do not compile. Columns are not known yet, so unknown names pass.
 pub fn offline(config: &Config) -> Vec<String> {
@@ -50,69 +55,62 @@ pub fn offline(config: &Config) -> Vec<String> {
     problems
 }
 
-/// Every watch against its table: columns, query, words of a sample row, trigger.
-pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> Vec<String> {
+/// Every watch against its table: columns, SQL, trigger, and the words with rows that it has and could have.
+pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> CheckReport {
+    let mut report = CheckReport::default();
     if let Err(error) = migrate::check_version(client).await {
-        return vec![chain(&error)];
+        report.problems.push(chain(&error));
+        return report;
     }
-    let mut problems = Vec::new();
+    let mut watches = Vec::new();
     for name in config.watch.keys() {
         match CompiledWatch::look_up(client, config, name).await {
-            Err(why) => problems.push(why),
-            Ok(compiled) => problems.extend(watch_problems(client, config, &compiled).await),
-        }
-    }
-    problems
-}
-
-async fn watch_problems(
-    client: &mut deadpool_postgres::Client,
-    config: &Config,
-    compiled: &CompiledWatch,
-) -> Vec<String> {
-    let name = &compiled.name;
-    let mut problems = match install::drift(client, &compiled.table, &compiled.config).await {
-        Ok(drift) => drift.into_iter().map(|what| format!("watch.{name}: {what}")).collect(),
-        Err(error) => vec![format!("watch.{name}: {}", chain(&error))],
-    };
-    problems.extend(unused_names(compiled));
-    match table::codes(client, &compiled.table).await {
-        Ok(codes) => problems.extend(unused_values(compiled, &codes)),
-        Err(error) => problems.push(format!("watch.{name}: {}", chain(&error))),
-    }
-    match compiled.faults(client).await {
-        Ok(faults) if faults.is_empty() => {}
-        Ok(faults) => {
-            problems.extend(faults.iter().map(|fault| fault.of_watch(name)));
-            return problems;
-        }
-        Err(error) => {
-            problems.push(format!("watch.{name}: {}", chain(&error)));
-            return problems;
-        }
-    }
-    match missing_address(client, compiled).await {
-        Ok(None) => {}
-        Ok(Some(problem)) => problems.push(format!("watch.{name}.recipient: {problem}")),
-        Err(error) => problems.push(format!("watch.{name}.recipient: {}", chain(&error))),
-    }
-    match sample_key(client, compiled).await {
-        Err(error) => {
-            problems
-                .push(format!("watch.{name}: a sample row could not be read: {}", chain(&error)));
-        }
-        Ok(None) => {}
-        Ok(Some(key)) => {
-            if let Err(error) =
-                preview(client, config, &Clock::system(), name, &key, &Row::new()).await
-            {
-                let why = chain(&error);
-                problems
-                    .push(format!("watch.{name}: a sample row could not be put into words: {why}"));
+            Err(why) => report.problems.push(why),
+            Ok(compiled) => {
+                if let Err(error) = watch(client, config, &compiled, &mut report).await {
+                    report.problem(name, "", chain(&error));
+                }
+                watches.push(compiled);
             }
         }
     }
-    problems
+    advice::twins(&watches, &mut report);
+    report
+}
+
+async fn watch(
+    client: &mut deadpool_postgres::Client,
+    config: &Config,
+    compiled: &CompiledWatch,
+    report: &mut CheckReport,
+) -> Result<(), tokio_postgres::Error> {
+    let name = &compiled.name;
+    for drift in install::drift(client, &compiled.table, &compiled.config).await? {
+        report.problem(name, "", drift);
+    }
+    report.problems.extend(unused_names(compiled));
+    let facts = ColumnFacts {
+        codes: table::codes(client, &compiled.table).await?,
+        nullable: table::nullable(client, &compiled.table).await?,
+    };
+    report.problems.extend(unused_values(compiled, &facts.codes));
+    let faults = compiled.faults(client).await?;
+    report.problems.extend(faults.iter().map(|fault| fault.of_watch(name)));
+    if faults.iter().any(|fault| fault.part == WatchPart::Whole) {
+        return Ok(());
+    }
+    if let Some(missing) = missing_address(client, compiled).await? {
+        report.problem(name, "recipient", missing);
+    }
+    advice::of_watch(client, config, compiled, report).await?;
+    let sample = sample::read(client, compiled, report).await;
+    // What is wrong with a rule is found there with its cause; the words of a row show the rest.
+    let now = Clock::system().now();
+    let before = report.problems.len();
+    rehearsal::findings(config, compiled, &sample, &facts, now, report);
+    let are_rules_good = report.problems.len() == before;
+    sample::findings(config, compiled, &sample, now, are_rules_good, report);
+    Ok(())
 }
 
 /// Names of columns and values that name nothing: they would be passed over in silence.
@@ -180,17 +178,4 @@ async fn missing_address(
         let given = given.join(", ");
         format!("expected a column {column}, which channel {channel} writes to, found {given}")
     }))
-}
-
-/// The key of some row.
-async fn sample_key(
-    client: &deadpool_postgres::Client,
-    compiled: &CompiledWatch,
-) -> Result<Option<String>, tokio_postgres::Error> {
-    use crate::domain::value::change::entity_key;
-    use tokio_postgres::types::Json;
-    let query = format!("select to_jsonb(t) from {} as t limit 1", compiled.table.table);
-    let row = client.query_opt(&query, &[]).await?;
-    let row: Option<Json<Row>> = row.map(|row| row.try_get(0)).transpose()?;
-    Ok(row.and_then(|Json(row)| entity_key(&row, &compiled.table.key)))
 }

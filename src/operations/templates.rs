@@ -8,21 +8,14 @@ use crate::config::{Config, TemplateSettings};
 use crate::domain::text::localized_text::LocalizedText;
 use crate::error_chain::chain;
 use crate::finding::hint;
+use crate::operations::check::report::CheckReport;
 use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::client::AskError;
 use crate::provider::onemsg::template_list::{self, ListedTemplate};
 
-/// What came of the comparison.
-#[derive(Debug, Default)]
-pub struct Compared {
-    pub problems: Vec<String>,
-    /// Why something was not compared.
-    pub warnings: Vec<String>,
-}
-
 /// Compares the templates of every WhatsApp channel with what its provider lists.
-pub async fn compare(config: &Config) -> Compared {
-    let mut compared = Compared::default();
+pub async fn compare(config: &Config) -> CheckReport {
+    let mut compared = CheckReport::default();
     for (channel, templates) in used(config) {
         let Some(settings) = config.channel.get(channel) else { continue };
         let client = match ProviderClient::new(settings, config) {

@@ -57,6 +57,7 @@ mod limits {
 }
 /// What people do with commands.
 mod operations {
+    pub mod check;
     pub mod copied_database;
     pub mod forget;
     pub mod logs;

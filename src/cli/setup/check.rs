@@ -7,6 +7,7 @@ use crate::cli::error::CliError;
 use crate::config::Config;
 use crate::config::load::counted;
 use crate::error_chain::chain;
+use crate::operations::check::report::CheckReport;
 use crate::operations::{check as app_check, check_webhook, templates};
 use crate::postgres::connection::pool;
 
@@ -22,22 +23,16 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
     if !words.is_empty() {
         return Err(CliError::Settings(words));
     }
-    let mut problems = Vec::new();
+    let mut report = CheckReport::default();
     if !args.offline {
         let pool = pool::connect(&config.database)?;
         match pool::get(&pool).await {
-            Ok(mut client) => {
-                problems = app_check::online(&mut client, &config).await;
-            }
-            Err(error) if error.is_refusal() => problems.push(chain(&error)),
+            Ok(mut client) => report.add(app_check::online(&mut client, &config).await),
+            Err(error) if error.is_refusal() => report.problems.push(chain(&error)),
             Err(error) => println!("the database was not asked: {}", chain(&error)),
         }
-    }
-    if !args.offline {
-        let compared = templates::compare(&config).await;
-        compared.warnings.iter().for_each(|warning| println!("{warning}"));
-        problems.extend(compared.problems);
-        check_webhook::warnings(&config).await.iter().for_each(|warning| println!("{warning}"));
+        report.add(templates::compare(&config).await);
+        report.warnings.extend(check_webhook::warnings(&config).await);
     }
     if let Some(only_to) = config.only_to() {
         println!(
@@ -45,8 +40,11 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
             counted(only_to.len(), "recipient", "recipients")
         );
     }
-    let mut said = std::collections::HashSet::new();
-    problems.retain(|problem| said.insert(problem.clone()));
+    let CheckReport { problems, warnings } = report;
+    let (problems, warnings) = (once(problems), once(warnings));
+    for warning in &warnings {
+        println!("warning: {warning}");
+    }
     for problem in &problems {
         eprintln!("rowbell: {problem}");
     }
@@ -54,10 +52,20 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         return Err(CliError::Said);
     }
     println!(
-        "the configuration is good: {}, {}, {}",
+        "the configuration is good: {}, {}, {}{}",
         counted(config.watch.len(), "watch", "watches"),
         counted(config.channel.len(), "channel", "channels"),
-        counted(config.template.len(), "template", "templates")
+        counted(config.template.len(), "template", "templates"),
+        match warnings.len() {
+            0 => String::new(),
+            number => format!("; {} above", counted(number, "warning", "warnings")),
+        }
     );
     Ok(())
+}
+
+/// What was found several times is said once.
+fn once(found: Vec<String>) -> Vec<String> {
+    let mut said = std::collections::HashSet::new();
+    found.into_iter().filter(|what| said.insert(what.clone())).collect()
 }

@@ -64,7 +64,9 @@ fn general(config: &Config, found: &mut CheckFindings) {
     check_polling(config, found);
     never_end("quiet_hours.times", Some(&config.quiet_hours.times), found);
     found.locale("recipient.locale", &config.recipient.locale);
-    found.zone("recipient.time_zone", &config.recipient.time_zone);
+    if !config.recipient.time_zone.is_empty() {
+        found.zone("recipient.time_zone", &config.recipient.time_zone);
+    }
     let region = &config.recipient.region;
     found.unless(
         region.is_empty() || is_region(region),

@@ -213,6 +213,10 @@ impl LocaleFormats {
 
     /// "New York Time".
     pub fn zone_name(&self, zone: &str) -> Result<String, FormatError> {
+        // CLDR calls it GMT+00:00, and people do not.
+        if matches!(zone, "UTC" | "Etc/UTC" | "UCT" | "Etc/UCT" | "Zulu" | "Universal") {
+            return Ok("UTC".to_owned());
+        }
         let names = made(&self.zone_name, || {
             NoCalendarFormatter::try_new((&self.locale).into(), zone::Location)
                 .map_err(self.no_data())

@@ -25,7 +25,7 @@ pub const NOTHING: &str = "—";
 pub enum Shown {
     /// None, or everybody's clock is the same then.
     Nothing,
-    /// The recipient's, which differs from the service's.
+    /// The recipient's, which differs from the service's, or which nobody chose.
     Recipients,
     /// The service's, because the value is a time without zone; the recipient's differs.
     Services,
@@ -44,6 +44,8 @@ pub struct RecipientLocale {
     zone: TimeZone,
     /// The zone that the service lives in, where the watch names one.
     service: Option<(String, TimeZone)>,
+    /// Nobody chose the reader's zone: whoever reads an hour has to know whose it is.
+    is_zone_unchosen: bool,
     book: Arc<PhraseBook>,
     shown: Cell<Shown>,
 }
@@ -54,6 +56,7 @@ pub struct LocaleSettings<'a> {
     pub default_locale: &'a str,
     pub zone: &'a str,
     pub service_zone: Option<&'a str>,
+    pub is_zone_unchosen: bool,
     pub now: Timestamp,
     pub labels: Labels,
     pub rows: [Option<&'a Row>; 2],
@@ -79,6 +82,7 @@ impl RecipientLocale {
             formats: formats(reading.locale)?,
             zone: moment::zone(reading.zone)?,
             service,
+            is_zone_unchosen: reading.is_zone_unchosen,
             book: reading.book,
             shown: Cell::new(Shown::Nothing),
         })
@@ -112,6 +116,7 @@ impl RecipientLocale {
             |service: &TimeZone| service.to_offset(self.now) != self.zone.to_offset(self.now);
         match &self.service {
             Some((_, service)) if differs(service) => self.zone_of(Shown::Recipients),
+            _ if self.is_zone_unchosen => self.zone_of(Shown::Recipients),
             _ => Ok(String::new()),
         }
     }
@@ -279,6 +284,10 @@ impl RecipientLocale {
 
     /// Notes whose clock the reader is about to see.
     fn noted(&self, moment: Moment) -> Moment {
+        if self.is_zone_unchosen && matches!(moment, Moment::Instant(_)) {
+            self.shown.set(Shown::Recipients);
+            return moment;
+        }
         let Some((_, service)) = &self.service else {
             return moment;
         };

@@ -17,6 +17,8 @@ pub enum ZoneSource {
     Recipient,
     Watch,
     Configuration,
+    /// Nobody said one: it is UTC, and hours are told with its name.
+    Nobody,
 }
 
 /// The zone that holds.
@@ -41,7 +43,7 @@ impl<'a> ChosenZone<'a> {
                 None => {}
             }
         }
-        ChosenZone { name: "UTC", source: ZoneSource::Configuration, passed_over }
+        ChosenZone { name: "UTC", source: ZoneSource::Nobody, passed_over }
     }
 
     /// `recipient`; `watch; "Madrid" of the recipient is no time zone`.
@@ -74,6 +76,13 @@ mod tests {
         assert_eq!(story(None, madrid, tokyo), "Europe/Madrid by recipient");
         assert_eq!(story(None, None, tokyo), "Asia/Tokyo by watch");
         assert_eq!(story(None, None, None), "UTC by configuration");
+        let nobody = ChosenZone::of([
+            (Row, None),
+            (Recipient, Some("Madrid")),
+            (Watch, None),
+            (Configuration, None),
+        ]);
+        assert_eq!(nobody.story(), "nobody; \"Madrid\" of the recipient is no time zone");
         assert_eq!(
             story(Some("Mars\n"), Some("Madrid"), tokyo),
             "Asia/Tokyo by watch; \"Mars\" of the row is no time zone; \"Madrid\" of the recipient is no time zone"

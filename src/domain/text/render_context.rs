@@ -31,6 +31,8 @@ pub struct RenderContext<'a> {
     /// The zone that the service lives in, where the watch names one: a reader elsewhere is told
     /// whose clock is meant.
     pub service_zone: Option<&'a str>,
+    /// Nobody chose the time zone: hours are told with its name.
+    pub is_zone_unchosen: bool,
     pub now: Timestamp,
 }
 

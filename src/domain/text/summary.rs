@@ -108,30 +108,52 @@ impl Phrasing {
         Ok(Wording { rendered_text, is_text_known, was_cut, uncut, parameters, summary, language })
     }
 
-    /// Renders every rule in every language for an occasion, whether it would speak or not.
-    pub fn rehearse(&self, render_context: &RenderContext<'_>) -> Vec<Finding> {
-        let mut problems = Vec::new();
-        for (place, rule) in self.say.iter().enumerate() {
-            for (tag, _) in rule.text.iter().flat_map(LocalizedText::each) {
-                let locale = if tag == "default" { &self.default_locale } else { tag };
-                let name = template_engine::say_name(place, tag);
-                let rendered = self
-                    .reader(render_context, locale)
-                    .map_err(|error| error.to_string())
-                    .and_then(|reader| {
-                        let template_context =
-                            TemplateContext { render_context, reader: Rc::new(reader) };
-                        self.engine.render(&name, &template_context, &[]).map_err(|error| {
-                            match error {
-                                Unwritable::Template { why, .. } => why,
-                                other => other.to_string(),
-                            }
-                        })
-                    });
-                problems.extend(rendered.err().map(|why| Finding::new(name, why)));
-            }
-        }
-        problems
+    /// What is wrong with a rule in each of its languages, whether it would speak or not.
+    pub fn rehearse_rule(&self, place: usize, render_context: &RenderContext<'_>) -> Vec<Finding> {
+        let texts = self.say.get(place).and_then(|rule| rule.text.as_ref());
+        let tags = texts.iter().flat_map(|text| text.each()).map(|(tag, _)| tag);
+        let problem = |tag: &str| {
+            let locale = if tag == "default" { &self.default_locale } else { tag };
+            let name = template_engine::say_name(place, tag);
+            let said = self.for_reader(render_context, locale, |context| {
+                self.engine.render(&name, context, &[]).map(drop)
+            });
+            said.err().map(|why| Finding::new(name, why))
+        };
+        tags.filter_map(problem).collect()
+    }
+
+    /// What is wrong with the variables of the body.
+    pub fn rehearse_body(&self, render_context: &RenderContext<'_>) -> Vec<Finding> {
+        let tried = (0..self.body_count).filter_map(|variable| {
+            let name = template_engine::body_name(variable);
+            let more = [("service", Jinja::from("x")), ("summary", Jinja::from("x"))];
+            let said = self.for_reader(render_context, &self.default_locale, |context| {
+                self.engine.render(&name, context, &more).map(drop)
+            });
+            said.err().map(|why| Finding::new(name, why))
+        });
+        tried.collect()
+    }
+
+    /// Whether the body writes the name of the recipient, and nothing beside it.
+    pub fn writes_name(&self) -> bool {
+        (0..self.body_count)
+            .any(|variable| self.engine.is_only(&template_engine::body_name(variable), "recipient"))
+    }
+
+    fn for_reader(
+        &self,
+        render_context: &RenderContext<'_>,
+        locale: &str,
+        render: impl FnOnce(&TemplateContext<'_>) -> Result<(), Unwritable>,
+    ) -> Result<(), String> {
+        let reader = self.reader(render_context, locale).map_err(|error| error.to_string())?;
+        let rendered = render(&TemplateContext { render_context, reader: Rc::new(reader) });
+        rendered.map_err(|error| match error {
+            Unwritable::Template { why, .. } => why,
+            other => other.to_string(),
+        })
     }
 
     fn reader(
@@ -144,6 +166,7 @@ impl Phrasing {
             default_locale: &self.default_locale,
             zone: render_context.time_zone,
             service_zone: render_context.service_zone,
+            is_zone_unchosen: render_context.is_zone_unchosen,
             now: render_context.now,
             labels: Labels { given: self.given.clone(), found: render_context.names.clone() },
             rows: [Some(render_context.row), render_context.old],

@@ -13,6 +13,8 @@ use crate::finding::Finding;
 pub struct Route {
     pub channel: String,
     pub address: RecipientAddress,
+    /// Name of the template in the configuration.
+    pub key: String,
     pub template: TemplateSettings,
     pub phrasing: Phrasing,
     /// It is meant for those who do not want messages on WhatsApp, too.
@@ -97,6 +99,7 @@ fn route(
     Ok(Route {
         channel: channel.to_owned(),
         address: config.channel.get(channel).map_or(RecipientAddress::Phone, Channel::address),
+        key: template.to_owned(),
         template: compiled,
         phrasing,
         ignores_opt_out: false,

@@ -17,6 +17,7 @@ use crate::domain::message::state::{Failure, Skip, WaitsFor};
 use crate::domain::recipient::email::{BadEmail, Email};
 use crate::domain::recipient::phone::Phone;
 use crate::domain::recipient::recipient::Recipient;
+use crate::domain::recipient::time_zone::ZoneSource;
 use crate::domain::text::labels::FoundNames;
 use crate::domain::text::render_context::{RenderContext, Unwritable};
 use crate::domain::value::change::Operation;
@@ -107,7 +108,8 @@ impl GateInput<'_> {
         diff(self.baseline, row, &compiled.config.columns, &compiled.columns, &self.zone())
     }
 
-    fn recipient(&self) -> Result<Recipient, Decision> {
+    /// Who is told.
+    pub fn recipient(&self) -> Result<Recipient, Decision> {
         let Some(found) = &self.present.recipient else {
             let text = "the recipient query found nobody".to_owned();
             return Err(Decision::Skip(Skip::NoRecipient, Some(text)));
@@ -197,6 +199,7 @@ impl GateInput<'_> {
             locale: &passed.recipient.locale,
             time_zone: &passed.recipient.time_zone,
             service_zone: self.compiled.config.time_zone.as_deref(),
+            is_zone_unchosen: self.time_zone().source == ZoneSource::Nobody,
             names,
             now: self.now,
         });

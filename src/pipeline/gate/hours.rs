@@ -20,7 +20,10 @@ impl GateInput<'_> {
             (ZoneSource::Row, row),
             (ZoneSource::Recipient, recipient.and_then(|row| text_of(row, "time_zone"))),
             (ZoneSource::Watch, self.compiled.config.time_zone.as_deref()),
-            (ZoneSource::Configuration, Some(&self.defaults.time_zone)),
+            (
+                ZoneSource::Configuration,
+                Some(self.defaults.time_zone.as_str()).filter(|zone| !zone.is_empty()),
+            ),
         ])
     }
 

@@ -1,13 +1,15 @@
 //! Whether the SQL of a watch can be run: each piece of it over no row at all, so that a table, a column, a
 //! function or a right that is missing is found before the first change.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tokio_postgres::types::Json;
 
 use crate::config::Watch;
 use crate::error_chain::chain;
 use crate::postgres::capture::label_query;
-use crate::postgres::capture::quoting::subquery;
+use crate::postgres::capture::quoting::{quote, subquery};
 use crate::postgres::capture::table::WatchedTable;
 
 /// What of a watch a fault is in.
@@ -64,6 +66,38 @@ pub async fn recipient_columns(
 ) -> Result<Vec<String>, tokio_postgres::Error> {
     let statement = client.prepare(&recipient(table, watch)).await?;
     Ok(statement.columns().iter().map(|column| column.name().to_owned()).collect())
+}
+
+/// Tables that the recipient query reads and whose rows point to the watched one.
+pub async fn children_read(
+    client: &tokio_postgres::Client,
+    table: &WatchedTable,
+    watch: &Watch,
+) -> Result<Vec<String>, tokio_postgres::Error> {
+    let query = recipient(table, watch).replace("$1", "'{}'");
+    let plan = client.query_one(&format!("explain (verbose, format json) {query}"), &[]).await?;
+    let Json(plan): Json<Value> = plan.try_get(0)?;
+    let mut read = BTreeSet::new();
+    tables_of(&plan, &mut read);
+    let read: Vec<String> = read.into_iter().collect();
+    let query = include_str!("../../../sql/queries/capture/recipient_children.sql");
+    let rows = client.query(query, &[&table.oid, &read]).await?;
+    rows.iter().map(|row| row.try_get("child")).collect()
+}
+
+/// The tables that stand in a plan, qualified.
+fn tables_of(plan: &Value, found: &mut BTreeSet<String>) {
+    match plan {
+        Value::Array(items) => items.iter().for_each(|item| tables_of(item, found)),
+        Value::Object(members) => {
+            let text = |name: &str| members.get(name).and_then(Value::as_str);
+            if let (Some(schema), Some(name)) = (text("Schema"), text("Relation Name")) {
+                found.insert(format!("{}.{}", quote(schema), quote(name)));
+            }
+            members.values().for_each(|member| tables_of(member, found));
+        }
+        _ => {}
+    }
 }
 
 fn pieces(table: &WatchedTable, watch: &Watch) -> Vec<Piece> {

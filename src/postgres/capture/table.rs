@@ -227,6 +227,18 @@ pub async fn codes(
     rows.iter().map(|row| Ok((row.try_get("column_name")?, row.try_get("labels")?))).collect()
 }
 
+/// The columns that may be null.
+pub async fn nullable(
+    client: &Client,
+    table: &WatchedTable,
+) -> Result<Vec<String>, tokio_postgres::Error> {
+    let query = "select a.attname::text
+                   from pg_attribute as a join pg_type as t on t.oid = a.atttypid
+                  where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped
+                    and not a.attnotnull and not t.typnotnull";
+    client.query(query, &[&table.oid]).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
 async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {
     let query = "select a.attname::text
                    from pg_index as i

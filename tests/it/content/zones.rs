@@ -59,7 +59,7 @@ async fn the_row_the_recipient_the_watch_and_the_configuration_are_asked_in_this
         ("null", lima, cairo, paris, "from 5:00 AM to 7:00 AM", "America/Lima by recipient"),
         ("null", "''", cairo, paris, "from 1:00 PM to 3:00 PM", "Africa/Cairo by watch"),
         ("null", "null", "", paris, "from 12:00 PM to 2:00 PM", "Europe/Paris by configuration"),
-        ("null", "null", "", "", "from 10:00 AM to 12:00 PM", "UTC by configuration"),
+        ("null", "null", "", "", "from 10:00 AM to 12:00 PM (UTC)", "UTC by nobody"),
     ] {
         let (text, clock) = told(row, recipient, watch, configuration).await;
         assert!(text.contains(&format!("June 25 {from}")), "{by}: {text}");

@@ -69,16 +69,12 @@ async fn story(schema: &str, table: &str, change: &str, phone: &str) -> String {
         text
     })
     .await;
-    let checked = rowbell(&["--config", &file, "check"]);
-    assert_eq!(
-        checked.as_deref(),
-        Ok("the configuration is good: 1 watch, 1 channel, 1 template\n")
-    );
+    let checked = rowbell(&["--config", &file, "check"]).unwrap();
     world.sql(&change.replace("NEXT", &year)).await;
     world.settle().await;
     let read = world.read(phone).join("\n").replace(&year, "NEXT");
     assert_eq!(world.sandbox.count(), 1, "{:?}", world.messages().await);
-    format!("{suggested}\n---- {phone} reads\n{read}")
+    format!("{suggested}\n---- check says\n{checked}\n---- {phone} reads\n{read}")
 }
 
 /// Quoted CamelCase, `timestamp(3)` that holds UTC, enum types, two people behind foreign keys.

@@ -144,6 +144,16 @@ impl Engine {
         }
     }
 
+    /// Whether a template is a reserved name and nothing else: `{{ recipient.name }}`.
+    pub fn is_only(&self, name: &str, reserved: &str) -> bool {
+        let source = self.environment.get_template(name);
+        let is_bare = source.is_ok_and(|template| {
+            let text = template.source().trim();
+            text.starts_with("{{") && text.ends_with("}}") && !text.contains(['|', '~', '%'])
+        });
+        is_bare && self.used.get(name).is_some_and(|used| used.len() == 1) && self.uses(name, reserved)
+    }
+
     /// Whether a template uses one of the reserved names as what it is reserved for.
     pub fn uses(&self, name: &str, reserved: &str) -> bool {
         let mut used = self.used.get(name).into_iter().flatten();
@@ -331,6 +341,7 @@ mod tests {
             locale,
             time_zone: "UTC",
             service_zone: None,
+            is_zone_unchosen: false,
             now: "2026-06-24T12:00Z".parse().unwrap(),
         };
         let reader = RecipientLocale::new(LocaleSettings {
@@ -338,6 +349,7 @@ mod tests {
             default_locale: "en",
             zone: "UTC",
             service_zone: None,
+            is_zone_unchosen: false,
             now: render_context.now,
             labels: Labels::default(),
             rows: [None, None],

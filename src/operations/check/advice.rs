@@ -1,0 +1,214 @@
+//! What works and may not be what a site means: customers who read names of columns, another language or hours of
+//! nobody's clock, who were never asked, or who are told twice.
+
+use std::collections::BTreeSet;
+
+use crate::config::{Config, Consent, Watch};
+use crate::domain::text::localized_text::LocalizedText;
+use crate::domain::text::phrases::{Phrase, PhraseBook};
+use crate::domain::text::rules::SayRule;
+use crate::domain::value::change::Operation;
+use crate::domain::value::column_kind::ColumnKind;
+use crate::operations::check::report::CheckReport;
+use crate::pipeline::context::context::CompiledWatch;
+use crate::postgres::capture::proof;
+
+/// How many things are named before the rest is counted.
+const NAMED: usize = 8;
+
+/// What may be meant otherwise in one watch.
+pub async fn of_watch(
+    client: &tokio_postgres::Client,
+    config: &Config,
+    compiled: &CompiledWatch,
+    report: &mut CheckReport,
+) -> Result<(), tokio_postgres::Error> {
+    let name = &compiled.name;
+    let given = proof::recipient_columns(client, &compiled.table, &compiled.config).await?;
+    let gives = |column: &str| given.iter().any(|given| given == column);
+    unlabelled(compiled, report);
+    languages(config, compiled, report);
+    if !gives("opted_in") && compiled.config.consent == Consent::Needed {
+        report.warning(
+            name,
+            "recipient",
+            "nothing says who agreed to be written to, so everybody is; WhatsApp asks for the customer's agreement: give \
+             it as opted_in (true: yes; false and null: no), or write consent = \"not_needed\" where it is on record \
+             elsewhere",
+        );
+    }
+    if !gives("time_zone") && is_zone_unknown(config, &compiled.config) && tells_hours(compiled) {
+        report.warning(
+            name,
+            "time_zone",
+            "nobody says by which clock customers live, so hours are told in UTC, with its name; write time_zone here or \
+             in [recipient], or give it as a column of the recipient query",
+        );
+    }
+    if compiled.config.on.contains(&Operation::Delete) {
+        for child in proof::children_read(client, &compiled.table, &compiled.config).await? {
+            report.warning(
+                name,
+                "on",
+                format!(
+                    "who is told of a deleted row is found over {child}, whose rows point to it: programs delete those \
+                     first, and then nobody is found; find the recipient by a column of the row itself"
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Watches of one table that tell the same people the same columns.
+pub fn twins(watches: &[CompiledWatch], report: &mut CheckReport) {
+    for (place, one) in watches.iter().enumerate() {
+        for other in &watches[place + 1..] {
+            let same: Vec<&str> = one
+                .config
+                .columns
+                .iter()
+                .filter(|c| other.config.columns.contains(c))
+                .map(String::as_str)
+                .collect();
+            let is_same = one.table.oid == other.table.oid
+                && squeezed(&one.config.recipient) == squeezed(&other.config.recipient)
+                && one.config.on.iter().any(|operation| other.config.on.contains(operation));
+            if is_same && !same.is_empty() {
+                report.warning(
+                    &one.name,
+                    "columns",
+                    format!(
+                        "watch {} tells the same recipients of {} too: they read a change of it twice",
+                        other.name,
+                        listed(&same)
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn squeezed(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn listed(names: &[&str]) -> String {
+    match names.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        None => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..NAMED].join(", ")),
+    }
+}
+
+/// Columns that customers read by their names in the database.
+fn unlabelled(compiled: &CompiledWatch, report: &mut CheckReport) {
+    let watch = &compiled.config;
+    let is_covered = |column: &str| watch.say.iter().any(|rule| always_covers(rule, column));
+    let raw: Vec<&str> = watch
+        .columns
+        .iter()
+        .map(String::as_str)
+        .filter(|column| !watch.label.contains_key(*column) && !is_covered(column))
+        .collect();
+    if let Some(first) = raw.first() {
+        report.warning(
+            &compiled.name,
+            "label",
+            format!(
+                "customers read these columns by their names in the database: {}; write label.{first}.en and so on, or a \
+                 rule that speaks of them",
+                listed(&raw)
+            ),
+        );
+    }
+}
+
+/// Whether a rule speaks of every change of a column.
+fn always_covers(rule: &SayRule, column: &str) -> bool {
+    let is_free = rule.when_all.is_empty()
+        && rule.becomes.is_empty()
+        && rule.was.is_empty()
+        && rule.operation.is_none();
+    is_free && (rule.when.is_empty() || rule.when.iter().any(|name| name == column))
+}
+
+/// Texts that a language of the template lacks.
+fn languages(config: &Config, compiled: &CompiledWatch, report: &mut CheckReport) {
+    let routes = std::iter::once(&compiled.routes.own).chain(&compiled.routes.fallbacks);
+    let mut told = BTreeSet::new();
+    for route in routes {
+        for (tag, code) in route.template.language.each() {
+            let locale = if tag == "default" { code } else { tag };
+            let mut lacking = lacking(config, &compiled.config, locale);
+            let text = route.template.text.as_ref();
+            if text.is_some_and(|text| lacks(text, locale)) {
+                lacking.push(format!("template.{}.text", route.key));
+            }
+            if lacking.is_empty() || !told.insert(locale) {
+                continue;
+            }
+            let named: Vec<&str> = lacking.iter().map(String::as_str).collect();
+            report.warning(
+                &compiled.name,
+                "",
+                format!(
+                    "the template is there in \"{code}\", but these texts are not in {locale}, so that its readers get them in \
+                     another language: {}",
+                    listed(&named)
+                ),
+            );
+        }
+    }
+}
+
+fn lacking(config: &Config, watch: &Watch, locale: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut look = |key: String, text: &LocalizedText| {
+        if lacks(text, locale) {
+            found.push(key);
+        }
+    };
+    if let Some(service) = &watch.service {
+        look("service".to_owned(), service);
+    }
+    for (place, rule) in watch.say.iter().enumerate().filter(|(_, rule)| !rule.silent) {
+        rule.text.iter().for_each(|text| look(format!("say[{place}].text"), text));
+    }
+    for (column, text) in &watch.label {
+        look(format!("label.{column}"), text);
+    }
+    for (column, names) in &watch.value {
+        for (value, text) in names {
+            look(format!("value.{column}.{value}"), text);
+        }
+    }
+    let book = PhraseBook(config.phrase.clone());
+    if book.in_language(locale, Phrase::Created).is_none() {
+        found.push(format!("phrase.{locale}"));
+    }
+    found
+}
+
+fn lacks(text: &LocalizedText, locale: &str) -> bool {
+    // A text for everybody is meant for everybody.
+    let has_default = text.each().iter().any(|(tag, _)| *tag == "default");
+    !has_default && text.in_language(locale).is_none()
+}
+
+fn is_zone_unknown(config: &Config, watch: &Watch) -> bool {
+    config.recipient.time_zone.is_empty()
+        && watch.time_zone.is_none()
+        && watch.row_time_zone.is_none()
+}
+
+/// Whether messages tell hours that stand on different walls in different zones.
+fn tells_hours(compiled: &CompiledWatch) -> bool {
+    let is_instant = |kind: &ColumnKind| match kind {
+        ColumnKind::List(inner) | ColumnKind::Range(inner) | ColumnKind::MultiRange(inner) => {
+            **inner == ColumnKind::TimestampTz
+        }
+        kind => *kind == ColumnKind::TimestampTz,
+    };
+    let watched = &compiled.config.columns;
+    watched.iter().any(|name| compiled.columns.get(name).is_some_and(|c| is_instant(&c.kind)))
+}
