@@ -42,10 +42,12 @@ pub mod domain {
         pub mod column_kind;
         pub mod comparison;
         pub mod diff;
+        pub mod fold;
         pub mod interval;
         pub mod moment;
         pub mod range;
         pub mod row;
+        pub mod versions;
     }
     /// How a language and its country write dates, numbers and lists, and in which direction.
     pub mod locale {

@@ -16,12 +16,15 @@ create table rowbell.layout (
     layout_id   bigint primary key,
     watch       text not null,
     columns     text[] not null,
+    -- Follows the table when it is renamed: two tables may swap their names.
+    captured_from regclass not null,
     created_at  timestamptz not null default now()
 );
 comment on table  rowbell.layout is 'Which columns the values of a captured change belong to. Written by "rowbell watch", never changed.';
-comment on column rowbell.layout.layout_id is 'Made of the watch and its columns, so that the same columns give the same id.';
+comment on column rowbell.layout.layout_id is 'Made of the watch, its table and its columns, so that the same columns give the same id.';
 comment on column rowbell.layout.watch is 'Name of the watch.';
 comment on column rowbell.layout.columns is 'The key, watched and needed columns, in the order of the values.';
+comment on column rowbell.layout.captured_from is 'The table whose trigger writes such values. Changes of a table that the watch is not about any more are told to nobody.';
 comment on column rowbell.layout.created_at is 'When a trigger was first made with these columns.';
 
 
@@ -69,8 +72,8 @@ comment on column rowbell.change.change_id is 'Order of capture. Not the order o
 comment on column rowbell.change.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell.change.entity_key is 'Primary key of the row before the change, as text; parts of a composite key are joined by commas (a comma or backslash inside a part has a backslash before it). Null only when the capture failed.';
 comment on column rowbell.change.operation is 'insert, update or delete.';
-comment on column rowbell.change.layout_id is 'The layout that names the values in captured; null where the rows stand in old_row and new_row.';
-comment on column rowbell.change.captured is 'The values of the layout''s columns before the change, then those after it, in one array; an insert has only the latter, a delete only the former. Read it through rowbell.change_row.';
+comment on column rowbell.change.layout_id is 'The layout that names the table, and the values in captured.';
+comment on column rowbell.change.captured is 'The values of the layout''s columns before the change, then those after it, in one array; an insert has only the latter, a delete only the former. Null where the rows stand in old_row and new_row. Read it through rowbell.change_row.';
 comment on column rowbell.change.old_row is 'The watched, key and recipient columns before the change, where the trigger had to look them up by name; null otherwise and for an insert.';
 comment on column rowbell.change.new_row is 'The same columns after the change; null otherwise and for a delete.';
 comment on column rowbell.change.changed_at is 'When the row was changed, by the clock of the server.';
@@ -90,7 +93,7 @@ select c.change_id, c.watch, c.entity_key, c.operation,
   left join lateral (
        select jsonb_object_agg(n.name, c.captured -> (n.place::integer - 1)) as captured
          from unnest(l.columns) with ordinality as n (name, place)
-        where c.operation <> 'insert'
+        where c.operation <> 'insert' and c.captured is not null
   ) as before on true
   left join lateral (
        select jsonb_object_agg(
@@ -98,7 +101,7 @@ select c.change_id, c.watch, c.entity_key, c.operation,
                   c.captured -> (n.place::integer - 1 + case c.operation when 'update' then cardinality(l.columns) else 0 end)
               ) as captured
          from unnest(l.columns) with ordinality as n (name, place)
-        where c.operation <> 'delete'
+        where c.operation <> 'delete' and c.captured is not null
   ) as after on true;
 comment on view   rowbell.change_row is 'Changes that are not folded yet, with their rows before and after. See rowbell.change.';
 comment on column rowbell.change_row.change_id is 'Order of capture.';
@@ -134,7 +137,7 @@ comment on function rowbell.whole_row(record) is
 --
 -- Called by the trigger functions only, which run with the rights of their owner.
 create function rowbell.capture_by_name(
-    watch text, key_columns text[], watched text[], captured text[], operation text, was jsonb, is_now jsonb
+    watch text, layout bigint, key_columns text[], watched text[], captured text[], operation text, was jsonb, is_now jsonb
 ) returns void
 language plpgsql set search_path = pg_catalog, pg_temp
 as $$
@@ -146,9 +149,10 @@ begin
     ) then
         return;
     end if;
-    insert into rowbell.change (watch, entity_key, operation, old_row, new_row)
+    insert into rowbell.change (watch, layout_id, entity_key, operation, old_row, new_row)
     values (
         watch,
+        layout,
         case cardinality(key_columns)
             when 1 then coalesce(was, is_now) ->> key_columns[1]
             else (select string_agg(
@@ -163,7 +167,7 @@ begin
     );
 end
 $$;
-comment on function rowbell.capture_by_name(text, text[], text[], text[], text, jsonb, jsonb) is
+comment on function rowbell.capture_by_name(text, bigint, text[], text[], text[], text, jsonb, jsonb) is
     'Records a change of a table that is no longer what it was when its trigger was made: columns are looked up by name.';
 
 

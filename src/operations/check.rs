@@ -55,6 +55,25 @@ pub fn offline(config: &Config) -> Vec<String> {
     problems
 }
 
+/// Triggers of watches that are not in the configuration any more.
+async fn forgotten(client: &deadpool_postgres::Client, config: &Config) -> Vec<String> {
+    let triggers = match install::triggers(client).await {
+        Ok(triggers) => triggers,
+        Err(error) => return vec![chain(&error)],
+    };
+    let forgotten = triggers.into_iter().filter(|found| !config.watch.contains_key(&found.watch));
+    forgotten
+        .map(|found| {
+            format!(
+                "watch {name} is not in the configuration, but its trigger on {} records changes that nobody takes; \
+                 remove it: rowbell unwatch {name}",
+                found.table,
+                name = found.watch
+            )
+        })
+        .collect()
+}
+
 /// Every watch against its table: columns, SQL, trigger, and the words with rows that it has and could have.
 pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> CheckReport {
     let mut report = CheckReport::default();
@@ -62,6 +81,7 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
         report.problems.push(chain(&error));
         return report;
     }
+    report.problems.extend(forgotten(client, config).await);
     let mut watches = Vec::new();
     for name in config.watch.keys() {
         match CompiledWatch::look_up(client, config, name).await {

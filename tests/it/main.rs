@@ -11,9 +11,11 @@ mod capture {
     pub mod doorbell;
     pub mod doorbell_model;
     pub mod hostile_values;
+    pub mod installed;
     pub mod listening;
     pub mod shared_doorbell;
     pub mod tls;
+    pub mod versions;
     pub mod writer_settings;
 }
 /// What is told, in which words, and when.

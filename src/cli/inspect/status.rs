@@ -210,10 +210,14 @@ fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
         ));
     }
     if watch.trigger == Trigger::NotConfigured {
+        let what = match (watch.changes, &watch.table) {
+            (0, Some(table)) => format!("its trigger on {table} records changes that nobody takes"),
+            (1, _) => "1 change waits for it".to_owned(),
+            (changes, _) => format!("{changes} changes wait for it"),
+        };
         needs.push(format!(
-            "watch {name} is not in the configuration, but {} for it; bring the watch back, or remove \
-             its trigger (rowbell unwatch {name})",
-            if watch.changes == 1 { "1 change waits".to_owned() } else { format!("{} changes wait", watch.changes) }
+            "watch {name} is not in the configuration, but {what}; bring the watch back, or remove its trigger and its \
+             changes (rowbell unwatch {name})"
         ));
     } else if watch.oldest_changed_at.is_some_and(|at| now.duration_since(at) > LATE) {
         needs.push(format!(
@@ -393,7 +397,7 @@ mod tests {
         - watch.delivery.lookup.place_id.sql: permission denied for table place
         - watch delivery: 3 messages wait for it to be usable: the watch cannot be used: watch.delivery.recipient: permission denied for table customer
         - watch delivery: changes have waited for 2 h 5 min to be folded; is the daemon running, and what does its log say of this watch?
-        - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger (rowbell unwatch old)
+        - watch old is not in the configuration, but 1 change waits for it; bring the watch back, or remove its trigger and its changes (rowbell unwatch old)
         - channel main: a message has been due for 10 min; is the daemon running, or is the channel's rate too low?
         - channel main: the provider asked to slow down: it sends 22.5/s instead of 80/s, which grows back within minutes; if this comes again and again, lower channel.main.rate
         - channel main: 1 message is put off to the next day by channel.main.daily_recipients

@@ -26,18 +26,28 @@ pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
         let grants =
             roles::missing_grants(&client, table.oid).await.map_err(anyhow::Error::from)?;
         if args.print {
-            println!("-- watch {name}\n{}\n", install::statements(&table, watch).join("\n\n"));
+            let plan = install::plan(&client, &table, watch).await.map_err(anyhow::Error::from)?;
+            println!("-- watch {name}\n{}\n", plan.statements.join("\n\n"));
             print!("{}", grants.iter().map(|grant| format!("{grant};\n")).collect::<String>());
             continue;
         }
         let done =
             install::install(&mut client, &table, watch).await.map_err(anyhow::Error::from)?;
-        let said = match done {
+        let said = match done.installed {
             Installed::New => "now records changes of",
             Installed::Replaced => "was renewed and records changes of",
             Installed::Unchanged => "records changes of",
         };
         println!("watch {name} {said} {}", table.table);
+        for heir in table.parts.iter().skip(1) {
+            println!("  and of {}, which inherits from it", heir.table);
+        }
+        for left in &done.taken_off {
+            println!("  its trigger on {left} was taken off");
+        }
+        if done.is_replica_only {
+            println!("  its trigger fires for replicated changes only, as somebody chose");
+        }
         say_grants(&table, &grants);
         if install::has_row_security(&client, &table).await.map_err(anyhow::Error::from)? {
             let way = install::WAY_PAST_ROW_SECURITY;
@@ -63,23 +73,34 @@ fn say_grants(table: &WatchedTable, grants: &[String]) {
     println!("  and grant the same on the other tables that its recipient query reads");
 }
 
-/// Removes triggers. Works for watches that are no longer in the configuration too.
+/// Removes triggers, wherever they are. Works for watches that are no longer in the configuration too: what they
+/// recorded goes as well, as nobody would take it.
 pub async fn unwatch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
     let mut client = connect(config).await?;
-    if args.print {
-        for (name, watch) in chosen(args, config)? {
-            let table = look_up(&client, config, name, watch).await?;
-            println!("-- unwatch {name}\n{}\n", install::removal(&table));
-        }
-        return Ok(());
-    }
     let all = config.watch.keys().cloned().collect();
     let names: &Vec<String> = if args.names.is_empty() { &all } else { &args.names };
     for name in names {
-        if install::remove(&mut client, name).await.map_err(anyhow::Error::from)? {
-            println!("watch {name} records nothing any more; what it recorded stays");
-        } else {
-            println!("watch {name} had no trigger");
+        if args.print {
+            let removal = install::removal(&client, name).await.map_err(anyhow::Error::from)?;
+            println!("-- unwatch {name}\n{removal}\n");
+            continue;
+        }
+        let tables = install::remove(&mut client, name).await.map_err(anyhow::Error::from)?;
+        match tables.is_empty() {
+            true => println!("watch {name} had no trigger"),
+            false => println!(
+                "watch {name} records nothing of {} any more; what it recorded stays",
+                tables.join(", ")
+            ),
+        }
+        if !config.watch.contains_key(name) {
+            let dropped =
+                install::drop_changes(&client, name).await.map_err(anyhow::Error::from)?;
+            if dropped > 0 {
+                println!(
+                    "  {dropped} changes that waited for it are gone: it is not in the configuration"
+                );
+            }
         }
     }
     Ok(())

@@ -22,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 use crate::config;
 use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::message::Message;
-use crate::domain::value::change::{Change, NetChange, Rename, fold};
+use crate::domain::value::change::{CapturedTable, Change, NetChange};
+use crate::domain::value::fold::fold;
+use crate::domain::value::versions::FoldRules;
 use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
 use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
 use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unreadable, waiting};
 use crate::pipeline::claim::scan_bound::ScanBound;
-use crate::pipeline::context::context::Context;
+use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::read_fault::{RowFault, noted};
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::gate::blockers::Blockers;
@@ -251,12 +253,12 @@ impl Claim {
             is_full: batch.count >= limit,
             next_transactions: &batch.next_transactions,
         };
+        let rules = self.own(&mut changes).await?;
         claimed.holds =
             self.storms.mark(tx, &self.context, &claimed.blockers, &mut changes, ahead).await?;
-        let keys = self.key_columns(&changes).await?;
-        let folded = fold(changes, &|watch| keys.get(watch).map(Vec::as_slice));
-        for Rename { watch, from, to } in &folded.renames {
-            queries::claim::claim_rename(tx, watch, from, to, now).await?;
+        let folded = fold(changes, &|watch| rules.get(watch).cloned());
+        for renames in &folded.renames {
+            queries::claim::claim_rename(tx, renames, now).await?;
         }
         for (net, reason) in folded.muted {
             claimed.messages.extend(muted(&self.context.config, net, reason));
@@ -265,20 +267,44 @@ impl Claim {
         self.open(tx, fresh, now, claimed).await
     }
 
-    /// The key columns of each watch in the batch: they tell when a row was given another key. A
-    /// watch that cannot be used has none, and its renames show up as a delete and an insert.
-    async fn key_columns(
+    /// Lets go of changes of tables that their watch is not about any more: the watch moved to another table, or two
+    /// tables swapped their names. Gives how the changes of each watch are put together; a watch that cannot be used
+    /// has no rules, and keeps its changes.
+    async fn own(
         &self,
-        changes: &[Change],
-    ) -> Result<HashMap<String, Vec<String>>, StageError> {
-        let names: HashSet<&str> = changes.iter().map(|change| change.watch.as_str()).collect();
-        let mut keys = HashMap::new();
+        changes: &mut Vec<Change>,
+    ) -> Result<HashMap<String, FoldRules>, StageError> {
+        let names: HashSet<String> = changes.iter().map(|change| change.watch.clone()).collect();
+        let mut rules = HashMap::new();
         for name in names {
-            if let Ok(compiled) = self.context.compiled(name).await? {
-                keys.insert(name.to_owned(), compiled.table.key.clone());
+            let of_watch = || changes.iter().filter(|change| change.watch == name);
+            let Ok(mut compiled) = self.context.compiled(&name).await? else { continue };
+            let is_known = |table: &CapturedTable, compiled: &CompiledWatch| {
+                table.oid == compiled.table.oid && table.name == compiled.table.table
+            };
+            if of_watch()
+                .filter_map(|change| change.table.as_deref())
+                .any(|table| !is_known(table, &compiled))
+            {
+                let Ok(anew) = self.context.looked_up_again(&name).await? else { continue };
+                compiled = anew;
             }
+            let is_foreign = |change: &Change| {
+                let oid = change.table.as_ref().map(|table| table.oid);
+                change.watch == name && oid.is_some_and(|oid| oid != compiled.table.oid)
+            };
+            let before = changes.len();
+            changes.retain(|change| !is_foreign(change));
+            if changes.len() < before {
+                tracing::warn!(
+                    watch = name,
+                    changes = before - changes.len(),
+                    "changes of a table that the watch is not about are told to nobody; run `rowbell watch`"
+                );
+            }
+            rules.insert(name, compiled.table.fold_rules(&compiled.config));
         }
-        Ok(keys)
+        Ok(rules)
     }
 
     /// Folds what belongs to open messages; returns the rest.

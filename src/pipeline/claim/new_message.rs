@@ -30,11 +30,7 @@ pub fn folded_in(config: &Config, message: OpenMessage, net: NetChange) -> Optio
     let is_put_off = message.waits_for.is_some_and(WaitsFor::is_gate);
     let is_waited_for = message.attempt_count > 0 && !is_put_off;
     let due_at = if is_waited_for { due_at.max(message.due_at) } else { due_at };
-    let operation = match (&message.old_row, &net.new_row) {
-        (None, _) => Operation::Insert,
-        (Some(_), None) => Operation::Delete,
-        (Some(_), Some(_)) => Operation::Update,
-    };
+    let operation = Operation::between(message.old_row.as_ref(), net.new_row.as_ref());
     Some(FoldedIn {
         message_id: message.message_id,
         operation,

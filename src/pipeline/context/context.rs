@@ -229,6 +229,15 @@ impl Context {
         Ok((!broken.is_empty()).then(|| broken.join("; ")))
     }
 
+    /// The watch as its table is now: a table of another name, or another table of its name, may have taken its place.
+    pub async fn looked_up_again(
+        &self,
+        name: &str,
+    ) -> Result<Result<Arc<CompiledWatch>, String>, StageError> {
+        self.watchings.write().unwrap_or_else(std::sync::PoisonError::into_inner).remove(name);
+        self.compiled(name).await
+    }
+
     /// A query over the watch's table failed: look the table up again before the next use.
     pub fn broke(&self, name: &str, why: String) {
         let entry = self.broken(name, why);

@@ -7,7 +7,6 @@ use crate::config::Watch;
 use crate::domain::value::change::Operation;
 use crate::postgres::capture::quoting::quote;
 pub use crate::postgres::capture::table::{CaptureError, TableColumn, WatchedTable, describe};
-pub use crate::postgres::capture::trigger::statements;
 use crate::postgres::capture::trigger::{
     arguments, function_name, function_sql, layout_sql, trigger_name, trigger_sql,
 };
@@ -20,135 +19,236 @@ pub enum Installed {
     Unchanged,
 }
 
-/// Installs or renews the trigger of a watch. Waits at most 3 seconds for the table.
+/// What brings the triggers of a watch to where the configuration says.
+#[derive(Clone, Debug)]
+pub struct InstallPlan {
+    pub installed: Installed,
+    /// Tables that the watch has left, by name.
+    pub taken_off: Vec<String>,
+    /// Its trigger fires only for what is replicated: on purpose, so it stays.
+    pub is_replica_only: bool,
+    /// SQL for a DBA, or for us.
+    pub statements: Vec<String>,
+}
+
+impl InstallPlan {
+    fn of(table: &WatchedTable, watch: &Watch, before: &[CaptureTrigger]) -> InstallPlan {
+        let name = trigger_name(&table.watch);
+        let is_part = |oid| table.parts.iter().any(|part| part.oid == oid);
+        let is_stray = |found: &&CaptureTrigger| !is_part(found.oid) || found.name != name;
+        let strays: Vec<&CaptureTrigger> = before.iter().filter(is_stray).collect();
+        // The function is replaced without touching the table.
+        let mut statements: Vec<String> = strays.iter().map(|stray| stray.drop_sql()).collect();
+        statements.extend([layout_sql(table), function_sql(table, watch)]);
+        let mut installed = Installed::Unchanged;
+        for part in &table.parts {
+            let found = before.iter().find(|found| found.oid == part.oid && found.name == name);
+            if found.is_some_and(|found| found.fits(table, watch)) {
+                continue;
+            }
+            installed = match found {
+                None if part.oid == table.oid => Installed::New,
+                _ if installed == Installed::Unchanged => Installed::Replaced,
+                _ => installed,
+            };
+            statements.push(trigger_sql(table, watch, part));
+            if let Some(word) = found.and_then(|found| found.firing.kept()) {
+                let trigger = quote(&name);
+                statements
+                    .push(format!("alter table {} enable {word} trigger {trigger};", part.table));
+            }
+        }
+        if installed == Installed::Unchanged && !strays.is_empty() {
+            installed = Installed::Replaced;
+        }
+        let left = strays.iter().filter(|stray| !is_part(stray.oid));
+        let own = before.iter().find(|found| found.oid == table.oid);
+        InstallPlan {
+            installed,
+            taken_off: left.map(|stray| stray.table.clone()).collect(),
+            is_replica_only: own.is_some_and(|found| found.firing == Firing::ForReplication),
+            statements,
+        }
+    }
+}
+
+/// What `install` would do.
+pub async fn plan(
+    client: &Client,
+    table: &WatchedTable,
+    watch: &Watch,
+) -> Result<InstallPlan, CaptureError> {
+    Ok(InstallPlan::of(table, watch, &triggers_of(client, &table.watch).await?))
+}
+
+/// Installs or renews the triggers of a watch, and takes them off the tables that it has left. Waits at most 3 seconds
+/// for each table.
 pub async fn install(
     client: &mut Client,
     table: &WatchedTable,
     watch: &Watch,
-) -> Result<Installed, CaptureError> {
-    let before = installed(client, table).await?;
+) -> Result<InstallPlan, CaptureError> {
+    let plan = plan(client, table, watch).await?;
     let tx = client.transaction().await?;
-    let done = write(&tx, table, watch, before.as_ref()).await;
+    let done = write(&tx, &plan.statements).await;
     match done {
-        Ok(installed) => {
+        Ok(()) => {
             tx.commit().await?;
-            Ok(installed)
+            Ok(plan)
         }
         Err(error) => {
             drop(tx);
+            let mut tables: Vec<&str> =
+                table.parts.iter().map(|part| part.table.as_str()).collect();
+            tables.extend(plan.taken_off.iter().map(String::as_str));
             let needed = format!(
-                "the role needs TRIGGER on {} and CREATE on schema rowbell; run it as their owner, or have a DBA run `rowbell watch --print`",
-                table.table
+                "the role needs TRIGGER on {}, to own a table that the watch leaves, and CREATE on schema rowbell; run \
+                 it as their owner, or have a DBA run `rowbell watch --print`",
+                tables.join(", ")
             );
-            Err(explain(client, &table.watch, &[table.oid], needed, error).await)
+            let oids: Vec<u32> = table.parts.iter().map(|part| part.oid).collect();
+            Err(explain(client, &table.watch, &oids, needed, error).await)
         }
     }
 }
 
-async fn write(
-    tx: &Transaction<'_>,
-    table: &WatchedTable,
-    watch: &Watch,
-    before: Option<&InstalledTrigger>,
-) -> Result<Installed, tokio_postgres::Error> {
+async fn write(tx: &Transaction<'_>, statements: &[String]) -> Result<(), tokio_postgres::Error> {
     tx.batch_execute("set local lock_timeout = '3s'; set local check_function_bodies = off")
         .await?;
-    tx.batch_execute(&layout_sql(table)).await?;
-    // The function is replaced without touching the table.
-    tx.batch_execute(&function_sql(table, watch)).await?;
-    let wanted = InstalledTrigger::wanted(table, watch);
-    let done = match before {
-        Some(before) if before == &wanted => return Ok(Installed::Unchanged),
-        Some(_) => Installed::Replaced,
-        None => Installed::New,
-    };
-    tx.batch_execute(&trigger_sql(table, watch)).await?;
-    Ok(done)
+    for statement in statements {
+        tx.batch_execute(statement).await?;
+    }
+    Ok(())
 }
 
-/// Removes trigger and function of a watch, from whatever table it is on. Says whether there was
-/// one.
-pub async fn remove(client: &mut Client, watch: &str) -> Result<bool, CaptureError> {
-    let query = "select format('%I.%I', n.nspname, c.relname), c.oid
-                   from pg_trigger as t
-                   join pg_class as c on c.oid = t.tgrelid
-                   join pg_namespace as n on n.oid = c.relnamespace
-                  where t.tgname = $1 and not t.tgisinternal and t.tgparentid = 0";
-    let name = trigger_name(watch);
-    let tables = client.query(query, &[&name]).await?;
-    let named: Vec<String> = tables.iter().map(|row| row.get(0)).collect();
-    let drops =
-        named.iter().map(|table| format!("drop trigger if exists {} on {table};", quote(&name)));
-    let drops = format!(
-        "set local lock_timeout = '3s'; {} drop function if exists {}()",
-        drops.collect::<String>(),
-        function_name(watch)
-    );
+/// Removes triggers and function of a watch, from whatever tables they are on. Says which tables.
+pub async fn remove(client: &mut Client, watch: &str) -> Result<Vec<String>, CaptureError> {
+    let found = triggers_of(client, watch).await?;
+    let tables: Vec<String> = found.iter().map(|found| found.table.clone()).collect();
+    let mut statements = vec!["set local lock_timeout = '3s'".to_owned()];
+    statements.extend(removal_of(watch, &found));
     let tx = client.transaction().await?;
-    if let Err(error) = tx.batch_execute(&drops).await {
+    if let Err(error) = tx.batch_execute(&statements.join(";\n")).await {
         tx.rollback().await?;
-        let oids: Vec<u32> = tables.iter().map(|row| row.get(1)).collect();
+        let oids: Vec<u32> = found.iter().map(|found| found.oid).collect();
         let needed = format!(
             "only the owner of {} may remove its trigger; have them run `rowbell unwatch --print`",
-            named.join(", ")
+            tables.join(", ")
         );
         return Err(explain(client, watch, &oids, needed, error).await);
     }
     tx.commit().await?;
-    Ok(!tables.is_empty())
+    Ok(tables)
 }
 
 /// What `unwatch --print` shows.
-pub fn removal(table: &WatchedTable) -> String {
-    format!(
-        "drop trigger if exists {} on {};\ndrop function if exists {}();",
-        quote(&trigger_name(&table.watch)),
-        table.table,
-        function_name(&table.watch)
-    )
+pub async fn removal(client: &Client, watch: &str) -> Result<String, CaptureError> {
+    Ok(removal_of(watch, &triggers_of(client, watch).await?).join("\n"))
 }
 
-/// A trigger as the catalog has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct InstalledTrigger {
-    arguments: Vec<String>,
-    operations: Vec<Operation>,
-    is_enabled: bool,
+fn removal_of(watch: &str, found: &[CaptureTrigger]) -> Vec<String> {
+    let mut statements: Vec<String> = found.iter().map(CaptureTrigger::drop_sql).collect();
+    statements.push(format!("drop function if exists {}();", function_name(watch)));
+    statements
 }
 
-impl InstalledTrigger {
-    fn wanted(table: &WatchedTable, watch: &Watch) -> InstalledTrigger {
-        let operations = [Operation::Insert, Operation::Update, Operation::Delete];
-        InstalledTrigger {
-            arguments: arguments(table, watch),
-            operations: operations.into_iter().filter(|o| watch.on.contains(o)).collect(),
-            is_enabled: true,
+/// Changes that wait for a watch which is not in the configuration any more: nobody takes them. Says how many there
+/// were.
+pub async fn drop_changes(client: &Client, watch: &str) -> Result<u64, tokio_postgres::Error> {
+    client.execute("delete from rowbell.change where watch = $1", &[&watch]).await
+}
+
+/// When a trigger fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Firing {
+    ForWriters,
+    ForReplication,
+    Always,
+    Never,
+}
+
+impl Firing {
+    /// As `pg_trigger.tgenabled` says it.
+    fn of(letter: &str) -> Firing {
+        match letter {
+            "A" => Firing::Always,
+            "R" => Firing::ForReplication,
+            "D" => Firing::Never,
+            _ => Firing::ForWriters,
+        }
+    }
+
+    /// What somebody chose on purpose, as `alter table` says it.
+    fn kept(self) -> Option<&'static str> {
+        match self {
+            Firing::Always => Some("always"),
+            Firing::ForReplication => Some("replica"),
+            Firing::ForWriters | Firing::Never => None,
         }
     }
 }
 
-async fn installed(
+/// A trigger of ours, as the catalog has it.
+#[derive(Clone, Debug)]
+pub struct CaptureTrigger {
+    pub watch: String,
+    /// Quoted and qualified.
+    pub table: String,
+    oid: u32,
+    name: String,
+    arguments: Vec<String>,
+    operations: Vec<Operation>,
+    firing: Firing,
+}
+
+impl CaptureTrigger {
+    fn fits(&self, table: &WatchedTable, watch: &Watch) -> bool {
+        self.arguments == arguments(table, watch)
+            && self.operations == table.fires_for(watch)
+            && self.firing != Firing::Never
+    }
+
+    fn drop_sql(&self) -> String {
+        format!("drop trigger if exists {} on {};", quote(&self.name), self.table)
+    }
+}
+
+/// Every trigger of ours in the database, on whatever table.
+pub async fn triggers(client: &Client) -> Result<Vec<CaptureTrigger>, tokio_postgres::Error> {
+    let query = include_str!("../../../sql/queries/capture/capture_triggers.sql");
+    let rows = client.query(query, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let arguments: Vec<u8> = row.try_get("arguments")?;
+            let texts = arguments.split(|byte| *byte == 0);
+            let arguments: Vec<String> =
+                texts.map(|text| String::from_utf8_lossy(text).into_owned()).take(5).collect();
+            let bits: i32 = row.try_get("events")?;
+            // Bits of pg_trigger.tgtype: 4 insert, 8 delete, 16 update.
+            let events = [(4, Operation::Insert), (16, Operation::Update), (8, Operation::Delete)];
+            Ok(CaptureTrigger {
+                watch: arguments.first().cloned().unwrap_or_default(),
+                table: row.try_get("table_name")?,
+                oid: row.try_get("table_oid")?,
+                name: row.try_get("trigger_name")?,
+                arguments,
+                operations: events
+                    .iter()
+                    .filter(|(bit, _)| bits & bit != 0)
+                    .map(|(_, o)| *o)
+                    .collect(),
+                firing: Firing::of(row.try_get("firing")?),
+            })
+        })
+        .collect()
+}
+
+async fn triggers_of(
     client: &Client,
-    table: &WatchedTable,
-) -> Result<Option<InstalledTrigger>, tokio_postgres::Error> {
-    let query = "select tgargs, tgtype::integer, tgenabled::text <> 'D'
-                   from pg_trigger where tgrelid = $1 and tgname = $2 and not tgisinternal";
-    let row = client.query_opt(query, &[&table.oid, &trigger_name(&table.watch)]).await?;
-    Ok(row.map(|row| {
-        let arguments: Vec<u8> = row.get(0);
-        let bits: i32 = row.get(1);
-        // Bits of pg_trigger.tgtype: 4 insert, 8 delete, 16 update.
-        let events = [(4, Operation::Insert), (16, Operation::Update), (8, Operation::Delete)];
-        InstalledTrigger {
-            arguments: arguments
-                .split(|byte| *byte == 0)
-                .map(|argument| String::from_utf8_lossy(argument).into_owned())
-                .take(5)
-                .collect(),
-            operations: events.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, o)| *o).collect(),
-            is_enabled: row.get(2),
-        }
-    }))
+    watch: &str,
+) -> Result<Vec<CaptureTrigger>, tokio_postgres::Error> {
+    let all = triggers(client).await?;
+    Ok(all.into_iter().filter(|trigger| trigger.watch == watch).collect())
 }
 
 /// Whether the watch has a trigger on its table, in whatever shape.
@@ -156,7 +256,7 @@ pub async fn is_installed(
     client: &Client,
     table: &WatchedTable,
 ) -> Result<bool, tokio_postgres::Error> {
-    Ok(installed(client, table).await?.is_some())
+    Ok(triggers_of(client, &table.watch).await?.iter().any(|found| found.oid == table.oid))
 }
 
 /// What is installed differently from what the configuration asks for, as sentences.
@@ -165,23 +265,41 @@ pub async fn drift(
     table: &WatchedTable,
     watch: &Watch,
 ) -> Result<Vec<String>, tokio_postgres::Error> {
-    let wanted = InstalledTrigger::wanted(table, watch);
-    let mut drift = match installed(client, table).await? {
-        None => vec![format!("{} has no trigger for it; run `rowbell watch`", table.table)],
-        Some(found) if !found.is_enabled => {
-            vec![format!(
-                "its trigger on {} is disabled; alter table … enable trigger",
+    let found = triggers_of(client, &table.watch).await?;
+    let mut drift = Vec::new();
+    for part in &table.parts {
+        let name = &part.table;
+        match found.iter().find(|found| found.oid == part.oid) {
+            None if part.oid == table.oid => {
+                drift.push(format!("{name} has no trigger for it; run `rowbell watch`"));
+            }
+            None => drift.push(format!(
+                "{name}, which inherits from {}, has no trigger for it; run `rowbell watch`",
                 table.table
-            )]
+            )),
+            Some(trigger) if trigger.firing == Firing::Never => {
+                drift.push(format!("its trigger on {name} is disabled; alter table … enable trigger"));
+            }
+            Some(trigger) if trigger.firing == Firing::ForReplication => drift.push(format!(
+                "its trigger on {name} fires for replicated changes only; alter table … enable trigger, or enable \
+                 always trigger"
+            )),
+            Some(trigger) if !trigger.fits(table, watch) || trigger.name != trigger_name(&table.watch) => {
+                drift.push(format!(
+                    "its trigger on {name} is of an earlier configuration; run `rowbell watch`"
+                ));
+            }
+            Some(_) => {}
         }
-        Some(found) if found != wanted => {
-            vec![format!(
-                "its trigger on {} is of an earlier configuration; run `rowbell watch`",
-                table.table
-            )]
-        }
-        Some(_) => Vec::new(),
-    };
+    }
+    let is_stray =
+        |trigger: &&CaptureTrigger| table.parts.iter().all(|part| part.oid != trigger.oid);
+    drift.extend(found.iter().filter(is_stray).map(|trigger| {
+        format!(
+            "it also has a trigger on {}, whose changes are told to nobody; run `rowbell watch`, which takes it off",
+            trigger.table
+        )
+    }));
     if is_row_security_active(client, table).await? {
         drift.push(format!(
             "row level security of {} may hide rows from this role, so that none is read; {WAY_PAST_ROW_SECURITY}",

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use strum::VariantArray as _;
 use tokio_postgres::{Client, Row};
 
 use crate::config::{TemplateSettings, Watch};
+use crate::domain::value::change::Operation;
 use crate::domain::value::column::{self, Columns};
 use crate::domain::value::diff::{ColumnKind, ColumnKinds};
+use crate::domain::value::versions::FoldRules;
 use crate::finding::did_you_mean;
 
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
@@ -56,6 +59,18 @@ pub struct WatchedTable {
     pub captured: Vec<String>,
     /// Settings of a session on which the text of what is stored depends.
     pub settings: BTreeSet<String>,
+    /// Columns that decide in which partition a row lies.
+    pub partitioned_by: Vec<String>,
+    /// Where its rows lie that have to have triggers of their own: itself, and tables that inherit from it.
+    pub parts: Vec<TablePart>,
+}
+
+/// A table with a trigger of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TablePart {
+    pub oid: u32,
+    /// Quoted and qualified.
+    pub table: String,
 }
 
 impl WatchedTable {
@@ -66,6 +81,23 @@ impl WatchedTable {
     /// What the words and the diff know of the columns of a watch.
     pub fn columns_of(&self, watch: &Watch) -> Columns {
         column::columns(self.kinds(), &watch.columns, &watch.column)
+    }
+
+    /// How its changes are put together.
+    pub fn fold_rules(&self, watch: &Watch) -> FoldRules {
+        FoldRules {
+            key: self.key.clone(),
+            partitioned_by: self.partitioned_by.clone(),
+            watched: self.watched(watch),
+            on: watch.on.clone(),
+        }
+    }
+
+    /// What its trigger fires for. A row that moves to another partition is deleted and inserted.
+    pub fn fires_for(&self, watch: &Watch) -> Vec<Operation> {
+        let may_move = !self.partitioned_by.is_empty() && watch.on.contains(&Operation::Update);
+        let wanted = |operation: &&Operation| may_move || watch.on.contains(operation);
+        Operation::VARIANTS.iter().filter(wanted).copied().collect()
     }
 
     /// What must change for a change to be recorded: the watched columns, and the currencies of
@@ -132,7 +164,11 @@ pub async fn describe(
     }
     let captured = captured(watch, template, &key, &columns);
     let settings = forming_settings(client, oid, &captured, &key).await?;
-    Ok(WatchedTable { watch: name.to_owned(), table, oid, key, columns, captured, settings })
+    let partitioned_by = partitioned_by(client, oid).await?;
+    let mut parts = vec![TablePart { oid, table: table.clone() }];
+    parts.extend(heirs(client, oid).await?);
+    let watch = name.to_owned();
+    Ok(WatchedTable { watch, table, oid, key, columns, captured, settings, partitioned_by, parts })
 }
 
 async fn find_table(
@@ -237,6 +273,31 @@ pub async fn nullable(
                   where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped
                     and not a.attnotnull and not t.typnotnull";
     client.query(query, &[&table.oid]).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
+/// The columns that decide in which partition of a table, or of its partitions, a row lies.
+async fn partitioned_by(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {
+    let query = "select distinct a.attname::text
+                   from pg_partition_tree($1::oid) as tree
+                   join pg_partitioned_table as p on p.partrelid = tree.relid
+                   join pg_attribute as a on a.attrelid = p.partrelid and a.attnum = any (p.partattrs)
+                  order by 1";
+    Ok(client.query(query, &[&oid]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+/// The tables that inherit from a table, at whatever remove. Partitions get the trigger of their table by themselves.
+async fn heirs(client: &Client, oid: u32) -> Result<Vec<TablePart>, tokio_postgres::Error> {
+    let query = "with recursive heir as (
+                     select i.inhrelid as oid from pg_inherits as i where i.inhparent = $1
+                     union
+                     select i.inhrelid from heir join pg_inherits as i on i.inhparent = heir.oid
+                 )
+                 select c.oid, format('%I.%I', n.nspname, c.relname)
+                   from heir join pg_class as c using (oid) join pg_namespace as n on n.oid = c.relnamespace
+                  where c.relkind = 'r' and not c.relispartition
+                  order by 2";
+    let rows = client.query(query, &[&oid]).await?;
+    Ok(rows.iter().map(|row| TablePart { oid: row.get(0), table: row.get(1) }).collect())
 }
 
 async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {

@@ -17,63 +17,71 @@ use crate::config::Watch;
 use crate::domain::value::change::Operation;
 use crate::postgres::capture::key::key_expression;
 use crate::postgres::capture::quoting::{field, jsonb_array, literal, quote};
-use crate::postgres::capture::table::WatchedTable;
+use crate::postgres::capture::table::{TablePart, WatchedTable};
 use crate::postgres::connection::session_settings::FORMS;
 
 /// Bytes that a PostgreSQL name may have.
 const MAX_NAME: usize = 63;
 
-/// Name of the trigger of a watch, cut at a character.
+/// Name of the trigger of a watch.
 pub fn trigger_name(watch: &str) -> String {
-    let mut name = format!("rowbell_capture_{watch}");
-    while name.len() > MAX_NAME {
-        name.pop();
-    }
-    name
+    fitting("rowbell_capture_", watch)
 }
 
 /// Quoted name of the function of a watch.
 pub fn function_name(watch: &str) -> String {
-    let mut name = format!("capture_{watch}");
-    while name.len() > MAX_NAME {
+    format!("rowbell.{}", quote(&fitting("capture_", watch)))
+}
+
+/// A name that PostgreSQL does not cut. Of a longer one, a hash stands for the end, so that no two watches share a
+/// name.
+fn fitting(prefix: &str, watch: &str) -> String {
+    let mut name = format!("{prefix}{watch}");
+    if name.len() <= MAX_NAME {
+        return name;
+    }
+    let end = format!("_{:016x}", fnv_1a(watch.bytes()));
+    while name.len() + end.len() > MAX_NAME {
         name.pop();
     }
-    format!("rowbell.{}", quote(&name))
+    name + &end
 }
 
-/// What `watch` runs, and what `watch --print` shows: the layout, the function, then the trigger.
-pub fn statements(table: &WatchedTable, watch: &Watch) -> Vec<String> {
-    vec![layout_sql(table), function_sql(table, watch), trigger_sql(table, watch)]
-}
-
-/// Names the values that the function will write.
+/// Names the values that the function will write, and the table that they are of.
 pub fn layout_sql(table: &WatchedTable) -> String {
     format!(
-        "insert into rowbell.layout (layout_id, watch, columns)\nvalues ({id}, {watch}, {columns})\non conflict (layout_id) do nothing;",
+        "insert into rowbell.layout (layout_id, watch, columns, captured_from)\n\
+         values ({id}, {watch}, {columns}, {table})\non conflict (layout_id) do nothing;",
         id = layout_id(table),
         watch = literal(&table.watch),
         columns = text_array(&table.captured),
+        table = literal(&table.table),
     )
 }
 
-/// FNV-1a over watch and columns: the same in every release, so that a function that is made anew
-/// does not need another layout.
+/// Of watch, table and columns, so that a function that is made anew does not need another layout.
 fn layout_id(table: &WatchedTable) -> i64 {
     let names = std::iter::once(&table.watch).chain(&table.captured);
     let bytes = names.flat_map(|name| name.bytes().chain([0]));
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    hash.cast_signed()
+    fnv_1a(bytes.chain(table.oid.to_be_bytes())).cast_signed()
 }
 
-pub fn trigger_sql(table: &WatchedTable, watch: &Watch) -> String {
+/// A hash that is the same in every release.
+fn fnv_1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Makes the trigger on the table, or on one that inherits from it.
+pub fn trigger_sql(table: &WatchedTable, watch: &Watch, part: &TablePart) -> String {
     let name = quote(&trigger_name(&table.watch));
-    let events: Vec<&str> = watch.on.iter().map(|operation| operation.into_str()).collect();
+    let events = table.fires_for(watch);
+    let events: Vec<&str> = events.iter().map(|operation| operation.into_str()).collect();
     format!(
         "drop trigger if exists {name} on {table};\n\
          create trigger {name}\n    after {events} on {table}\n    for each row execute function {function}({arguments});",
-        table = table.table,
+        table = part.table,
         events = events.join(" or "),
         function = function_name(&table.watch),
         arguments =
@@ -95,10 +103,7 @@ pub fn arguments(table: &WatchedTable, watch: &Watch) -> Vec<String> {
 }
 
 pub fn function_sql(table: &WatchedTable, watch: &Watch) -> String {
-    let mut operations = watch.on.clone();
-    operations.sort_by_key(|operation| *operation as u8);
-    operations.dedup();
-    let body = body(table, watch, &operations);
+    let body = body(table, watch, &table.fires_for(watch));
     format!(
         "create or replace function {name}() returns trigger\n\
          language plpgsql security definer{settings}\n\
@@ -158,11 +163,11 @@ begin
     elsif failure is null then
         -- The table is not any more what it was when this function was made.
         perform rowbell.capture_by_name(
-            {watch}, {key}, {watched}, {columns}, pg_catalog.lower(tg_op), was, is_now
+            {watch}, {layout}, {key}, {watched}, {columns}, pg_catalog.lower(tg_op), was, is_now
         );
     else
-        insert into rowbell.change (watch, operation, capture_error)
-        values ({watch}, pg_catalog.lower(tg_op)::rowbell.change_operation, failure);
+        insert into rowbell.change (watch, layout_id, operation, capture_error)
+        values ({watch}, {layout}, pg_catalog.lower(tg_op)::rowbell.change_operation, failure);
     end if;
 {ring}    return null;
 end",
@@ -205,10 +210,19 @@ fn for_each_operation(
 }
 
 /// Takes key and values, unless an update changed nothing that is watched.
+///
+/// An insert that the watch does not tell matters only where the row may come from another partition, which it has left
+/// in the same transaction before.
 fn read(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
+    let only_moves =
+        |operation| table.fires_for(watch).contains(&operation) && !watch.on.contains(&operation);
     let (filter, key, rows): (String, &str, &[&str]) = match operation {
+        Operation::Insert if only_moves(Operation::Insert) => {
+            (UNLESS_MOVING.into(), "new", &["new"])
+        }
         Operation::Insert => (String::new(), "new", &["new"]),
         Operation::Update => (unless_changed(table, watch), "old", &["old", "new"]),
+        Operation::Delete if only_moves(Operation::Insert) => (MAY_MOVE.into(), "old", &["old"]),
         Operation::Delete => (String::new(), "old", &["old"]),
     };
     format!(
@@ -217,6 +231,12 @@ fn read(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
         captured = values(&table.captured, rows),
     )
 }
+
+const MAY_MOVE: &str = "        perform pg_catalog.set_config('rowbell.moving', 'yes', true);\n";
+const UNLESS_MOVING: &str =
+    "        if coalesce(pg_catalog.current_setting('rowbell.moving', true), '') operator(pg_catalog.<>) 'yes' then
+            return null;
+        end if;\n";
 
 /// Leaves when nothing changed that is watched. Where `=` tells a change it is asked, which costs half. Other
 /// values are compared as images, byte by byte: that takes no operator, which a type may lack, and no

@@ -171,6 +171,10 @@ async fn watches(client: &Client, config: &Config) -> Result<Vec<WatchStatus>, E
     for (name, watch) in &config.watch {
         watches.insert(name.clone(), trigger(client, config, name, watch).await?);
     }
+    for found in install::triggers(client).await? {
+        let forgotten = watch_status(&found.watch, Some(found.table), Trigger::NotConfigured, None);
+        watches.entry(found.watch).or_insert(forgotten);
+    }
     for row in client.query(text!("status/status_changes"), &[]).await? {
         let name: String = row.try_get("watch")?;
         let entry = watches

@@ -9,7 +9,7 @@ use tokio_postgres::types::{Json, ToSql};
 
 use crate::domain::message::message::{Message, MessageWords};
 use crate::domain::message::state::{Wait, WaitsFor};
-use crate::domain::value::change::Operation;
+use crate::domain::value::change::{Operation, Rename};
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::statement::{FromRow, array, named, row, statements};
@@ -92,9 +92,17 @@ pub async fn claim_fold(
     named!(tx, "claim/claim_fold", params).map(drop)
 }
 
-statements! {
-    claim_rename(tx: &Transaction<'_>, watch: &str, from: &str, to: &str, now: Timestamp)
-        -> () = "claim/claim_rename";
+/// Lets messages follow rows that were given other keys, all at once.
+pub async fn claim_rename(
+    tx: &Transaction<'_>,
+    renames: &[Rename],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let watches = array(renames, |rename| rename.watch.as_str());
+    let old_keys = array(renames, |rename| rename.from.as_str());
+    let new_keys = array(renames, |rename| rename.to.as_str());
+    named!(tx, "claim/claim_rename_out", &[&watches, &old_keys])?;
+    named!(tx, "claim/claim_rename", &[&watches, &old_keys, &new_keys, &now]).map(drop)
 }
 
 /// The lease that messages in state sending get.

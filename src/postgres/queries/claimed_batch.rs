@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_postgres::types::Json;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use crate::domain::value::change::{Change, Operation};
+use crate::domain::value::change::{CapturedTable, Change, Operation};
 use crate::domain::value::row::Row;
 use crate::error_chain::chain;
 use crate::postgres::capture::row_query::object;
@@ -38,8 +38,17 @@ pub struct ClaimedBatch {
     pub next_transactions: Vec<i64>,
 }
 
-/// The columns of each layout, by its id as text.
-type Layouts = HashMap<String, Vec<String>>;
+/// What a layout says of the changes that name it.
+#[derive(Debug, serde::Deserialize)]
+struct Layout {
+    columns: Vec<String>,
+    /// The table that the changes are of, if it is still there.
+    table_oid: Option<u32>,
+    table: Option<String>,
+}
+
+/// Layouts by their ids as text.
+type Layouts = HashMap<String, Layout>;
 
 /// A row before and after.
 type Rows = (Option<Row>, Option<Row>);
@@ -67,7 +76,7 @@ pub async fn claim_take(
     Ok(ClaimedBatch {
         changes: rows.iter().map(|row| taken(row, &layouts)).collect::<Result<_, Error>>()?,
         count: rows.len(),
-        last_change_id: last.try_get("change_id")?,
+        last_change_id: last.try_get("last_change_id")?,
         claimed_by: last.try_get("claimed_by")?,
         next_transactions: next.unwrap_or_default(),
     })
@@ -79,8 +88,10 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
     let changed_at: Timestamp = row.try_get("changed_at")?;
     let entity_key: Option<String> = row.try_get("entity_key")?;
     let error: Option<String> = row.try_get("capture_error")?;
+    let layout: Option<i64> = row.try_get("layout_id")?;
+    let layout = layout.and_then(|id| layouts.get(&id.to_string()));
     let rows = match error {
-        None => captured(row, operation, layouts)?,
+        None => captured(row, operation, layout)?,
         Some(error) => Err(error),
     };
     Ok(match (entity_key, rows) {
@@ -95,6 +106,10 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
             mute_reason: row.try_get("mute_reason")?,
             transaction_id: row.try_get("transaction_id")?,
             hold_id: None,
+            table: layout.and_then(|layout| {
+                let (oid, name) = (layout.table_oid?, layout.table.clone()?);
+                Some(Box::new(CapturedTable { oid, name }))
+            }),
         }),
         (key, rows) => Taken::Unreadable {
             watch,
@@ -111,20 +126,20 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
 fn captured(
     row: &SqlRow,
     operation: Operation,
-    layouts: &Layouts,
+    layout: Option<&Layout>,
 ) -> Result<Result<Rows, String>, Error> {
-    let Some(layout): Option<i64> = row.try_get("layout_id")? else {
-        let rows = object(row, "old_row").and_then(|old| Ok((old, object(row, "new_row")?)));
-        return Ok(rows.map_err(|error| chain(&error)));
-    };
-    let values: Result<Json<Vec<Value>>, Error> = row.try_get("captured");
+    let values: Result<Option<Json<Vec<Value>>>, Error> = row.try_get("captured");
     let values = match values {
-        Ok(Json(values)) => values,
+        Ok(Some(Json(values))) => values,
+        Ok(None) => {
+            let rows = object(row, "old_row").and_then(|old| Ok((old, object(row, "new_row")?)));
+            return Ok(rows.map_err(|error| chain(&error)));
+        }
         Err(error) => return Ok(Err(chain(&error))),
     };
-    Ok(match layouts.get(&layout.to_string()) {
-        Some(columns) => named_values(columns, values, operation),
-        None => Err(format!("rowbell.layout has no layout {layout}; run `rowbell watch`")),
+    Ok(match layout {
+        Some(layout) => named_values(&layout.columns, values, operation),
+        None => Err("rowbell.layout has no layout for it; run `rowbell watch`".to_owned()),
     })
 }
 

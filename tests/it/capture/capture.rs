@@ -230,7 +230,7 @@ async fn a_hostile_search_path_changes_nothing() {
 #[tokio::test]
 async fn a_column_that_is_not_what_it_was_is_recorded_by_name() {
     let world = World::new().await;
-    let last = "select case when c.layout_id is null then 'by name ' else '' end
+    let last = "select case when c.captured is null then 'by name ' else '' end
                        || (r.old_row ->> 'window_end') || ' ' || (r.new_row ->> 'window_end') || ' ' || (r.new_row ? 'status')
                   from rowbell.change_row as r join rowbell.change as c using (change_id)
                  order by change_id desc limit 1";
@@ -329,8 +329,9 @@ async fn triggers_come_and_go_and_say_so() {
     world.sql("alter table delivery disable trigger rowbell_capture_home_delivery").await;
     let drift = install::drift(&world.db, &table, &watch).await.unwrap();
     assert!(drift[0].contains("is disabled"), "{drift:?}");
-    assert!(install::remove(&mut world.db, "home_delivery").await.unwrap());
-    assert!(!install::remove(&mut world.db, "home_delivery").await.unwrap());
+    let removed = install::remove(&mut world.db, "home_delivery").await.unwrap();
+    assert_eq!(removed, ["public.delivery"]);
+    assert!(install::remove(&mut world.db, "home_delivery").await.unwrap().is_empty());
     let drift = install::drift(&world.db, &table, &watch).await.unwrap();
     assert!(drift[0].contains("has no trigger"), "{drift:?}");
     world.sql(WATCHED).await;
@@ -346,7 +347,7 @@ async fn who_installs_a_trigger_gives_up_before_the_shop_has_to_wait_for_long() 
     let watch = world.config.watch["home_delivery"].clone();
     let template = world.config.template["service_change"].clone();
     let table = install::describe(&world.db, "home_delivery", &watch, &template).await.unwrap();
-    assert!(install::remove(&mut world.db, "home_delivery").await.unwrap());
+    assert_eq!(install::remove(&mut world.db, "home_delivery").await.unwrap().len(), 1);
     slow.batch_execute("begin; update delivery set note = 'x' where id = 2").await.unwrap();
     let began = Instant::now();
     let write = async {

@@ -98,7 +98,7 @@ async fn what_is_recorded_by_name_is_in_the_same_form() {
     for (number, writer) in WRITERS.iter().enumerate() {
         world.sql(&format!("{writer}; update thing set address = 'Street {number}'")).await;
     }
-    assert_eq!(world.value("select count(layout_id) from rowbell.change").await, "0");
+    assert_eq!(world.value("select count(captured) from rowbell.change").await, "0");
     let forms =
         "select count(distinct (entity_key, old_row - 'address'))::text from rowbell.change";
     assert_eq!(world.value(forms).await, "1");

@@ -52,7 +52,10 @@ async fn a_row_that_row_level_security_hides_is_never_told_as_gone() {
     world.sql("alter table delivery enable row level security; create policy all_rows on delivery using (true)").await;
     config.database.url += "&options=-c%20row_security%3Don";
     let pool = pool::connect(&config.database).unwrap();
-    assert_eq!(check::online(&mut pool.get().await.unwrap(), &config).await.problems, Vec::<String>::new());
+    assert_eq!(
+        check::online(&mut pool.get().await.unwrap(), &config).await.problems,
+        Vec::<String>::new()
+    );
     world.stages.channel_lease.give_up().await.unwrap();
     world.stages = Stages::build(config.into(), world.clock.clone()).await.unwrap();
     world.sql("update delivery set address = 'Last Street' where id = 1").await;

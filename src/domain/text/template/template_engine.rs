@@ -151,7 +151,9 @@ impl Engine {
             let text = template.source().trim();
             text.starts_with("{{") && text.ends_with("}}") && !text.contains(['|', '~', '%'])
         });
-        is_bare && self.used.get(name).is_some_and(|used| used.len() == 1) && self.uses(name, reserved)
+        is_bare
+            && self.used.get(name).is_some_and(|used| used.len() == 1)
+            && self.uses(name, reserved)
     }
 
     /// Whether a template uses one of the reserved names as what it is reserved for.
