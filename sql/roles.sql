@@ -63,6 +63,7 @@ begin
         -- Who stopped all messages at WhatsApp, or wrote to be left alone, is remembered; the same person
         -- may lift that, and so may "opt-out", which runs as the same user.
         grant insert, delete on rowbell.opt_out to rowbell_daemon;
+        grant select, insert, delete on rowbell.consent_event to rowbell_daemon;
         grant select, insert, update, delete on rowbell.opt_out_request to rowbell_daemon;
         grant select, insert, delete on rowbell.opt_out_report to rowbell_daemon;
 

@@ -146,16 +146,84 @@ comment on type rowbell.opt_out_source is 'Who requested that a phone is not wri
 
 -- Who must not be written to. Only these count; see rowbell.opt_out_request for what customers wrote.
 create table rowbell.opt_out (
-    phone   text primary key,
+    phone   text not null,
+    -- Name of a watch; empty: all of them.
+    scope   text not null default '',
+
     source  rowbell.opt_out_source not null,
     since   timestamptz not null default now(),
-    reason  text
+    origin  text,
+    reason  text,
+
+    primary key (phone, scope)
 );
 comment on table  rowbell.opt_out is 'Phones that must not be written to.';
 comment on column rowbell.opt_out.phone is 'International digits without plus sign.';
+comment on column rowbell.opt_out.scope is 'Name of the watch that the phone must not be told of; empty: of nothing.';
 comment on column rowbell.opt_out.source is 'Who requested it: inbound (the customer), operator, import or provider.';
 comment on column rowbell.opt_out.since is 'Since when.';
+comment on column rowbell.opt_out.origin is 'From where it came: the channel that it was written on, or the file that was imported; null where that is not known.';
 comment on column rowbell.opt_out.reason is 'Why, in words.';
+
+
+-- Each time that a phone opted out or in. Append-only: what held at any moment can be shown later.
+create table rowbell.consent_event (
+    consent_event_id  bigint generated always as identity primary key,
+    phone             text not null,
+    scope             text not null,
+    is_opt_out        boolean not null,
+
+    source            rowbell.opt_out_source not null,
+    happened_at       timestamptz not null,
+    recorded_at       timestamptz not null default now(),
+    recorded_by       text not null default session_user,
+    origin            text,
+    reason            text
+);
+create index consent_event_of_phone_idx on rowbell.consent_event (phone, consent_event_id);
+comment on table  rowbell.consent_event is 'Each time that a phone opted out or in, whoever wrote it into rowbell.opt_out.';
+comment on column rowbell.consent_event.consent_event_id is 'Order in which they were recorded.';
+comment on column rowbell.consent_event.phone is 'International digits without plus sign.';
+comment on column rowbell.consent_event.scope is 'Name of the watch that it is about; empty: all of them.';
+comment on column rowbell.consent_event.is_opt_out is 'True: from then on the phone must not be written to. False: it may be.';
+comment on column rowbell.consent_event.source is 'Who requested it: inbound (the customer), operator, import or provider.';
+comment on column rowbell.consent_event.happened_at is 'When it was requested.';
+comment on column rowbell.consent_event.recorded_at is 'When it was recorded.';
+comment on column rowbell.consent_event.recorded_by is 'Database user who recorded it.';
+comment on column rowbell.consent_event.origin is 'From where it came; see rowbell.opt_out.origin.';
+comment on column rowbell.consent_event.reason is 'Why, in words.';
+
+-- By a trigger, so that nobody who writes the list can forget the record. Who lifts an opt-out says so in
+-- rowbell.opt_in_source; without it, the customer has lifted what the customer wrote, and an operator the rest.
+create function rowbell.record_consent() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $record$
+declare
+    source     rowbell.opt_out_source;
+    requested  timestamptz;
+begin
+    if tg_op = 'INSERT' then
+        insert into rowbell.consent_event (phone, scope, is_opt_out, source, happened_at, origin, reason)
+        values (new.phone, new.scope, true, new.source, new.since, new.origin, new.reason);
+        return null;
+    end if;
+    source := coalesce(nullif(current_setting('rowbell.opt_in_source', true), ''),
+                       case old.source when 'inbound' then 'inbound' else 'operator' end);
+    if source = 'inbound' then
+        select r.requested_at into requested
+          from rowbell.opt_out_request as r
+         where r.phone = old.phone and not r.is_opt_out;
+    end if;
+    insert into rowbell.consent_event (phone, scope, is_opt_out, source, happened_at)
+    values (old.phone, old.scope, false, source, coalesce(requested, now()));
+    return null;
+end
+$record$;
+comment on function rowbell.record_consent() is 'Records in rowbell.consent_event what is written into rowbell.opt_out and removed from it.';
+
+create trigger record_consent after insert or delete on rowbell.opt_out
+   for each row execute function rowbell.record_consent();
 
 
 -- The latest request of each phone. A repeated or late STOP must not undo the START that came after it, so

@@ -5,7 +5,7 @@
 --
 -- Cheap filters, because an index stands behind them: message_id; watch with entity_key. Everything
 -- else reads the whole history: fine for a report, not for a dashboard that asks every second.
--- Names and phones are in message_status, failures, dry_runs and opt_outs only.
+-- Names and phones are in message_status, failures, dry_runs, opt_outs and consent only.
 
 
 -- One row per message: its recipient, its words, and its state.
@@ -600,7 +600,7 @@ comment on column rowbell_report.latency.longest_seconds is 'The slowest took so
 
 -- Who must not be written to.
 create view rowbell_report.opt_outs as
-select o.phone, o.since, o.source::text as source, o.reason
+select o.phone, o.since, o.source::text as source, o.reason, nullif(o.scope, '') as watch, o.origin
   from rowbell.opt_out as o;
 
 comment on view   rowbell_report.opt_outs is 'Phones that must not be written to on WhatsApp.';
@@ -608,3 +608,39 @@ comment on column rowbell_report.opt_outs.phone is 'International digits without
 comment on column rowbell_report.opt_outs.since is 'Since when.';
 comment on column rowbell_report.opt_outs.source is 'Who requested it: inbound (the customer), operator, import or provider.';
 comment on column rowbell_report.opt_outs.reason is 'Why, in words.';
+comment on column rowbell_report.opt_outs.watch is 'The watch that the phone must not be told of; null: of nothing.';
+comment on column rowbell_report.opt_outs.origin is 'From where it came: the channel that it was written on, or the file that was imported; null where that is not known.';
+
+
+-- Who opted out and in, and when.
+create view rowbell_report.consent as
+select e.consent_event_id as consent_id,
+       e.phone,
+       nullif(e.scope, '') as watch,
+       case when e.is_opt_out then 'opted_out' else 'opted_in' end as event,
+       e.happened_at,
+       e.source::text as source,
+       e.origin,
+       e.reason,
+       e.recorded_at,
+       e.recorded_by,
+       not exists (
+           select
+             from rowbell.consent_event as later
+            where later.phone = e.phone and later.scope = e.scope
+              and later.consent_event_id > e.consent_event_id
+       ) as is_latest
+  from rowbell.consent_event as e;
+
+comment on view   rowbell_report.consent is 'Each time that a phone opted out or in: order by consent_id. Fast when filtered by phone. Consent that stands in your own tables (opted_in of the recipient query) is not here.';
+comment on column rowbell_report.consent.consent_id is 'Order in which they were recorded.';
+comment on column rowbell_report.consent.phone is 'International digits without plus sign.';
+comment on column rowbell_report.consent.watch is 'The watch that it is about; null: all of them.';
+comment on column rowbell_report.consent.event is 'opted_out or opted_in.';
+comment on column rowbell_report.consent.happened_at is 'When it was requested.';
+comment on column rowbell_report.consent.source is 'Who requested it: inbound (the customer), operator, import or provider.';
+comment on column rowbell_report.consent.origin is 'From where it came: the channel that it was written on, or the file that was imported; null where that is not known.';
+comment on column rowbell_report.consent.reason is 'Why, in words.';
+comment on column rowbell_report.consent.recorded_at is 'When it was recorded.';
+comment on column rowbell_report.consent.recorded_by is 'Database user who recorded it.';
+comment on column rowbell_report.consent.is_latest is 'True: it holds now, for this phone and this watch.';

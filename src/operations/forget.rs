@@ -91,7 +91,7 @@ pub async fn find(
     found.change_ids = changes.iter().filter(is_theirs).map(|change| change.id).collect();
     found.changes = found.change_ids.len();
     found.receipts = queries::forget::forget_count_receipts(&tx, &forms).await?;
-    found.is_opted_out = !queries::compose::compose_opt_out(&tx, &[phone]).await?.is_empty();
+    found.is_opted_out = !queries::compose::compose_opt_out(&tx, &[phone], None).await?.is_empty();
     Ok(found)
 }
 

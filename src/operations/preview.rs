@@ -173,7 +173,8 @@ async fn decide(
     };
     let changes = passed.changes.clone();
     let phone: Vec<&str> = case.heeded_phone(&passed.recipient).into_iter().collect();
-    if !queries::compose::compose_opt_out(tx, &phone).await?.is_empty() {
+    let watch = Some(case.compiled.name.as_str());
+    if !queries::compose::compose_opt_out(tx, &phone, watch).await?.is_empty() {
         return ends(changes, skipped_as_opted_out());
     }
     let waits = match case.not_quiet(&passed.recipient) {

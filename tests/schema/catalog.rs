@@ -50,7 +50,10 @@ order by 1";
     assert_eq!(lines(&client, seen).await, "t", "the question itself must find something");
     let function =
         "select proname from pg_proc where pronamespace = 'rowbell'::regnamespace order by 1";
-    assert_eq!(lines(&client, function).await, "capture_by_name\ncapture_delivery\nwhole_row");
+    assert_eq!(
+        lines(&client, function).await,
+        "capture_by_name\ncapture_delivery\nrecord_consent\nwhole_row"
+    );
 }
 
 /// `lease_iff_sending` says what was violated; `queue_check1` does not.

@@ -33,7 +33,7 @@ insert into rowbell.attempt (message_id, number, result, started_at, finished_at
 (6, 1, 'refused', '2026-06-24 10:00:25Z', '2026-06-24 10:00:26Z', 'recipient', 'not on WhatsApp'),
 (9, 1, 'refused', '2026-06-24 12:10:24Z', '2026-06-24 12:10:25Z', 'recipient', '21614: no mobile number'),
 (11, 1, 'unknown', '2026-06-24 11:00:20Z', '2026-06-24 11:00:50Z', null, 'timed out');
-insert into rowbell.opt_out values ('12025550199', 'inbound', '2026-06-20 08:00Z', 'STOP');
+insert into rowbell.opt_out (phone, source, since, reason) values ('12025550199', 'inbound', '2026-06-20 08:00Z', 'STOP');
 "#;
 
 async fn history() -> (Database, Client) {
@@ -117,7 +117,7 @@ async fn fallbacks_say_what_they_stand_in_for() {
 async fn opt_outs_say_who_and_since_when() {
     let (_database, client) = history().await;
     insta::assert_snapshot!(lines(&client, "select * from rowbell_report.opt_outs").await, @r"
-    12025550199 | 2026-06-20 08:00:00+00 | inbound | STOP
+    12025550199 | 2026-06-20 08:00:00+00 | inbound | STOP |  |
     ");
 }
 

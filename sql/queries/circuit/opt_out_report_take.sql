@@ -16,13 +16,13 @@ with too_many as (
         or r.channel in (select t.channel from too_many as t)
  returning r.message_id, r.channel, r.reported_at
 ), believed as (
-    insert into rowbell.opt_out (phone, since, reason, source)
-    select m.recipient_phone, min(t.reported_at), $3, 'provider'::rowbell.opt_out_source
+    insert into rowbell.opt_out (phone, since, reason, source, origin)
+    select m.recipient_phone, min(t.reported_at), $3, 'provider'::rowbell.opt_out_source, 'channel ' || min(t.channel)
       from taken as t
       join rowbell.message as m using (message_id)
      where t.channel not in (select t.channel from too_many as t)
        and m.recipient_phone is not null
      group by m.recipient_phone
-        on conflict (phone) do nothing
+        on conflict (phone, scope) do nothing
 )
 select t.channel, t.reports from too_many as t order by t.channel;

@@ -5,9 +5,11 @@
 -- $1 phones, $2 reasons: each phone, and why
 -- $3 source: a word of rowbell.opt_out_source
 -- $4 now: the time
-insert into rowbell.opt_out (phone, since, reason, source)
-select distinct on (wanted.phone) wanted.phone, $4::timestamptz, wanted.reason, $3::text::rowbell.opt_out_source
+-- $5 scope: the watch that they must not be told of; empty: all
+-- $6 origin: from where it came
+insert into rowbell.opt_out (phone, scope, since, reason, source, origin)
+select distinct on (wanted.phone) wanted.phone, $5, $4::timestamptz, wanted.reason, $3::text::rowbell.opt_out_source, $6
   from unnest($1::text[], $2::text[]) with ordinality as wanted (phone, reason, ordinal)
  order by wanted.phone, wanted.ordinal
-    on conflict (phone) do nothing
+    on conflict (phone, scope) do nothing
 returning phone;

@@ -1,9 +1,9 @@
 -- opt_out_list: reads phones that must not be written to, in their order.
 --
--- $1 above: only phones after this
--- $2 limit: how many phones at most
-select o.phone, o.since, o.reason, o.source::text
+-- $1 phone, $2 scope: only what comes after this
+-- $3 limit: how many at most
+select o.phone, o.scope, o.since, o.reason, o.source::text, o.origin
   from rowbell.opt_out as o
- where o.phone > $1
- order by o.phone
- limit $2;
+ where (o.phone, o.scope) > ($1::text, $2::text)
+ order by o.phone, o.scope
+ limit $3;

@@ -7,6 +7,7 @@
 -- $1 phones: who wrote
 -- $2 is_opt_out: whether each asks to opt out; otherwise to opt in again
 -- $3 requested_at: when each wrote it
+-- $4 origin: where they wrote it
 with newer as (
     insert into rowbell.opt_out_request as known (phone, is_opt_out, requested_at)
     select r.phone, r.is_opt_out, r.requested_at
@@ -20,13 +21,13 @@ with newer as (
 ), opted_in as (
     delete from rowbell.opt_out as o
      using newer as n
-     where not n.is_opt_out and o.phone = n.phone and o.source = 'inbound' and o.since <= n.requested_at
+     where not n.is_opt_out and o.phone = n.phone and o.scope = '' and o.source = 'inbound' and o.since <= n.requested_at
 ), opted_out as (
-    insert into rowbell.opt_out (phone, since, reason, source)
-    select n.phone, n.requested_at, 'wrote that no more messages are wanted', 'inbound'::rowbell.opt_out_source
+    insert into rowbell.opt_out (phone, since, reason, source, origin)
+    select n.phone, n.requested_at, 'wrote that no more messages are wanted', 'inbound'::rowbell.opt_out_source, $4
       from newer as n
      where n.is_opt_out
-        on conflict (phone) do nothing
+        on conflict (phone, scope) do nothing
 )
 select count(*) filter (where is_opt_out) as opted_out,
        count(*) filter (where not is_opt_out) as opted_in

@@ -8,11 +8,14 @@ use serde_json::json;
 use crate::cli::connection::connect;
 use crate::cli::control::opt_out_file::read_opt_out_requests;
 use crate::cli::error::CliError;
+use crate::cli::inspect::explain;
 use crate::cli::text::masked;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::recipient::phone::Phone;
-use crate::postgres::operations::opt_outs::{self, OptOut, OptOutEntry, OptOutSource};
+use crate::postgres::operations::opt_outs::{
+    self, OptOut, OptOutEntry, OptOutGround, OptOutSource,
+};
 
 #[derive(Debug, Args)]
 pub struct OptOutArgs {
@@ -29,18 +32,24 @@ enum OptOutCommand {
         /// Why, in words.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// About this watch only.
+        #[arg(long)]
+        watch: Option<String>,
     },
     /// Write to a phone again.
     Remove {
         /// The phone, in any form.
         phone: String,
+        /// About this watch, which it was excepted from.
+        #[arg(long)]
+        watch: Option<String>,
     },
     /// Show the phones that are not written to.
     List {
         /// Show whole phones instead of their last digits.
         #[arg(long)]
         phones: bool,
-        /// One JSON object a line instead of a table.
+        /// One JSON array instead of a table.
         #[arg(long)]
         json: bool,
     },
@@ -51,35 +60,49 @@ enum OptOutCommand {
         /// Why, for lines that do not say.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// About this watch only.
+        #[arg(long)]
+        watch: Option<String>,
     },
 }
 
 pub async fn run(args: &OptOutArgs, config: &Config) -> Result<(), CliError> {
     match &args.command {
-        OptOutCommand::Add { phone, reason } => {
+        OptOutCommand::Add { phone, reason, watch } => {
             let phone = number(phone, config)?;
+            let scope = scope(watch.as_deref(), config)?;
             let request = OptOutEntry { phone, reason: reason.clone() };
             let client = connect(config).await?;
             let now = Clock::system().now();
-            let added = opt_outs::add(
-                &**client,
-                std::slice::from_ref(&request),
-                OptOutSource::Operator,
-                now,
-            )
-            .await
-            .map_err(anyhow::Error::from)?;
+            let ground = OptOutGround { source: OptOutSource::Operator, origin: None, scope };
+            let added = opt_outs::add(&**client, std::slice::from_ref(&request), ground, now)
+                .await
+                .map_err(anyhow::Error::from)?;
             let phone = masked(&request.phone);
-            match added {
-                0 => println!("{phone} had opted out before; it keeps the reason of then"),
-                _ => println!("{phone} is not written to any more"),
+            match (added, about(scope)) {
+                (0, _) => println!("{phone} had opted out before; it keeps the reason of then"),
+                (_, about) => println!("{phone} is not written to{about} any more"),
             }
             Ok(())
         }
-        OptOutCommand::Remove { phone } => remove(&number(phone, config)?, config).await,
+        OptOutCommand::Remove { phone, watch } => {
+            remove(&number(phone, config)?, watch.as_deref().unwrap_or_default(), config).await
+        }
         OptOutCommand::List { phones, json } => list(config, *phones, *json).await,
-        OptOutCommand::Import { file, reason } => import(config, file, reason.as_deref()).await,
+        OptOutCommand::Import { file, reason, watch } => {
+            let scope = scope(watch.as_deref(), config)?;
+            import(config, file, reason.as_deref(), scope).await
+        }
     }
+}
+
+/// The watch that is meant; empty: all of them.
+fn scope<'a>(watch: Option<&'a str>, config: &'a Config) -> Result<&'a str, anyhow::Error> {
+    watch.map_or(Ok(""), |watch| explain::find(config, watch))
+}
+
+fn about(scope: &str) -> String {
+    if scope.is_empty() { String::new() } else { format!(" about {scope}") }
 }
 
 /// The phone as it is kept. The error does not repeat it.
@@ -92,46 +115,78 @@ pub fn number(raw: &str, config: &Config) -> Result<String, CliError> {
     Ok(phone.as_str().to_owned())
 }
 
-async fn remove(phone: &str, config: &Config) -> Result<(), CliError> {
-    let client = connect(config).await?;
-    match opt_outs::remove(&client, phone).await.map_err(anyhow::Error::from)? {
-        true => println!("{} may be written to again", masked(phone)),
-        false => println!("{} had not opted out", masked(phone)),
+async fn remove(phone: &str, scope: &str, config: &Config) -> Result<(), CliError> {
+    let mut client = connect(config).await?;
+    let (was_there, others) =
+        opt_outs::remove(&mut client, phone, scope).await.map_err(anyhow::Error::from)?;
+    match was_there {
+        true => println!("{} may be written to{} again", masked(phone), about(scope)),
+        false => println!("{} had not opted out{}", masked(phone), about(scope)),
+    }
+    for other in others {
+        match other.as_str() {
+            "" => println!("it has opted out of everything: rowbell opt-out remove PHONE"),
+            watch => println!(
+                "it is still not written to about {watch}: rowbell opt-out remove PHONE --watch {watch}"
+            ),
+        }
     }
     Ok(())
 }
 
 async fn list(config: &Config, whole: bool, as_json: bool) -> Result<(), CliError> {
     let client = connect(config).await?;
-    let mut above = String::new();
+    let (mut phone, mut scope) = (String::new(), String::new());
     let mut count = 0;
     loop {
-        let page = opt_outs::page(&client, &above).await.map_err(anyhow::Error::from)?;
+        let page = opt_outs::page(&client, &phone, &scope).await.map_err(anyhow::Error::from)?;
         let Some(last) = page.last() else { break };
-        above.clone_from(&last.phone);
-        count += page.len();
-        page.iter().for_each(|opt_out| println!("{}", line(opt_out, whole, as_json)));
+        (phone, scope) = (last.phone.clone(), last.scope.clone());
+        for opt_out in &page {
+            // One array, written as it is read.
+            let before = match (as_json, count) {
+                (false, _) => "",
+                (true, 0) => "[",
+                (true, _) => ",\n ",
+            };
+            let after = if as_json { "" } else { "\n" };
+            print!("{before}{}{after}", line(opt_out, whole, as_json));
+            count += 1;
+        }
     }
-    if count == 0 && !as_json {
-        println!("nobody has opted out");
+    match (as_json, count) {
+        (true, 0) => println!("[]"),
+        (true, _) => println!("]"),
+        (false, 0) => println!("nobody has opted out"),
+        (false, _) => {}
     }
     Ok(())
 }
 
 fn line(opt_out: &OptOut, whole: bool, as_json: bool) -> String {
     let phone = if whole { opt_out.phone.clone() } else { masked(&opt_out.phone) };
-    let OptOut { since, reason, source, .. } = opt_out;
+    let OptOut { since, reason, source, origin, scope, .. } = opt_out;
+    let watch = Some(scope).filter(|scope| !scope.is_empty());
     if as_json {
-        let line = json!({"phone": phone, "since": since, "reason": reason, "source": source});
-        return line.to_string();
+        return json!({
+            "phone": phone, "watch": watch, "since": since, "reason": reason, "source": source, "origin": origin,
+        })
+        .to_string();
     }
     let since = crate::cli::text::moment(*since);
     let source = source.into_str();
-    let line = format!("{phone:<15}  {since}  {source:<8}  {}", reason.as_deref().unwrap_or(""));
+    let why = [watch.map(|watch| format!("about {watch}")), origin.clone(), reason.clone()];
+    let why: Vec<String> = why.into_iter().flatten().collect();
+    let line = format!("{phone:<15}  {since}  {source:<8}  {}", why.join(", "));
     line.trim_end().to_owned()
 }
 
-async fn import(config: &Config, file: &Path, reason: Option<&str>) -> Result<(), CliError> {
+async fn import(
+    config: &Config,
+    file: &Path,
+    reason: Option<&str>,
+    scope: &str,
+) -> Result<(), CliError> {
     let text = match file.to_str() {
         Some("-") => std::io::read_to_string(std::io::stdin()),
         _ => std::fs::read_to_string(file),
@@ -154,11 +209,12 @@ async fn import(config: &Config, file: &Path, reason: Option<&str>) -> Result<()
     let mut client = connect(config).await?;
     let tx = client.transaction().await.map_err(anyhow::Error::from)?;
     let now = Clock::system().now();
+    let origin = file.file_name().map(|name| format!("file {}", name.display()));
+    let origin = origin.filter(|_| file != Path::new("-"));
+    let ground = OptOutGround { source: OptOutSource::Import, origin: origin.as_deref(), scope };
     let mut added = 0;
     for batch in requests.chunks(5_000) {
-        added += opt_outs::add(&*tx, batch, OptOutSource::Import, now)
-            .await
-            .map_err(anyhow::Error::from)?;
+        added += opt_outs::add(&*tx, batch, ground, now).await.map_err(anyhow::Error::from)?;
     }
     tx.commit().await.map_err(anyhow::Error::from)?;
     println!(

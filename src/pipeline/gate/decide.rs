@@ -47,7 +47,7 @@ pub async fn decide(
     for part in in_order(join_all(parts).await)? {
         gated.extend(part);
     }
-    skip_opted_out(tx, &mut gated).await?;
+    skip_opted_out(tx, &compiled.name, &mut gated).await?;
     let mut decisions: Vec<Decision> = gated.into_iter().map(|gated| gated.decision).collect();
     same_phone::hold_back(tx, context, messages, &mut decisions).await?;
     hold_back(tx, context, blockers, messages, &mut decisions).await?;
@@ -131,6 +131,7 @@ async fn pass_gates(
 /// Whoever opted out is not written to, whatever else was decided about the message.
 async fn skip_opted_out(
     tx: &Transaction<'_>,
+    watch: &str,
     gated: &mut [GatedMessage],
 ) -> Result<(), StageError> {
     let phones: Vec<&str> = gated.iter().filter_map(|gated| gated.phone.as_deref()).collect();
@@ -138,7 +139,7 @@ async fn skip_opted_out(
         return Ok(());
     }
     let opted_out: HashSet<String> =
-        queries::compose::compose_opt_out(tx, &phones).await?.into_iter().collect();
+        queries::compose::compose_opt_out(tx, &phones, Some(watch)).await?.into_iter().collect();
     for gated in gated {
         if gated.phone.as_ref().is_some_and(|phone| opted_out.contains(phone)) {
             gated.decision = skipped_as_opted_out();

@@ -22,13 +22,16 @@ pub async fn take_opt_out_requests(
     tx: &Transaction<'_>,
     context: &Context,
     words: &OptOutKeywords,
+    channel: &str,
     messages: &[InboundMessage],
 ) -> Result<(), StageError> {
     let requests = latest(context, words, messages);
     if requests.is_empty() {
         return Ok(());
     }
-    let (stopped, started) = queries::opt_out_request::opt_out_request_take(tx, &requests).await?;
+    let origin = format!("channel {channel}");
+    let (stopped, started) =
+        queries::opt_out_request::opt_out_request_take(tx, &requests, &origin).await?;
     for (request, count) in [("stop", stopped), ("start", started)] {
         if count > 0 {
             tracing::info!(request, count, "customers asked to opt out or in");

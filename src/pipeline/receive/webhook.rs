@@ -100,7 +100,8 @@ impl Receive {
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         take_in(&tx, &self.context, channel, &delivered.receipts, EvidenceSource::Webhook).await?;
-        take_opt_out_requests(&tx, &self.context, &self.words, &delivered.messages).await?;
+        take_opt_out_requests(&tx, &self.context, &self.words, channel, &delivered.messages)
+            .await?;
         tx.commit().await?;
         if delivered.is_test() {
             return Ok(());

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantArray};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::domain::recipient::phone_forms::forms;
@@ -18,9 +19,13 @@ row! {
     pub struct OptOut {
         /// International digits.
         pub phone: String,
+        /// The watch that it is about; empty: all of them.
+        pub scope: String,
         pub since: Timestamp,
         pub reason: Option<String>,
         pub source: OptOutSource = word,
+        /// From where it came.
+        pub origin: Option<String>,
     }
 }
 
@@ -44,28 +49,47 @@ pub struct OptOutEntry {
     pub reason: Option<String>,
 }
 
+/// Of what many opt-outs are: who said so, from where it came, and the watch that they are about; empty: all.
+#[derive(Clone, Copy, Debug)]
+pub struct OptOutGround<'a> {
+    pub source: OptOutSource,
+    pub origin: Option<&'a str>,
+    pub scope: &'a str,
+}
+
 /// Adds phones in one statement; gives how many are new.
 pub async fn add(
     client: &impl GenericClient,
     requests: &[OptOutEntry],
-    source: OptOutSource,
+    ground: OptOutGround<'_>,
     now: Timestamp,
 ) -> Result<usize, Error> {
+    let OptOutGround { source, origin, scope } = ground;
     let phones = array(requests, |request| request.phone.as_str());
     let reasons = array(requests, |request| request.reason.as_deref());
     let query = text!("operations/opt_out_add");
-    let added = client.query(query, &[&phones, &reasons, &source.into_str(), &now]).await?;
-    Ok(added.len())
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&phones, &reasons, &source.into_str(), &now, &scope, &origin];
+    Ok(client.query(query, params).await?.len())
 }
 
-/// Removes a phone in every form in which it may stand; says whether it was there.
-pub async fn remove(client: &Client, phone: &str) -> Result<bool, Error> {
-    let query = text!("operations/opt_out_remove");
-    Ok(!client.query(query, &[&forms(phone)]).await?.is_empty())
+/// Removes a phone in every form in which it may stand, on behalf of an operator; says whether it was there, and the
+/// watches that it is still not told of.
+pub async fn remove(
+    client: &mut Client,
+    phone: &str,
+    scope: &str,
+) -> Result<(bool, Vec<String>), Error> {
+    let tx = client.transaction().await?;
+    tx.batch_execute("set local rowbell.opt_in_source = 'operator'").await?;
+    let row = tx.query_one(text!("operations/opt_out_remove"), &[&forms(phone), &scope]).await?;
+    let found = (row.try_get::<_, i64>("removed")? > 0, row.try_get("others")?);
+    tx.commit().await?;
+    Ok(found)
 }
 
-/// The next page of phones after `above`.
-pub async fn page(client: &Client, above: &str) -> Result<Vec<OptOut>, Error> {
+/// The next page of opt-outs after a phone and scope.
+pub async fn page(client: &Client, phone: &str, scope: &str) -> Result<Vec<OptOut>, Error> {
     let query = text!("operations/opt_out_list");
-    FromRows::from_rows(&client.query(query, &[&above, &PAGE]).await?)
+    FromRows::from_rows(&client.query(query, &[&phone, &scope, &PAGE]).await?)
 }

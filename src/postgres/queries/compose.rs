@@ -69,12 +69,16 @@ pub async fn compose_due(
         .collect()
 }
 
-/// Which of the phones must not be written to, in whatever form they stand there.
-pub async fn compose_opt_out(tx: &Transaction<'_>, phones: &[&str]) -> Result<Vec<String>, Error> {
+/// Which of the phones must not be written to about a watch, or about any, in whatever form they stand there.
+pub async fn compose_opt_out(
+    tx: &Transaction<'_>,
+    phones: &[&str],
+    watch: Option<&str>,
+) -> Result<Vec<String>, Error> {
     let all: Vec<(&str, Vec<String>)> =
         phones.iter().map(|phone| (*phone, phone_forms::forms(phone))).collect();
     let asked: Vec<&str> = all.iter().flat_map(|(_, forms)| forms).map(String::as_str).collect();
-    let rows = named!(tx, "compose/compose_opt_out", &[&asked])?;
+    let rows = named!(tx, "compose/compose_opt_out", &[&asked, &watch])?;
     let found: HashSet<String> =
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, Error>>()?;
     let is_out = |forms: &[String]| forms.iter().any(|form| found.contains(form));

@@ -15,7 +15,7 @@ use crate::harness::{JUAN, MARIA, World};
 
 const BOTH_MOVE: &str = "update delivery set address = 'moved ' || id";
 
-/// A restored copy, a seeded test database: the phones in it are those of customers (hasura #2420, sendgrid sandboxes).
+/// A restored copy, a seeded test database: the phones in it are those of customers.
 #[tokio::test]
 async fn only_the_named_are_written_to_and_the_others_are_told_later() {
     let settings = "[installation]\nonly_to = [\"+1 (212) 200-0001\"]";

@@ -46,9 +46,35 @@ async fn a_person_keeps_the_list_of_those_who_opted_out() {
     told += &say(&["remove", "+1 212 200 0001"]);
     told += &say(&["add", "+52 1 55 1234 5678"]);
     told += &say(&["remove", "+52 55 1234 5678"]);
+    told += &say(&["add", "+1 212 200 0001", "--watch", "clinic"]);
+    told += &say(&["add", "+1 212 200 0001", "--watch", "clinc"]);
+    told += &say(&["remove", "+1 212 200 0001"]);
+    told += &say(&["remove", "+1 212 200 0001", "--watch", "clinic"]);
     let listed = say(&["list", "--phones", "--json"]);
-    told += listed.split("\"since\":").next().unwrap();
+    let json = listed.split_once('\n').unwrap().1;
+    let json: serde_json::Value = serde_json::from_str(json).unwrap();
+    told += &format!("{}\n", json[0]["origin"]);
     insta::assert_snapshot!(told);
+}
+
+/// Who wants no news of deliveries may want those of the clinic.
+#[tokio::test]
+async fn an_opt_out_may_be_of_one_watch() {
+    let mut world = World::new().await;
+    let opts_out = |of: &str| {
+        format!(
+            "insert into rowbell.opt_out (phone, scope, source) values ('{MARIA}', '{of}', 'operator')"
+        )
+    };
+    world.sql(&opts_out("clinic")).await;
+    world.sql(MOVE).await;
+    world.settle().await;
+    assert_eq!(world.read(MARIA).len(), 1, "she is told of deliveries");
+    world.sql(&opts_out("home_delivery")).await;
+    assert!(world.previewed().await.contains("opted_out"), "{}", world.previewed().await);
+    world.sql("update delivery set address = 'moved again' where id = 1").await;
+    world.settle().await;
+    assert_eq!(world.messages().await[1], "1 skipped opted_out 1 change(s) 0 attempt(s)");
 }
 
 /// What WhatsApp drops or adds, and what countries have put in front of their numbers since (laravel-phone #261).

@@ -117,3 +117,29 @@ async fn a_stop_on_one_number_holds_on_every_other_and_so_does_a_start() {
     world.posted(&start).await;
     assert_eq!(told(&mut world).await, 1);
 }
+
+/// A customer asks when they agreed and when they did not, and a lawyer from where that is known.
+#[tokio::test]
+async fn each_word_about_consent_is_on_record() {
+    let world = World::new().await;
+    world.posted(&wrote("STOP", 0)).await;
+    world.posted(&wrote("STOP", 0)).await;
+    world.posted(&wrote("start", 60)).await;
+    // The provider, an operator and a hand with SQL write the same list.
+    world.sql(&format!("insert into rowbell.opt_out (phone, scope, source, since, reason) values ('{MARIA}', 'clinic', 'operator', '2030-01-01', 'said so')")).await;
+    world.sql("delete from rowbell.opt_out where scope = 'clinic'").await;
+    let record = "select string_agg(concat_ws(' ', event, source, extract(epoch from case source when 'inbound' then happened_at end)::bigint - 1760000000,
+                                              'about ' || watch, origin, reason, recorded_by, 'latest ' || is_latest), E'\n' order by consent_id)
+                    from rowbell_report.consent";
+    insta::assert_snapshot!(world.value(record).await, @r"
+    opted_out inbound 0 channel main wrote that no more messages are wanted postgres latest false
+    opted_in inbound 60 postgres latest true
+    opted_out operator about clinic said so postgres latest false
+    opted_in operator about clinic postgres latest true
+    ");
+    world.sql("set role rowbell_daemon; insert into rowbell.opt_out (phone, source) values ('1', 'inbound'); delete from rowbell.opt_out where phone = '1'; reset role").await;
+    assert_eq!(
+        world.value("select count(*) from rowbell_report.consent where phone = '1'").await,
+        "2"
+    );
+}
