@@ -11,7 +11,7 @@ use crate::finding::hint;
 use crate::operations::check::report::CheckReport;
 use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::client::AskError;
-use crate::provider::onemsg::template_list::{self, ListedTemplate};
+use crate::provider::onemsg::template_list::{self, ListedTemplate, UnfilledPart};
 
 /// Compares the templates of every WhatsApp channel with what its provider lists.
 pub async fn compare(config: &Config) -> CheckReport {
@@ -155,10 +155,11 @@ fn differences(
             template.body.len()
         ));
     }
-    for part in &listed.other_variables {
+    for part in &listed.unfilled {
+        let what = unfilled(part);
         found.push(format!(
-            "template.{key}: the {part} of \"{name}\" in \"{code}\" has a variable, and rowbell fills those of the \
-             body only; have a template approved whose {part} is fixed"
+            "template.{key}: \"{name}\" in \"{code}\" {what}, and rowbell fills the variables of the body only, \
+             numbered from {{{{1}}}}; have a template approved without"
         ));
     }
     if let (Some(body), Some(text)) = (&listed.body, text_in(template, tag))
@@ -171,6 +172,23 @@ fn differences(
         ));
     }
     found
+}
+
+/// What a template has that every message would have to fill.
+fn unfilled(part: &UnfilledPart) -> String {
+    match part {
+        UnfilledPart::Variable(place) => format!("has a variable in its {place}"),
+        UnfilledPart::NamedVariables(names) => {
+            format!("has variables with names ({})", names.join(", "))
+        }
+        UnfilledPart::Gap(missing) => {
+            let missing: Vec<String> = missing.iter().map(usize::to_string).collect();
+            format!("has a gap in the numbers of its variables (no {})", missing.join(", "))
+        }
+        UnfilledPart::Header(format) => format!("has a header that is sent along ({format})"),
+        UnfilledPart::Button(kind) => format!("has a button that needs a value ({kind})"),
+        UnfilledPart::Part(part) => format!("has a part that is sent along ({part})"),
+    }
 }
 
 /// The text of the configuration for a language, if it has one for exactly that.

@@ -18,8 +18,25 @@ pub struct ListedTemplate {
     /// In lower case: utility, authentication, marketing.
     pub category: Option<String>,
     pub body: Option<String>,
-    /// Parts beside the body that have variables, such as header.
-    pub other_variables: Vec<&'static str>,
+    /// What a request would have to hold beside the variables of the body, numbered from one.
+    pub unfilled: Vec<UnfilledPart>,
+}
+
+/// A part of a template that needs something with each message, and that rowbell does not fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnfilledPart {
+    /// A variable in the header, or in the address of a button.
+    Variable(&'static str),
+    /// Variables of the body that have names instead of numbers.
+    NamedVariables(Vec<String>),
+    /// Numbers that are missing among the variables of the body.
+    Gap(Vec<usize>),
+    /// A header that is no text: image, video, document, location.
+    Header(String),
+    /// A button that needs a value: copy_code, otp, mpm …
+    Button(String),
+    /// A part that is made of other messages: carousel, limited_time_offer.
+    Part(String),
 }
 
 impl ListedTemplate {
@@ -71,12 +88,6 @@ fn one(row: &Value) -> Option<ListedTemplate> {
         })
     };
     let body = of("BODY").and_then(|body| body.get("text")).and_then(Value::as_str);
-    let has = |part: Option<&Value>| part.is_some_and(|part| has_variables(part.get("text")));
-    let buttons = of("BUTTONS").and_then(|part| part.get("buttons")).and_then(Value::as_array);
-    let in_button = buttons.is_some_and(|all| all.iter().any(|b| has_variables(b.get("url"))));
-    let mut other_variables = Vec::new();
-    other_variables.extend(has(of("HEADER")).then_some("header"));
-    other_variables.extend(in_button.then_some("button"));
     Some(ListedTemplate {
         name: text("name")?.to_owned(),
         language,
@@ -87,8 +98,62 @@ fn one(row: &Value) -> Option<ListedTemplate> {
             .map(str::to_owned),
         category: text("category").map(str::to_lowercase),
         body: body.map(str::to_owned),
-        other_variables,
+        unfilled: unfilled(components, body.unwrap_or_default()),
     })
+}
+
+/// The parts that a request would have to fill beside the body's numbered variables.
+fn unfilled(components: &[Value], body: &str) -> Vec<UnfilledPart> {
+    let mut found = Vec::new();
+    for component in components {
+        let word = |key: &str| {
+            component.get(key).and_then(Value::as_str).unwrap_or_default().to_lowercase()
+        };
+        match (word("type").as_str(), word("format").as_str()) {
+            ("header", "" | "text") => {
+                let has = has_variables(component.get("text"));
+                found.extend(has.then_some(UnfilledPart::Variable("header")));
+            }
+            ("header", format) => found.push(UnfilledPart::Header(format.to_owned())),
+            ("buttons", _) => {
+                let buttons = component.get("buttons").and_then(Value::as_array);
+                buttons
+                    .into_iter()
+                    .flatten()
+                    .for_each(|button| found.extend(unfilled_button(button)));
+            }
+            ("body" | "footer", _) => {}
+            (part, _) => found.push(UnfilledPart::Part(part.to_owned())),
+        }
+    }
+    let names = variables(body);
+    let numbers: BTreeSet<usize> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    if numbers.len() < names.len() {
+        let named = names.iter().filter(|name| name.parse::<usize>().is_err());
+        found.push(UnfilledPart::NamedVariables(named.map(|name| (*name).to_owned()).collect()));
+    }
+    let last = numbers.last().copied().unwrap_or_default();
+    let missing: Vec<usize> =
+        (1..=last).filter(|number| !numbers.contains(number)).take(10).collect();
+    found.extend((!missing.is_empty()).then_some(UnfilledPart::Gap(missing)));
+    // Several buttons of a kind are one thing to say.
+    found.dedup();
+    found
+}
+
+fn unfilled_button(button: &Value) -> Option<UnfilledPart> {
+    let kind = button.get("type").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    match kind.as_str() {
+        "url" | "" => has_variables(button.get("url")).then_some(UnfilledPart::Variable("button")),
+        // They are whole as they were approved; the parameters that some of them may have are optional.
+        "quick_reply"
+        | "phone_number"
+        | "flow"
+        | "catalog"
+        | "voice_call"
+        | "call_permission_request" => None,
+        _ => Some(UnfilledPart::Button(kind)),
+    }
 }
 
 fn has_variables(text: Option<&Value>) -> bool {
@@ -118,6 +183,15 @@ mod tests {
                 {"type": "HEADER", "format": "TEXT", "text": "Hi {{1}}"}, {"type": "BODY", "text": "none"},
                 {"type": "BUTTONS", "buttons": [{"type": "URL", "url": "https://x.example/{{1}}"}]}]},
             {"name": "c", "language": "en", "components": "not json"},
+            {"name": "d", "language": "en", "parameter_format": "NAMED", "components": [
+                {"type": "HEADER", "format": "IMAGE", "example": {}},
+                {"type": "BODY", "text": "Hello {{customer_name}}, {{2}} and {{ 4 }}"},
+                {"type": "footer", "text": "Bye"},
+                {"type": "BUTTONS", "buttons": [{"type": "COPY_CODE", "example": "X"}, {"type": "QUICK_REPLY", "text": "Stop"},
+                    {"type": "PHONE_NUMBER", "phone_number": "+1"}]},
+                {"type": "CAROUSEL", "cards": []}]},
+            {"name": "e", "language": "en", "components": [{"type": "HEADER", "format": "text", "text": "Hi"},
+                {"type": "HEADER", "format": "location"}, {"type": "BODY", "text": "{{1}}{{2}}"}]},
             {"status": "approved"}, 7
         ]});
         let listed = read(&answer).unwrap_or_default();
@@ -132,15 +206,17 @@ mod tests {
                     l.status,
                     l.rejected_reason,
                     l.variables(),
-                    l.other_variables
+                    l.unfilled
                 )
             })
             .collect();
         insta::assert_snapshot!(said.join("\n"), @r#"
         a en Some("n") approved None 2 []
         a es Some("n") approved None 1 []
-        b en Some("n") rejected Some("PROMOTIONAL") 0 ["header", "button"]
+        b en Some("n") rejected Some("PROMOTIONAL") 0 [Variable("header"), Variable("button")]
         c en Some("n")  None 0 []
+        d en Some("n")  None 3 [Header("image"), Button("copy_code"), Part("carousel"), NamedVariables(["customer_name"]), Gap([1, 3])]
+        e en Some("n")  None 2 [Header("location")]
         "#);
         assert_eq!(read(&json!({"error": "no"})), None);
     }
