@@ -50,6 +50,7 @@ begin
 
         -- Who sends on a channel, and what it has learned.
         grant insert, update on rowbell.channel to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.daemon to rowbell_daemon;
 
         -- The first daemon ever writes down for which environment and server it sends.
         grant update (environment, system_identifier, database_oid, updated_at) on rowbell.installation to rowbell_daemon;

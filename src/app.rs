@@ -146,7 +146,7 @@ impl App {
         let config = Arc::new(config);
         listeners::keep_counts(&config);
         let stages = Stages::build(config.clone(), clock).await?;
-        let bell = Bell::connect(&config.database, &config.doorbell);
+        let bell = Bell::connect(&config.database, &config.doorbell, stages.context.rings.clone());
         let listeners = Listeners::bind(&stages.context).await?;
         Ok(App { stages, bell, listeners })
     }

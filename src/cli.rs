@@ -38,6 +38,7 @@ pub mod inspect {
 }
 /// What a person decides.
 pub mod control {
+    pub mod channel;
     pub mod forget;
     pub mod hold;
     pub mod opt_out;
@@ -48,7 +49,7 @@ pub mod control {
     pub mod settle;
 }
 
-use control::{forget, hold, opt_out, pause, retry, send_test, settle};
+use control::{channel, forget, hold, opt_out, pause, retry, send_test, settle};
 use inspect::{explain, preview, status};
 use setup::{check, init, migrate, suggest, watch};
 
@@ -100,6 +101,9 @@ enum Command {
     Pause(pause::PauseArgs),
     /// Let a channel or watch go on that a person or errors have stopped.
     Resume(pause::ResumeArgs),
+    /// Say which daemon sends on a channel, where several run.
+    #[command(subcommand, arg_required_else_help = true)]
+    Channel(channel::ChannelCommand),
     /// Let the copy of a database send.
     Adopt(pause::AdoptArgs),
     /// Let the provider post receipts to us, and show whether it does.
@@ -197,6 +201,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Explain(args) => explain::run(&args, &config()?).await,
         Command::Pause(args) => pause::pause(&args, &config()?).await,
         Command::Resume(args) => pause::resume(&args, &config()?).await,
+        Command::Channel(command) => channel::run(&command, &config()?).await,
         Command::Adopt(args) => pause::adopt(&args, &config()?).await,
         Command::Webhook(args) => webhook::run(&args, &config()?).await,
         Command::OptOut(args) => opt_out::run(&args, &config()?).await,

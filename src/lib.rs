@@ -79,6 +79,7 @@ pub mod domain {
         pub mod adaptive_rate;
         pub mod backoff;
         pub mod burst;
+        pub mod channel_spread;
         pub mod circuit;
         pub mod fair_share;
         pub mod unique_recipients;
@@ -139,6 +140,7 @@ pub mod postgres {
     /// What the commands ask and write.
     pub mod operations {
         pub mod blockers;
+        pub mod channel_moves;
         pub mod entity_history;
         pub mod figures;
         pub mod holds;

@@ -153,7 +153,10 @@ fn the_examples_of_the_default_configuration_are_true() {
     let file = folder.path().join("rowbell.toml");
     std::fs::write(&file, toml).unwrap();
     let said = text(&["check", "--offline", "--config", file.to_str().unwrap()]);
-    assert_eq!(said, "the configuration is good: 1 watch, 3 channels, 1 template\n");
+    assert_eq!(
+        said,
+        "the settings are good: 1 watch, 3 channels, 1 template; not looked at: tables, recipient queries and triggers in the database, templates at the provider\n"
+    );
 }
 
 /// A full disk is an error with its exit code; a reader that is gone is none. Neither is a panic.

@@ -9,6 +9,9 @@ create table rowbell.channel (
     lease_expires_at  timestamptz,
     epoch             bigint not null default 0,
 
+    -- The daemon instance that a person gave it to.
+    given_to          text,
+
     -- The learned rate grows back by itself: what counts is how large it was, and when.
     learned_rate      double precision,
     learned_at        timestamptz,
@@ -23,9 +26,43 @@ comment on column rowbell.channel.channel is 'Name of the channel, as in the con
 comment on column rowbell.channel.leased_by is 'The daemon instance that sends on it; null while none does.';
 comment on column rowbell.channel.lease_expires_at is 'When its lease ends unless it renews it. The lease also ends when none of the instance''s sessions is connected any more.';
 comment on column rowbell.channel.epoch is 'How often another daemon took the lease. rowbell refuses what a holder of an earlier epoch would write.';
+comment on column rowbell.channel.given_to is 'The daemon instance that a person gave it to ("rowbell channel move"): it sends on it for as long as it lives. Null: channels are spread evenly.';
 comment on column rowbell.channel.learned_rate is 'Messages a second to which the rate was cut when the provider last asked to slow down; null if it never did.';
 comment on column rowbell.channel.learned_at is 'When that was. The rate has grown since, from nothing to the configured one within ten minutes.';
 comment on column rowbell.channel.updated_at is 'When this row was last written.';
+
+
+-- Each session of a daemon holds a shared advisory lock, whose second key are the first eight digits of its instance.
+create function rowbell.is_connected(instance text) returns boolean
+language sql stable set search_path = pg_catalog, pg_temp
+as $$
+    select exists (
+        select
+          from pg_locks as l
+         where l.locktype = 'advisory'
+           and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+           and l.classid = 1919907682
+           and l.objid::bigint = ('x' || left(instance, 8))::bit(32)::bigint
+           and l.granted
+    )
+$$;
+comment on function rowbell.is_connected(text) is 'Whether a session of this daemon instance is connected to this database.';
+
+
+-- The daemons that run on this database. Each channel is sent by one of them.
+create table rowbell.daemon (
+    instance     text primary key,
+    name         text not null,
+    channels     text[] not null,
+    started_at   timestamptz not null,
+    alive_until  timestamptz not null
+);
+comment on table  rowbell.daemon is 'The daemons that run on this database, and some that did until lately.';
+comment on column rowbell.daemon.instance is 'The daemon instance, new at every start.';
+comment on column rowbell.daemon.name is 'By which people know it: host and process id.';
+comment on column rowbell.daemon.channels is 'The channels of its configuration, on which it could send.';
+comment on column rowbell.daemon.started_at is 'When it started.';
+comment on column rowbell.daemon.alive_until is 'Until when it counts as alive unless it writes again. It also counts as gone when none of its sessions is connected any more.';
 
 
 create type rowbell.circuit_state as enum (

@@ -28,9 +28,7 @@ pub async fn compare(config: &Config) -> CheckReport {
                     continue;
                 }
                 // Secrets are for the daemon; whoever checks may be somebody else.
-                compared
-                    .warnings
-                    .push(format!("the templates of channel {channel} were not compared: {why}"));
+                not_compared(&mut compared, channel, &why);
                 continue;
             }
         };
@@ -41,9 +39,7 @@ pub async fn compare(config: &Config) -> CheckReport {
                         compared.problems.extend(problems(name, template, &listed, channel));
                     }
                 }
-                None => compared.warnings.push(format!(
-                    "the templates of channel {channel} were not compared: the answer lists none"
-                )),
+                None => not_compared(&mut compared, channel, "the answer lists none"),
             },
             Err(AskError::Refused { status, text }) if matches!(status, 401 | 403 | 404) => {
                 let key = if status == 404 { "channel_id" } else { "token_file" };
@@ -51,12 +47,15 @@ pub async fn compare(config: &Config) -> CheckReport {
                     "channel.{channel}.{key}: the provider refuses it ({status}): {text}"
                 ));
             }
-            Err(error) => compared
-                .warnings
-                .push(format!("the templates of channel {channel} were not compared: {error}")),
+            Err(error) => not_compared(&mut compared, channel, &error.to_string()),
         }
     }
     compared
+}
+
+fn not_compared(compared: &mut CheckReport, channel: &str, why: &str) {
+    compared.warnings.push(format!("the templates of channel {channel} were not compared: {why}"));
+    compared.unseen.push(format!("templates of channel {channel} at the provider"));
 }
 
 fn may_not_be_read(error: &(dyn Error + 'static)) -> bool {

@@ -53,6 +53,7 @@ mod receipts {
 /// Rates, bursts, circuits, and who may send.
 mod limits {
     pub mod channel_leases;
+    pub mod channel_spread;
     pub mod circuit;
     pub mod limits;
     pub mod storm;

@@ -1,8 +1,7 @@
 -- channel_lease_take: renews the right of a daemon to send on channels, and takes those whose holder is gone.
 --
--- A holder is gone when its time has run out, or when no session of it is connected to this database: each
--- holds a shared advisory lock, whose second key are the first eight digits of the instance. A row that is
--- not to be had is not even locked. Locks are taken in the order of names, so that two daemons that
+-- A holder is gone when its time has run out, or when no session of it is connected to this database. A row that
+-- is not to be had is not even locked. Locks are taken in the order of names, so that two daemons that
 -- start together do not wait for each other.
 --
 -- $1 instance: the daemon
@@ -16,15 +15,7 @@ select wanted.channel, $1, $4, 1, $3
  where known.leased_by is null
     or known.leased_by = $1
     or known.lease_expires_at <= $3
-    or not exists (
-       select
-         from pg_catalog.pg_locks as l
-        where l.locktype = 'advisory'
-          and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
-          and l.classid = 1919907682
-          and l.objid::bigint = ('x' || left(known.leased_by, 8))::bit(32)::bigint
-          and l.granted
-       )
+    or not rowbell.is_connected(known.leased_by)
  order by wanted.channel
     on conflict (channel) do update
    set leased_by        = excluded.leased_by,

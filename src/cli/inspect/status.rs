@@ -50,7 +50,9 @@ pub fn as_text(status: &Status) -> String {
             DoorbellState::Awake => "awake: writers need not ring",
         },
     );
-    for table in [watches(status), status_channels::table_of(status), outcomes(status)] {
+    let daemons = (!status.daemons.is_empty()).then(|| status_channels::daemons(status));
+    let tables = [watches(status), status_channels::table_of(status), outcomes(status)];
+    for table in daemons.into_iter().chain(tables) {
         text += &table.trim_fmt();
         text += "\n\n";
     }
@@ -242,6 +244,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::domain::message::receipt::ReceiptSourceState::{self, Missing, Works};
+    use crate::postgres::operations::channel_moves::RunningDaemon;
     use crate::postgres::operations::status_report::{ChannelStatus, DaemonStatus, ReceiptSource};
 
     fn at(text: &str) -> Timestamp {
@@ -283,6 +286,12 @@ mod tests {
             doorbell: DoorbellState::Parked,
             notification_queue_usage: 0.0,
             daemon: DaemonStatus { sessions: 3, connected_since: Some(at("08:30:00")) },
+            daemons: vec![RunningDaemon {
+                instance: "5f3a91c2d4e6b708".to_owned(),
+                name: "crm-1/4711".to_owned(),
+                channels: vec!["main".to_owned()],
+                started_at: at("08:30:00"),
+            }],
             only_to: None,
             watches: vec![watch("delivery", Trigger::Installed, 1, Some("11:59:58"))],
             channels: vec![ChannelStatus {
@@ -309,11 +318,14 @@ mod tests {
         daemon     connected for 3 h 30 min, 3 sessions
         doorbell   parked: writers ring
 
+        DAEMON      RUNS FOR    SENDS ON
+        crm-1/4711  3 h 30 min  main
+
         WATCH     TABLE            TRIGGER    NOT FOLDED  OLDEST
         delivery  public.delivery  installed  1           2 s
 
-        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE  WAITS FOR  RATE  SENT BY   WEBHOOK  POLLING
-        main     2     0     1       0            in 18 s   –          80/s  5f3a91c2  off      heard 20 s ago
+        CHANNEL  OPEN  HELD  LEASED  UNCONFIRMED  NEXT DUE  WAITS FOR  RATE  SENT BY     WEBHOOK  POLLING
+        main     2     0     1       0            in 18 s   –          80/s  crm-1/4711  off      heard 20 s ago
 
         LAST 24 H  MESSAGES  REASONS
         sent       4
@@ -327,6 +339,7 @@ mod tests {
     fn troubled() -> Status {
         let mut status = calm();
         status.daemon = DaemonStatus { sessions: 0, connected_since: None };
+        status.daemons.clear();
         status.doorbell = DoorbellState::Awake;
         status.notification_queue_usage = 0.624;
         let problem = "public.clinic has no trigger for it; run `rowbell watch`".to_owned();

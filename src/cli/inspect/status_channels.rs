@@ -7,6 +7,28 @@ use crate::cli::text::{LATE, age, are, length, table};
 use crate::domain::message::receipt::ReceiptSourceState;
 use crate::postgres::operations::status_report::{ChannelStatus, ReceiptSource, Status};
 
+/// The daemons that run, and the channels on which each sends.
+pub fn daemons(status: &Status) -> Table {
+    let mut table = table(&["DAEMON", "RUNS FOR", "SENDS ON"]);
+    for daemon in &status.daemons {
+        let sends = |channel: &&ChannelStatus| channel.leased_by.as_ref() == Some(&daemon.instance);
+        let channels: Vec<&str> =
+            status.channels.iter().filter(sends).map(|channel| channel.channel.as_str()).collect();
+        table.add_row([
+            daemon.name.clone(),
+            age(daemon.started_at, status.taken_at),
+            if channels.is_empty() { "–".to_owned() } else { channels.join(", ") },
+        ]);
+    }
+    table
+}
+
+/// The name of a daemon; of one that is gone, the beginning of its instance.
+fn sender(status: &Status, instance: &str) -> String {
+    let daemon = status.daemons.iter().find(|daemon| daemon.instance == instance);
+    daemon.map_or_else(|| instance.chars().take(8).collect(), |daemon| daemon.name.clone())
+}
+
 /// What waits on each channel, and who tells of its receipts.
 pub fn table_of(status: &Status) -> Table {
     let mut table = table(&[
@@ -32,7 +54,7 @@ pub fn table_of(status: &Status) -> Table {
             channel.oldest_due_at.map_or("–".to_owned(), |at| due(at, status.taken_at)),
             waits(channel),
             rate(channel),
-            channel.leased_by.as_ref().map_or("–".to_owned(), |by| by.chars().take(8).collect()),
+            channel.leased_by.as_ref().map_or("–".to_owned(), |by| sender(status, by)),
             webhook(channel, status.taken_at),
             told(&channel.polling, status.taken_at),
         ]);

@@ -11,6 +11,10 @@ use crate::operations::check::report::CheckReport;
 use crate::operations::{check as app_check, check_webhook, templates};
 use crate::postgres::connection::pool;
 
+/// What is not looked at without the database, and without the provider.
+const TABLES: &str = "tables, recipient queries and triggers in the database";
+const TEMPLATES: &str = "templates at the provider";
+
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Ask neither the database nor the provider.
@@ -23,13 +27,18 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
     if !words.is_empty() {
         return Err(CliError::Settings(words));
     }
-    let mut report = CheckReport::default();
-    if !args.offline {
+    let (mut report, mut no_database) = (CheckReport::default(), None);
+    if args.offline {
+        report.unseen = [TABLES, TEMPLATES].map(str::to_owned).to_vec();
+    } else {
         let pool = pool::connect(&config.database)?;
         match pool::get(&pool).await {
             Ok(mut client) => report.add(app_check::online(&mut client, &config).await),
             Err(error) if error.is_refusal() => report.problems.push(chain(&error)),
-            Err(error) => println!("the database was not asked: {}", chain(&error)),
+            Err(error) => {
+                report.unseen.push(TABLES.to_owned());
+                no_database = Some(error);
+            }
         }
         report.add(templates::compare(&config).await);
         report.warnings.extend(check_webhook::warnings(&config).await);
@@ -40,7 +49,7 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
             counted(only_to.len(), "recipient", "recipients")
         );
     }
-    let CheckReport { problems, warnings } = report;
+    let CheckReport { problems, warnings, unseen } = report;
     let (problems, warnings) = (once(problems), once(warnings));
     for warning in &warnings {
         println!("warning: {warning}");
@@ -52,16 +61,21 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         return Err(CliError::Said);
     }
     println!(
-        "the configuration is good: {}, {}, {}{}",
+        "the {} good: {}, {}, {}{}{}",
+        if unseen.is_empty() { "configuration is" } else { "settings are" },
         counted(config.watch.len(), "watch", "watches"),
         counted(config.channel.len(), "channel", "channels"),
         counted(config.template.len(), "template", "templates"),
         match warnings.len() {
             0 => String::new(),
             number => format!("; {} above", counted(number, "warning", "warnings")),
+        },
+        match unseen.is_empty() {
+            true => String::new(),
+            false => format!("; not looked at: {}", unseen.join(", ")),
         }
     );
-    Ok(())
+    no_database.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// What was found several times is said once.

@@ -7,12 +7,15 @@ pub struct CheckReport {
     pub problems: Vec<String>,
     /// It works, and may not be what is meant.
     pub warnings: Vec<String>,
+    /// What could not be looked at.
+    pub unseen: Vec<String>,
 }
 
 impl CheckReport {
     pub fn add(&mut self, more: CheckReport) {
         self.problems.extend(more.problems);
         self.warnings.extend(more.warnings);
+        self.unseen.extend(more.unseen);
     }
 
     /// Something about a setting of a watch that is wrong.

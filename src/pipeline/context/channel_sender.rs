@@ -38,6 +38,8 @@ pub struct ChannelSender {
     due_at: Mutex<Option<Timestamp>>,
     stopped_until: Mutex<Option<Timestamp>>,
     held_lease: Mutex<Option<HeldLease>>,
+    /// Nothing more is leased: another daemon is to send on the channel once what is in flight is settled.
+    is_leaving: AtomicBool,
     /// The rate did not let through all that wanted to leave.
     is_short: AtomicBool,
     /// Messages wait for the rate, so that new ones must not pass them.
@@ -76,6 +78,7 @@ impl ChannelSender {
             due_at: Mutex::new(None),
             stopped_until: Mutex::new(None),
             held_lease: Mutex::new(None),
+            is_leaving: AtomicBool::new(false),
             is_short: AtomicBool::new(false),
             is_crowded: AtomicBool::new(false),
             blocks: Mutex::default(),
@@ -117,7 +120,16 @@ impl ChannelSender {
     }
 
     fn is_shut(&self) -> bool {
-        !self.is_leased() || self.stopped_for().is_some()
+        !self.is_leased() || self.is_leaving() || self.stopped_for().is_some()
+    }
+
+    /// Whether another daemon is to send on the channel soon.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
+    }
+
+    pub fn set_leaving(&self, is_leaving: bool) {
+        self.is_leaving.store(is_leaving, Ordering::Relaxed);
     }
 
     /// This process may send on the channel until then.
@@ -163,7 +175,7 @@ impl ChannelSender {
 
     /// How long until something may be admitted. When only slots are missing, their release rings.
     pub fn next_in(&self) -> Duration {
-        let slots_free = self.free_slots() > 0;
+        let slots_free = self.free_slots() > 0 && !self.is_leaving();
         self.stopped_for().unwrap_or_else(|| match slots_free {
             true => self.limiter.next_in(),
             false => RING_COMES,

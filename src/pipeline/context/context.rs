@@ -25,6 +25,7 @@ use crate::postgres::capture::label_query;
 use crate::postgres::capture::proof::{self, SqlFault, WatchPart};
 use crate::postgres::capture::row_query;
 use crate::postgres::connection::pool::{Instance, Pool};
+use crate::postgres::connection::session::Rings;
 use crate::postgres::queries::claim::Lease;
 use crate::postgres::queries::settle::Ask;
 
@@ -38,6 +39,8 @@ pub struct Context {
     pub config: Arc<Config>,
     /// Name of this process in leases: new at every start, so that nobody inherits a lease.
     pub instance: String,
+    /// What is heard on the channel of the doorbell.
+    pub rings: Arc<Rings>,
     pub channel_senders: BTreeMap<String, Arc<ChannelSender>>,
     pub circuits: CircuitTallies,
     pub receipt_sources: ReceiptSources,
@@ -97,6 +100,7 @@ impl Context {
             clock,
             config,
             instance: instance.to_string(),
+            rings: Arc::new(Rings::new()),
             channel_senders,
             system_identifier: OnceLock::new(),
             is_copy: AtomicBool::new(false),

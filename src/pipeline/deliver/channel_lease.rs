@@ -10,10 +10,15 @@
 //! nothing when it is not theirs; deliver checks the lease once more before each request. A daemon that wakes up
 //! late finds its lease gone and gives back what it had leased.
 //!
-//! If the process dies here, another daemon takes its channels at its next look, within seconds. A stop
-//! gives them up at once, after the last answer is stored. Not promised: that two daemons share the
-//! channels evenly.
+//! The channels are spread evenly over the daemons that live (`domain/limit/channel_spread.rs`); a person may give one
+//! to a daemon. Whoever has a channel that is another one's leases nothing more for it, waits a moment for what is in
+//! flight, ends its lease, and rings: the other one takes it at once, and reads what was sent lately as always.
+//!
+//! If the process dies here, others take its channels at their next look, within seconds. A stop gives them up at
+//! once, after the last answer is stored. Not promised: that nothing is in flight when a channel changes hands. What
+//! is counts as sent now, and keeps its attempt.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +27,11 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::backoff::Backoff;
+use crate::domain::limit::channel_spread::spread;
 use crate::pipeline::context::channel_sender::{ChannelSender, HeldLease};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, loggable, sleep};
+use crate::postgres::connection::session::ring_for_channels;
 use crate::postgres::queries;
 use crate::postgres::queries::channel_lease::LeasedChannel;
 use crate::provider::limiter::SentBefore;
@@ -40,6 +47,10 @@ const RENEW: Duration = Duration::from_secs(4);
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
+/// How long a channel that is to change hands waits for what is in flight, and how often it is looked at meanwhile.
+const HAND_OVER: Duration = Duration::from_secs(2);
+const HAND_OVER_LOOK: Duration = Duration::from_millis(10);
+
 /// What is sent within a second is counted; and for slower rates, within the time of one message.
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -48,62 +59,69 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub struct ChannelLease {
     context: Arc<Context>,
     looks: Backoff,
+    /// By which people know this daemon.
+    name: String,
+    /// Others know of this daemon.
+    is_known: bool,
     /// The log said that others hold channels.
     is_waiting: bool,
+    /// Channels that are to change hands, and when they do so at the latest.
+    leaving: BTreeMap<String, Timestamp>,
 }
 
 impl ChannelLease {
     pub fn new(context: Arc<Context>) -> ChannelLease {
-        ChannelLease { context, looks: Backoff::new(FIRST_LOOK, LONGEST_LOOK), is_waiting: false }
+        ChannelLease {
+            context,
+            looks: Backoff::new(FIRST_LOOK, LONGEST_LOOK),
+            name: daemon_name(),
+            is_known: false,
+            is_waiting: false,
+            leaving: BTreeMap::new(),
+        }
     }
 }
 
 impl Stage for ChannelLease {
     const NAME: &'static str = "channel_lease";
 
-    /// Renews what this daemon holds, and takes what is free.
+    /// Renews what this daemon holds, takes what is free and its own, and hands over what is another one's.
     async fn step(&mut self) -> Result<Progress, StageError> {
-        let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
+        let context = self.context.clone();
+        let channels: Vec<&str> = context.channel_senders.keys().map(String::as_str).collect();
         if channels.is_empty() {
             return Ok(Progress::Idle);
         }
-        let now = self.context.clock.now();
+        let now = context.clock.now();
         let until = now + LEASE;
-        let mut client = self.context.pool.get().await?;
+        let mut client = context.pool.get().await?;
+        let own = self.own_channels(&client, &channels, now, until).await?;
+        let kept: Vec<&str> = channels
+            .iter()
+            .copied()
+            .filter(|c| own.contains(c) || context.holds_lease(c))
+            .collect();
         let taken = queries::channel_lease::channel_lease_take(
             &client,
-            &channels,
-            &self.context.instance,
+            &kept,
+            &context.instance,
             now,
             until,
         )
         .await?;
         let mut progress = Progress::Idle;
-        let context = self.context.clone();
         for channel_sender in context.channel_senders.values() {
-            let taken = taken.iter().find(|taken| taken.channel == channel_sender.channel);
-            let known = channel_sender.held_lease();
-            match taken {
-                Some(LeasedChannel { epoch, .. })
-                    if known.is_some_and(|known| known.epoch == *epoch) =>
-                {
-                    channel_sender.hold(HeldLease { epoch: *epoch, until });
-                }
-                Some(taken) => {
+            let channel = channel_sender.channel.as_str();
+            match taken.iter().find(|taken| taken.channel == channel) {
+                Some(taken) if self.hold(&mut client, channel_sender, taken, until).await? => {
                     progress = Progress::Worked;
-                    // Nothing may leave until the limiter knows what the last holder sent.
-                    channel_sender.drop_lease();
-                    let past = past(&mut client, &context, channel_sender, taken.learned).await?;
-                    channel_sender.limiter.remember(past);
-                    channel_sender.hold(HeldLease { epoch: taken.epoch, until });
-                    channel_sender.ring();
-                    tracing::info!(
-                        channel = channel_sender.channel,
-                        epoch = taken.epoch,
-                        "sends on the channel"
-                    );
                 }
+                Some(_) => {}
                 None => self.wait_for(channel_sender),
+            }
+            match own.contains(&channel) || !channel_sender.is_leased() {
+                true => self.keep(channel_sender),
+                false => self.hand_over(&client, channel_sender, now).await?,
             }
         }
         Ok(progress)
@@ -112,7 +130,15 @@ impl Stage for ChannelLease {
     async fn rest(&mut self, _last: Progress, stop: &CancellationToken) {
         let mut senders = self.context.channel_senders.values();
         let holds_all = senders.all(|channel_sender| channel_sender.is_leased());
-        sleep(if holds_all { RENEW } else { self.looks.fail() }, stop).await;
+        let time = match (self.leaving.is_empty(), holds_all) {
+            (false, _) => HAND_OVER_LOOK,
+            (true, true) => RENEW,
+            (true, false) => self.looks.fail(),
+        };
+        tokio::select! {
+            () = sleep(time, stop) => {}
+            () = self.context.rings.by_channels.notified() => {}
+        }
     }
 
     async fn end(&mut self) {
@@ -126,6 +152,94 @@ impl Stage for ChannelLease {
 }
 
 impl ChannelLease {
+    /// The channels on which this daemon is to send.
+    async fn own_channels<'a>(
+        &mut self,
+        client: &Client,
+        channels: &[&'a str],
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<&'a str>, StageError> {
+        let instance = self.context.instance.as_str();
+        let daemons = queries::channel_lease::daemon_present(
+            client, instance, &self.name, channels, now, until,
+        )
+        .await?;
+        if !self.is_known {
+            self.is_known = true;
+            if daemons.len() > 1 {
+                ring_for_channels(client).await?;
+            }
+        }
+        let mut all: Vec<&str> =
+            daemons.iter().flat_map(|daemon| &daemon.channels).map(String::as_str).collect();
+        all.sort_unstable();
+        all.dedup();
+        let holders = queries::channel_lease::channel_lease_holders(client, &all).await?;
+        let plan = spread(&daemons, &holders);
+        Ok(channels.iter().copied().filter(|c| plan.get(c) == Some(&instance)).collect())
+    }
+
+    /// This daemon sends on the channel. Returns whether that is news.
+    async fn hold(
+        &mut self,
+        client: &mut Client,
+        channel_sender: &ChannelSender,
+        taken: &LeasedChannel,
+        until: Timestamp,
+    ) -> Result<bool, StageError> {
+        let held_lease = HeldLease { epoch: taken.epoch, until };
+        if channel_sender.held_lease().is_some_and(|known| known.epoch == taken.epoch) {
+            channel_sender.hold(held_lease);
+            return Ok(false);
+        }
+        // Nothing may leave until the limiter knows what the last holder sent.
+        channel_sender.drop_lease();
+        let past = past(client, &self.context, channel_sender, taken.learned).await?;
+        channel_sender.limiter.remember(past);
+        channel_sender.hold(held_lease);
+        channel_sender.ring();
+        tracing::info!(
+            channel = channel_sender.channel,
+            epoch = taken.epoch,
+            "sends on the channel"
+        );
+        Ok(true)
+    }
+
+    /// The channel stays, whatever it seemed before.
+    fn keep(&mut self, channel_sender: &ChannelSender) {
+        if self.leaving.remove(&channel_sender.channel).is_some() {
+            channel_sender.set_leaving(false);
+            channel_sender.ring();
+        }
+    }
+
+    /// Leases nothing more; lets another daemon send once nothing is in flight, or it takes too long.
+    async fn hand_over(
+        &mut self,
+        client: &Client,
+        channel_sender: &ChannelSender,
+        now: Timestamp,
+    ) -> Result<(), StageError> {
+        let channel = &channel_sender.channel;
+        channel_sender.set_leaving(true);
+        let latest = *self.leaving.entry(channel.clone()).or_insert(now + HAND_OVER);
+        if channel_sender.in_flight() > 0 && now < latest {
+            return Ok(());
+        }
+        channel_sender.drop_lease();
+        let instance = &self.context.instance;
+        queries::channel_lease::channel_lease_hand(client, channel, instance, now).await?;
+        self.keep(channel_sender);
+        tracing::info!(
+            channel,
+            "another daemon sends on the channel from now on: it was handed over"
+        );
+        ring_for_channels(client).await?;
+        Ok(())
+    }
+
     fn wait_for(&mut self, channel_sender: &ChannelSender) {
         if channel_sender.drop_lease() {
             tracing::warn!(
@@ -153,8 +267,15 @@ impl ChannelLease {
         for channel_sender in self.context.channel_senders.values() {
             channel_sender.drop_lease();
         }
+        ring_for_channels(&client).await?;
         Ok(())
     }
+}
+
+/// Host and process id: by which a person tells daemons apart.
+fn daemon_name() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}/{}", std::process::id())
 }
 
 /// What was sent on a channel until now, whoever sent it.

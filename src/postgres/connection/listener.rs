@@ -73,8 +73,11 @@ impl Listening {
 
 impl Bell {
     /// Begins to listen, on a connection of its own that is renewed whenever it is lost.
-    pub fn connect(database: &config::Database, settings: &config::DoorbellSettings) -> Bell {
-        let rings = Arc::new(Rings::new());
+    pub fn connect(
+        database: &config::Database,
+        settings: &config::DoorbellSettings,
+        rings: Arc<Rings>,
+    ) -> Bell {
         let hearing = session::supervise(database.clone(), settings.heartbeat, rings.clone());
         Bell {
             settings: settings.clone(),

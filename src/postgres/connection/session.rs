@@ -41,8 +41,20 @@ pub struct Rings {
     pub by_writers: Notify,
     /// Another daemon has become the keeper of the bell, or has left; see `doorbell.rs`.
     pub by_daemons: Notify,
+    /// Channels are to be spread anew.
+    pub by_channels: Notify,
     /// By what others know that this daemon rang.
     pub word: String,
+}
+
+/// What the ring says after which daemons look anew which channels are theirs.
+const CHANNELS: &str = "channels";
+
+/// A daemon has come or gives up a channel, or a person has moved one: others need not wait for their next look.
+pub async fn ring_for_channels(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let words = [(&CHANNEL as _, Type::TEXT), (&CHANNELS as _, Type::TEXT)];
+    client.query_typed("select pg_notify($1, $2)", &words).await?;
+    Ok(())
 }
 
 /// How the word of a daemon begins.
@@ -57,13 +69,19 @@ impl Default for Rings {
 impl Rings {
     pub fn new() -> Rings {
         let word = format!("{DAEMON}{:016x}", rand::random::<u64>());
-        Rings { by_writers: Notify::new(), by_daemons: Notify::new(), word }
+        Rings {
+            by_writers: Notify::new(),
+            by_daemons: Notify::new(),
+            by_channels: Notify::new(),
+            word,
+        }
     }
 
     /// Passes on what was heard; returns what is none of a writer, a person, or another daemon.
     fn pass_on(&self, payload: String) -> Option<String> {
         match payload.as_str() {
             "" | BY_A_PERSON => self.by_writers.notify_one(),
+            CHANNELS => self.by_channels.notify_one(),
             word if word == self.word => {}
             word if word.starts_with(DAEMON) => self.by_daemons.notify_one(),
             _ => return Some(payload),

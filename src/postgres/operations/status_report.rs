@@ -15,6 +15,7 @@ use crate::postgres::capture::{install, proof};
 use crate::postgres::connection::statement::text;
 use crate::postgres::connection::word::{state, word};
 use crate::postgres::operations::blockers::{self, ActiveBlocker};
+use crate::postgres::operations::channel_moves::{self, RunningDaemon};
 use crate::postgres::schema::migrate;
 
 /// Outcomes are counted over so many hours.
@@ -29,6 +30,8 @@ pub struct Status {
     /// How full the server's queue of notifications is, 0 to 1. Once it is full, transactions that ring fail.
     pub notification_queue_usage: f64,
     pub daemon: DaemonStatus,
+    /// The daemons that run.
+    pub daemons: Vec<RunningDaemon>,
     /// How many recipients installation.only_to names; None: everybody is written to.
     pub only_to: Option<usize>,
     pub watches: Vec<WatchStatus>,
@@ -159,6 +162,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
             sessions: context.try_get("sessions")?,
             connected_since: context.try_get("connected_since")?,
         },
+        daemons: channel_moves::daemons(client, now).await?,
         watches: watches(client, config).await?,
         channels: channels(client, config, now).await?,
         outcomes: outcomes(client, now).await?,

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
-use tokio_postgres::Error;
+use tokio_postgres::{Error, Row};
 
-use crate::postgres::connection::statement::{FromRows, named, statements};
+use crate::domain::limit::channel_spread::{ChannelHolder, LiveDaemon};
+use crate::postgres::connection::statement::{FromRow, FromRows, named, statements};
 
 /// A channel that this daemon may send on.
 #[derive(Clone, Debug)]
@@ -38,7 +39,42 @@ pub async fn channel_lease_take(
     taken.collect()
 }
 
+impl FromRow for LiveDaemon {
+    fn from_row(row: &Row) -> Result<LiveDaemon, Error> {
+        Ok(LiveDaemon {
+            instance: row.try_get("instance")?,
+            name: row.try_get("name")?,
+            channels: row.try_get("channels")?,
+        })
+    }
+}
+
+impl FromRow for ChannelHolder {
+    fn from_row(row: &Row) -> Result<ChannelHolder, Error> {
+        Ok(ChannelHolder {
+            channel: row.try_get("channel")?,
+            held_by: row.try_get("leased_by")?,
+            given_to: row.try_get("given_to")?,
+        })
+    }
+}
+
 statements! {
+    /// This daemon lives; returns all that do.
+    daemon_present(
+        client: &deadpool_postgres::Client, instance: &str, name: &str, channels: &[&str], now: Timestamp,
+        alive_until: Timestamp,
+    ) -> Vec<LiveDaemon> = "channel_lease/daemon_present";
+
+    /// Who sends on channels.
+    channel_lease_holders(client: &deadpool_postgres::Client, channels: &[&str])
+        -> Vec<ChannelHolder> = "channel_lease/channel_lease_holders";
+
+    /// Lets another daemon send on a channel.
+    channel_lease_hand(
+        client: &deadpool_postgres::Client, channel: &str, instance: &str, now: Timestamp,
+    ) -> () = "channel_lease/channel_lease_hand";
+
     /// Ends the leases of this daemon.
     channel_lease_give(client: &deadpool_postgres::Client, instance: &str, now: Timestamp)
         -> () = "channel_lease/channel_lease_give";

@@ -13,7 +13,7 @@ use rowbell_lab::demo::testbed;
 use crate::capture::doorbell::{ASLEEP, Running, arrived, until, world};
 use crate::harness::{CONFIG, SECOND, SHOP, World};
 
-const NOTES: &str = r#"
+pub const NOTES: &str = r#"
 [watch.notes]
 table        = "public.delivery"
 channel      = "second"
