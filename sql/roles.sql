@@ -91,7 +91,7 @@ begin
             result, finished_at, http_status, error_class, error_code, error_text, provider_message_id, response
         ) on rowbell.attempt to rowbell_daemon;
         grant select, insert, delete on rowbell.receipt to rowbell_daemon;
-        grant update (raw, recipient_phone, error_text) on rowbell.receipt to rowbell_daemon;
+        grant update (raw, recipient_phone, error_text, repeats) on rowbell.receipt to rowbell_daemon;
         grant select, insert, update on rowbell.retention to rowbell_daemon;
 
         -- What it still asks the provider for, and what it was told by whom.

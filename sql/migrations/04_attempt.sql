@@ -88,7 +88,8 @@ create table rowbell.receipt (
     error_code           integer,
     error_title          text,
     error_text           text,
-    raw                  text
+    raw                  text,
+    repeats              integer not null default 0
 );
 
 create index receipt_of_provider_id_idx on rowbell.receipt (provider_message_id);
@@ -106,3 +107,4 @@ comment on column rowbell.receipt.error_code is 'Error code of WhatsApp, for fai
 comment on column rowbell.receipt.error_title is 'Title of the error, for failed; null when the provider gave none.';
 comment on column rowbell.receipt.error_text is 'Error text, for failed, bounded.';
 comment on column rowbell.receipt.raw is 'The item as it came, bounded.';
+comment on column rowbell.receipt.repeats is 'How often the provider posted the same again.';

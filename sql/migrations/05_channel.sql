@@ -141,7 +141,8 @@ comment on column rowbell.pause.paused_by is 'Database user who paused it.';
 create type rowbell.receipt_source_kind as enum (
     'webhook',      -- receipts that the provider posts to us
     'polling',      -- receipts that we ask the provider for
-    'registration'  -- our webhook as the provider has it
+    'registration', -- our webhook as the provider has it
+    'unread'        -- what the provider posted to us last that was not understood
 );
 comment on type rowbell.receipt_source_kind is 'How receipts of a channel reach rowbell, and whether the provider has our webhook.';
 
@@ -166,7 +167,7 @@ create table rowbell.receipt_source (
 );
 comment on table  rowbell.receipt_source is 'Receipt sources of channels: whether each works, and when it last did. A source of which nothing is known yet is absent.';
 comment on column rowbell.receipt_source.channel is 'Name of the channel, as in the configuration.';
-comment on column rowbell.receipt_source.kind is 'webhook: receipts that the provider posts to us. polling: receipts that we ask the provider for. registration: our webhook as the provider has it.';
+comment on column rowbell.receipt_source.kind is 'webhook: receipts that the provider posts to us. polling: receipts that we ask the provider for. registration: our webhook as the provider has it. unread: what the provider posted last that was not understood.';
 comment on column rowbell.receipt_source.state is 'works; missing: the provider does not have it; failing: the provider could not be asked, or has given up posting to us.';
 comment on column rowbell.receipt_source.since is 'Since when it is in this state.';
 comment on column rowbell.receipt_source.last_worked_at is 'When it last worked, to the minute.';

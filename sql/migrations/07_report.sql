@@ -352,10 +352,10 @@ select m.message_id,
   from rowbell.message as m
   -- Receipts in order of arrival, each with the furthest that was known before it.
  cross join lateral (
-       select count(*) as receipts,
-              count(*) filter (where r.source = 'webhook') as by_webhook,
+       select count(*) + coalesce(sum(r.repeats), 0) as receipts,
+              count(*) filter (where r.source = 'webhook') + coalesce(sum(r.repeats), 0) as by_webhook,
               count(*) filter (where r.source = 'poll') as by_polling,
-              count(*) - count(distinct (r.status, r.error_code)) as duplicates,
+              count(*) + coalesce(sum(r.repeats), 0) - count(distinct (r.status, r.error_code)) as duplicates,
               count(*) filter (where r.status < r.known_before) as late,
               coalesce(bool_or(r.status = 'failed') and bool_or(r.status in ('delivered', 'read')), false) as is_contradictory,
               coalesce(bool_or(r.received_at < a.finished_at), false) as came_before_answer,
@@ -364,7 +364,7 @@ select m.message_id,
               max(r.received_at) filter (where r.source <> 'timeout') as last_receipt_at
          from rowbell.attempt as a
          join lateral (
-              select w.status, w.error_code, w.source, w.received_at,
+              select w.status, w.error_code, w.source, w.received_at, w.repeats,
                      max(w.status) filter (where w.status <> 'other')
                          over (order by w.receipt_id rows between unbounded preceding and 1 preceding) as known_before
                 from rowbell.receipt as w

@@ -74,23 +74,32 @@ pub async fn ask(
     }
 }
 
-async fn read(
-    mut response: Response,
-    redact: impl Fn(&str) -> String,
-) -> Result<HttpReply, Answer> {
+async fn read(response: Response, redact: impl Fn(&str) -> String) -> Result<HttpReply, Answer> {
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers());
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => {
-                body.extend_from_slice(&chunk)
-            }
-            Ok(Some(_)) | Ok(None) => break,
-            Err(error) => return Err(Answer::unknown(Some(status), describe(error, &redact))),
-        }
+    match body(response, MAX_ANSWER).await {
+        Ok(Body { bytes, .. }) => Ok(HttpReply { status, retry_after, body: bytes }),
+        Err(error) => Err(Answer::unknown(Some(status), describe(error, &redact))),
     }
-    Ok(HttpReply { status, retry_after, body })
+}
+
+/// The beginning of an answer's body.
+pub struct Body {
+    pub bytes: Vec<u8>,
+    /// There is no more of it.
+    pub is_whole: bool,
+}
+
+/// Reads a body up to so many bytes: whatever the other side sends, no more of it is held.
+pub async fn body(mut response: Response, most: usize) -> Result<Body, reqwest::Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if bytes.len() + chunk.len() > most {
+            return Ok(Body { bytes, is_whole: false });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Body { bytes, is_whole: true })
 }
 
 /// An error of reqwest without its URL, which may carry a token.

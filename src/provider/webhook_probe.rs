@@ -18,6 +18,9 @@ pub enum ProbeResult {
     Silent(String),
 }
 
+/// Bytes of an answer that are read.
+const MAX_SHOWN: usize = 64 * 1024;
+
 /// A client with the timeouts that the channel has for its provider.
 pub struct WebhookProbe(reqwest::Client);
 
@@ -49,8 +52,9 @@ async fn probe_result(request: reqwest::RequestBuilder) -> ProbeResult {
         Err(error) => return ProbeResult::Silent(innermost(&error)),
     };
     let status = response.status().as_u16();
-    let text = response.text().await.unwrap_or_default();
-    ProbeResult::Answered(status, text.chars().take(200).collect())
+    let body = transport::body(response, MAX_SHOWN).await;
+    let text = body.map(|body| String::from_utf8_lossy(&body.bytes).into_owned());
+    ProbeResult::Answered(status, text.unwrap_or_default().chars().take(200).collect())
 }
 
 /// The first cause, which says what happened: the others say who was told of it.

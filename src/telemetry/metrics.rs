@@ -41,7 +41,7 @@ impl Metric {
 }
 
 /// Counted by this process since its start.
-pub const OF_THE_PROCESS: [Metric; 17] = [
+pub const OF_THE_PROCESS: [Metric; 18] = [
     counter("rowbell_changes_claimed_total", &[], "changes taken to be folded into messages"),
     counter(
         "rowbell_messages_total",
@@ -98,6 +98,11 @@ pub const OF_THE_PROCESS: [Metric; 17] = [
         "rowbell_reconcile_lookups_total",
         &["channel", "method", "found"],
         "looks for evidence about requests without answer, and what they found",
+    ),
+    counter(
+        "rowbell_webhook_unread_total",
+        &[],
+        "webhook deliveries of which something was not understood: receipts and opt-outs in them are lost",
     ),
     counter(
         "rowbell_webhook_registration_changes_total",

@@ -365,7 +365,7 @@ impl World {
     /// The provider tells us several things at once.
     pub async fn receipts(&self, receipts: Vec<Receipt>) {
         let receive = Receive::new(self.stages.context.clone(), String::new());
-        let delivered = Delivered { instance_id: None, receipts, messages: Vec::new() };
+        let delivered = Delivered { receipts, ..Delivered::default() };
         receive.step(&delivered).await.unwrap();
     }
 

@@ -1,7 +1,7 @@
 //! How the channels stand: what waits on them, and which receipt sources tell what became of their messages.
 
 use comfy_table::Table;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::text::{LATE, age, are, length, table};
 use crate::domain::message::receipt::ReceiptSourceState;
@@ -144,6 +144,9 @@ fn destination_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<St
     }
 }
 
+/// What was not understood longer ago than this is over.
+const RECENT: SignedDuration = SignedDuration::from_hours(24);
+
 /// What a person should do about the receipt sources of a channel.
 fn receipt_source_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec<String>) {
     let ChannelStatus { channel: name, webhook, polling, .. } = channel;
@@ -151,6 +154,15 @@ fn receipt_source_needs(channel: &ChannelStatus, now: Timestamp, needs: &mut Vec
         return;
     }
     destination_needs(channel, now, needs);
+    let unread = &channel.unread;
+    if let Some(at) = unread.since.filter(|at| now.duration_since(*at) < RECENT) {
+        needs.push(format!(
+            "channel {name}: what was posted to the webhook {} ago was not understood ({}): receipts and opt-outs in \
+             it are lost; compare what the provider posts with docs/CONFIGURATION.md",
+            age(at, now),
+            unread.detail.as_deref().unwrap_or("no detail known")
+        ));
+    }
     let can_be_asked = polling.is_on && polling.state != Some(ReceiptSourceState::Missing);
     if !webhook.is_on && !can_be_asked {
         needs.push(format!(

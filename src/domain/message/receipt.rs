@@ -64,6 +64,8 @@ pub enum ReceiptSourceKind {
     /// Whether the provider posts to us, as it says itself.
     #[strum(serialize = "registration")]
     Destination,
+    /// What was posted to us and not understood.
+    Unread,
 }
 
 /// How it stands. The words are those of `rowbell.receipt_source_state`.

@@ -36,6 +36,7 @@ impl Counters {
     pub fn new(config: &Config) -> Counters {
         config.watch.keys().for_each(|watch| drop(storms(watch)));
         config.channel.keys().for_each(|channel| seldom(channel));
+        drop(unread_deliveries());
         let messages =
             config.watch.iter().map(|(name, watch)| (name.clone(), by_channel(name, watch)));
         // Of the others nothing is heard: a 0 would look like a channel that has fallen silent.
@@ -121,6 +122,11 @@ pub fn circuits_opened(channel: &str, kind: &'static str) -> Counter {
 /// How often the provider of a channel asked to slow down.
 pub fn slowed_down(channel: &str) -> Counter {
     metrics::counter!("rowbell_rate_reductions_total", "channel" => channel.to_owned())
+}
+
+/// Webhook deliveries of which something was not understood.
+pub fn unread_deliveries() -> Counter {
+    metrics::counter!("rowbell_webhook_unread_total")
 }
 
 /// What seldom happens on a channel is looked up when it does.

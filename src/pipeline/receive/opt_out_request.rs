@@ -52,14 +52,18 @@ fn latest(
     let now = context.clock.now();
     let mut requests: BTreeMap<&str, (Timestamp, bool)> = BTreeMap::new();
     for message in messages.iter().filter(|message| !message.is_from_us) {
-        let Some(request) = words.read(&message.body) else {
+        let said: Vec<OptRequest> =
+            message.texts.iter().filter_map(|text| words.read(text)).collect();
+        if said.is_empty() {
             continue;
-        };
+        }
+        // A button may show one thing and carry another: of two requests in one message the opt-out counts.
+        let is_stop = said.contains(&OptRequest::Stop);
         if message.phone.is_empty() {
             continue;
         }
         let at = message.at.filter(|at| *at <= now + AHEAD).unwrap_or(now);
-        let request = (at, request == OptRequest::Stop);
+        let request = (at, is_stop);
         let known = requests.entry(&message.phone).or_insert(request);
         *known = request.max(*known);
     }

@@ -30,11 +30,13 @@ use crate::domain::message::receipt::{EvidenceSource, ReceiptSourceKind};
 use crate::domain::recipient::opt_out_keywords::OptOutKeywords;
 use crate::http::server::HttpServer;
 use crate::pipeline::context::context::Context;
+use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::{StageError, loggable};
 use crate::pipeline::receive::opt_out_request::take_opt_out_requests;
 use crate::pipeline::receive::receipt_source;
 use crate::pipeline::settle::evidence::take_in;
-use crate::provider::onemsg::webhook_payload::{self, Delivered};
+use crate::postgres::queries;
+use crate::provider::onemsg::webhook_payload::{self, Delivered, Unread};
 
 /// Deliveries that are taken apart and stored at once.
 const AT_ONCE: usize = 4;
@@ -64,7 +66,7 @@ struct Held<'a> {
 }
 
 /// Why there is no body.
-enum Unread {
+enum UnreadBody {
     TooLong,
     BrokeOff,
 }
@@ -93,13 +95,24 @@ impl Receive {
 
     /// Stores what one delivery says, and moves the messages that it speaks of.
     pub async fn step(&self, delivered: &Delivered) -> Result<(), StageError> {
-        if delivered.receipts.is_empty() && delivered.messages.is_empty() {
+        let named = self.channel_of(delivered.instance_id.as_deref());
+        let mut unread = delivered.unread.clone();
+        if named.is_none() && !delivered.receipts.is_empty() {
+            unread.items += delivered.receipts.len();
+            unread.fields.insert("instanceId".to_owned());
+        }
+        if unread.items > 0 {
+            self.could_not_read(named, &unread).await?;
+        }
+        // Receipts of a channel that is not ours are about nobody here; a STOP holds whoever it was written to.
+        let receipts = named.map_or(&[][..], |_| &delivered.receipts);
+        if receipts.is_empty() && delivered.messages.is_empty() {
             return Ok(());
         }
-        let channel = self.channel_of(delivered.instance_id.as_deref());
+        let channel = named.unwrap_or("");
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        take_in(&tx, &self.context, channel, &delivered.receipts, EvidenceSource::Webhook).await?;
+        take_in(&tx, &self.context, channel, receipts, EvidenceSource::Webhook).await?;
         take_opt_out_requests(&tx, &self.context, &self.words, channel, &delivered.messages)
             .await?;
         tx.commit().await?;
@@ -128,11 +141,11 @@ impl Receive {
         let limit = self.context.config.webhook.body_limit;
         let body = match self.read(body, limit).await {
             Ok(body) => body,
-            Err(Unread::TooLong) => {
+            Err(UnreadBody::TooLong) => {
                 tracing::warn!(limit, "a webhook delivery was longer than webhook.body_limit");
                 return StatusCode::PAYLOAD_TOO_LARGE;
             }
-            Err(Unread::BrokeOff) => {
+            Err(UnreadBody::BrokeOff) => {
                 tracing::warn!("a webhook delivery broke off; the provider will post again");
                 return StatusCode::BAD_REQUEST;
             }
@@ -161,17 +174,17 @@ impl Receive {
     }
 
     /// Reads a body to its end. Whoever is about to become large waits for a place first.
-    async fn read(&self, mut body: Body, limit: usize) -> Result<Held<'_>, Unread> {
+    async fn read(&self, mut body: Body, limit: usize) -> Result<Held<'_>, UnreadBody> {
         if body.size_hint().lower() > limit as u64 {
-            return Err(Unread::TooLong);
+            return Err(UnreadBody::TooLong);
         }
         let mut held = Held { bytes: Vec::new(), _large: None };
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| Unread::BrokeOff)?;
+            let frame = frame.map_err(|_| UnreadBody::BrokeOff)?;
             let Ok(data) = frame.into_data() else { continue };
             let length = held.bytes.len() + data.len();
             if length > limit {
-                return Err(Unread::TooLong);
+                return Err(UnreadBody::TooLong);
             }
             if length > SMALL && held._large.is_none() {
                 // Never closed.
@@ -182,14 +195,61 @@ impl Receive {
         Ok(held)
     }
 
-    /// The configured channel of an instance id; the only channel when there is but one.
-    fn channel_of(&self, instance_id: Option<&str>) -> &str {
-        let channels = &self.context.config.channel;
-        let numbers = || channels.iter().filter_map(|(name, c)| Some((name, c.one_msg()?)));
-        let named = numbers().find(|(_, c)| Some(c.channel_id.as_str()) == instance_id);
-        let only = if numbers().count() == 1 { numbers().next() } else { None };
-        named.or(only).map_or("", |(name, _)| name)
+    /// Says that something was posted that is not understood: in the log, in `status` and as a metric, because receipts
+    /// and words of customers may be lost in it.
+    async fn could_not_read(&self, named: Option<&str>, unread: &Unread) -> Result<(), StageError> {
+        counters::unread_deliveries().increment(1);
+        let fields = unread.fields.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let is_foreign = named.is_none();
+        let why = match is_foreign {
+            true => {
+                format!("instanceId is that of no channel that is configured; fields: {fields}")
+            }
+            false => format!("{} item(s) in the fields: {fields}", unread.items),
+        };
+        let channels = self.context.config.channel.iter();
+        let channels = channels.filter(|(_, channel)| channel.one_msg().is_some());
+        for (channel, _) in
+            channels.filter(|(name, _)| named.is_none_or(|n| n.is_empty() || n == *name))
+        {
+            let (kind, now) = (ReceiptSourceKind::Unread, self.context.clock.now());
+            if !self.context.receipt_sources.is_due(channel, kind, now) {
+                continue;
+            }
+            tracing::warn!(
+                channel,
+                why,
+                "a webhook delivery was not understood; receipts and opt-outs in it are lost"
+            );
+            let client = self.context.pool.get().await?;
+            queries::poll::receipt_source_unread(&client, channel, &why, now).await?;
+        }
+        Ok(())
     }
+
+    /// The configured channel of an instance id; where a delivery names none, the only channel, or none in particular
+    /// (empty). None: it names one that is not configured.
+    fn channel_of(&self, instance_id: Option<&str>) -> Option<&str> {
+        let channels = &self.context.config.channel;
+        let mut numbers =
+            channels.iter().filter_map(|(name, c)| Some((name.as_str(), c.one_msg()?)));
+        match instance_id {
+            Some(id) => numbers
+                .find(|(_, channel)| is_instance(&channel.channel_id, id))
+                .map(|(name, _)| name),
+            None => match (numbers.next(), numbers.next()) {
+                (Some((only, _)), None) => Some(only),
+                _ => Some(""),
+            },
+        }
+    }
+}
+
+/// Whether an instance id is that of a channel, which may be written with `instance` in front. A channel id that is a
+/// token of its own (a JWT) does not show its instance.
+fn is_instance(channel_id: &str, instance_id: &str) -> bool {
+    let bare = |id: &str| id.strip_prefix("instance").unwrap_or(id).to_ascii_lowercase();
+    bare(channel_id) == bare(instance_id) || channel_id.split('.').count() == 3
 }
 
 /// The secret is looked at before a byte of the body is.

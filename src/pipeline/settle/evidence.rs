@@ -36,18 +36,23 @@ pub async fn take_in(
     if receipts.is_empty() {
         return Ok(());
     }
-    queries::settle::receive_store(tx, channel, receipts, source, context.clock.now()).await?;
+    let now = context.clock.now();
+    let stored = queries::settle::receive_store(tx, channel, receipts, source, now).await?;
     context.counts.received(channel, source, receipts);
-    let known = join(tx, context, &ids(receipts)).await?;
-    unconfirmed::note_unmatched(tx, context, channel, receipts, &known).await
-}
-
-/// Each id once, in a fixed order.
-fn ids(receipts: &[Receipt]) -> Vec<&str> {
-    let mut ids: Vec<&str> = receipts.iter().map(|r| r.provider_message_id.as_str()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+    // What is only said again moves nothing.
+    let mut new: Vec<&str> = stored.iter().map(String::as_str).collect();
+    new.sort_unstable();
+    new.dedup();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let known = join(tx, context, &new).await?;
+    let is_unmatched = |receipt: &&Receipt| {
+        let id = receipt.provider_message_id.as_str();
+        new.binary_search(&id).is_ok() && !known.contains(id)
+    };
+    let unmatched = receipts.iter().filter(is_unmatched).collect();
+    unconfirmed::note_unmatched(tx, context, channel, unmatched).await
 }
 
 /// Joins stored receipts to the messages that know their ids. Returns those ids.
@@ -61,9 +66,8 @@ pub async fn join(
     if known.is_empty() {
         return Ok(known_ids);
     }
-    let ids: Vec<&str> = known.iter().map(|k| k.provider_message_id.as_str()).collect();
     let mut receipts: HashMap<String, Vec<Evidence>> = HashMap::new();
-    for evidence in queries::settle::settle_receipts(tx, &ids).await? {
+    for evidence in queries::settle::settle_receipts(tx, &known).await? {
         receipts.entry(evidence.provider_message_id.clone()).or_default().push(evidence);
     }
     let mut settled = Vec::new();

@@ -1,7 +1,6 @@
 //! Opens an unconfirmed attempt when the answer to a request is lost, and notes the receipts that no attempt
 //! knows: reconcile looks for what belongs together.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
@@ -51,11 +50,8 @@ pub async fn note_unmatched(
     tx: &Transaction<'_>,
     context: &Context,
     channel: &str,
-    receipts: &[Receipt],
-    known: &HashSet<String>,
+    mut unmatched: Vec<&Receipt>,
 ) -> Result<(), StageError> {
-    let mut unmatched: Vec<&Receipt> =
-        receipts.iter().filter(|r| !known.contains(&r.provider_message_id)).collect();
     // One order for all, so that two deliveries never wait for each other.
     unmatched.sort_by(|a, b| a.provider_message_id.cmp(&b.provider_message_id));
     if !unmatched.is_empty() {

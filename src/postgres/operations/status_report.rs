@@ -122,6 +122,8 @@ pub struct ChannelStatus {
     pub polling: ReceiptSource,
     /// Whether the provider posts to our webhook, as it says itself.
     pub registration: ReceiptSource,
+    /// What was posted last that was not understood.
+    pub unread: ReceiptSource,
 }
 
 /// One way in which receipts reach us.
@@ -263,6 +265,7 @@ fn idle(config: &Config, name: &str) -> ChannelStatus {
         rate: config.channel.get(name).map(|channel| channel.rate.as_per_second()),
         webhook: source(is_listening),
         registration: source(is_listening),
+        unread: source(is_listening),
         polling: source(config.polling.enabled),
         ..ChannelStatus::default()
     }
@@ -329,6 +332,7 @@ async fn receipt_sources(
             ReceiptSourceKind::Polling => &mut channel.polling,
             ReceiptSourceKind::Destination => &mut channel.registration,
             ReceiptSourceKind::Webhook => &mut channel.webhook,
+            ReceiptSourceKind::Unread => &mut channel.unread,
         };
         receipt_source.state = Some(word(&row, "state")?);
         receipt_source.since = row.try_get("since")?;

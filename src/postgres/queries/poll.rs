@@ -114,6 +114,16 @@ pub async fn receipt_source_write(
     named!(client, "receive/receipt_source_write", params).map(drop)
 }
 
+/// Something was posted for a channel that is not understood.
+pub async fn receipt_source_unread(
+    client: &Client,
+    channel: &str,
+    detail: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    named!(client, "receive/receipt_source_unread", &[&channel, &detail, &now]).map(drop)
+}
+
 /// Since when the provider does not answer questions for receipts on a channel, if that is so.
 pub async fn polling_missing_since(
     client: &Client,

@@ -194,12 +194,14 @@ pub async fn settle_known(
     Ok(known)
 }
 
-/// All that is known of these ids, in no order.
+/// All that is known of these messages, in no order.
 pub async fn settle_receipts(
     tx: &Transaction<'_>,
-    provider_ids: &[&str],
+    known: &[KnownMessage],
 ) -> Result<Vec<Evidence>, Error> {
-    let rows = named!(tx, "settle/settle_receipts", &[&provider_ids])?;
+    let ids = array(known, |k| k.provider_message_id.as_str());
+    let channels = array(known, |k| k.snapshot.channel.as_str());
+    let rows = named!(tx, "settle/settle_receipts", &[&ids, &channels])?;
     rows.iter()
         .map(|row| {
             Ok(Evidence {
@@ -252,14 +254,14 @@ pub async fn settle_evidence(
     named!(tx, "settle/settle_evidence", params).map(drop)
 }
 
-/// Keeps evidence as it came.
+/// Keeps evidence as it came, unless it is known; returns the ids of which something is new.
 pub async fn receive_store(
     tx: &Transaction<'_>,
     channel: &str,
     receipts: &[Receipt],
     source: EvidenceSource,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
     let params: &[&(dyn ToSql + Sync)] = &[
         &vec![channel; receipts.len()],
         &array(receipts, |r| r.provider_message_id.as_str()),
@@ -273,7 +275,8 @@ pub async fn receive_store(
         &now,
         &source.into_str(),
     ];
-    named!(tx, "receive/receive_store", params).map(drop)
+    let rows = named!(tx, "receive/receive_store", params)?;
+    rows.iter().map(|row| row.try_get(0)).collect()
 }
 
 row! {

@@ -19,7 +19,7 @@ use crate::provider::error_table::{class_of, meaning_of};
 use crate::provider::onemsg::webhook_payload::{bounded, bounded_id};
 use crate::provider::onemsg::{error_payload, template_list};
 use crate::provider::redact::redact_phones;
-use crate::provider::transport::{self, HttpReply};
+use crate::provider::transport::{self, Body, HttpReply};
 
 /// Why a channel cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,12 @@ pub enum AskError {
     Refused { status: u16, text: String },
     #[error("the provider's answer is not JSON")]
     NotJson,
+    #[error("the provider's answer is longer than {bytes} bytes, so it was not read")]
+    TooLong { bytes: usize },
 }
+
+/// Bytes of a list that are read. A hundred messages, or a thousand templates, have one or two million.
+const MAX_LIST: usize = 16 * 1024 * 1024;
 
 /// A client of one channel. Cheap to clone; neither token nor phone is ever printed.
 #[derive(Clone)]
@@ -200,13 +205,17 @@ impl OneMsgClient {
         let response =
             request.send().await.map_err(|error| AskError::Unreachable(self.describe(error)))?;
         let status = response.status().as_u16();
-        let body =
-            response.bytes().await.map_err(|error| AskError::Unreachable(self.describe(error)))?;
+        let Body { bytes, is_whole } = transport::body(response, MAX_LIST)
+            .await
+            .map_err(|error| AskError::Unreachable(self.describe(error)))?;
         if !(200..300).contains(&status) {
-            let text = self.redact(&String::from_utf8_lossy(&body[..body.len().min(500)]));
+            let text = self.redact(&String::from_utf8_lossy(&bytes[..bytes.len().min(500)]));
             return Err(AskError::Refused { status, text });
         }
-        serde_json::from_slice(&body).map_err(|_| AskError::NotJson)
+        if !is_whole {
+            return Err(AskError::TooLong { bytes: MAX_LIST });
+        }
+        serde_json::from_slice(&bytes).map_err(|_| AskError::NotJson)
     }
 
     fn describe(&self, error: reqwest::Error) -> String {

@@ -1,14 +1,21 @@
-//! What the provider posts to us, in every form that was seen or documented: `ack`, `hooks`,
-//! `messages`, and Meta's own `entry`, alone or together. What is not known is passed over.
+//! What the provider posts to us, in every form that was seen or documented: `ack`, `hooks`, `statuses` and
+//! `messages`, alone or together, as lists or one by one, at the root of the body, in Meta's own `entry`, or in a list of
+//! such bodies. What is about something else is passed over; what is not understood is counted.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::message::receipt::{Receipt, ReceiptStatus};
 use crate::provider::onemsg::error_payload;
 
 /// Items read from one delivery; Meta sends up to about a thousand.
 const MAX_ITEMS: usize = 10_000;
+
+/// Fields that are named of what was not understood, and the longest name.
+const MAX_FIELDS: usize = 10;
+const MAX_FIELD: usize = 40;
 
 /// Characters of an item that are kept as evidence.
 const MAX_RAW: usize = 2_000;
@@ -22,7 +29,7 @@ const OLDEST: i64 = 1_420_070_400;
 /// A delivery that is not ours to understand.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
-    #[error("expected a JSON object")]
+    #[error("expected a JSON object, or a list of them")]
     NotJson,
 }
 
@@ -33,13 +40,24 @@ pub struct Delivered {
     pub instance_id: Option<String>,
     pub receipts: Vec<Receipt>,
     pub messages: Vec<InboundMessage>,
+    /// What was not understood: receipts and words of customers may be lost in it.
+    pub unread: Unread,
+}
+
+/// What of a delivery was not understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    pub items: usize,
+    /// Names of the fields in which they stand, without anything of anybody.
+    pub fields: BTreeSet<String>,
 }
 
 impl Delivered {
     /// Posted by `rowbell webhook test`, not by the provider.
     pub fn is_test(&self) -> bool {
         let mut receipts = self.receipts.iter();
-        self.messages.is_empty() && receipts.all(|r| r.provider_message_id.starts_with(TEST_ID))
+        let is_whole = self.messages.is_empty() && self.unread.items == 0;
+        is_whole && receipts.all(|r| r.provider_message_id.starts_with(TEST_ID))
     }
 }
 
@@ -47,10 +65,11 @@ impl Delivered {
 #[derive(Clone, PartialEq)]
 pub struct InboundMessage {
     pub id: String,
-    /// Digits of the other side.
+    /// Digits of the other side; empty where it has none, as a group.
     pub phone: String,
     pub is_from_us: bool,
-    pub body: String,
+    /// All that it says: its words, and what stands on a button or in a list that was tapped.
+    pub texts: Vec<String>,
     pub at: Option<Timestamp>,
 }
 
@@ -61,27 +80,86 @@ impl std::fmt::Debug for InboundMessage {
 }
 
 /// Reads one delivery. Unknown keys, types and malformed items are passed over; nothing in it can
-/// make this fail but a body that is not a JSON object.
+/// make this fail but a body that is neither a JSON object nor a list of them.
 pub fn parse(body: &[u8]) -> Result<Delivered, ParseError> {
-    let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
+    let body: Value = serde_json::from_slice(body).map_err(|_| ParseError::NotJson)?;
+    if !body.is_object() && !body.is_array() {
         return Err(ParseError::NotJson);
-    };
-    let mut delivered =
-        Delivered { instance_id: text(body.get("instanceId")), ..Delivered::default() };
-    for key in ["ack", "hooks"] {
-        delivered.receipts.extend(items(body.get(key)).filter_map(receipt));
     }
-    delivered.receipts.extend(items(body.get("messages")).filter_map(echo));
-    delivered.messages.extend(items(body.get("messages")).filter_map(message));
-    for change in items(body.get("entry")).flat_map(|entry| items(entry.get("changes"))) {
-        let value = change.get("value");
-        let of = |key| items(value.and_then(|value| value.get(key)));
-        delivered.receipts.extend(of("statuses").filter_map(receipt));
-        delivered.messages.extend(of("messages").filter_map(meta_message));
+    let mut delivered = Delivered::default();
+    for body in items(Some(&body)) {
+        delivered.read(body);
     }
     delivered.receipts.truncate(MAX_ITEMS);
     delivered.messages.truncate(MAX_ITEMS);
     Ok(delivered)
+}
+
+impl Delivered {
+    /// Reads one body.
+    fn read(&mut self, body: &Value) {
+        let Some(fields) = body.as_object() else {
+            return self.unread.add(["a list"]);
+        };
+        self.instance_id = self.instance_id.take().or_else(|| text(fields.get("instanceId")));
+        let mut is_known = self.read_events(fields);
+        let entries = items(fields.get("entry")).filter_map(Value::as_object);
+        let changes = entries.flat_map(|entry| items(entry.get("changes")));
+        for change in changes.chain(fields.get("value").map(|_| body)).filter_map(Value::as_object)
+        {
+            // Templates, accounts and the like have fields of their own.
+            let is_else = text(change.get("field")).is_some_and(|field| field != "messages");
+            let value = change.get("value").and_then(Value::as_object);
+            is_known |= value.is_some_and(|value| self.read_events(value)) || is_else;
+        }
+        let is_else = ["calls", "errors"].iter().any(|key| fields.contains_key(*key))
+            || text(fields.get("type")).is_some_and(|kind| kind == "calls");
+        if !is_known && !is_else {
+            self.unread.add(fields.keys().map(String::as_str));
+        }
+    }
+
+    /// Reads receipts and messages. False: there is no such field.
+    fn read_events(&mut self, fields: &Map<String, Value>) -> bool {
+        let mut is_known = false;
+        for key in ["ack", "hooks", "statuses"] {
+            is_known |= fields.contains_key(key);
+            for item in items(fields.get(key)) {
+                match receipt(item) {
+                    Some(receipt) => self.receipts.push(receipt),
+                    None => self.unread.add([key]),
+                }
+            }
+        }
+        is_known |= fields.contains_key("messages");
+        for item in items(fields.get("messages")) {
+            match message(item) {
+                Some(message)
+                    if message.is_from_us || !message.phone.is_empty() || is_of_many(item) =>
+                {
+                    self.messages.push(message);
+                }
+                _ => self.unread.add(["messages"]),
+            }
+            self.receipts.extend(echo(item));
+        }
+        is_known
+    }
+}
+
+impl Unread {
+    fn add<'a>(&mut self, fields: impl IntoIterator<Item = &'a str>) {
+        self.items += 1;
+        let is_name = |field: &&str| {
+            field.len() <= MAX_FIELD
+                && field.chars().all(|c| c.is_ascii_alphabetic() || " _-".contains(c))
+        };
+        for field in fields.into_iter().filter(is_name) {
+            if self.fields.len() < MAX_FIELDS {
+                self.fields.insert(field.to_owned());
+            }
+        }
+    }
 }
 
 /// The receipts in an answer of `hookInfo` about the message `id`, which it need not repeat.
@@ -96,8 +174,13 @@ pub fn receipts(webhook_settings: &Value, id: &str) -> Vec<Receipt> {
     items(webhook_settings.get("hooks")).filter_map(about).take(MAX_ITEMS).collect()
 }
 
+/// The items of a list; anything else but null is one item.
 fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
-    value.and_then(Value::as_array).into_iter().flatten()
+    let value = value.filter(|value| !value.is_null());
+    value.into_iter().flat_map(|value| match value {
+        Value::Array(items) => items.as_slice(),
+        one => std::slice::from_ref(one),
+    })
 }
 
 fn text(value: Option<&Value>) -> Option<String> {
@@ -156,32 +239,39 @@ fn phone(value: Option<&Value>) -> Option<String> {
     let (digits, rest) = text.split_once('@').unwrap_or((&text, "c.us"));
     let digits = digits.trim_start_matches('+');
     let is_phone = (8..=15).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit());
-    (is_phone && rest == "c.us").then(|| digits.to_owned())
+    (is_phone && matches!(rest, "c.us" | "s.whatsapp.net")).then(|| digits.to_owned())
 }
 
+/// A message in a group or to a list of people.
+fn is_of_many(item: &Value) -> bool {
+    text(item.get("chatId"))
+        .is_some_and(|chat| chat.ends_with("@g.us") || chat.ends_with("@broadcast"))
+}
+
+/// A message in 1MSG's form or Meta's. In a group the author speaks, not the group.
 fn message(item: &Value) -> Option<InboundMessage> {
-    let chat = text(item.get("chatId")).or_else(|| text(item.get("author"))).unwrap_or_default();
-    let interactive = item.get("interactive").and_then(|i| i.get("button_reply"));
+    item.as_object()?;
+    let at = |path: &[&str]| path.iter().try_fold(item, |value, key| value.get(*key));
+    let said = [
+        &["body"][..],
+        &["text"],
+        &["text", "body"],
+        &["button", "text"],
+        &["button", "payload"],
+        &["interactive", "button_reply", "title"],
+        &["interactive", "button_reply", "id"],
+        &["interactive", "list_reply", "title"],
+        &["interactive", "list_reply", "id"],
+    ];
     Some(InboundMessage {
-        id: text(item.get("id"))?,
-        phone: chat.chars().take_while(char::is_ascii_digit).collect(),
-        is_from_us: is_yes(item.get("fromMe")),
-        body: text(item.get("body"))
-            .or_else(|| text(interactive.and_then(|reply| reply.get("title"))))
+        id: text(item.get("id")).unwrap_or_default(),
+        phone: ["chatId", "author", "from"]
+            .iter()
+            .find_map(|key| phone(item.get(*key)))
             .unwrap_or_default(),
-        at: moment(item.get("time")),
-    })
-}
-
-fn meta_message(item: &Value) -> Option<InboundMessage> {
-    let body = item.get("text").and_then(|text| text.get("body"));
-    let button = item.get("button").and_then(|button| button.get("text"));
-    Some(InboundMessage {
-        id: text(item.get("id"))?,
-        phone: text(item.get("from")).unwrap_or_default(),
-        is_from_us: false,
-        body: text(body).or_else(|| text(button)).unwrap_or_default(),
-        at: moment(item.get("timestamp")),
+        is_from_us: is_yes(item.get("fromMe")),
+        texts: said.iter().filter_map(|path| text(at(path))).collect(),
+        at: moment(item.get("time")).or_else(|| moment(item.get("timestamp"))),
     })
 }
 
@@ -245,6 +335,78 @@ mod tests {
         );
         assert_eq!(delivered.messages[0].phone, "12025550143");
         assert!(!delivered.messages[0].is_from_us);
+    }
+
+    /// 100eyes #2032: `statuses` and `messages` at the root, which others post; and a list of bodies, or one item alone.
+    #[test]
+    fn the_same_is_read_wherever_it_stands() {
+        let status = r#"{"id":"wamid.A","status":"delivered","recipient_id":"12025550143"}"#;
+        let stop = r#"{"from":"+12025550143","id":"x","type":"text","text":{"body":"STOP"}}"#;
+        for body in [
+            format!(r#"{{"statuses":[{status}],"messages":[{stop}]}}"#),
+            format!(r#"[{{"statuses":[{status}]}},{{"contacts":[],"messages":[{stop}]}}]"#),
+            format!(r#"{{"hooks":{status},"messages":{stop}}}"#),
+            format!(
+                r#"{{"entry":{{"changes":{{"value":{{"statuses":{status},"messages":[{stop}]}}}}}}}}"#
+            ),
+            format!(
+                r#"{{"field":"messages","value":{{"statuses":[{status}],"messages":[{stop}]}}}}"#
+            ),
+        ] {
+            let delivered = parse(body.as_bytes()).unwrap();
+            assert_eq!(delivered.receipts.len(), 1, "{body}");
+            assert_eq!(delivered.receipts[0].status, ReceiptStatus::Delivered, "{body}");
+            let said = &delivered.messages[0];
+            assert_eq!(
+                (said.phone.as_str(), &said.texts[..]),
+                ("12025550143", &["STOP".to_owned()][..])
+            );
+            assert_eq!(delivered.unread, Unread::default(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_counted_and_what_is_about_something_else_is_not() {
+        for body in [
+            r#"{"instanceId":"a","ack":[]}"#,
+            r#"{"type":"calls","calls":[{"id":"x"}]}"#,
+            r#"{"entry":[{"changes":[{"field":"message_template_status_update","value":{"event":"PAUSED"}}]}]}"#,
+        ] {
+            assert_eq!(
+                parse(body.as_bytes()).unwrap(),
+                Delivered {
+                    instance_id: parse(body.as_bytes()).unwrap().instance_id,
+                    ..Delivered::default()
+                },
+                "{body}"
+            );
+        }
+        let unread = |body: &str| {
+            let unread = parse(body.as_bytes()).unwrap().unread;
+            (unread.items, unread.fields.into_iter().collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(unread(r#"{"events":[{"id":"x"}],"12025550143":1}"#), (1, "events".to_owned()));
+        assert_eq!(unread(r#"{"ack":[{"id":"x"},{"status":"sent"},7]}"#), (3, "ack".to_owned()));
+        assert_eq!(unread(r#"[1,{"messages":["STOP"]}]"#), (2, "a list messages".to_owned()));
+        assert!(parse(b"7").is_err() && parse(b"<html>").is_err());
+    }
+
+    /// chatwoot and others take the group for its last writer.
+    #[test]
+    fn in_a_group_its_author_speaks() {
+        let of = |body: &str| parse(body.as_bytes()).unwrap().messages.remove(0).phone;
+        let group = r#"{"messages":[{"id":"m","body":"STOP","fromMe":false,"author":"12025550143@c.us","chatId":"12025550144-1600000000@g.us"}]}"#;
+        assert_eq!(of(group), "12025550143");
+        assert_eq!(
+            of(r#"{"messages":[{"id":"m","body":"STOP","chatId":"120363025550144@g.us"}]}"#),
+            ""
+        );
+        assert_eq!(
+            of(
+                r#"{"messages":[{"id":"m","body":"STOP","chatId":"12025550143@c.us","author":"999"}]}"#
+            ),
+            "12025550143"
+        );
     }
 
     #[test]

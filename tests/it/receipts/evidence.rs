@@ -3,10 +3,13 @@
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
+use rowbell::cli::inspect::status;
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
+use rowbell::postgres::operations::status_report;
+use rowbell_lab::sandbox::{Fault, FaultRule};
 use serde_json::json;
 
-use crate::harness::{MARIA, World};
+use crate::harness::{CONFIG, MARIA, SECOND, SHOP, World};
 
 /// Pieces of evidence about one message, as a provider may tell them.
 fn some_evidence(rng: &mut StdRng, now: jiff::Timestamp) -> Vec<Receipt> {
@@ -39,7 +42,8 @@ fn cases() -> usize {
     std::env::var("ROWBELL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
 }
 
-/// The property, on the real tables: domain/message/evidence.rs holds the same for thousands of cases.
+/// The property, on the real tables: domain/message/evidence.rs holds the same for thousands of cases. Which of two
+/// failures a message names that is tried again is the one that came first.
 #[tokio::test]
 async fn any_order_and_repetition_of_the_same_evidence_ends_in_the_same_row() {
     let mut world = World::with_settings("[circuit]\nminimum = 1000000").await;
@@ -71,7 +75,7 @@ async fn any_order_and_repetition_of_the_same_evidence_ends_in_the_same_row() {
                 world.receipts(told.drain(..together).collect()).await;
             }
             let row = format!(
-                "select concat_ws(' ', state, reason, reason_text, delivered_at, read_at)
+                "select concat_ws(' ', state, reason, case when state <> 'scheduled' then reason_text end, delivered_at, read_at)
                    from rowbell.message where message_id = {message_id}"
             );
             rows.push(world.value(&row).await);
@@ -112,7 +116,7 @@ async fn an_analyst_sees_doubled_late_and_contradictory_evidence() {
                   from rowbell_report.evidence";
     assert_eq!(
         world.value(seen).await,
-        "delivered, 5 receipts, 2 duplicates, 3 late, contradictory true, 131026, Message undeliverable, not on WhatsApp"
+        "delivered, 5 receipts, 2 duplicates, 2 late, contradictory true, 131026, Message undeliverable, not on WhatsApp"
     );
 }
 
@@ -155,6 +159,88 @@ async fn what_is_not_understood_in_a_delivery_holds_up_nothing_else_in_it() {
     ]});
     world.posted(&body).await;
     assert_eq!(world.messages().await, ["1 delivered 1 change(s) 1 attempt(s)"]);
+}
+
+/// A provider that gets no answer in time posts the same again and again; an impatient proxy does it, too.
+#[tokio::test]
+async fn the_same_receipt_is_kept_once_however_often_it_is_posted() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let id = world.sandbox.all_seen()[0].id.clone();
+    let status =
+        |status: &str| json!({ "id": id, "chatId": format!("{MARIA}@c.us"), "status": status });
+    for _ in 0..30 {
+        let ack = [status("sent"), status("sent"), status("delivered")];
+        world.posted(&json!({ "instanceId": "ODI371267300", "ack": ack })).await;
+    }
+    assert_eq!(world.value("select count(*) from rowbell.receipt").await, "2");
+    assert_eq!(world.messages().await, ["1 delivered 1 change(s) 1 attempt(s)"]);
+    let counted = "select string_agg(status || ' ' || repeats, ', ' order by receipt_id) from rowbell.receipt";
+    assert_eq!(world.value(counted).await, "sent 59, delivered 29");
+    // With another time it is another one.
+    let mut later = status("delivered");
+    later["timestamp"] = world.now().as_second().into();
+    world.posted(&json!({ "ack": [later] })).await;
+    assert_eq!(world.value("select count(*) from rowbell.receipt").await, "3");
+}
+
+/// Several numbers post to one address: what one says of a message is not about that of another.
+#[tokio::test]
+async fn a_receipt_counts_for_the_channel_that_it_names_and_for_no_other() {
+    let mut world = World::over(SHOP, &CONFIG.replace("{settings}", SECOND), "").await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let id = world.sandbox.all_seen()[0].id.clone();
+    let posted =
+        |instance: &str| json!({ "instanceId": instance, "ack": [{ "id": id, "status": "read" }] });
+    for instance in ["ODI371267301", "ODI999999999"] {
+        world.posted(&posted(instance)).await;
+        assert_eq!(world.messages().await, ["1 sent 1 change(s) 1 attempt(s)"], "{instance}");
+    }
+    let kept = "select string_agg(channel, ' ') from rowbell.receipt";
+    assert_eq!(world.value(kept).await, "second", "what is about no channel of ours is not kept");
+    world.posted(&posted("instanceodi371267300")).await;
+    assert_eq!(world.messages().await, ["1 read 1 change(s) 1 attempt(s)"]);
+}
+
+/// 100eyes #2032: 200 for whatever it was, and nobody knew that it was not understood, a STOP among it.
+#[tokio::test]
+async fn a_delivery_that_is_not_understood_is_said() {
+    let world = World::new().await;
+    let said = async |world: &World| {
+        let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
+        let needs = status::as_text(&status);
+        let line = needs.lines().find(|line| line.contains("not understood")).unwrap_or("");
+        line.trim_start_matches("  ").replace(|c: char| c.is_ascii_digit(), "0")
+    };
+    world.posted(&json!({ "instanceId": "ODI371267300", "ack": [], "type": "calls" })).await;
+    assert_eq!(said(&world).await, "");
+    world
+        .posted(&json!({ "instanceId": "ODI371267300", "events": [{ "12025550143": "STOP" }] }))
+        .await;
+    let line = said(&world).await;
+    assert!(
+        line.contains("was not understood (0 item(s) in the fields: events, instanceId)"),
+        "{line}"
+    );
+    world.pass(std::time::Duration::from_secs(90_000));
+    assert_eq!(said(&world).await, "", "a day later it is over");
+}
+
+/// An address that was taken over, a proxy that answers for the provider: an answer without end.
+#[tokio::test]
+async fn an_answer_without_end_is_not_held() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    let endless = Fault::Answer { status: 200, body: "{".repeat(20 * 1024 * 1024) };
+    world.sandbox.set_faults(vec![FaultRule::always(endless).on("hookInfo")]);
+    world.pass(std::time::Duration::from_secs(40));
+    world.work().await;
+    let detail =
+        world.value("select detail from rowbell.receipt_source where kind = 'polling'").await;
+    assert!(detail.contains("longer than 16777216 bytes"), "{detail}");
 }
 
 /// Chatwoot #14529: a late "sent" took a message back from "delivered", or cleared its failure.

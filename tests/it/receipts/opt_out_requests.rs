@@ -77,6 +77,46 @@ async fn a_button_says_it_too_and_so_does_metas_own_form() {
     assert_eq!(world.value("select count(*) from rowbell.opt_out").await, "2");
 }
 
+/// 1MSG passes the reply of a list on, WhatsApp a quick reply with a payload: whatever is shown, STOP is meant.
+#[tokio::test]
+async fn a_reply_that_was_tapped_says_it_in_whatever_form() {
+    let world = World::new().await;
+    let tapped = |phone: &str, reply: Value| {
+        json!({ "entry": [{ "changes": [{ "field": "messages", "value": { "messages": [
+            { "id": "wamid.x", "from": phone, "timestamp": "1760000000", "type": "interactive", "interactive": reply }
+        ] } }] }] })
+    };
+    world
+        .posted(&tapped("12122000001", json!({ "button_reply": { "id": "x", "title": "Stop" } })))
+        .await;
+    world
+        .posted(&tapped(
+            "12122000002",
+            json!({ "list_reply": { "id": "x", "title": "Unsubscribe" } }),
+        ))
+        .await;
+    let payload = json!({ "payload": "STOP", "text": "No, thanks" });
+    world
+        .posted(&json!({ "messages": [{ "from": "12122000003", "id": "wamid.y", "type": "button", "button": payload }] }))
+        .await;
+    let mut list = wrote("", 0);
+    list["messages"][0]["chatId"] = "12122000004@c.us".into();
+    list["messages"][0]["interactive"] =
+        json!({ "list_reply": { "id": "stop", "title": "No more" } });
+    world.posted(&list).await;
+    let who = "select string_agg(right(phone, 1), '' order by phone) from rowbell.opt_out";
+    assert_eq!(world.value(who).await, "1234");
+}
+
+#[tokio::test]
+async fn who_writes_stop_in_a_group_is_left_alone_and_nobody_else() {
+    let world = World::new().await;
+    let mut said = wrote("STOP", 0);
+    said["messages"][0]["chatId"] = "34612345678-1600000000@g.us".into();
+    world.posted(&said).await;
+    assert_eq!(world.value("select string_agg(phone, ' ') from rowbell.opt_out").await, MARIA);
+}
+
 #[tokio::test]
 async fn what_an_operator_wrote_is_not_lifted_by_a_word() {
     let mut world = World::new().await;
