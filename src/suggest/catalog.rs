@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::{Client, Error};
 
+use crate::domain::value::column_kind::ColumnKind;
 use crate::suggest::survey::{Link, SurveyColumn, SurveyTable, singular, words};
 
 /// Rows that are looked at for the values of a code.
@@ -55,6 +56,8 @@ async fn columns(client: &Client) -> Result<Survey, Error> {
             is_generated: row.try_get(7)?,
             is_enum: !values.is_empty(),
             values,
+            lies_ahead: None,
+            is_postal_state: false,
         };
         let oid = row.try_get(0)?;
         let table = tables.entry(oid).or_default();
@@ -105,20 +108,57 @@ pub async fn find(client: &Client, table: &str) -> Result<Option<u32>, Error> {
     }
 }
 
-/// Notes which values the codes of a table have, in its first rows.
+/// Notes which values the codes of a table have, and which moments lie ahead, in some of its rows.
 pub async fn see_values(client: &Client, table: &mut SurveyTable) -> Result<(), Error> {
+    let rows = table.quoted.clone();
     for column in table.columns.iter_mut().filter(|column| column.is_code() && !column.is_enum) {
+        column.values = codes(client, &rows, column).await?;
+    }
+    let latest = match table.key.first().and_then(|key| table.column(key)) {
+        Some(key) => format!("order by t.{} desc", key.quoted),
+        None => String::new(),
+    };
+    for column in table.columns.iter_mut().filter(|column| column.is_moment()) {
+        let end = match column.kind() {
+            ColumnKind::Range(_) => format!("upper(t.{})", column.quoted),
+            _ => format!("t.{}", column.quoted),
+        };
         let query = format!(
-            "select distinct seen.value from (select {}::text as value from {} limit {SAMPLE}) as seen
-              where seen.value <> '' order by 1 limit {}",
-            column.quoted,
-            table.quoted,
-            MOST_VALUES + 1
+            "select bool_or(seen.until::timestamptz >= current_date)
+               from (select {end} as until from {rows} as t {latest} limit {SAMPLE}) as seen"
         );
-        let seen = client.query(&query, &[]).await?;
-        if seen.len() <= MOST_VALUES {
-            column.values = seen.iter().map(|row| row.get(0)).collect();
+        column.lies_ahead = client.query_one(&query, &[]).await?.try_get(0)?;
+    }
+    let postal: Vec<bool> = table.columns.iter().map(|c| table.is_postal_state(c)).collect();
+    for (column, is_postal_state) in table.columns.iter_mut().zip(postal) {
+        column.is_postal_state = is_postal_state;
+    }
+    Ok(())
+}
+
+/// Notes which kinds of contacts the tables of contacts hold.
+pub async fn see_contacts(client: &Client, tables: &mut Survey) -> Result<(), Error> {
+    for table in tables.values_mut() {
+        let Some((_, kind)) = table.contact().filter(|(_, kind)| !kind.is_enum) else { continue };
+        let (name, values) = (kind.name.clone(), codes(client, &table.quoted, kind).await?);
+        for column in table.columns.iter_mut().filter(|column| column.name == name) {
+            column.values.clone_from(&values);
         }
     }
     Ok(())
+}
+
+/// The values of a code in some rows; none where there are too many.
+async fn codes(client: &Client, table: &str, column: &SurveyColumn) -> Result<Vec<String>, Error> {
+    let query = format!(
+        "select distinct seen.value from (select {}::text as value from {table} limit {SAMPLE}) as seen
+          where seen.value <> '' order by 1 limit {}",
+        column.quoted,
+        MOST_VALUES + 1
+    );
+    let seen = client.query(&query, &[]).await?;
+    Ok(match seen.len() <= MOST_VALUES {
+        true => seen.iter().map(|row| row.get(0)).collect(),
+        false => Vec::new(),
+    })
 }

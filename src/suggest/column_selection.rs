@@ -28,8 +28,42 @@ const PLACES: [&str; 16] = [
     "platform",
 ];
 const AMOUNTS: [&str; 7] = ["price", "amount", "total", "fee", "cost", "balance", "duration"];
+const QUANTITIES: [&str; 14] = [
+    "quantity",
+    "qty",
+    "seats",
+    "guests",
+    "persons",
+    "people",
+    "pax",
+    "adults",
+    "children",
+    "headcount",
+    "pieces",
+    "parcels",
+    "nights",
+    "participants",
+];
+/// What happened to a thing, as customers ask for it.
+const EVENTS: [&str; 14] = [
+    "shipped",
+    "dispatched",
+    "delivered",
+    "packed",
+    "picked",
+    "arrived",
+    "departed",
+    "returned",
+    "refunded",
+    "confirmed",
+    "canceled",
+    "cancelled",
+    "completed",
+    "collected",
+];
 /// Columns of programs, not of customers.
-const TECHNICAL: [&str; 20] = [
+const TECHNICAL: [&str; 21] = [
+    "writedate",
     "created",
     "updated",
     "deleted",
@@ -79,7 +113,7 @@ impl<'a> ColumnSelection<'a> {
                 continue;
             }
             let link = table.links.iter().find(|link| link.columns == [column.name.as_str()]);
-            match (link, interest(column)) {
+            match (link, interest(table, column)) {
                 (Some(link), _) => {
                     let fits = titled(link) && !is_technical(column);
                     if fits && selection.links.len() < MOST_LINKS {
@@ -106,16 +140,12 @@ impl<'a> ColumnSelection<'a> {
     /// The column after which a message is too late: the end of a window, or a moment that lies ahead.
     pub fn deadline(&self) -> Option<&'a SurveyColumn> {
         let end = self.windows.first().map(|(_, end)| *end);
-        let is_moment = |column: &&&SurveyColumn| {
-            matches!(
-                column.kind(),
-                ColumnKind::TimestampTz
-                    | ColumnKind::Timestamp
-                    | ColumnKind::Date
-                    | ColumnKind::Range(_)
-            )
-        };
-        end.or_else(|| self.columns.iter().find(is_moment).copied())
+        let moments = self.columns.iter().copied().filter(|column| column.is_moment());
+        // A deadline that lies behind would end every message.
+        end.into_iter().chain(moments).find(|column| match column.lies_ahead {
+            Some(lies_ahead) => lies_ahead,
+            None => !column.is_past() && !is_event(column) && !column.is_soft_delete(),
+        })
     }
 }
 
@@ -139,8 +169,15 @@ fn is_technical(column: &SurveyColumn) -> bool {
 }
 
 /// How much it matters to a customer; lower is more. None: not at all.
-fn interest(column: &SurveyColumn) -> Option<usize> {
-    if is_technical(column) || is_behind(column) {
+fn interest(table: &SurveyTable, column: &SurveyColumn) -> Option<usize> {
+    if column.is_soft_delete() {
+        return Some(1);
+    }
+    if is_event(column) {
+        // Where there is a status, it says so already.
+        return (!table.columns.iter().any(SurveyColumn::is_code)).then_some(0);
+    }
+    if is_technical(column) || is_behind(column) || (column.is_moment() && column.is_past()) {
         return None;
     }
     let name = plain(&column.name);
@@ -150,12 +187,36 @@ fn interest(column: &SurveyColumn) -> Option<usize> {
         ColumnKind::Range(inner) if *inner == ColumnKind::Date => Some(0),
         _ if column.is_code() => Some(1),
         ColumnKind::Number { .. } | ColumnKind::Money if has(&AMOUNTS) => Some(3),
-        _ if column.is_text() && has(&PLACES) => Some(2),
+        ColumnKind::Number { scale: Some(0) } if is_quantity(column) => Some(3),
+        _ if column.is_postal_state => Some(2),
+        _ if column.is_text() && has(&PLACES) && !is_key(column) => Some(2),
         _ => None,
     }
 }
 
-/// "shipped_at": the status says it already.
+/// "shipped_at", "canceledOn".
+fn is_event(column: &SurveyColumn) -> bool {
+    let name = words(&column.name);
+    let is_tail = |word: &String| matches!(word.as_str(), "at" | "on" | "date" | "time");
+    matches!(column.kind(), ColumnKind::TimestampTz | ColumnKind::Timestamp | ColumnKind::Date)
+        && name.len() == 2
+        && name.last().is_some_and(is_tail)
+        && name.first().is_some_and(|word| EVENTS.contains(&word.as_str()))
+}
+
+/// A key of something that is not there, or not in this database: nobody can read it.
+fn is_key(column: &SurveyColumn) -> bool {
+    let name = words(&column.name);
+    name.last().is_some_and(|last| matches!(last.as_str(), "id" | "uid" | "uuid" | "guid"))
+}
+
+fn is_quantity(column: &SurveyColumn) -> bool {
+    let name = words(&column.name);
+    name.iter().any(|word| QUANTITIES.contains(&word.as_str()))
+        || matches!(plain(&column.name).as_str(), "partysize" | "groupsize")
+}
+
+/// "approved_at": the status says it already.
 fn is_behind(column: &SurveyColumn) -> bool {
     let name = words(&column.name);
     let Some(stem) = name.len().checked_sub(2).and_then(|at| name.get(at)) else {

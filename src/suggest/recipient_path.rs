@@ -14,6 +14,9 @@ pub struct PathStep<'a> {
     /// Column before and column here.
     pub on: Vec<(String, String)>,
     pub is_declared: bool,
+    /// Rows of this table point back to the one before: there may be several, unless it is known that there are not.
+    pub points_back: bool,
+    pub may_be_many: bool,
 }
 
 /// A path to a table with a phone; no step at all where the phone stands in the table itself.
@@ -40,7 +43,11 @@ impl RecipientPath<'_> {
         let ranks: Vec<usize> = names.map(person_rank).collect();
         let is_staff = usize::from(ranks.contains(&100));
         let best = ranks.into_iter().min().unwrap_or(0);
-        (is_staff, self.steps.len(), best)
+        // A table of contacts belongs to the person before it.
+        let is_contact = self.person.phone().is_none() && self.person.contact().is_some();
+        let length = self.steps.len() - usize::from(is_contact);
+        let many = self.steps.iter().filter(|step| step.may_be_many).count();
+        (is_staff, length + many - usize::from(is_contact && many > 0), best)
     }
 }
 
@@ -49,10 +56,26 @@ pub fn recipient_paths<'a>(
     from: &'a SurveyTable,
     tables: &'a BTreeMap<u32, SurveyTable>,
 ) -> Vec<RecipientPath<'a>> {
+    paths(from, tables, |table| table.phone().is_some() || table.contact().is_some())
+}
+
+/// All paths to a mail address.
+pub fn mail_paths<'a>(
+    from: &'a SurveyTable,
+    tables: &'a BTreeMap<u32, SurveyTable>,
+) -> Vec<RecipientPath<'a>> {
+    paths(from, tables, |table| table.email().is_some())
+}
+
+fn paths<'a>(
+    from: &'a SurveyTable,
+    tables: &'a BTreeMap<u32, SurveyTable>,
+    is_end: impl Fn(&SurveyTable) -> bool,
+) -> Vec<RecipientPath<'a>> {
     let mut found = Vec::new();
     let mut open = vec![RecipientPath { steps: Vec::new(), person: from }];
     while let Some(path) = open.pop() {
-        if path.person.phone().is_some() {
+        if is_end(path.person) {
             found.push(path);
             continue;
         }
@@ -81,13 +104,19 @@ fn steps_from<'a>(
 ) -> Vec<PathStep<'a>> {
     let forward = table.links.iter().filter_map(|link| {
         let on = link.columns.iter().cloned().zip(link.to_columns.iter().cloned()).collect();
-        Some(PathStep { table: tables.get(&link.to)?, on, is_declared: link.is_declared })
+        let table = tables.get(&link.to)?;
+        let is_declared = link.is_declared;
+        Some(PathStep { table, on, is_declared, points_back: false, may_be_many: false })
     });
     let profile = |other: &'a SurveyTable| {
-        let link =
-            other.links.iter().find(|link| link.to == table.oid && is_unique(other, link))?;
+        let mut links = other.links.iter().filter(|link| link.to == table.oid);
+        let unique = links.clone().find(|link| is_unique(other, link));
+        // Of many rows that point here, those are of use that say themselves how somebody is reached.
+        let reaches = other.phone().is_some() || other.contact().is_some();
+        let link = unique.or_else(|| links.find(|_| reaches))?;
         let on = link.to_columns.iter().cloned().zip(link.columns.iter().cloned()).collect();
-        Some(PathStep { table: other, on, is_declared: link.is_declared })
+        let (is_declared, may_be_many) = (link.is_declared, unique.is_none());
+        Some(PathStep { table: other, on, is_declared, points_back: true, may_be_many })
     };
     let back = tables.values().filter(|other| other.oid != table.oid).filter_map(profile);
     forward.chain(back).collect()

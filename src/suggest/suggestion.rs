@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::domain::value::column_kind::ColumnKind;
 use crate::suggest::column_selection::ColumnSelection;
 use crate::suggest::recipient_path::RecipientPath;
-use crate::suggest::survey::{SurveyColumn, SurveyTable, singular, words};
+use crate::suggest::survey::{SurveyColumn, SurveyTable, person_rank, singular, words};
 
 /// Names of MiniJinja, and of what the words bring along.
 const TAKEN: [&str; 24] = [
@@ -57,6 +57,16 @@ pub fn watch_name(table: &SurveyTable) -> String {
     name.join("_")
 }
 
+/// What customers may call it: `order_order` is an order.
+fn service_name(table: &SurveyTable) -> String {
+    let name = watch_name(table);
+    let mut words: Vec<&str> = name.split('_').collect();
+    if words.len() > 1 && words[1].starts_with(words[0]) {
+        words.remove(0);
+    }
+    words.join(" ")
+}
+
 impl Suggestion<'_> {
     /// The watch as it stands in a file.
     pub fn text(&self) -> String {
@@ -93,7 +103,7 @@ impl Suggestion<'_> {
         let columns =
             selection.columns.iter().chain(selection.links.iter().map(|(column, _)| column));
         let watched = list(columns.map(|column| column.name.as_str()));
-        let service = watch_name(self.table).replace('_', " ");
+        let service = service_name(self.table);
         let _ = write!(
             text,
             "channel  = {}\ntemplate = {}\n\
@@ -133,6 +143,7 @@ impl Suggestion<'_> {
             let by = other.first_columns().join(", ");
             text += &wrapped(&format!("A phone stands in {} too (by {by}).", other.person.quoted));
         }
+        text += &self.points_back();
         let consent = self.nearest(|table, alias| table.consent(alias));
         if consent.is_none() {
             text += &wrapped(
@@ -145,11 +156,33 @@ impl Suggestion<'_> {
             let sql = format!("{alias}.{}", column.quoted);
             Some(if column.name == name { sql } else { format!("{sql} as {name}") })
         };
-        let phone = self.person_alias();
-        let phone = column(phone, self.path.person.phone().map(|(column, _)| column), "phone");
+        let person = self.path.person;
+        let alias = self.person_alias();
+        let contact = person.contact().filter(|_| person.phone().is_none());
+        let phone = person.phone().map(|(column, _)| column).or(contact.map(|(value, _)| value));
+        let phone = match phone {
+            Some(phone) => column(alias, Some(phone), "phone"),
+            None => {
+                text += &wrapped(
+                    "Decide: no phone was found, but a mail address; it needs a channel with provider = \"smtp\".",
+                );
+                column(alias, person.email(), "email")
+            }
+        };
         let name = self.nearest(|table, alias| column(alias, table.name_column(), "name"));
+        let name = name.or_else(|| self.name_beside());
+        if name.is_none() {
+            text += &wrapped(
+                "Decide: no name was found, and WhatsApp refuses empty variables; everybody is called \"customer\".",
+            );
+        }
+        if self.nearest(|table, _| table.zone().map(|_| String::new())).is_none() {
+            text += &wrapped(
+                "Decide: the time zone of your customers, if [recipient] does not name it: time_zone = \"America/New_York\".",
+            );
+        }
         let parts = [
-            name.or_else(|| Some("null as name".to_owned())),
+            name.or_else(|| Some("'customer' as name".to_owned())),
             phone,
             self.nearest(|table, alias| column(alias, table.locale(), "locale")),
             self.nearest(|table, alias| column(alias, table.zone(), "time_zone")),
@@ -166,8 +199,10 @@ impl Suggestion<'_> {
         };
         let mut text = String::new();
         let mut place = String::new();
+        let mut conditions: Vec<String> = Vec::new();
         for (index, step) in steps.iter().enumerate() {
             let alias = self.alias(index);
+            conditions.extend(step.table.soft_delete().map(|gone| gone.is_there(&alias)));
             let (before, from) = match index.checked_sub(1).and_then(|at| steps.get(at)) {
                 None => ("changed".to_owned(), self.table),
                 Some(before) => (self.alias(index - 1), before.table),
@@ -187,7 +222,78 @@ impl Suggestion<'_> {
                 text += &format!("\n    join {} as {alias} on {on}", step.table.quoted);
             }
         }
-        text + &place
+        let person = self.path.person;
+        let alias = self.person_alias();
+        let contact = person.contact().filter(|_| person.phone().is_none());
+        let mut order = String::new();
+        if let Some((value, kind)) = contact {
+            let kinds = kind.phone_kinds();
+            let known = match kinds.is_empty() {
+                true => "'mobile', 'phone'".to_owned(),
+                false => {
+                    let quoted = kinds.iter().map(|kind| format!("'{}'", kind.replace('\'', "''")));
+                    quoted.collect::<Vec<_>>().join(", ")
+                }
+            };
+            conditions.push(format!("{alias}.{} in ({known})", kind.quoted));
+            // One of several phones of a person, and the same one each time.
+            let by = person.key.iter().filter_map(|key| person.column(key)).map(|key| &key.quoted);
+            let by: Vec<String> =
+                by.chain([&value.quoted]).map(|by| format!("{alias}.{by}")).collect();
+            let first = match kinds.len() > 1 {
+                true => format!("array_position(array[{known}], {alias}.{}::text), ", kind.quoted),
+                false => String::new(),
+            };
+            order = format!("\n   order by {first}{} limit 1", by.join(", "));
+        }
+        if steps.is_empty() {
+            return String::new();
+        }
+        let conditions = conditions.iter().map(|condition| format!("\n     and {condition}"));
+        text + &place + &conditions.collect::<String>() + &order
+    }
+
+    /// What is to be known of people who are found over rows that point to the watched one.
+    fn points_back(&self) -> String {
+        let mut text = String::new();
+        let back = self.path.steps.iter().filter(|step| step.points_back);
+        for step in back {
+            let table = &step.table.quoted;
+            let is_first =
+                self.path.steps.first().is_some_and(|first| first.table.oid == step.table.oid);
+            if step.may_be_many && step.table.contact().is_none() {
+                text += &wrapped(&format!(
+                    "Decide: several rows of {table} may belong to one of these, and each of them is a recipient."
+                ));
+            }
+            if is_first {
+                text += &wrapped(&format!(
+                    "Deletes are told only if the row is deleted before those of {table}: afterwards nobody is found."
+                ));
+            }
+        }
+        text
+    }
+
+    /// The name of a person who stands beside the path: one foreign key away from one of its tables.
+    fn name_beside(&self) -> Option<String> {
+        let beside = |table: &SurveyTable, alias: &str| {
+            let mut links: Vec<_> =
+                table.links.iter().filter(|link| link.columns.len() == 1).collect();
+            links.sort_by_key(|link| person_rank(&link.columns[0]));
+            links.into_iter().find_map(|link| {
+                let to = self.tables.get(&link.to)?;
+                let is_person = person_rank(&link.columns[0]).min(person_rank(&to.name)) < 50;
+                let name = to.name_column().filter(|_| is_person)?;
+                let (own, id) =
+                    (table.column(&link.columns[0])?, to.column(link.to_columns.first()?)?);
+                Some(format!(
+                    "(select n.{} from {} as n where n.{} = {alias}.{}) as name",
+                    name.quoted, to.quoted, id.quoted, own.quoted
+                ))
+            })
+        };
+        self.nearest(beside)
     }
 
     fn alias(&self, index: usize) -> String {
@@ -211,15 +317,19 @@ impl Suggestion<'_> {
         };
         let sql = &column.quoted;
         let (sql, why) = match column.kind() {
+            ColumnKind::Range(inner) if *inner == ColumnKind::Date => {
+                (format!("upper({sql}) - 1"), "its last day is over then")
+            }
             ColumnKind::Range(_) => (format!("upper({sql})"), "it is over then"),
-            ColumnKind::Date => (format!("{sql} + 1"), "the day is over then"),
+            ColumnKind::Date => (sql.clone(), "the day is over then, by the recipient's clock"),
             ColumnKind::Timestamp if self.holds_utc() => (
                 format!("{sql} at time zone 'UTC'"),
                 "it is over then; its column seems to hold UTC",
             ),
             ColumnKind::Timestamp => (
-                format!("{sql} at time zone 'UTC'"),
-                "it is over then. Decide: the column says no time zone; write the one that it means",
+                sql.clone(),
+                "it is over then, by the recipient's clock. Decide: the column says no time zone; where it means UTC, \
+                 write at time zone 'UTC' behind it",
             ),
             _ => (sql.clone(), "it is over then"),
         };
@@ -287,6 +397,18 @@ impl Suggestion<'_> {
 
     fn rules(&self, name: &str, selection: &ColumnSelection<'_>) -> String {
         let mut text = String::new();
+        for column in selection.columns.iter().filter(|column| column.is_soft_delete()) {
+            let variable = variable(&column.name);
+            let _ = write!(
+                text,
+                "\n# A row that is only marked as deleted is gone for the customer.\n[[watch.{name}.say]]\norder   = -2\n\
+                 when    = [{}]\ncovers  = [\"*\"]\ntext.en = {}\n",
+                quoted(&column.name),
+                quoted(&format!(
+                    "{{% if {variable} %}}It has been cancelled.{{% else %}}It is on again.{{% endif %}}"
+                ))
+            );
+        }
         for column in &selection.columns {
             let cancelled =
                 column.values.iter().find(|value| words(value).concat().starts_with("cancel"));
@@ -313,8 +435,10 @@ impl Suggestion<'_> {
                 quoted(&said)
             );
         }
-        for column in
-            selection.columns.iter().filter(|column| !told.contains(&column.name.as_str()))
+        for column in selection
+            .columns
+            .iter()
+            .filter(|column| !told.contains(&column.name.as_str()) && !column.is_soft_delete())
         {
             let filter = match column.kind() {
                 ColumnKind::TimestampTz | ColumnKind::Timestamp => "datetime",

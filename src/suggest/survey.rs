@@ -30,6 +30,10 @@ pub struct SurveyColumn {
     /// Labels of an enum; of a column of codes, the values that were seen.
     pub values: Vec<String>,
     pub is_enum: bool,
+    /// Of a moment: whether some row has one that lies ahead. None: no row has any.
+    pub lies_ahead: Option<bool>,
+    /// A state of a country, as a part of an address.
+    pub is_postal_state: bool,
 }
 
 /// A foreign key, or what its name says is one.
@@ -81,6 +85,66 @@ const LOCALES: [&str; 8] = [
     "sprache",
 ];
 const ZONES: [&str; 5] = ["timezone", "tz", "timezonename", "preferredtimezone", "zoneinfo"];
+/// What a contact is and what it is reached by, in a table that has a row for each phone and mail address of a person.
+const CONTACT_KINDS: [&str; 8] =
+    ["type", "kind", "contacttype", "channel", "medium", "contacttypecode", "category", "system"];
+const CONTACT_VALUES: [&str; 9] = [
+    "value",
+    "number",
+    "contact",
+    "contactvalue",
+    "phonenumber",
+    "phone",
+    "address",
+    "identifier",
+    "detail",
+];
+/// Kinds of contacts that WhatsApp may reach, the likeliest first.
+const PHONE_KINDS: [&str; 6] = ["whatsapp", "mobile", "cell", "handy", "movil", "phone"];
+/// Parts of an address beside a state.
+const ADDRESS_PARTS: [&str; 8] =
+    ["zip", "zipcode", "postcode", "postalcode", "city", "town", "street", "country"];
+/// Words of a moment that lies behind when the row is made.
+const PAST: [&str; 35] = [
+    "birth",
+    "birthday",
+    "birthdate",
+    "dob",
+    "born",
+    "login",
+    "signin",
+    "seen",
+    "activity",
+    "placed",
+    "invoice",
+    "invoiced",
+    "issued",
+    "registered",
+    "registration",
+    "joined",
+    "signup",
+    "hired",
+    "purchased",
+    "ordered",
+    "received",
+    "submitted",
+    "sent",
+    "paid",
+    "held",
+    "taken",
+    "done",
+    "made",
+    "met",
+    "left",
+    "lost",
+    "found",
+    "sold",
+    "bought",
+    "begun",
+];
+/// What says that a row is gone although it is there.
+const SOFT_DELETES: [&str; 7] =
+    ["deletedat", "deletedon", "deleted", "isdeleted", "softdeleted", "removedat", "isremoved"];
 const EMAILS: [&str; 3] = ["email", "emailaddress", "mail"];
 /// Who is told, and who is not, by the name of a foreign key or table.
 const CUSTOMERS: [&str; 16] = [
@@ -160,6 +224,60 @@ impl SurveyTable {
         self.first_of(&ZONES)
     }
 
+    /// A column with a mail address.
+    pub fn email(&self) -> Option<&SurveyColumn> {
+        self.columns.iter().find(|column| column.is_address() && column.is_text())
+    }
+
+    /// What a row of this table holds for a person: the column with the phone, and the condition under which it is one.
+    /// None: it is no table of contacts.
+    pub fn contact(&self) -> Option<(&SurveyColumn, &SurveyColumn)> {
+        let named = |names: &[&str]| {
+            let fits = |wanted: &&str| {
+                let is_it = |c: &&SurveyColumn| plain(&c.name) == **wanted;
+                self.columns.iter().find(is_it).filter(|c| c.is_text() || c.is_enum)
+            };
+            names.iter().find_map(fits)
+        };
+        let kind = named(&CONTACT_KINDS)?;
+        let value =
+            named(&CONTACT_VALUES).filter(|value| value.is_text() && value.name != kind.name)?;
+        // Without rows, only the name of the table tells that it is about contacts.
+        let name = plain(&self.name);
+        let is_named = ["contact", "phone", "communication"].iter().any(|word| name.contains(word));
+        let is_phone = match kind.values.is_empty() {
+            true => is_named,
+            false => !kind.phone_kinds().is_empty(),
+        };
+        (is_phone && self.email().is_none()).then_some((value, kind))
+    }
+
+    /// The column that says of a row that it is gone although it is there.
+    pub fn soft_delete(&self) -> Option<&SurveyColumn> {
+        self.columns.iter().find(|column| column.is_soft_delete())
+    }
+
+    /// Whether a column is a state of a country: it stands among parts of an address.
+    pub fn is_postal_state(&self, column: &SurveyColumn) -> bool {
+        let name = plain(&column.name);
+        let Some(prefix) = ["state", "stateprovince", "statecode"]
+            .iter()
+            .find_map(|state| name.strip_suffix(state))
+        else {
+            return false;
+        };
+        let is_part = |other: &SurveyColumn| {
+            let other = plain(&other.name);
+            ADDRESS_PARTS.iter().any(|part| other == format!("{prefix}{part}"))
+        };
+        let is_word =
+            |value: &String| value.chars().count() > 3 && value.chars().all(char::is_lowercase);
+        column.is_text()
+            && !column.is_enum
+            && self.columns.iter().any(is_part)
+            && !column.values.iter().any(is_word)
+    }
+
     /// What a row of this table is called, for others that point to it.
     pub fn title(&self) -> Option<&SurveyColumn> {
         self.first_of(&["fullname", "displayname", "name", "title", "label", "firstname"])
@@ -214,7 +332,56 @@ impl SurveyColumn {
         let is_status =
             ["status", "state", "stage", "phase", "step"].iter().any(|w| name.ends_with(w));
         self.is_enum
-            || (is_status && (self.is_text() || matches!(self.kind(), ColumnKind::Number { .. })))
+            || (is_status
+                && !self.is_postal_state
+                && (self.is_text() || matches!(self.kind(), ColumnKind::Number { .. })))
+    }
+
+    /// Whether its name says that the moment lies behind when the row is made.
+    pub fn is_past(&self) -> bool {
+        let name = words(&self.name);
+        let is_order_date = name.len() == 2 && name.iter().all(|w| w == "order" || w == "date");
+        let is_last = name.first().is_some_and(|first| first == "last" || first == "since");
+        is_order_date || is_last || name.iter().any(|word| PAST.contains(&word.as_str()))
+    }
+
+    pub fn is_moment(&self) -> bool {
+        match self.kind() {
+            ColumnKind::TimestampTz | ColumnKind::Timestamp | ColumnKind::Date => true,
+            ColumnKind::Range(inner) => {
+                matches!(*inner, ColumnKind::TimestampTz | ColumnKind::Timestamp | ColumnKind::Date)
+            }
+            _ => false,
+        }
+    }
+
+    pub fn is_soft_delete(&self) -> bool {
+        let is_moment = matches!(self.kind(), ColumnKind::TimestampTz | ColumnKind::Timestamp);
+        SOFT_DELETES.contains(&plain(&self.name).as_str())
+            && (is_moment || self.kind() == ColumnKind::Bool)
+    }
+
+    /// SQL that is true while the row is there.
+    pub fn is_there(&self, alias: &str) -> String {
+        match self.kind() {
+            ColumnKind::Bool => format!("{alias}.{} is not true", self.quoted),
+            _ => format!("{alias}.{} is null", self.quoted),
+        }
+    }
+
+    /// The values that stand for phones, the likeliest first.
+    pub fn phone_kinds(&self) -> Vec<&str> {
+        let of = |word: &&'static str| {
+            let fits = move |value: &&String| plain(value).contains(*word);
+            self.values.iter().filter(fits).map(String::as_str).collect::<Vec<_>>()
+        };
+        let mut kinds: Vec<&str> = Vec::new();
+        for kind in PHONE_KINDS.iter().flat_map(of) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        kinds
     }
 
     pub fn is_address(&self) -> bool {

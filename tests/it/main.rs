@@ -71,6 +71,7 @@ mod operations {
     pub mod settle;
     pub mod staging;
     pub mod suggest;
+    pub mod suggest_applications;
     pub mod templates;
 }
 /// Crashes, lost answers, rows at fault.

@@ -9,7 +9,7 @@ use crate::config::load::{self, LoadError};
 use crate::finding::hint;
 use crate::postgres::connection::pool::{self, Client};
 use crate::suggest::catalog;
-use crate::suggest::recipient_path::recipient_paths;
+use crate::suggest::recipient_path::{mail_paths, recipient_paths};
 use crate::suggest::suggestion::Suggestion;
 
 #[derive(Debug, Args)]
@@ -93,12 +93,16 @@ pub async fn watch_for(
     }
     catalog::see_values(client, own).await.map_err(anyhow::Error::from)?;
     let oid = own.oid;
+    catalog::see_contacts(client, &mut tables).await.map_err(anyhow::Error::from)?;
     let Some(own) = tables.get(&oid) else { return Err(CliError::Said) };
-    let recipient_paths = recipient_paths(own, &tables);
+    let mut recipient_paths = recipient_paths(own, &tables);
+    if recipient_paths.is_empty() {
+        recipient_paths = mail_paths(own, &tables);
+    }
     let Some((path, others)) = recipient_paths.split_first() else {
         return Err(anyhow::anyhow!(
             "found nobody to tell: neither {} nor a table that its foreign keys lead to has a column that looks \
-             like a phone; write the watch by hand, `rowbell config default` shows how",
+             like a phone or a mail address; write the watch by hand, `rowbell config default` shows how",
             own.quoted
         )
         .into());

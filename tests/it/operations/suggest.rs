@@ -17,7 +17,7 @@ fn next_year() -> String {
     (Clock::system().now().to_zoned(TimeZone::UTC).year() + 1).to_string()
 }
 
-fn rowbell(arguments: &[&str]) -> Result<String, String> {
+pub fn rowbell(arguments: &[&str]) -> Result<String, String> {
     let exe = env!("CARGO_BIN_EXE_rowbell");
     let output = Command::new(exe).args(arguments).env_remove("ROWBELL_CONFIG").output().unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -56,7 +56,7 @@ fn first_configuration(url: &str, folder: &Path, provider: &str, table: &str) ->
 }
 
 /// The suggestion for a table, and what `phone` reads after the business did something.
-async fn story(schema: &str, table: &str, change: &str, phone: &str) -> String {
+pub async fn story(schema: &str, table: &str, change: &str, phone: &str) -> String {
     let year = next_year();
     let schema = schema.replace("NEXT", &year);
     let mut suggested = String::new();
