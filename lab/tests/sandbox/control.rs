@@ -162,7 +162,9 @@ async fn receipts_outcomes_and_words_of_customers_are_set_over_http() {
     let receipts = inbox.wait_for(5).await;
     assert_eq!(receipts[4].provider_message_id, "wamid.of.another");
     desk.control("inbound", json!({ "phone": PHONE, "text": "STOP" })).await;
-    inbox.wait_until(|inbox| inbox.messages().iter().any(|message| message.body == "STOP")).await;
+    inbox
+        .wait_until(|inbox| inbox.messages().iter().any(|message| message.texts == ["STOP"]))
+        .await;
 }
 
 #[tokio::test]

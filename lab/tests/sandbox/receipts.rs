@@ -182,7 +182,7 @@ async fn our_own_message_comes_back_as_evidence_where_the_channel_echoes() {
         (echo.id.as_str(), echo.is_from_us, echo.phone.as_str()),
         (id.as_str(), true, PHONE)
     );
-    assert_eq!(echo.body, desk.sandbox.seen(PHONE)[0].text);
+    assert_eq!(echo.texts[0], desk.sandbox.seen(PHONE)[0].text);
 }
 
 #[tokio::test]
@@ -191,7 +191,7 @@ async fn a_customers_words_arrive() {
     desk.sandbox.inbound(CHANNEL, PHONE, "STOP");
     inbox.wait_until(|inbox| !inbox.messages().is_empty()).await;
     let message = &inbox.messages()[0];
-    assert_eq!((message.body.as_str(), message.phone.as_str()), ("STOP", PHONE));
+    assert_eq!((message.texts[0].as_str(), message.phone.as_str()), ("STOP", PHONE));
     assert!(!message.is_from_us);
 }
 
