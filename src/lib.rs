@@ -123,6 +123,7 @@ pub mod postgres {
     }
     /// Triggers on the tables of the business, and the rows as they are now.
     pub mod capture {
+        pub mod huge_value;
         pub mod install;
         pub mod key;
         pub mod label_query;

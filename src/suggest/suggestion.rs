@@ -82,6 +82,12 @@ impl Suggestion<'_> {
         text
     }
 
+    /// Whether no column of a unique index may be null: a null is never equal to another.
+    fn identifies(&self, unique: &[String]) -> bool {
+        let column = |name: &String| self.table.column(name);
+        unique.iter().all(|name| column(name).is_some_and(|column| !column.is_nullable))
+    }
+
     fn head(&self, name: &str, selection: &ColumnSelection<'_>) -> String {
         let table = &self.table.quoted;
         let mut text = format!(
@@ -93,7 +99,7 @@ impl Suggestion<'_> {
             quoted(table)
         );
         if self.table.key.is_empty()
-            && let Some(unique) = self.table.uniques.first()
+            && let Some(unique) = self.table.uniques.iter().find(|unique| self.identifies(unique))
         {
             text += &format!(
                 "# There is no primary key; this unique index identifies a row.\nkey      = {}\n",

@@ -10,6 +10,8 @@ mod capture {
     pub mod capture;
     pub mod doorbell;
     pub mod doorbell_model;
+    pub mod every_type;
+    pub mod hard_values;
     pub mod hostile_values;
     pub mod installed;
     pub mod listening;

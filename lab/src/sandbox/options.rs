@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::sandbox::api::refusal::RefusalForm;
 use crate::sandbox::state::faults::FaultRule;
@@ -145,7 +146,7 @@ pub enum Words {
 
 /// A delay drawn evenly between two bounds, in milliseconds. In JSON a number, or two in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "DelayWire")]
+#[serde(try_from = "Value")]
 pub struct Delay {
     pub min_ms: u64,
     pub max_ms: u64,
@@ -162,18 +163,20 @@ impl Delay {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum DelayWire {
-    Fixed(u64),
-    Between(u64, u64),
-}
+impl TryFrom<Value> for Delay {
+    type Error = &'static str;
 
-impl From<DelayWire> for Delay {
-    fn from(wire: DelayWire) -> Delay {
-        match wire {
-            DelayWire::Fixed(ms) => Delay::of(ms),
-            DelayWire::Between(min, max) => Delay::between(min, max.max(min)),
+    /// `500`, or `[100, 900]`.
+    fn try_from(wire: Value) -> Result<Delay, &'static str> {
+        let times = match wire {
+            Value::Array(times) => times,
+            time => vec![time],
+        };
+        let times: Option<Vec<u64>> = times.iter().map(Value::as_u64).collect();
+        match times.as_deref() {
+            Some(&[ms]) => Ok(Delay::of(ms)),
+            Some(&[min, max]) => Ok(Delay::between(min, max.max(min))),
+            _ => Err("expected milliseconds, or a list of the least and the most"),
         }
     }
 }

@@ -36,9 +36,9 @@ select a.attname::text,
        a.attnotnull
        and (t.typtype = 'e'
             or a.atttypid in ('boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype,
-                              'date'::regtype, 'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype,
-                              'uuid'::regtype)
-            or (a.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic))
+                              'date'::regtype, 'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'uuid'::regtype)
+            or (a.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic)),
+       bare.type
   from pg_attribute as a
  cross join lateral (
        select s.prefix, s.type, s.modifier
@@ -49,6 +49,12 @@ select a.attname::text,
           and not (d.typcategory = 'A' and d.typelem <> 0)
   ) as last
   join pg_type as t on t.oid = last.type
+ cross join lateral (
+       select format_type(s.type, s.modifier) as type
+         from step as s
+         join pg_type as d on d.oid = s.type
+        where s.attnum = a.attnum and d.typtype <> 'd' order by length(s.prefix) limit 1
+  ) as bare
   left join pg_collation as l on l.oid = a.attcollation
  where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped
  order by a.attnum;

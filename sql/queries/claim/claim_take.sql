@@ -33,7 +33,7 @@ with picked as (
     delete from rowbell.change
      where ctid = any (array(select p.place from picked as p union all select a.place from along as a))
  returning change_id, transaction_id, watch, entity_key, operation, layout_id, captured,
-           old_row, new_row, changed_at, mute_reason, capture_error
+           old_row, new_row, changed_at, mute_reason || ', by ' || changed_by as mute_reason, capture_error
 ), next as (
     select array(select n.transaction_id::text::bigint
                    from rowbell.change as n

@@ -138,6 +138,7 @@ fn attention(status: &Status) -> Vec<String> {
         .channels
         .iter()
         .for_each(|channel| status_channels::needs(channel, status.taken_at, &mut needs));
+    needs.extend(mostly_muted(status));
     let retrying: i64 = status.outcomes.iter().map(|outcome| outcome.retrying).sum();
     if retrying > 0 {
         needs.push(format!(
@@ -168,6 +169,22 @@ fn attention(status: &Status) -> Vec<String> {
         ));
     }
     needs
+}
+
+/// Messages of the last hour from which on it is odd that most of them are muted.
+const ODD: i64 = 10;
+
+fn mostly_muted(status: &Status) -> Option<String> {
+    let seen = &status.muted;
+    (seen.muted >= ODD && seen.muted * 2 > seen.messages).then(|| {
+        format!(
+            "{} of the latest {} within an hour are muted and told to nobody, most often: {}. Where a session sets \
+             rowbell.mute without \"local\", all that follows in it is muted",
+            seen.muted,
+            count(seen.messages, "message"),
+            seen.most_often.as_deref().unwrap_or("no reason")
+        )
+    })
 }
 
 /// The server keeps a notification until every session that listens has taken it, which it does not do within a
@@ -245,7 +262,9 @@ mod tests {
     use super::*;
     use crate::domain::message::receipt::ReceiptSourceState::{self, Missing, Works};
     use crate::postgres::operations::channel_moves::RunningDaemon;
-    use crate::postgres::operations::status_report::{ChannelStatus, DaemonStatus, ReceiptSource};
+    use crate::postgres::operations::status_report::{
+        ChannelStatus, DaemonStatus, MutedShare, ReceiptSource,
+    };
 
     fn at(text: &str) -> Timestamp {
         format!("2026-06-24T{text}Z").parse().unwrap()
@@ -306,6 +325,7 @@ mod tests {
                 polling: heard(Works, at("11:00:00"), Some(at("11:59:40"))),
                 ..ChannelStatus::default()
             }],
+            muted: MutedShare::default(),
             outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
             blockers: Vec::new(),
         }

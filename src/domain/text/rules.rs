@@ -15,6 +15,7 @@ use crate::domain::text::labels::text_of;
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::render_context::RenderContext;
 use crate::domain::value::change::Operation;
+use crate::domain::value::comparison::plain_number;
 use crate::domain::value::diff::FieldChange;
 
 /// One `[[watch.….say]]`: which changes it speaks of, and how.
@@ -87,11 +88,16 @@ fn all(
     })
 }
 
-/// `becomes = { status = "3" }` fits the number 3 and the text.
+/// `becomes = { status = "3" }` fits the number 3 and the text; zero fits 0.00.
 fn fits(value: &Value, wanted: &Value) -> bool {
-    match wanted {
-        Value::Array(any) => any.iter().any(|wanted| fits(value, wanted)),
-        wanted => value == wanted || (!value.is_null() && text_of(value) == text_of(wanted)),
+    match (value, wanted) {
+        (value, Value::Array(any)) => any.iter().any(|wanted| fits(value, wanted)),
+        (Value::Null, wanted) => wanted.is_null(),
+        (Value::Number(number), wanted) => {
+            let wanted = text_of(wanted).and_then(|text| plain_number(&text));
+            wanted.is_some() && plain_number(&number.to_string()) == wanted
+        }
+        (value, wanted) => value == wanted || text_of(value) == text_of(wanted),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::value::row::Row;
@@ -106,6 +107,23 @@ impl NetChange {
     }
 }
 
+/// Bytes of a key that are kept as they are. PostgreSQL indexes 2,704 at most.
+const LONGEST_KEY: usize = 1_000;
+
+/// A key that an index can hold: of a longer one the beginning, and a digest of the whole.
+pub fn bounded_key(key: String) -> String {
+    if key.len() <= LONGEST_KEY {
+        return key;
+    }
+    let digest = Sha256::digest(key.as_bytes());
+    let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let mut end = LONGEST_KEY - 100;
+    while !key.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…{digest}", &key[..end])
+}
+
 /// The key of a row as text: the value alone, or the values joined by commas, with a backslash
 /// before each comma and backslash inside them. The trigger writes the same.
 pub fn entity_key(row: &Row, key_columns: &[String]) -> Option<String> {
@@ -113,11 +131,11 @@ pub fn entity_key(row: &Row, key_columns: &[String]) -> Option<String> {
         key_columns.iter().map(|column| key_text(row.get(column)?)).collect();
     let mut texts = texts?;
     if texts.len() == 1 {
-        return texts.pop();
+        return texts.pop().map(bounded_key);
     }
     let escaped: Vec<String> =
         texts.iter().map(|text| text.replace('\\', "\\\\").replace(',', "\\,")).collect();
-    Some(escaped.join(","))
+    Some(bounded_key(escaped.join(",")))
 }
 
 /// The key columns with the values, as texts, that the text of a key names; the number of its parts, if that is

@@ -210,12 +210,21 @@ fn number_of(text: &str, column: &Column) -> Option<Decimal> {
     if let Some(digits) = column.digits() {
         number.round(-i16::from(digits));
     }
+    Some(plain(number))
+}
+
+/// A number without the zeros that mean nothing.
+pub fn plain_number(text: &str) -> Option<Decimal> {
+    decimal(text).map(plain)
+}
+
+fn plain(mut number: Decimal) -> Decimal {
     number.absolute.trim_start();
     number.absolute.trim_end();
     if number.absolute.is_zero() {
         number = Decimal::from(0);
     }
-    Some(number)
+    number
 }
 
 /// Dates and whole numbers have one way to write a range: with the first value and without the last.

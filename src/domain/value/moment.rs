@@ -71,7 +71,12 @@ impl Moment {
         if let Ok(date) = text.parse() {
             return Ok(Moment::Date(date));
         }
-        text.parse().map(Moment::Time).map_err(|_| FormatError::NotAMoment(text.to_owned()))
+        // The end of a day is the midnight that ends it.
+        let time = match text.strip_prefix("24:00") {
+            Some(rest) => format!("00:00{rest}").parse(),
+            None => text.parse(),
+        };
+        time.map(Moment::Time).map_err(|_| FormatError::NotAMoment(text.to_owned()))
     }
 
     /// Date and time on the wall in `zone`; a part that the value does not have is None.

@@ -31,7 +31,7 @@ use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unr
 use crate::pipeline::claim::scan_bound::ScanBound;
 use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::read_fault::{RowFault, noted};
-use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, chain, sleep};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::fallback_channel;
@@ -113,6 +113,8 @@ pub struct Claim {
     is_locked_out: bool,
     /// Watches whose rows compose reads one by one, and until when.
     row_by_row: HashMap<String, Timestamp>,
+    /// How many changes to take while one is looked for that cannot be written.
+    at_most: Option<usize>,
     storms: StormGuard,
 }
 
@@ -125,6 +127,7 @@ impl Claim {
             sends: false,
             is_locked_out: false,
             row_by_row: HashMap::new(),
+            at_most: None,
             storms: StormGuard::default(),
         }
     }
@@ -144,15 +147,24 @@ impl Claim {
         if !is_expected && !queries::claim::claim_any(&client, self.bound.above, &watches).await? {
             return Ok(Progress::Idle);
         }
-        let limit = self.room().await;
+        let limit = self.room().await.min(self.at_most.unwrap_or(usize::MAX));
         let tx = client.transaction().await?;
         let mut claimed = ClaimResult::default();
         let done = self.batch(tx, now, limit, &mut claimed).await;
         // On every way out: a permit that is not used and not given back would be lost to the rate.
         claimed.give_back(&self.context);
         match done {
+            Err(error) if error.is_of_a_value() => {
+                drop(client);
+                self.narrow(error, limit, now).await
+            }
             Err(error) => {
                 self.read_failed(error, now)?;
+                Ok(Progress::Worked)
+            }
+            Ok(Progress::Worked) => {
+                let whole = self.context.config.delivery.batch;
+                self.at_most = self.at_most.map(|most| most * 2).filter(|most| *most < whole);
                 Ok(Progress::Worked)
             }
             Ok(Progress::Idle) if is_expected => {
@@ -165,6 +177,37 @@ impl Claim {
             }
             done => done,
         }
+    }
+
+    /// One change that cannot be written must not keep the others: fewer are taken, until it is alone and fails alone.
+    async fn narrow(
+        &mut self,
+        error: StageError,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Progress, StageError> {
+        self.expects_more = true;
+        if limit > 1 {
+            self.at_most = Some(limit / 2);
+            return Ok(Progress::Worked);
+        }
+        let watches = self.context.watch_names();
+        let mut client = self.context.pool.get().await?;
+        let tx = client.transaction().await?;
+        if !queries::claim::claim_bound(&tx).await?.is_mine {
+            return Ok(Progress::Idle);
+        }
+        let batch =
+            queries::claimed_batch::claim_take(&tx, self.bound.above, &watches, limit).await?;
+        let why = chain(&error);
+        let failed = batch.changes.into_iter().map(|taken| taken.unreadable_for(&why));
+        let mut messages: Vec<Message> =
+            failed.filter_map(|taken| unreadable(&self.context.config, taken)).collect();
+        queries::claim::claim_write(&tx, &mut messages, self.context.lease(now, false)).await?;
+        tx.commit().await?;
+        let counts = &self.context.counts;
+        messages.iter().for_each(|m| counts.became(&m.watch, &m.channel, m.state));
+        Ok(Progress::Worked)
     }
 
     /// How many changes to take. While requests fill every slot, changes are better left where they

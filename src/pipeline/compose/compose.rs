@@ -23,12 +23,12 @@ use crate::domain::limit::circuit::CircuitKey;
 use crate::domain::message::decision::Decision;
 use crate::domain::message::message::Message;
 use crate::domain::message::outgoing::Outgoing;
-use crate::domain::message::state::WaitsFor;
+use crate::domain::message::state::{Failure, WaitsFor};
 use crate::pipeline::compose::fair_queue::FairQueue;
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::read_fault::{RowFault, noted};
-use crate::pipeline::context::stage::{Progress, Stage, StageError};
+use crate::pipeline::context::stage::{Progress, Stage, StageError, chain};
 use crate::pipeline::gate::blockers::{Blockers, SendPermission, try_one};
 use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::fallback_channel;
@@ -54,6 +54,10 @@ pub struct Compose {
     paused_watches: Vec<String>,
     /// Watches whose batch failed on the data of some row: their rows are read one by one.
     row_by_row: HashSet<String>,
+    /// How many messages to take while one is looked for that cannot be written.
+    at_most: Option<usize>,
+    /// Why the next one cannot be written: it fails.
+    unwritable: Option<String>,
 }
 
 impl Compose {
@@ -66,6 +70,8 @@ impl Compose {
             shut_until: None,
             paused_watches: Vec::new(),
             row_by_row: HashSet::new(),
+            at_most: None,
+            unwritable: None,
         }
     }
 }
@@ -80,7 +86,20 @@ impl Stage for Compose {
         if self.is_shut {
             return Ok(Progress::Idle);
         }
-        let sent = self.batch(admitted).await;
+        let limit = admitted.min(self.at_most.unwrap_or(usize::MAX));
+        let is_alone = self.unwritable.is_some();
+        let sent = match self.batch(limit).await {
+            Err(error) if error.is_of_a_value() && !is_alone => {
+                self.narrow(&error, limit);
+                Ok((Progress::Worked, 0))
+            }
+            Ok((Progress::Worked, leased)) => {
+                let whole = self.context.config.delivery.batch;
+                self.at_most = self.at_most.map(|most| most * 2).filter(|most| *most < whole);
+                Ok((Progress::Worked, leased))
+            }
+            sent => sent,
+        };
         let leased = sent.as_ref().map_or(0, |(_, leased)| *leased);
         self.channel_sender.give_back(admitted - leased);
         sent.map(|(progress, _)| progress)
@@ -113,6 +132,14 @@ impl Stage for Compose {
 }
 
 impl Compose {
+    /// One message that cannot be written must not keep the others: fewer are taken, until it is alone and fails alone.
+    fn narrow(&mut self, error: &StageError, limit: usize) {
+        match limit {
+            0 | 1 => self.unwritable = Some(chain(error)),
+            _ => self.at_most = Some(limit / 2),
+        }
+    }
+
     async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
         let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
@@ -141,7 +168,12 @@ impl Compose {
             return Ok((Progress::Idle, 0));
         }
         let reached = FairQueue::reached(&due);
-        let (messages, served) = self.decide_all(&tx, &blockers, due).await?;
+        let (mut messages, served) = self.decide_all(&tx, &blockers, due).await?;
+        if let Some(why) = self.unwritable.take() {
+            for message in &mut messages {
+                Decision::Fail(Failure::Unwritable, why.clone()).apply_to(message);
+            }
+        }
         let leaves = |message: &&Message| message.words.is_some();
         let first = messages.iter().find(leaves).and_then(|message| message.message_id);
         if let (SendPermission::Try, Some(message_id)) = (permission, first)

@@ -42,6 +42,14 @@ impl StageError {
         code == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
     }
 
+    /// Whether something that was to be written cannot be: what is in one row, or what was made of it.
+    pub fn is_of_a_value(&self) -> bool {
+        let StageError::Query(error) = self else { return false };
+        let code = error.code().map(SqlState::code).unwrap_or_default();
+        // Data, integrity, limits of the server, and what a trigger raises.
+        ["22", "23", "54", "P0"].iter().any(|class| code.starts_with(class))
+    }
+
     /// What the database said.
     fn answer(&self) -> Option<&tokio_postgres::Error> {
         match self {

@@ -2,7 +2,7 @@
 
 use crate::domain::value::change;
 use crate::postgres::capture::quoting::{field, literal, quote};
-use crate::postgres::capture::table::WatchedTable;
+use crate::postgres::capture::table::{TableColumn, WatchedTable};
 
 /// The key of a row: each value as `to_jsonb` writes it. A cast writes some types the same way, and costs half.
 pub fn key_expression(table: &WatchedTable, from: &str) -> String {
@@ -11,6 +11,9 @@ pub fn key_expression(table: &WatchedTable, from: &str) -> String {
         match table.column(column).map(|column| column.type_name.as_str()) {
             Some("smallint" | "integer" | "bigint" | "text" | "uuid") => {
                 format!("{value}::pg_catalog.text")
+            }
+            _ if table.column(column).is_some_and(TableColumn::is_padded) => {
+                table.stored(from, column)
             }
             _ => format!("pg_catalog.to_jsonb({value}) operator(pg_catalog.#>>) '{{}}'"),
         }
@@ -54,5 +57,6 @@ pub async fn as_captured(
         key_expression(table, "item"),
         parts.join(", ")
     );
-    client.query_one(&query, &[]).await?.try_get(0)
+    let written: Option<String> = client.query_one(&query, &[]).await?.try_get(0)?;
+    Ok(written.map(change::bounded_key))
 }

@@ -9,7 +9,9 @@ use tokio_postgres::types::{Json, ToSql};
 
 use crate::config::{UnconfirmedPolicy, Watch};
 use crate::domain::value::row::Row;
-use crate::postgres::capture::quoting::{MAX_ARGUMENTS, jsonb_array, literal, quote, subquery};
+use crate::postgres::capture::quoting::{
+    MAX_ARGUMENTS, field, jsonb_array, literal, quote, subquery,
+};
 use crate::postgres::capture::table::{TableColumn, WatchedTable};
 
 /// What the database says about one entity at the moment of composing.
@@ -140,13 +142,10 @@ select case when present.{first_key} is not null then {values} end as row,
   {join_present}
   {told}
  cross join lateral (
-       select present.* where present.{first_key} is not null
+       select {present} where present.{first_key} is not null
        union all
        -- A row that came and went while its last message waited: only what was known before tells of it.
-       select gone.*
-         from jsonb_populate_record(
-                  null::{table}, coalesce(told.new_row, first.old_row, '{{}}') || item.captured
-              ) as gone
+       select gone.* from {gone}
         where present.{first_key} is null
   ) as changed
   left join lateral (
@@ -157,9 +156,33 @@ select case when present.{first_key} is not null then {values} end as row,
   {asked}
  order by item.ordinal",
         values = values_of(table),
-        table = table.table,
+        present = present_columns(table),
+        gone = gone(table, "coalesce(told.new_row, first.old_row, '{}') || item.captured"),
         told = told(watch, selection),
     )
+}
+
+/// A row of the table's columns from JSON that may have only some of them. A domain may forbid the nulls of the others:
+/// so where there are domains, the columns have the types below them.
+fn gone(table: &WatchedTable, json: &str) -> String {
+    if !table.columns.iter().any(TableColumn::is_domain) {
+        return format!("jsonb_populate_record(null::{}, {json}) as gone", table.table);
+    }
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| format!("{} {}", quote(&column.name), column.bare_type))
+        .collect();
+    format!("jsonb_to_record({json}) as gone ({})", columns.join(", "))
+}
+
+fn present_columns(table: &WatchedTable) -> String {
+    if !table.columns.iter().any(TableColumn::is_domain) {
+        return "present.*".to_owned();
+    }
+    let columns: Vec<String> =
+        table.columns.iter().map(|column| field("present", &column.name)).collect();
+    columns.join(", ")
 }
 
 /// Joins that give whether the entity has other messages at all (most have none, and then nothing more is
@@ -280,7 +303,7 @@ fn last_heard(silent: &[String]) -> String {
 /// that cannot be stored later is an error of this row here.
 fn values_of(table: &WatchedTable) -> String {
     let columns: Vec<String> =
-        table.captured.iter().map(|column| format!("present.{}", quote(column))).collect();
+        table.captured.iter().map(|column| table.stored("present", column)).collect();
     let is_plain =
         |c: &&TableColumn| !table.captured.contains(&c.name) || is_plain_type(&c.base_type);
     if columns.len() <= MAX_ARGUMENTS && table.columns.iter().all(|c| is_plain(&c)) {

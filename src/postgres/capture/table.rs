@@ -11,6 +11,8 @@ use crate::domain::value::column::{self, Columns};
 use crate::domain::value::diff::{ColumnKind, ColumnKinds};
 use crate::domain::value::versions::FoldRules;
 use crate::finding::did_you_mean;
+use crate::postgres::capture::huge_value::HugeValue;
+use crate::postgres::capture::quoting::field;
 
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,16 @@ pub enum CaptureError {
     NoColumn { watch: String, setting: &'static str, table: String, column: String, hint: String },
     #[error("watch.{watch}.key: {table} has no primary key; name the columns that identify a row")]
     NoKey { watch: String, table: String },
+    #[error(
+        "watch.{watch}.key: {table}.{column} may be null, and a null identifies no row; \
+         alter table {table} alter column \"{column}\" set not null, or name other columns"
+    )]
+    NullableKey { watch: String, table: String, column: String },
+    #[error(
+        "watch.{watch}: {table}.{column} is computed when it is read, and no trigger sees it; \
+         name the columns that it is made of instead: {expression}"
+    )]
+    Virtual { watch: String, table: String, column: String, expression: String },
     #[error(
         "watch.{watch}: the table is locked by process {blocker}; nothing was changed, try again"
     )]
@@ -43,6 +55,31 @@ pub struct TableColumn {
     pub base_type: String,
     /// Whether `=` tells every change of a value.
     pub is_comparable: bool,
+    /// The type without the domains around it, which may forbid null.
+    pub bare_type: String,
+}
+
+impl TableColumn {
+    /// Whether blanks fill values up to the length of the type: they are left away wherever a value is read.
+    pub fn is_padded(&self) -> bool {
+        ColumnKind::of(&self.base_type) == ColumnKind::Padded
+    }
+
+    /// Whether a text may have more than some thousand characters.
+    fn may_be_huge(&self) -> bool {
+        const LONGEST: usize = 25_000;
+        match self.base_type.strip_prefix("character varying") {
+            Some(limit) => {
+                let limit = limit.trim_matches(['(', ')']).parse();
+                !limit.is_ok_and(|limit: usize| limit <= LONGEST)
+            }
+            None => self.base_type == "text",
+        }
+    }
+
+    pub fn is_domain(&self) -> bool {
+        self.bare_type != self.type_name
+    }
 }
 
 /// A table with what a watch wants of it.
@@ -59,6 +96,8 @@ pub struct WatchedTable {
     pub captured: Vec<String>,
     /// Settings of a session on which the text of what is stored depends.
     pub settings: BTreeSet<String>,
+    /// JSON columns into which watched paths lead.
+    pub paths: BTreeSet<String>,
     /// Columns that decide in which partition a row lies.
     pub partitioned_by: Vec<String>,
     /// Where its rows lie that have to have triggers of their own: itself, and tables that inherit from it.
@@ -120,6 +159,22 @@ impl WatchedTable {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// The value of a column of a row as it is stored and compared. Of a huge one, the beginning is enough to show and
+    /// a digest to compare; a key is whole, because it finds the row.
+    pub fn stored(&self, from: &str, name: &str) -> String {
+        let value = field(from, name);
+        let Some(column) = self.column(name) else { return value };
+        let sort = match ColumnKind::of(&column.base_type) {
+            ColumnKind::Padded => return format!("{value}::pg_catalog.text"),
+            _ if self.key.iter().any(|key| key == name) => return value,
+            ColumnKind::Text if column.may_be_huge() => HugeValue::Text,
+            ColumnKind::Json if !self.paths.contains(name) => HugeValue::Json,
+            ColumnKind::Other if column.base_type == "bytea" => HugeValue::Bytes,
+            _ => return value,
+        };
+        sort.bounded(&value)
+    }
+
     /// The column that a watched name means: itself, or the JSON column that a path leads into.
     pub fn base_of<'a>(&self, name: &'a str) -> &'a str {
         base_of(name, &self.columns)
@@ -162,13 +217,33 @@ pub async fn describe(
             }
         }
     }
+    if let Some(column) = nullable_key(client, oid, &watch.key).await? {
+        return Err(CaptureError::NullableKey { watch: name.to_owned(), table, column });
+    }
     let captured = captured(watch, template, &key, &columns);
+    if let Some((column, expression)) = virtual_column(client, oid, &captured).await? {
+        let watch = name.to_owned();
+        return Err(CaptureError::Virtual { watch, table, column, expression });
+    }
     let settings = forming_settings(client, oid, &captured, &key).await?;
+    let paths = watch.columns.iter().filter(|name| base_of(name, &columns) != name.as_str());
+    let paths = paths.map(|name| base_of(name, &columns).to_owned()).collect();
     let partitioned_by = partitioned_by(client, oid).await?;
     let mut parts = vec![TablePart { oid, table: table.clone() }];
     parts.extend(heirs(client, oid).await?);
     let watch = name.to_owned();
-    Ok(WatchedTable { watch, table, oid, key, columns, captured, settings, partitioned_by, parts })
+    Ok(WatchedTable {
+        watch,
+        table,
+        oid,
+        key,
+        columns,
+        captured,
+        settings,
+        paths,
+        partitioned_by,
+        parts,
+    })
 }
 
 async fn find_table(
@@ -232,6 +307,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_po
         type_name: r.get(1),
         base_type: r.get(2),
         is_comparable: r.get(3),
+        bare_type: r.get(4),
     };
     Ok(rows.iter().map(column).collect())
 }
@@ -275,6 +351,36 @@ pub async fn nullable(
     client.query(query, &[&table.oid]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
+/// A column of these that may be null.
+async fn nullable_key(
+    client: &Client,
+    oid: u32,
+    names: &[String],
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let query = "select a.attname::text
+                   from pg_attribute as a
+                   join pg_type as t on t.oid = a.atttypid
+                  where a.attrelid = $1 and a.attname::text = any ($2)
+                    and not a.attnotnull and not (t.typtype = 'd' and t.typnotnull)
+                  order by a.attnum limit 1";
+    Ok(client.query_opt(query, &[&oid, &names]).await?.map(|row| row.get(0)))
+}
+
+/// A column of these that is not stored, and what it is made of.
+async fn virtual_column(
+    client: &Client,
+    oid: u32,
+    names: &[String],
+) -> Result<Option<(String, String)>, tokio_postgres::Error> {
+    let query = "select a.attname::text, pg_get_expr(d.adbin, d.adrelid)
+                   from pg_attribute as a
+                   join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+                  where a.attrelid = $1 and a.attname::text = any ($2) and a.attgenerated = 'v'
+                  order by a.attnum limit 1";
+    let row = client.query_opt(query, &[&oid, &names]).await?;
+    Ok(row.map(|row| (row.get(0), row.get(1))))
+}
+
 /// The columns that decide in which partition of a table, or of its partitions, a row lies.
 async fn partitioned_by(client: &Client, oid: u32) -> Result<Vec<String>, tokio_postgres::Error> {
     let query = "select distinct a.attname::text
@@ -305,7 +411,7 @@ async fn primary_key(client: &Client, oid: u32) -> Result<Vec<String>, tokio_pos
                    from pg_index as i
                   cross join lateral unnest(i.indkey) with ordinality as k (attnum, position)
                    join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-                  where i.indrelid = $1 and i.indisprimary
+                  where i.indrelid = $1 and i.indisprimary and k.position <= i.indnkeyatts
                   order by k.position";
     Ok(client.query(query, &[&oid]).await?.iter().map(|row| row.get(0)).collect())
 }

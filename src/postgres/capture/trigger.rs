@@ -228,7 +228,7 @@ fn read(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
     format!(
         "{filter}        entity_key := {key};\n        captured := {captured};\n",
         key = key_expression(table, key),
-        captured = values(&table.captured, rows),
+        captured = values(table, rows),
     )
 }
 
@@ -283,9 +283,11 @@ fn watched_value(table: &WatchedTable, name: &str, from: &str) -> String {
 }
 
 /// The values of the columns of the rows, one after the other, as a JSON array.
-fn values(columns: &[String], rows: &[&str]) -> String {
-    let fields: Vec<String> =
-        rows.iter().flat_map(|row| columns.iter().map(|column| field(row, column))).collect();
+fn values(table: &WatchedTable, rows: &[&str]) -> String {
+    let fields: Vec<String> = rows
+        .iter()
+        .flat_map(|row| table.captured.iter().map(|column| table.stored(row, column)))
+        .collect();
     jsonb_array(&fields)
 }
 
@@ -315,11 +317,23 @@ fn dollar_quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::postgres::capture::quoting::MAX_ARGUMENTS;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_wide_row_is_put_together_from_pieces() {
-        let columns: Vec<String> = (0..130).map(|n| format!("column {n}")).collect();
-        let sql = values(&columns, &["old", "new"]);
+        let table = WatchedTable {
+            watch: "wide".to_owned(),
+            table: "wide".to_owned(),
+            oid: 1,
+            key: Vec::new(),
+            columns: Vec::new(),
+            captured: (0..130).map(|n| format!("column {n}")).collect(),
+            settings: BTreeSet::new(),
+            paths: BTreeSet::new(),
+            partitioned_by: Vec::new(),
+            parts: Vec::new(),
+        };
+        let sql = values(&table, &["old", "new"]);
         let pieces: Vec<&str> = sql.split(" operator(pg_catalog.||) ").collect();
         assert_eq!(pieces.len(), 3);
         for piece in &pieces {

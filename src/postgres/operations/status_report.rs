@@ -38,8 +38,19 @@ pub struct Status {
     pub channels: Vec<ChannelStatus>,
     /// Messages opened within the last `OUTCOME_HOURS`.
     pub outcomes: Vec<OutcomeCount>,
+    /// Of those of the last hour.
+    pub muted: MutedShare,
     /// What keeps messages from leaving.
     pub blockers: Vec<ActiveBlocker>,
+}
+
+/// How many of the latest messages were muted: a setting that stays in a session mutes all that follows in it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MutedShare {
+    pub messages: i64,
+    pub muted: i64,
+    /// The reason that was given most often, and by whom.
+    pub most_often: Option<String>,
 }
 
 /// Whether writers have to ring.
@@ -168,6 +179,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
         watches: watches(client, config).await?,
         channels: channels(client, config, now).await?,
         outcomes: outcomes(client, now).await?,
+        muted: muted(client, now).await?,
         blockers: blockers::read(client, config).await?,
     })
 }
@@ -351,6 +363,19 @@ pub async fn webhook_source(
     let mut found = BTreeMap::from([(channel.to_owned(), idle(config, channel))]);
     receipt_sources(client, &mut found).await?;
     Ok(found.remove(channel).map(|found| found.webhook).unwrap_or_default())
+}
+
+/// Messages that are looked at for how many were muted.
+const LATEST: i64 = 1_000;
+
+async fn muted(client: &Client, now: Timestamp) -> Result<MutedShare, Error> {
+    let since = now - SignedDuration::from_hours(1);
+    let row = client.query_one(text!("status/status_muted"), &[&since, &LATEST]).await?;
+    Ok(MutedShare {
+        messages: row.try_get("messages")?,
+        muted: row.try_get("muted")?,
+        most_often: row.try_get("most_often")?,
+    })
 }
 
 async fn outcomes(client: &Client, now: Timestamp) -> Result<Vec<OutcomeCount>, Error> {

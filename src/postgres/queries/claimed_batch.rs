@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_postgres::types::Json;
 use tokio_postgres::{Error, Row as SqlRow};
 
-use crate::domain::value::change::{CapturedTable, Change, Operation};
+use crate::domain::value::change::{CapturedTable, Change, Operation, bounded_key};
 use crate::domain::value::row::Row;
 use crate::error_chain::chain;
 use crate::postgres::capture::row_query::object;
@@ -26,6 +26,22 @@ pub enum Taken {
         changed_at: Timestamp,
         error: String,
     },
+}
+
+impl Taken {
+    /// The same as something that cannot be told, and why.
+    pub fn unreadable_for(self, why: &str) -> Taken {
+        match self {
+            Taken::Whole(change) => Taken::Unreadable {
+                watch: change.watch,
+                entity_key: change.entity_key,
+                operation: change.operation,
+                changed_at: change.changed_at,
+                error: why.to_owned(),
+            },
+            unreadable @ Taken::Unreadable { .. } => unreadable,
+        }
+    }
 }
 
 /// Changes in order of capture, and the transaction that took them.
@@ -87,6 +103,7 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
     let operation = word(row, "operation")?;
     let changed_at: Timestamp = row.try_get("changed_at")?;
     let entity_key: Option<String> = row.try_get("entity_key")?;
+    let entity_key = entity_key.map(bounded_key);
     let error: Option<String> = row.try_get("capture_error")?;
     let layout: Option<i64> = row.try_get("layout_id")?;
     let layout = layout.and_then(|id| layouts.get(&id.to_string()));

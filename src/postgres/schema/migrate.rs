@@ -39,6 +39,11 @@ pub enum MigrateError {
         "the role may not use schema rowbell; have its owner run: grant rowbell_daemon to {}", role.as_deref().unwrap_or("…")
     )]
     NoRight { role: Option<String> },
+    #[error(
+        "this database is in {0}, which cannot hold every name and word that a message may have; rowbell needs a \
+         database in UTF8"
+    )]
+    Encoding(String),
     #[error("could not ask for the schema version")]
     Query(#[from] tokio_postgres::Error),
 }
@@ -68,6 +73,10 @@ pub async fn migrate(client: &mut Client) -> Result<Applied, MigrateError> {
 }
 
 async fn apply_missing(client: &mut Client) -> Result<Applied, MigrateError> {
+    let encoding: String = client.query_one("show server_encoding", &[]).await?.try_get(0)?;
+    if encoding != "UTF8" {
+        return Err(MigrateError::Encoding(encoding));
+    }
     let found = version(client).await?.unwrap_or(0);
     if found > known_version() {
         return Err(MigrateError::Newer { found, known: known_version() });

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rowbell::postgres::capture::install;
+use rowbell::postgres::operations::status_report;
 use rowbell_lab::demo::testbed::connect;
 
 use crate::harness::{HEAD, MARIA, World};
@@ -369,4 +370,31 @@ async fn who_installs_a_trigger_gives_up_before_the_shop_has_to_wait_for_long() 
     slow.batch_execute("begin; update delivery set note = 'y' where id = 2").await.unwrap();
     let refused = install::remove(&mut world.db, "home_delivery").await.unwrap_err().to_string();
     assert!(refused.contains("the table is locked by process"), "{refused}");
+}
+
+/// hatchet #3898: a setting that stays in a session of a pool mutes what others do in it, too.
+#[tokio::test]
+async fn a_session_that_mutes_all_that_it_does_is_named() {
+    let mut world = World::new().await;
+    world.sql("insert into delivery select n, 1 from generate_series(11, 30) n").await;
+    world.settle().await;
+    let shown = async |world: &World| {
+        let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
+        rowbell::cli::inspect::status::as_text(&status)
+    };
+    assert!(!shown(&world).await.contains("muted and told to nobody"));
+    world.sql("set application_name = 'dispatch'; set rowbell.mute = 'import'").await;
+    for address in ["a", "b"] {
+        world.sql(&format!("update delivery set address = '{address}'")).await;
+    }
+    world.settle().await;
+    let said = shown(&world).await;
+    assert!(
+        said.contains("- 44 of the latest 64 messages within an hour are muted and told to nobody"),
+        "{said}"
+    );
+    assert!(
+        said.contains("most often: import, by postgres (dispatch). Where a session sets"),
+        "{said}"
+    );
 }

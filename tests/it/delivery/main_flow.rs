@@ -141,7 +141,10 @@ async fn a_muted_transaction_moves_the_baseline_and_tells_nobody() {
         world.messages().await,
         ["1 skipped muted 1 change(s) 0 attempt(s)", "2 skipped muted 1 change(s) 0 attempt(s)"]
     );
-    assert_eq!(world.value("select min(reason_text) from rowbell.message").await, "bulk import");
+    assert_eq!(
+        world.value("select min(reason_text) from rowbell.message").await,
+        "bulk import, by postgres"
+    );
     world.sql("update delivery set address = 'real' where id = 1").await;
     world.settle().await;
     let read = world.read(MARIA);

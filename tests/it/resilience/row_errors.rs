@@ -13,9 +13,11 @@ async fn detailed(settings: &str) -> World {
     World::over(&schema, &config, "").await
 }
 
-/// JSON that PostgreSQL holds and our reader does not: nested too deep, or with a number too large.
-const POISONS: [&str; 2] =
-    ["(repeat('[', 200) || repeat(']', 200))::jsonb", "'{\"fee\": 1e400}'::jsonb"];
+/// JSON that PostgreSQL holds and our reader does not: nested too deep.
+const POISONS: [&str; 2] = [
+    "(repeat('[', 200) || repeat(']', 200))::jsonb",
+    "(repeat('{\"a\":', 200) || '1' || repeat('}', 200))::jsonb",
+];
 
 async fn settled(world: &mut World) {
     for _ in 0..4 {
@@ -140,4 +142,32 @@ async fn a_row_that_takes_too_long_to_read_holds_nobody_up_and_waits() {
     world.pass(Duration::from_secs(700));
     world.work().await;
     assert_eq!(world.read(MARIA).len(), 1);
+}
+
+/// Whatever it is in a change that cannot be written, when it is claimed or when its words are written: it fails alone
+/// among a hundred others.
+#[tokio::test]
+async fn a_change_that_cannot_be_written_fails_alone() {
+    for (moment, state) in [("insert", "waiting"), ("update", "sending")] {
+        let mut world = World::new().await;
+        world
+            .sql(&format!(
+                "insert into delivery select n, 1, 'planned', now(), now(), 'Some Street' from generate_series(11, 110) n;
+                 delete from rowbell.change;
+                 create function refuse() returns trigger language plpgsql as $$ begin
+                     raise exception 'cannot be written' using errcode = '22021'; end $$;
+                 create trigger refuse before {moment} on rowbell.message for each row
+                 when (new.entity_key = '60' and new.state = '{state}') execute function refuse();
+                 update delivery set address = 'Other Street'"
+            ))
+            .await;
+        settled(&mut world).await;
+        let states = "select string_agg(state || ' ' || messages, ', ' order by state)
+                        from (select state::text, count(*) as messages from rowbell.message group by state) as s";
+        assert_eq!(world.value(states).await, "failed 1, sent 101", "{moment}");
+        let failed =
+            "select entity_key || ' ' || reason || ' ' || (reason_text like '%cannot be written%')
+                        from rowbell.message where state = 'failed'";
+        assert_eq!(world.value(failed).await, "60 unwritable true", "{moment}");
+    }
 }

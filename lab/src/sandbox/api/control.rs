@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -119,24 +120,20 @@ async fn faults(State(shared): State<Arc<Shared>>) -> Json<Vec<FaultRule>> {
     Json(shared.lock().faults.rules.clone())
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    Many(Vec<FaultRule>),
-    One(FaultRule),
-}
-
+/// One rule, or a list of them.
 async fn add_faults(
     State(shared): State<Arc<Shared>>,
-    Json(rules): Json<OneOrMany>,
-) -> Json<Vec<FaultRule>> {
+    Json(rules): Json<Value>,
+) -> Result<Json<Vec<FaultRule>>, (StatusCode, String)> {
     let rules = match rules {
-        OneOrMany::Many(rules) => rules,
-        OneOrMany::One(rule) => vec![rule],
+        Value::Array(rules) => rules,
+        rule => vec![rule],
     };
+    let rules: Result<Vec<FaultRule>, _> = rules.into_iter().map(serde_json::from_value).collect();
+    let rules = rules.map_err(|error| (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
     let mut state = shared.lock();
     state.faults.rules.extend(rules);
-    Json(state.faults.rules.clone())
+    Ok(Json(state.faults.rules.clone()))
 }
 
 async fn clear_faults(State(shared): State<Arc<Shared>>) -> Answer {
