@@ -31,6 +31,7 @@ use crate::pipeline::receive::poll::Poll;
 use crate::pipeline::receive::webhook_registration::WebhookRegistration;
 use crate::pipeline::reconcile::reconcile::Reconcile;
 use crate::pipeline::settle::settle::Settle;
+use crate::postgres::connection::identity;
 use crate::postgres::connection::listener::Bell;
 use crate::postgres::connection::pool::{self, Instance};
 use crate::postgres::schema::migrate;
@@ -115,6 +116,7 @@ impl Stages {
         let (channel_senders, inboxes) = channel_senders(&config, &clock);
         let delivers = delivers(&config, &clock, &channel_senders, inboxes, &settle_tx)?;
         let context = Arc::new(Context::new(pool, clock, config, channel_senders, instance));
+        follow_database_clock(&context).await?;
         copy_guard::begin(&context).await?;
         let mut channel_lease = ChannelLease::new(context.clone());
         channel_lease.step().await?;
@@ -138,6 +140,15 @@ impl Stages {
             context,
         })
     }
+}
+
+/// Before anything is decided by the time.
+async fn follow_database_clock(context: &Context) -> Result<(), StageError> {
+    let client = context.pool.get().await?;
+    let asked_at = context.clock.steady();
+    let told = identity::server_time(&client).await?;
+    context.database_clock.follow(&context.clock, asked_at, told);
+    Ok(())
 }
 
 impl App {

@@ -184,6 +184,7 @@ pub mod pipeline {
         pub mod circuit_tallies;
         pub mod context;
         pub mod counters;
+        pub mod database_clock;
         pub mod read_fault;
         pub mod receipt_sources;
         pub mod route;

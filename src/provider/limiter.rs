@@ -26,7 +26,9 @@
 //! it becomes the owner it reads what was sent from rowbell.attempt, whoever sent it: an attempt counts
 //! from the latest moment at which it can have left. No message costs a question of its own.
 //!
-//! Governor counts the rate and the limit per recipient, with a clock and with numbers of ours (`governed.rs`).
+//! Governor counts the rate and the limit per recipient, with a clock and with numbers of ours (`governed.rs`). All
+//! limits count by the steady clock: whoever sets another one back or forward changes nothing. Times that come from
+//! the database or go there are turned into it and back.
 
 mod governed;
 mod rate_limit;
@@ -89,17 +91,19 @@ impl Limiter {
     /// Begins anew, with what was sent before.
     pub fn remember(&self, past: SentBefore) {
         let mut counted = Counted::new(self.configured, self.limits, &self.clock);
-        let left: Vec<(u64, usize)> = past.left.iter().map(|(at, n)| (nanos(*at), *n)).collect();
-        let learned = past.learned.map(|(rate, at)| Learned { rate, at: nanos(at) as i64 });
+        let left: Vec<(u64, usize)> =
+            past.left.iter().map(|(at, n)| (self.steady(*at), *n)).collect();
+        let learned =
+            past.learned.map(|(rate, at)| Learned { rate, at: self.steady(at).cast_signed() });
         counted.rate.remember(&left, learned);
         if let Some(limit) = &mut counted.per_recipient {
-            let paid_back = past.pairs.iter().map(|(phone, at)| (hashed(phone), nanos(*at)));
+            let paid_back = past.pairs.iter().map(|(phone, at)| (hashed(phone), self.steady(*at)));
             paid_back.for_each(|(phone, at)| limit.remember(phone, at));
         }
         if let Some(daily) = &mut counted.daily {
             past.recipients
                 .iter()
-                .for_each(|(phone, at)| daily.remember(hashed(phone), at.as_millisecond()));
+                .for_each(|(phone, at)| daily.remember(hashed(phone), millis(self.steady(*at))));
         }
         *self.counted() = counted;
     }
@@ -154,13 +158,13 @@ impl Limiter {
         }
         let phone = hashed(phone);
         if let Some(limit) = per_recipient {
-            limit.take(phone).map_err(|at| LimitWait::Pair(moment(at)))?;
+            limit.take(phone).map_err(|at| LimitWait::Pair(self.moment(at)))?;
         }
         if let Some(daily) = daily
-            && let Err(at) = daily.take(phone, self.clock.now().as_millisecond())
+            && let Err(at) = daily.take(phone, self.clock.steady().as_millisecond())
         {
             per_recipient.iter_mut().for_each(|limit| limit.give_back(phone));
-            return Err(LimitWait::Recipients(moment(at as u64 * 1_000_000)));
+            return Err(LimitWait::Recipients(self.moment(at as u64 * 1_000_000)));
         }
         Ok(())
     }
@@ -173,9 +177,22 @@ impl Limiter {
     /// The provider refused for the rate what was sent at that time, where that is known: what was learned by it, if
     /// that is news.
     pub fn cut(&self, sent_at: Option<Timestamp>) -> Option<(f64, Timestamp)> {
-        let sent_at = sent_at.map(|at| nanos(at) as i64);
+        let sent_at = sent_at.map(|at| self.steady(at).cast_signed());
         let learned = self.counted().rate.cut(sent_at)?;
-        Some((learned.rate, moment(learned.at as u64)))
+        Some((learned.rate, self.moment(learned.at as u64)))
+    }
+
+    /// What the steady clock showed when it was that time, or will show.
+    fn steady(&self, at: Timestamp) -> u64 {
+        let from_now = at.duration_since(self.clock.now());
+        nanos(self.clock.steady().saturating_add(from_now).unwrap_or(at))
+    }
+
+    /// The time of the steady clock, as others know it.
+    fn moment(&self, nanos: u64) -> Timestamp {
+        let at = Timestamp::from_nanosecond(nanos.into()).unwrap_or(Timestamp::MAX);
+        let from_now = at.duration_since(self.clock.steady());
+        self.clock.now().saturating_add(from_now).unwrap_or(at)
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
@@ -201,11 +218,12 @@ fn nanos(at: Timestamp) -> u64 {
     u64::try_from(at.as_nanosecond()).unwrap_or(0)
 }
 
-fn moment(nanos: u64) -> Timestamp {
-    Timestamp::from_nanosecond(nanos.into()).unwrap_or(Timestamp::MAX)
+fn millis(nanos: u64) -> i64 {
+    (nanos / 1_000_000).cast_signed()
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::*;
 
@@ -230,6 +248,28 @@ mod tests {
         assert!(matches!(limiter.admit("2"), Err(LimitWait::Recipients(_))));
         clock.advance(Duration::from_secs(86_400));
         assert_eq!(limiter.admit("2"), Ok(()));
+    }
+
+    /// A clock that was ahead is set right, or a machine wakes up: messages waited as long as it had been ahead.
+    #[test]
+    fn a_clock_that_is_set_back_stops_nobody() {
+        let limits = ChannelLimits { pair_burst: 1, daily_recipients: 2, ..ChannelLimits::none() };
+        let (limiter, clock) = limiter(limits);
+        assert_eq!((limiter.take_permit(), limiter.admit("1")), (Ok(()), Ok(())));
+        clock.set_back(Duration::from_secs(3_600));
+        let before = clock.now();
+        assert!(limiter.take_permit().is_err_and(|wait| wait <= Duration::from_secs(1)));
+        let Err(LimitWait::Pair(at)) = limiter.admit("1") else { panic!("one at once") };
+        assert!(at.duration_since(before).as_secs() <= 6, "{at}");
+        clock.advance(Duration::from_secs(6));
+        assert_eq!((limiter.take_permit(), limiter.admit("1")), (Ok(()), Ok(())));
+        assert_eq!(limiter.admit("2"), Ok(()));
+        let Err(LimitWait::Recipients(at)) = limiter.admit("3") else { panic!("two a day") };
+        assert!(at.duration_since(before).as_secs() <= 86_406, "{at}");
+        limiter.cut(None);
+        clock.set_back(Duration::from_secs(3_600));
+        clock.advance(Duration::from_secs(600));
+        assert_eq!(limiter.cut(None).map(|(rate, _)| rate), Some(5.0), "it had grown back");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Metric {
 }
 
 /// Counted by this process since its start.
-pub const OF_THE_PROCESS: [Metric; 18] = [
+pub const OF_THE_PROCESS: [Metric; 19] = [
     counter("rowbell_changes_claimed_total", &[], "changes taken to be folded into messages"),
     counter(
         "rowbell_messages_total",
@@ -114,6 +114,12 @@ pub const OF_THE_PROCESS: [Metric; 18] = [
         &[],
         Unit::Count,
         "1 while the doorbell is heard; 0: connecting, or polling instead",
+    ),
+    gauge(
+        "rowbell_clock_ahead_seconds",
+        &[],
+        Unit::Seconds,
+        "how far the clock of the daemon's host is ahead of the database's, by which rowbell goes; below 0: behind",
     ),
     counter(
         "rowbell_listener_reconnects_total",

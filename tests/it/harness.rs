@@ -420,11 +420,17 @@ fn goes_on(step: Result<Progress, StageError>) -> Progress {
 
 /// A testbed for commands as typed: no daemon runs yet, what changes leaves at once, no receipt comes.
 pub async fn still_town() -> Testbed {
+    town_with(Vec::new()).await
+}
+
+/// The same, with texts of its configuration replaced.
+pub async fn town_with(edits: Vec<(&'static str, &'static str)>) -> Testbed {
     let cache = Some(env!("CARGO_TARGET_TMPDIR").into());
     let options = TestbedOptions {
         cluster: ClusterOptions { cache, ..ClusterOptions::default() },
         quiet_period: "0s".to_owned(),
         webhook: false,
+        edits,
         ..TestbedOptions::default()
     };
     let exe = Path::new(env!("CARGO_BIN_EXE_rowbell"));

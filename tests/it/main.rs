@@ -79,6 +79,7 @@ mod operations {
 /// Crashes, lost answers, rows at fault.
 mod resilience {
     pub mod broken_sql;
+    pub mod clocks;
     pub mod crash;
     pub mod isolation;
     pub mod lost_connections;
@@ -88,4 +89,5 @@ mod resilience {
     pub mod row_errors;
     pub mod row_security;
     pub mod session_settings;
+    pub mod shutdown;
 }

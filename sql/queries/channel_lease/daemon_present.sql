@@ -1,5 +1,5 @@
 -- daemon_present: writes down that a daemon lives, and reads all that live: those that are connected, and not beyond
--- the time that they last wrote.
+-- the time that they last wrote. told_at: the clock of the database.
 --
 -- $1 instance: the daemon
 -- $2 name: by which people know it
@@ -16,10 +16,10 @@ with me as (
     delete from rowbell.daemon as d
      where d.alive_until < $4 - interval '1 day'
 )
-select me.instance, me.name, me.channels
+select me.instance, me.name, me.channels, clock_timestamp() as told_at
   from me
 union all
-select d.instance, d.name, d.channels
+select d.instance, d.name, d.channels, clock_timestamp()
   from rowbell.daemon as d
  where d.instance <> $1
    and d.alive_until > $4

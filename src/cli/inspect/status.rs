@@ -13,12 +13,16 @@ use crate::cli::text::{LATE, age, are, count, table};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::{Skip, State};
+use crate::postgres::connection::identity;
 use crate::postgres::operations::status_report::{
     self, DoorbellState, OUTCOME_HOURS, OutcomeCount, Status, Trigger, WatchStatus,
 };
 
 /// The queue of notifications is emptied within moments; so much in it means that somebody keeps it from that.
 const QUEUE_IS_FILLING: f64 = 0.05;
+
+/// Clocks that differ by more seconds than this are worth a word.
+const CLOCK_DIFFERS: f64 = 1.0;
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
@@ -29,8 +33,14 @@ pub struct StatusArgs {
 
 pub async fn run(args: &StatusArgs, config: &Config) -> Result<(), CliError> {
     let client = connect(config).await?;
-    let now = Clock::system().now();
-    let status = status_report::status(&client, config, now).await.map_err(anyhow::Error::from)?;
+    let clock = Clock::system();
+    let asked_at = clock.steady();
+    let told = identity::server_time(&client).await.map_err(anyhow::Error::from)?;
+    clock.follow(asked_at, told);
+    let now = clock.now();
+    let mut status =
+        status_report::status(&client, config, now).await.map_err(anyhow::Error::from)?;
+    status.clock_ahead_seconds = clock.host().duration_since(now).as_secs_f64();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&status).map_err(anyhow::Error::from)?);
     } else {
@@ -131,6 +141,7 @@ fn attention(status: &Status) -> Vec<String> {
             count(recipients as i64, "recipient")
         ));
     }
+    needs.extend(wrong_clock(status.clock_ahead_seconds));
     needs.extend(filling_queue(status.notification_queue_usage));
     needs.extend(status_blockers::needs(&status.blockers, status.taken_at));
     status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
@@ -183,6 +194,16 @@ fn mostly_muted(status: &Status) -> Option<String> {
             seen.muted,
             count(seen.messages, "message"),
             seen.most_often.as_deref().unwrap_or("no reason")
+        )
+    })
+}
+
+fn wrong_clock(ahead: f64) -> Option<String> {
+    let what = if ahead > 0.0 { "ahead of" } else { "behind" };
+    (ahead.abs() > CLOCK_DIFFERS).then(|| {
+        format!(
+            "the clock of this host is {:.0} s {what} the database's, by which rowbell goes; have both set by NTP",
+            ahead.abs()
         )
     })
 }
@@ -304,6 +325,7 @@ mod tests {
             schema_version: Some(6),
             doorbell: DoorbellState::Parked,
             notification_queue_usage: 0.0,
+            clock_ahead_seconds: 0.0,
             daemon: DaemonStatus { sessions: 3, connected_since: Some(at("08:30:00")) },
             daemons: vec![RunningDaemon {
                 instance: "5f3a91c2d4e6b708".to_owned(),
@@ -360,6 +382,7 @@ mod tests {
         let mut status = calm();
         status.daemon = DaemonStatus { sessions: 0, connected_since: None };
         status.daemons.clear();
+        status.clock_ahead_seconds = -30.4;
         status.doorbell = DoorbellState::Awake;
         status.notification_queue_usage = 0.624;
         let problem = "public.clinic has no trigger for it; run `rowbell watch`".to_owned();
@@ -425,6 +448,7 @@ mod tests {
 
         Needs attention:
         - no daemon is connected to this database: start it (systemctl start rowbell), or see why it ended (journalctl -u rowbell)
+        - the clock of this host is 30 s behind the database's, by which rowbell goes; have both set by NTP
         - PostgreSQL's queue of notifications is 62 % full; once it is full, every transaction that rings fails, those of the business too. Somebody listens and does not end a transaction: select pid, usename, application_name, xact_start, query from pg_stat_activity where xact_start is not null order by xact_start
         - watch clinic: public.clinic has no trigger for it; run `rowbell watch`
         - watch.delivery.lookup.place_id.sql: permission denied for table place

@@ -140,7 +140,7 @@ impl Claim {
             return Ok(Progress::Idle);
         }
         let now = self.context.clock.now();
-        self.bound.begin(now);
+        self.bound.begin(self.context.clock.steady());
         let mut client = self.context.pool.get().await?;
         let is_expected = std::mem::take(&mut self.expects_more);
         let watches = self.context.watch_names();
@@ -304,9 +304,9 @@ impl Claim {
             queries::claim::claim_rename(tx, renames, now).await?;
         }
         for (net, reason) in folded.muted {
-            claimed.messages.extend(muted(&self.context.config, net, reason));
+            claimed.messages.extend(muted(&self.context.config, net, reason, now));
         }
-        let fresh = self.fold_into_open(tx, folded.nets, claimed).await?;
+        let fresh = self.fold_into_open(tx, folded.nets, now, claimed).await?;
         self.open(tx, fresh, now, claimed).await
     }
 
@@ -355,6 +355,7 @@ impl Claim {
         &self,
         tx: &Transaction<'_>,
         nets: Vec<NetChange>,
+        now: Timestamp,
         claimed: &mut ClaimResult,
     ) -> Result<Vec<NetChange>, StageError> {
         let watches: Vec<&str> = nets.iter().map(|net| net.watch.as_str()).collect();
@@ -366,7 +367,7 @@ impl Claim {
         for net in nets {
             match open.remove(&(net.watch.clone(), net.entity_key.clone())) {
                 Some(message) => {
-                    claimed.folded.extend(folded_in(&self.context.config, message, net))
+                    claimed.folded.extend(folded_in(&self.context.config, message, net, now))
                 }
                 None => fresh.push(net),
             }
@@ -401,15 +402,15 @@ impl Claim {
             }
             let (in_storm, nets): (Vec<_>, Vec<_>) =
                 nets.into_iter().partition(|net| net.hold_id.is_some());
-            claimed.messages.extend(in_storm.into_iter().map(|net| held(&watch, net)));
+            claimed.messages.extend(in_storm.into_iter().map(|net| held(&watch, net, now)));
             let (mut due, mut later): (Vec<_>, Vec<_>) = nets.into_iter().partition(|net| {
-                leaves_at(&watch, net.first_changed_at, net.last_changed_at) <= now
+                leaves_at(&watch, net.first_changed_at, net.last_changed_at, now) <= now
             });
             later.extend(due.split_off(self.admit(&name, &watch, due.len(), now, claimed)));
             if !due.is_empty() {
-                self.compose(tx, &name, &watch, due, claimed).await?;
+                self.compose(tx, &name, &watch, due, now, claimed).await?;
             }
-            claimed.messages.extend(later.into_iter().map(|net| waiting(&watch, net)));
+            claimed.messages.extend(later.into_iter().map(|net| waiting(&watch, net, now)));
         }
         Ok(())
     }
@@ -443,9 +444,11 @@ impl Claim {
         name: &str,
         watch: &config::Watch,
         nets: Vec<NetChange>,
+        now: Timestamp,
         claimed: &mut ClaimResult,
     ) -> Result<(), StageError> {
-        let mut messages: Vec<Message> = nets.into_iter().map(|net| waiting(watch, net)).collect();
+        let mut messages: Vec<Message> =
+            nets.into_iter().map(|net| waiting(watch, net, now)).collect();
         if let Ok(compiled) = self.context.compiled(name).await? {
             let decisions =
                 decide(tx, &self.context, &compiled, &claimed.blockers, &messages).await?;

@@ -10,21 +10,32 @@ use crate::postgres::queries::claim::{FoldedIn, OpenMessage};
 use crate::postgres::queries::claimed_batch::Taken;
 
 /// When a message leaves: a quiet period after its last change, but at most `max_wait` after its
-/// first.
-pub fn leaves_at(watch: &config::Watch, first: Timestamp, last: Timestamp) -> Timestamp {
+/// first. A change of the future was captured before a clock was set back.
+pub fn leaves_at(
+    watch: &config::Watch,
+    first: Timestamp,
+    last: Timestamp,
+    now: Timestamp,
+) -> Timestamp {
+    let (first, last) = (first.min(now), last.min(now));
     (last + watch.quiet_period).min(first + watch.max_wait.max(watch.quiet_period))
 }
 
 /// A message that waits for its quiet period, or for a permit.
-pub fn waiting(watch: &config::Watch, net: NetChange) -> Message {
-    let due_at = leaves_at(watch, net.first_changed_at, net.last_changed_at);
+pub fn waiting(watch: &config::Watch, net: NetChange, now: Timestamp) -> Message {
+    let due_at = leaves_at(watch, net.first_changed_at, net.last_changed_at, now);
     Message { due_at, ..Message::new(net, &watch.channel) }
 }
 
 /// Later changes of an open message.
-pub fn folded_in(config: &Config, message: OpenMessage, net: NetChange) -> Option<FoldedIn> {
+pub fn folded_in(
+    config: &Config,
+    message: OpenMessage,
+    net: NetChange,
+    now: Timestamp,
+) -> Option<FoldedIn> {
     let watch = config.watch.get(&net.watch)?;
-    let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at);
+    let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at, now);
     // A wait after an attempt in vain goes on. What a gate had put off, tried before or not, is decided anew:
     // the change may be urgent, where what was to be told before was not.
     let is_put_off = message.waits_for.is_some_and(WaitsFor::is_gate);
@@ -43,15 +54,15 @@ pub fn folded_in(config: &Config, message: OpenMessage, net: NetChange) -> Optio
 }
 
 /// A message that waits for a person.
-pub fn held(watch: &config::Watch, net: NetChange) -> Message {
-    Message { state: State::Held, ..waiting(watch, net) }
+pub fn held(watch: &config::Watch, net: NetChange, now: Timestamp) -> Message {
+    Message { state: State::Held, ..waiting(watch, net, now) }
 }
 
 /// A muted change counts as told from now on.
-pub fn muted(config: &Config, net: NetChange, reason: String) -> Option<Message> {
+pub fn muted(config: &Config, net: NetChange, reason: String, now: Timestamp) -> Option<Message> {
     let watch = config.watch.get(&net.watch)?;
     let state = State::Skipped(Skip::Muted);
-    Some(Message { state, reason_text: Some(reason), ..waiting(watch, net) })
+    Some(Message { state, reason_text: Some(reason), ..waiting(watch, net, now) })
 }
 
 /// A row that the trigger could not read: on record as failed, for a person to look at.

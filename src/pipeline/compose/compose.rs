@@ -141,7 +141,7 @@ impl Compose {
     }
 
     async fn batch(&mut self, limit: usize) -> Result<(Progress, usize), StageError> {
-        let now = self.context.clock.now();
+        let (now, steady) = (self.context.clock.now(), self.context.clock.steady());
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         let channel = self.channel_sender.channel.clone();
@@ -155,8 +155,8 @@ impl Compose {
             SendPermission::Try => 1,
             SendPermission::Shut(_) => return Ok((Progress::Idle, 0)),
         };
-        if self.fair_queue.is_due(now) {
-            self.fair_queue.begin(now, queries::compose::compose_watches(&tx, &channel).await?);
+        if self.fair_queue.is_due(steady) {
+            self.fair_queue.begin(steady, queries::compose::compose_watches(&tx, &channel).await?);
         }
         let watches = self.fair_queue.next(&self.paused_watches);
         let due = queries::compose::compose_due(&tx, &channel, now, &watches, limit).await?;

@@ -41,11 +41,11 @@ impl FairQueue {
             costs: watches.iter().map(|(name, share)| (name.clone(), cost(*share))).collect(),
             above: watches.into_iter().map(|(name, _)| (name, BEGINNING)).collect(),
             shares: FairShares::default(),
-            full_scan_at: context.clock.now(),
+            full_scan_at: context.clock.steady(),
         }
     }
 
-    /// Whether it is time for a scan from the beginning.
+    /// Whether it is time for a scan from the beginning; `now` is steady.
     pub fn is_due(&self, now: Timestamp) -> bool {
         now >= self.full_scan_at
     }

@@ -221,7 +221,7 @@ impl ChannelSender {
 
     /// Nothing leaves for a while: the provider refused the channel as a whole, or asked to slow down.
     pub fn stop_for(&self, time: Duration) {
-        let until = self.clock.now() + time;
+        let until = self.clock.steady() + time;
         *lock(&self.stopped_until) = Some(until);
     }
 
@@ -254,7 +254,7 @@ impl ChannelSender {
 
     fn stopped_for(&self) -> Option<Duration> {
         let mut until = lock(&self.stopped_until);
-        let left = Duration::try_from(self.clock.now().duration_until((*until)?)).ok();
+        let left = Duration::try_from(self.clock.steady().duration_until((*until)?)).ok();
         match left {
             Some(left) if !left.is_zero() => Some(left),
             _ => {

@@ -15,6 +15,7 @@ use crate::domain::value::column::Columns;
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::circuit_tallies::CircuitTallies;
 use crate::pipeline::context::counters::Counters;
+use crate::pipeline::context::database_clock::DatabaseClock;
 use crate::pipeline::context::receipt_sources::ReceiptSources;
 use crate::pipeline::context::route::Routes;
 use crate::pipeline::context::stage::{StageError, chain};
@@ -47,6 +48,7 @@ pub struct Context {
     asked_channels: Vec<String>,
     pub unconfirmed: UnconfirmedAttempts,
     pub counts: Counters,
+    pub database_clock: DatabaseClock,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
     /// Whether the log said that the database is a copy.
@@ -94,6 +96,7 @@ impl Context {
             receipt_sources: ReceiptSources::default(),
             unconfirmed: UnconfirmedAttempts::default(),
             counts: Counters::new(&config),
+            database_clock: DatabaseClock::default(),
             faults: WatchFaults::new(config.watch.keys().map(String::as_str)),
             pool,
             asked_channels: asked_channels(&config),
@@ -190,7 +193,7 @@ impl Context {
         &self,
         name: &str,
     ) -> Result<Result<Arc<CompiledWatch>, String>, StageError> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         match self.known(name) {
             Some(Looked::Ready(compiled)) => {
                 if self.faults.try_again(name, now) {
@@ -250,12 +253,12 @@ impl Context {
 
     /// A part of a watch failed: it is left alone for a while.
     pub fn failed(&self, name: &str, part: WatchPart, why: &str) {
-        self.faults.failed(name, part, why, self.clock.now() + LOOK_AGAIN_AFTER);
+        self.faults.failed(name, part, why, self.clock.steady() + LOOK_AGAIN_AFTER);
     }
 
     fn broken(&self, name: &str, why: String) -> Looked {
         self.failed(name, WatchPart::Whole, &why);
-        Looked::Broken(why, self.clock.now() + LOOK_AGAIN_AFTER)
+        Looked::Broken(why, self.clock.steady() + LOOK_AGAIN_AFTER)
     }
 
     fn known(&self, name: &str) -> Option<Looked> {

@@ -23,17 +23,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Client;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::backoff::Backoff;
-use crate::domain::limit::channel_spread::spread;
+use crate::domain::limit::channel_spread::{LiveDaemon, spread};
 use crate::pipeline::context::channel_sender::{ChannelSender, HeldLease};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, loggable, sleep};
 use crate::postgres::connection::session::ring_for_channels;
 use crate::postgres::queries;
-use crate::postgres::queries::channel_lease::LeasedChannel;
+use crate::postgres::queries::channel_lease::{LeasedChannel, Presence};
 use crate::provider::limiter::SentBefore;
 
 /// How long the right to send holds without being renewed.
@@ -59,8 +59,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub struct ChannelLease {
     context: Arc<Context>,
     looks: Backoff,
-    /// By which people know this daemon.
-    name: String,
+    me: LiveDaemon,
     /// Others know of this daemon.
     is_known: bool,
     /// The log said that others hold channels.
@@ -71,10 +70,15 @@ pub struct ChannelLease {
 
 impl ChannelLease {
     pub fn new(context: Arc<Context>) -> ChannelLease {
+        let me = LiveDaemon {
+            instance: context.instance.clone(),
+            name: daemon_name(),
+            channels: context.channel_senders.keys().cloned().collect(),
+        };
         ChannelLease {
             context,
             looks: Backoff::new(FIRST_LOOK, LONGEST_LOOK),
-            name: daemon_name(),
+            me,
             is_known: false,
             is_waiting: false,
             leaving: BTreeMap::new(),
@@ -160,11 +164,14 @@ impl ChannelLease {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<&'a str>, StageError> {
-        let instance = self.context.instance.as_str();
-        let daemons = queries::channel_lease::daemon_present(
-            client, instance, &self.name, channels, now, until,
-        )
-        .await?;
+        let clock = &self.context.clock;
+        let asked_at = clock.steady();
+        let Presence { daemons, told_at } =
+            queries::channel_lease::daemon_present(client, &self.me, now, until).await?;
+        let database_clock = &self.context.database_clock;
+        if let Some(by) = told_at.and_then(|at| database_clock.follow(clock, asked_at, at)) {
+            self.set_back(client, by).await?;
+        }
         if !self.is_known {
             self.is_known = true;
             if daemons.len() > 1 {
@@ -177,7 +184,24 @@ impl ChannelLease {
         all.dedup();
         let holders = queries::channel_lease::channel_lease_holders(client, &all).await?;
         let plan = spread(&daemons, &holders);
+        let instance = self.me.instance.as_str();
         Ok(channels.iter().copied().filter(|c| plan.get(c) == Some(&instance)).collect())
+    }
+
+    /// The clock of the database was set back: what was put off by its old time is due as much earlier.
+    pub async fn set_back(&self, client: &Client, by: SignedDuration) -> Result<(), StageError> {
+        let senders = self.context.channel_senders.values();
+        let held: Vec<&ChannelSender> =
+            senders.map(Arc::as_ref).filter(|channel_sender| channel_sender.is_leased()).collect();
+        let channels: Vec<&str> = held.iter().map(|sender| sender.channel.as_str()).collect();
+        let (now, seconds) = (self.context.clock.now(), by.as_secs_f64());
+        tracing::warn!(
+            seconds = format!("{seconds:.1}"),
+            "the clock of the database was set back; what waits is due as much earlier"
+        );
+        queries::channel_lease::due_times_set_back(client, &channels, now, seconds).await?;
+        held.iter().for_each(|channel_sender| channel_sender.ring());
+        Ok(())
     }
 
     /// This daemon sends on the channel. Returns whether that is news.

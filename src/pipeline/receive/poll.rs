@@ -119,7 +119,7 @@ impl Poll {
             channel: channel.to_owned(),
             client,
             above: (Timestamp::UNIX_EPOCH, 0),
-            full_scan_at: context.clock.now(),
+            full_scan_at: context.clock.steady(),
             silent_until: None,
             has_answered: false,
             failures: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
@@ -142,9 +142,10 @@ impl Stage for Poll {
         let now = self.context.clock.now();
         let client = self.context.pool.get().await?;
         self.begin(&client, now).await?;
-        if now >= self.full_scan_at {
+        let steady = self.context.clock.steady();
+        if steady >= self.full_scan_at {
             self.above = (Timestamp::UNIX_EPOCH, 0);
-            self.full_scan_at = now + FULL_SCAN_EVERY;
+            self.full_scan_at = steady + FULL_SCAN_EVERY;
         }
         let lease = now + LEASE;
         let groups =

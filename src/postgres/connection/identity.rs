@@ -1,5 +1,6 @@
 //! Which database this is, and for which it was installed.
 
+use jiff::Timestamp;
 use tokio_postgres::{Client, Error};
 
 /// What tells one database from its copy.
@@ -48,4 +49,11 @@ pub async fn adopt(
         )
         .await?;
     Ok(())
+}
+
+/// The time by the clock of the server, at this moment and not at the beginning of a transaction.
+pub async fn server_time(client: &Client) -> Result<Timestamp, Error> {
+    let row = client.query_typed("select pg_catalog.clock_timestamp()", &[]).await?;
+    // There is one.
+    row.first().map_or(Ok(Timestamp::UNIX_EPOCH), |row| row.try_get(0))
 }

@@ -25,6 +25,8 @@ pub const OUTCOME_HOURS: i64 = 24;
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
     pub taken_at: Timestamp,
+    /// How far the clock of the host that asks is ahead of the database's; set by whoever has asked.
+    pub clock_ahead_seconds: f64,
     pub schema_version: Option<i32>,
     pub doorbell: DoorbellState,
     /// How full the server's queue of notifications is, 0 to 1. Once it is full, transactions that ring fail.
@@ -163,6 +165,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
     let context = client.query_one(text!("status/status_installation"), &[]).await?;
     Ok(Status {
         taken_at: now,
+        clock_ahead_seconds: 0.0,
         schema_version: migrate::version(client).await?,
         doorbell: if context.try_get("is_parked")? {
             DoorbellState::Parked

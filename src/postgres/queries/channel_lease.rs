@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use crate::domain::limit::channel_spread::{ChannelHolder, LiveDaemon};
@@ -59,13 +60,28 @@ impl FromRow for ChannelHolder {
     }
 }
 
-statements! {
-    /// This daemon lives; returns all that do.
-    daemon_present(
-        client: &deadpool_postgres::Client, instance: &str, name: &str, channels: &[&str], now: Timestamp,
-        alive_until: Timestamp,
-    ) -> Vec<LiveDaemon> = "channel_lease/daemon_present";
+/// The daemons that live, and the time of the database.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    pub daemons: Vec<LiveDaemon>,
+    pub told_at: Option<Timestamp>,
+}
 
+/// This daemon lives; reads who else does.
+pub async fn daemon_present(
+    client: &deadpool_postgres::Client,
+    me: &LiveDaemon,
+    now: Timestamp,
+    alive_until: Timestamp,
+) -> Result<Presence, Error> {
+    let params: [&(dyn ToSql + Sync); 5] =
+        [&me.instance, &me.name, &me.channels, &now, &alive_until];
+    let rows = named!(client, "channel_lease/daemon_present", &params)?;
+    let told_at = rows.first().map(|row| row.try_get("told_at")).transpose()?;
+    Ok(Presence { daemons: FromRows::from_rows(&rows)?, told_at })
+}
+
+statements! {
     /// Who sends on channels.
     channel_lease_holders(client: &deadpool_postgres::Client, channels: &[&str])
         -> Vec<ChannelHolder> = "channel_lease/channel_lease_holders";
@@ -74,6 +90,11 @@ statements! {
     channel_lease_hand(
         client: &deadpool_postgres::Client, channel: &str, instance: &str, now: Timestamp,
     ) -> () = "channel_lease/channel_lease_hand";
+
+    /// The clock was set back: what was put off is due as much earlier.
+    due_times_set_back(
+        client: &deadpool_postgres::Client, channels: &[&str], now: Timestamp, seconds: f64,
+    ) -> () = "channel_lease/due_times_set_back";
 
     /// Ends the leases of this daemon.
     channel_lease_give(client: &deadpool_postgres::Client, instance: &str, now: Timestamp)

@@ -1,6 +1,7 @@
 //! Governor with a clock and a store of ours. The store holds governor's number for each key: the moment at which
 //! all that was let through is paid back. So it can be told what was sent before a restart, takes back a permit
-//! that was not used, and serves one quota after another. Times are nanoseconds since 1970.
+//! that was not used, and serves one quota after another. Times are nanoseconds of the steady clock, which is never set
+//! back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ impl<K: Hash + Eq + Clone> Governed<K> {
         Governed { clock, paid_back: RefCell::default() }
     }
 
-    /// In whole microseconds, as the database keeps them.
+    /// The steady time, in whole microseconds, as the database keeps times.
     pub fn now(&self) -> u64 {
         unix(&self.clock)
     }
@@ -113,5 +114,5 @@ impl governor::clock::Clock for UnixClock<'_> {
 }
 
 fn unix(clock: &Clock) -> u64 {
-    u64::try_from(clock.now().as_microsecond()).unwrap_or(0) * 1_000
+    u64::try_from(clock.steady().as_microsecond()).unwrap_or(0) * 1_000
 }

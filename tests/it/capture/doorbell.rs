@@ -23,7 +23,12 @@ pub struct Running {
 
 impl Running {
     pub async fn start(config: Config) -> Running {
-        let app = App::build(config, Clock::system()).await.unwrap();
+        Running::start_with(config, Clock::system()).await
+    }
+
+    /// On a host with this clock.
+    pub async fn start_with(config: Config, clock: Clock) -> Running {
+        let app = App::build(config, clock).await.unwrap();
         let stop = CancellationToken::new();
         let (ready, is_ready) = tokio::sync::oneshot::channel();
         let stopping = stop.clone();
