@@ -19,6 +19,7 @@ mod check {
     pub mod check;
     mod check_channel;
     mod check_findings;
+    mod check_url;
 }
 pub mod gateway;
 mod layers {

@@ -1,10 +1,10 @@
 //! What types cannot say: whether the settings fit together.
 
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use crate::config::check::check_channel::{check_channel, check_fallback, is_for_whatsapp};
 use crate::config::check::check_findings::CheckFindings;
+use crate::config::check::check_url;
 use crate::config::secret::secret_path;
 use crate::config::{Config, TemplateSettings, Watch};
 use crate::domain::recipient::allow_list::AllowList;
@@ -37,7 +37,7 @@ pub fn mistakes(config: &Config) -> Vec<Finding> {
 fn general(config: &Config, found: &mut CheckFindings) {
     let database = &config.database;
     found.unless(database.pool_size >= 2, "database.pool_size", "expected at least 2 connections");
-    let url = wrong_url(&database.url);
+    let url = check_url::wrong_url(&database.url);
     found.unless(url.is_none(), "database.url", url.unwrap_or_default());
     let delivery = &config.delivery;
     found.within("delivery.batch", delivery.batch, 1..=5_000);
@@ -88,34 +88,6 @@ fn is_log_filter(directive: &str) -> bool {
     let level = directive.rsplit('=').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(level.as_str(), "off" | "error" | "warn" | "info" | "debug" | "trace")
         || (directive.contains('=') && matches!(level.as_str(), "0" | "1" | "2" | "3" | "4" | "5"))
-}
-
-/// What is wrong with the URL of a database. What it holds is not told: there may be a password in it.
-fn wrong_url(url: &str) -> Option<String> {
-    use std::error::Error as _;
-    let expected = "expected a PostgreSQL URL such as \"postgresql://rowbell@host/database\"";
-    let error = match tokio_postgres::Config::from_str(url) {
-        Ok(url) if url.get_hosts().is_empty() && url.get_hostaddrs().is_empty() => {
-            return Some(format!(
-                "{expected}; this one names no host, such as host.example or ?host=/run/postgresql"
-            ));
-        }
-        Ok(_) => return None,
-        Err(error) => error.source().map(ToString::to_string).unwrap_or_default(),
-    };
-    let option =
-        error.strip_prefix("invalid value for option `").and_then(|rest| rest.strip_suffix('`'));
-    Some(match option {
-        Some("sslmode") => {
-            "expected sslmode=disable, prefer or require; database.ca_file has certificates checked"
-                .to_owned()
-        }
-        Some(option) => format!("{expected}; its {option} does not fit"),
-        None if url.contains("sslrootcert") => {
-            "sslrootcert is not known here; database.ca_file does the same".to_owned()
-        }
-        None => expected.to_owned(),
-    })
 }
 
 /// The entries themselves are not repeated: they are phones.

@@ -1,9 +1,6 @@
 //! Moments and time zones: what a value of a date or time column is, and what the clock on the wall
 //! shows then. How a locale writes it: see formats.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -27,26 +24,10 @@ pub enum FormatError {
     NoData(String),
 }
 
-thread_local! {
-    static ZONES: RefCell<HashMap<String, TimeZone>> = RefCell::default();
-}
-
-/// How many zones are remembered; rows decide what they hold, so there is a limit.
-const REMEMBERED: usize = 1_000;
-
-/// The rules of a time zone such as `Europe/Berlin`.
+/// The rules of a time zone such as `Europe/Berlin`. jiff remembers them, and looks every few minutes whether the
+/// system has got newer ones.
 pub fn zone(name: &str) -> Result<TimeZone, FormatError> {
-    if let Some(known) = ZONES.with_borrow(|zones| zones.get(name).cloned()) {
-        return Ok(known);
-    }
-    let zone = TimeZone::get(name).map_err(|_| FormatError::Zone(name.to_owned()))?;
-    ZONES.with_borrow_mut(|known| {
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(name.to_owned(), zone.clone());
-    });
-    Ok(zone)
+    TimeZone::get(name).map_err(|_| FormatError::Zone(name.to_owned()))
 }
 
 /// A value of a date or time column, as `to_jsonb` writes it.
