@@ -78,17 +78,18 @@ begin
         grant select, insert, delete on rowbell.message to rowbell_daemon;
         grant update (
             entity_key, state, reason, reason_text, waits_for, waits_for_template, waits_for_language, operation,
-            change_count, last_changed_at, old_row, new_row, unconfirmed_row,
+            recipient_key, is_for_all, change_count, last_changed_at, old_row, new_row, changed_by,
             template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
             time_zone_source, summary, parameters, due_at, attempt_count, provider_message_id,
             confirmed_by, sent_at, delivered_at, read_at, finished_at, redacted_at, updated_at, updated_by
         ) on rowbell.message to rowbell_daemon;
-        grant select, insert, update, delete on rowbell.queue, rowbell.fallback to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.queue, rowbell.fallback, rowbell.last_told to rowbell_daemon;
 
         -- An attempt is completed once; what evidence says is never changed, its texts are redacted.
         grant select, insert, delete on rowbell.attempt to rowbell_daemon;
         grant update (
-            result, finished_at, http_status, error_class, error_code, error_text, provider_message_id, response
+            result, finished_at, http_status, error_class, error_code, error_text, provider_message_id, response,
+            template, language, parameters
         ) on rowbell.attempt to rowbell_daemon;
         grant select, insert, delete on rowbell.receipt to rowbell_daemon;
         grant update (raw, recipient_phone, error_text, repeats) on rowbell.receipt to rowbell_daemon;

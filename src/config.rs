@@ -38,7 +38,9 @@ pub mod watch;
 pub use channel::{AuthPlace, Channel, ChannelKind, ChannelLimits, OneMsg};
 pub use gateway::{Answers, Http, HttpMethod, RecipientAddress, Smtp, SmtpTls};
 pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
-pub use watch::{Consent, FallbackStep, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm};
+pub use watch::{
+    Consent, FallbackStep, Handover, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm,
+};
 
 /// Everything that `rowbell` is told.
 #[derive(Clone, Debug, Deserialize)]

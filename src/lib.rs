@@ -25,6 +25,7 @@ pub mod domain {
     pub mod recipient {
         pub mod allow_list;
         pub mod email;
+        pub mod last_told;
         pub mod numbering_plan;
         pub mod opt_out_keywords;
         pub mod phone;
@@ -197,12 +198,12 @@ pub mod pipeline {
         pub mod burst_hold;
         pub mod claim;
         pub mod claimed_batch;
+        pub mod muted;
         pub mod new_message;
         pub mod scan_bound;
     }
     /// Whether a message may leave now, and with which words.
     pub mod gate {
-        pub mod baseline;
         pub mod blockers;
         pub mod copy_guard;
         pub mod decide;
@@ -211,6 +212,8 @@ pub mod pipeline {
         pub mod hours;
         pub mod label_lookup;
         pub mod limits;
+        pub mod outcome;
+        pub mod recipients;
         pub mod row_errors;
         pub mod same_phone;
     }

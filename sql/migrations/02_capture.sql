@@ -82,6 +82,10 @@ comment on column rowbell.change.mute_reason is 'Set by "set local rowbell.mute 
 comment on column rowbell.change.capture_error is 'Why the row could not be read by the trigger; the business transaction went through all the same.';
 
 
+-- What compose asks: is there a muted change of this entity that claim has not seen yet? Only muted changes pay.
+create index change_muted_idx on rowbell.change using hash (entity_key) where mute_reason is not null;
+
+
 -- The changes with their rows under the names of the columns, whichever way they were captured.
 create view rowbell.change_row as
 select c.change_id, c.watch, c.entity_key, c.operation,

@@ -1,4 +1,4 @@
--- 03_message: messages, the queue of those that still have to leave, and where they go if they do not arrive.
+-- 03_message: messages, what recipients know, the queue of what still has to leave, and where it goes if it does not arrive.
 
 create type rowbell.message_state as enum (
     'waiting',      -- changes are still being folded into it; due_at says when it leaves
@@ -23,6 +23,7 @@ create type rowbell.message_reason as enum (
     'unwritable',      -- the words could not be made: a template or the recipient query failed
     -- skipped
     'no_net_change',   -- what the customer was last told is still true
+    'silenced',        -- a rule of the watch, or its handover, says nothing about it: counts as told
     'opted_out',       -- the recipient does not want messages
     'no_recipient',    -- the recipient query found nobody
     'bad_phone',       -- the phone is missing or not a valid number
@@ -36,7 +37,7 @@ create type rowbell.message_reason as enum (
     'outside_only_to'  -- installation.only_to does not name the recipient; counts as told to nobody
 );
 comment on type rowbell.message_reason is
-    'Why a message failed or was skipped. bad_email: the channel needs a mail address, and it is missing or not valid. not_needed: a fallback whose first message arrived after all. dry_run: recorded instead of sent. outside_only_to: installation.only_to does not name the recipient.';
+    'Why a message failed or was skipped. silenced: a rule of the watch, or its handover, says nothing about it. bad_email: the channel needs a mail address, and it is missing or not valid. not_needed: a fallback whose first message arrived after all. dry_run: recorded instead of sent. outside_only_to: installation.only_to does not name the recipient.';
 
 create type rowbell.message_waits_for as enum (
     -- a gate put it off, and asks again when it is due
@@ -56,6 +57,15 @@ create type rowbell.message_waits_for as enum (
 comment on type rowbell.message_waits_for is 'What keeps a message that still has to leave, besides the quiet period of its watch.';
 
 
+create type rowbell.message_operation as enum (
+    'insert',
+    'update',
+    'delete',
+    'withdrawn'  -- the row went over to somebody else; its recipient is told that it is no longer theirs
+);
+comment on type rowbell.message_operation is 'What the recipient is told: the row is new to them, differs from what they know, is gone, or is no longer theirs.';
+
+
 -- One net change of one entity for one recipient, from the first change to the last receipt.
 --
 -- Written a few times in its life, and there is no index on what changes, so that updates stay
@@ -64,6 +74,10 @@ create table rowbell.message (
     message_id           bigint generated always as identity primary key,
     watch                text not null,
     entity_key           text not null,
+    -- Who is told. Null until the recipient query was asked: a message is opened for all recipients of its
+    -- entity, and where there are several, each of them gets one of their own when it is put into words.
+    recipient_key        text,
+    is_for_all           boolean not null default true,
     fallback_of          bigint,
 
     state                rowbell.message_state not null,
@@ -76,13 +90,13 @@ create table rowbell.message (
     waits_for_language   text,
 
     -- What happened.
-    operation            rowbell.change_operation not null,
+    operation            rowbell.message_operation not null,
     change_count         integer not null default 1,
     first_changed_at     timestamptz not null,
     last_changed_at      timestamptz not null,
     old_row              jsonb,
     new_row              jsonb,
-    unconfirmed_row      jsonb,
+    changed_by           text[] not null default '{}',
 
     -- The recipient and the words. Null until the words are made.
     channel              text not null,
@@ -147,6 +161,8 @@ comment on table  rowbell.message is 'One net change of one entity for one recip
 comment on column rowbell.message.message_id is 'Key. Rises with the time at which the message was opened.';
 comment on column rowbell.message.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell.message.entity_key is 'Primary key of the watched row, as text; see rowbell.change.entity_key.';
+comment on column rowbell.message.recipient_key is 'Who is told: recipient_key of the recipient query, or else the phone, or else the mail address. Null until it is known.';
+comment on column rowbell.message.is_for_all is 'True: it tells whoever the recipients are when it leaves, and takes in later changes until then. False: it is for one of several.';
 comment on column rowbell.message.fallback_of is 'The message that this one stands in for on another channel: the first of its chain. Null for a message that stands for itself.';
 comment on column rowbell.message.state is 'waiting, scheduled, held, sending, unconfirmed, sent, delivered, read, failed or skipped.';
 comment on column rowbell.message.reason is 'Why it failed or was skipped; null in every other state.';
@@ -154,13 +170,13 @@ comment on column rowbell.message.reason_text is 'The same in words, with the de
 comment on column rowbell.message.waits_for is 'What kept it from leaving, besides the quiet period of its watch, when rowbell last checked; null when nothing did, and in states that do not wait.';
 comment on column rowbell.message.waits_for_template is 'Name of the template at the provider whose circuit it waits for; null when it waits for something else, or for its channel as a whole.';
 comment on column rowbell.message.waits_for_language is 'Language code of that template.';
-comment on column rowbell.message.operation is 'Net operation: insert, update or delete.';
+comment on column rowbell.message.operation is 'Net operation: insert, update or delete; withdrawn: the row is no longer theirs.';
 comment on column rowbell.message.change_count is 'How many captured changes were folded into this message.';
 comment on column rowbell.message.first_changed_at is 'When the first of them was made.';
 comment on column rowbell.message.last_changed_at is 'When the last of them was made.';
 comment on column rowbell.message.old_row is 'Watched, key and recipient columns before the first change; null for an insert.';
 comment on column rowbell.message.new_row is 'The same columns after the last change; once its words are made, the row that they tell. Null for a delete.';
-comment on column rowbell.message.unconfirmed_row is 'The row that the first attempt without an answer may have told; JSON null: that the row is gone. Null when there was no such attempt, or once redacted. Until a later message tells something, a row that differs from it is sent, even if it is what the recipient was last told.';
+comment on column rowbell.message.changed_by is 'Who made the changes, each once, at most ten: see rowbell.change.changed_by.';
 comment on column rowbell.message.channel is 'The channel that sends it, as in the configuration.';
 comment on column rowbell.message.template is 'The template that it was sent as, by its name at the provider.';
 comment on column rowbell.message.language is 'Language code of the template.';
@@ -185,6 +201,52 @@ comment on column rowbell.message.updated_at is 'When this row was last written.
 comment on column rowbell.message.updated_by is 'Name of the query that last wrote it.';
 
 
+create type rowbell.told_status as enum (
+    'assumed',      -- known to those whom the recipient query names for it: nothing was told since
+    'rehearsed',    -- a dry run recorded it: counts for other dry runs only
+    'silenced',     -- a rule of the watch, or its handover, says nothing about it: counts as told
+    'sending',      -- the request is being made
+    'possible',     -- a request without an answer may have told it; another one was made, or none any more
+    'unconfirmed',  -- a request without an answer may have told it; evidence is looked for
+    'accepted',     -- the provider accepted it
+    'arrived'       -- it reached the device, or was accepted by a channel of which no more is ever heard
+);
+comment on type rowbell.told_status is 'How sure it is that a recipient knows a row.';
+
+-- The ledger of what people know: the rows that a recipient was told of an entity, or may have been told. The
+-- latest that counts is what the next message is compared with; those after it may have been read instead.
+--
+-- Written with the lease of a message, before its request; what becomes of the request moves the status or takes
+-- the row away. Read by key. Older rows of a recipient go when later ones have arrived.
+create table rowbell.last_told (
+    watch             text not null,
+    entity_key        text not null,
+    recipient_key     text not null,
+    message_id        bigint not null,
+    attempt           smallint not null,
+
+    first_message_id  bigint not null,
+    status            rowbell.told_status not null,
+    told_at           timestamptz not null,
+    row               jsonb,
+
+    primary key (watch, entity_key, recipient_key, message_id, attempt),
+    constraint nobody_iff_assumed check ((recipient_key = '') = (status = 'assumed'))
+)
+with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 20000);
+
+comment on table  rowbell.last_told is 'What recipients know of the rows of the business: the rows that they were told, or may have been told.';
+comment on column rowbell.last_told.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell.last_told.entity_key is 'Primary key of the watched row, as text; see rowbell.change.entity_key.';
+comment on column rowbell.last_told.recipient_key is 'Who knows it; see rowbell.message.recipient_key. Empty (assumed): those whom the recipient query names for the row.';
+comment on column rowbell.last_told.message_id is 'The message that told it; for assumed, the one that was to tell of a change to it and did not.';
+comment on column rowbell.last_told.attempt is 'The attempt of that message; 0 where there was none.';
+comment on column rowbell.last_told.first_message_id is 'The first message of its chain of fallbacks.';
+comment on column rowbell.last_told.status is 'assumed, rehearsed, silenced, sending, possible, unconfirmed, accepted or arrived.';
+comment on column rowbell.last_told.told_at is 'When the row was read that was told.';
+comment on column rowbell.last_told.row is 'Watched, key and recipient columns as told, with changes that were muted since; null: told that it is gone, or no longer theirs.';
+
+
 create type rowbell.queue_state as enum (
     'open',         -- may leave at due_at; later changes of the entity still fold into it
     'held',         -- waits for a person; later changes still fold into it
@@ -200,6 +262,7 @@ create table rowbell.queue (
     channel           text not null,
     watch             text not null,
     entity_key        text not null,
+    recipient_key     text,
     hold_id           bigint,
 
     state             rowbell.queue_state not null,
@@ -229,8 +292,10 @@ with (
     autovacuum_vacuum_cost_delay = 0
 );
 
--- At most one message of an entity is open (waiting, scheduled or held): later changes fold into it.
-create unique index one_open_message_per_entity on rowbell.queue (watch, entity_key) where state in ('open', 'held');
+-- At most one message of an entity for one recipient is open (waiting, scheduled or held), and one for all of
+-- them, into which later changes fold.
+create unique index one_open_message_per_recipient on rowbell.queue (watch, entity_key, coalesce(recipient_key, ''))
+ where state in ('open', 'held');
 
 -- What compose asks: which messages of this channel are due, watch by watch? Each scan has a lower bound, so
 -- that entries of rows already gone are not walked again and again.
@@ -246,8 +311,9 @@ create index queue_held_idx on rowbell.queue (watch, hold_id, message_id) where 
 comment on table  rowbell.queue is 'Messages that still have to leave, or of which it is not known whether they left. A row is deleted when its message has left or ended.';
 comment on column rowbell.queue.message_id is 'The message.';
 comment on column rowbell.queue.channel is 'The channel that will send it.';
-comment on column rowbell.queue.watch is 'Watch of the message, for the rule of one open message per entity.';
+comment on column rowbell.queue.watch is 'Watch of the message, for the rule of one open message per recipient.';
 comment on column rowbell.queue.entity_key is 'Entity of the message, for the same rule.';
+comment on column rowbell.queue.recipient_key is 'Recipient of the message, for the same rule; null while it is for all recipients of the entity.';
 comment on column rowbell.queue.hold_id is 'The storm that holds it; see rowbell.hold.';
 comment on column rowbell.queue.state is 'open, held, leased or unconfirmed.';
 comment on column rowbell.queue.due_at is 'When it may leave; for unconfirmed, when the policy of the watch decides.';

@@ -39,6 +39,11 @@ create table rowbell.attempt (
     provider_message_id  text,
     response             text,
 
+    -- The words of an attempt that another one followed in other words; those of the last stand with the message.
+    template             text,
+    language             text,
+    parameters           jsonb,
+
     primary key (message_id, number),
     constraint attempts_start_at_1 check (number >= 1),
     constraint result_iff_finished check ((result is null) = (finished_at is null)),
@@ -64,6 +69,9 @@ comment on column rowbell.attempt.error_class is 'What rowbell made of the error
 comment on column rowbell.attempt.error_code is 'Error code of WhatsApp, where the answer carried one.';
 comment on column rowbell.attempt.error_text is 'Error text of the provider, bounded; secrets are redacted.';
 comment on column rowbell.attempt.provider_message_id is 'Id that the provider gave.';
+comment on column rowbell.attempt.template is 'The template that it said, where a later attempt was put into other words; null otherwise: the message has them.';
+comment on column rowbell.attempt.language is 'Language code of that template.';
+comment on column rowbell.attempt.parameters is 'The body variables that it said: a JSON array of texts; empty once the message is redacted.';
 comment on column rowbell.attempt.response is 'The answer as it came when it was not a plain acceptance, bounded; secrets are redacted.';
 
 

@@ -5,7 +5,7 @@
 --
 -- Cheap filters, because an index stands behind them: message_id; watch with entity_key. Everything
 -- else reads the whole history: fine for a report, not for a dashboard that asks every second.
--- Names and phones are in message_status, failures, dry_runs, opt_outs and consent only.
+-- Names and phones are in message_status, failures, dry_runs, last_told, opt_outs and consent only.
 
 
 -- One row per message: its recipient, its words, and its state.
@@ -52,7 +52,10 @@ select m.message_id,
        m.time_zone_source,
        coalesce(m.reason::text = 'dry_run', false) as is_dry_run,
        m.waits_for::text as waits_for,
-       m.confirmed_by
+       m.confirmed_by,
+       m.fallback_of,
+       m.recipient_key,
+       m.changed_by
   from rowbell.message as m
   -- The latest attempt that failed. Its key leads from the message to it.
   left join lateral (
@@ -76,9 +79,9 @@ comment on column rowbell_report.message_status.message_id is 'The message. Rise
 comment on column rowbell_report.message_status.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.message_status.entity_key is 'Primary key of the watched row, as text; parts of a composite key are joined by commas.';
 comment on column rowbell_report.message_status.state is 'waiting, scheduled, held, sending, unconfirmed, sent, delivered, read, failed or skipped. Sent means accepted by the provider, not delivered.';
-comment on column rowbell_report.message_status.reason is 'Why it failed (rejected, undeliverable, exhausted, expired, unwritable) or was skipped (no_net_change, opted_out, no_recipient, bad_phone, bad_email, muted, superseded, stale, discarded, not_needed, dry_run, outside_only_to); null in every other state.';
+comment on column rowbell_report.message_status.reason is 'Why it failed (rejected, undeliverable, exhausted, expired, unwritable) or was skipped (no_net_change, silenced, opted_out, no_recipient, bad_phone, bad_email, muted, superseded, stale, discarded, not_needed, dry_run, outside_only_to); null in every other state.';
 comment on column rowbell_report.message_status.reason_text is 'The same in words; also why a message waits.';
-comment on column rowbell_report.message_status.operation is 'What happened to the row in the end: insert, update or delete.';
+comment on column rowbell_report.message_status.operation is 'What happened to the row in the end: insert, update or delete; withdrawn: it went over to somebody else, and its recipient is told so.';
 comment on column rowbell_report.message_status.change_count is 'How many changes of the row this one message tells.';
 comment on column rowbell_report.message_status.old_row is 'The row before the first of them: watched, key and recipient columns.';
 comment on column rowbell_report.message_status.new_row is 'The row that the message tells; before its words are made, the row after the last change.';
@@ -116,6 +119,33 @@ comment on column rowbell_report.message_status.is_dry_run is 'True: it passed e
 comment on column rowbell_report.message_status.waits_for is 'What keeps it from leaving besides the quiet period of its watch, when rowbell last checked: order (an earlier message of the row), quiet_hours, circuit, per_recipient_limit, unique_recipients, unconfirmed_attempt, watch, retry, burst_retry or hold; null when nothing does.';
 comment on column rowbell_report.message_status.confirmed_by is 'Who said that it arrived, where the provider sent no evidence (rowbell settle); null otherwise.';
 
+comment on column rowbell_report.message_status.fallback_of is 'The message that it stands in for on another channel: the first of its chain; null for one that stands for itself.';
+comment on column rowbell_report.message_status.recipient_key is 'Who is told: recipient_key of the recipient query, or else the phone, or else the mail address. Null while nobody was asked for.';
+comment on column rowbell_report.message_status.changed_by is 'Who made the changes, each once, at most ten: the setting rowbell.actor, or the database user with the application_name in brackets.';
+
+
+-- What recipients know of the rows of the business.
+create view rowbell_report.last_told as
+select t.watch,
+       t.entity_key,
+       nullif(t.recipient_key, '') as recipient_key,
+       t.status::text as status,
+       t.told_at,
+       t.row,
+       t.message_id,
+       nullif(t.attempt, 0)::integer as attempt_number
+  from rowbell.last_told as t;
+
+comment on view   rowbell_report.last_told is 'What recipients were told of the rows of the business, or may have been told. The latest row of a recipient that is accepted or arrived is what they know; possible and unconfirmed after it may have been read instead. Fast when filtered by watch and entity_key.';
+comment on column rowbell_report.last_told.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell_report.last_told.entity_key is 'Primary key of the watched row, as text.';
+comment on column rowbell_report.last_told.recipient_key is 'Who knows it; null (assumed): those whom the recipient query names for the row.';
+comment on column rowbell_report.last_told.status is 'assumed: nothing was told since. rehearsed: in a dry run only. silenced: a rule says nothing about it. sending: on its way. possible, unconfirmed: the provider may have it. accepted: the provider has it. arrived: it reached the device, or nothing more is ever heard of it.';
+comment on column rowbell_report.last_told.told_at is 'When the row was read that was told.';
+comment on column rowbell_report.last_told.row is 'The row as told: watched, key and recipient columns; null: told that it is gone, or no longer theirs.';
+comment on column rowbell_report.last_told.message_id is 'The message that told it.';
+comment on column rowbell_report.last_told.attempt_number is 'The attempt of that message.';
+
 
 -- The story of an entity: one row per event. Order by happened_at, step.
 --
@@ -139,6 +169,7 @@ union all
 select m.watch, m.entity_key, m.message_id, m.created_at, 2, 'message opened'::text,
        m.operation::text || ', ' || case m.change_count when 1 then '1 change' else m.change_count || ' changes' end
        || ' made from ' || m.first_changed_at || ' to ' || m.last_changed_at
+       || coalesce(' by ' || nullif(array_to_string(m.changed_by, ', '), ''), '')
   from rowbell.message as m
 union all
 select m.watch, m.entity_key, m.message_id, coalesce(latest.started_at, m.updated_at), 3,

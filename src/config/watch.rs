@@ -23,6 +23,8 @@ ring = true
 share = 1
 unconfirmed = "hold"
 consent = "needed"
+max_recipients = 10
+handover = "both"
 "#;
 
 /// `[watch.X.lookup.COLUMN]`: how the row that a foreign key points to is called.
@@ -53,6 +55,17 @@ pub enum Consent {
     Needed,
     /// It is on record elsewhere.
     NotNeeded,
+}
+
+/// Who is told when a row goes over to other recipients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Handover {
+    /// The new ones, in whole, and those before that it is no longer theirs.
+    #[default]
+    Both,
+    New,
+    None,
 }
 
 /// `[[watch.X.fallback]]`: the channel that a message goes to when the one before it did not reach the
@@ -89,6 +102,9 @@ pub struct Watch {
     pub on: Vec<Operation>,
     /// SQL over `changed` that gives name, phone, and perhaps locale, time_zone, opted_in.
     pub recipient: String,
+    /// How many recipients an entity may have; more are taken for a mistake in the query.
+    pub max_recipients: usize,
+    pub handover: Handover,
     /// SQL expression over `changed`: after this moment the message is stale.
     pub expires_at: Option<String>,
     pub quiet_period: Duration,

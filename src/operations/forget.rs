@@ -122,7 +122,7 @@ async fn ask(
     let mut by_watch: BTreeMap<&str, Vec<RowRequest<'_>>> = BTreeMap::new();
     for (entity, captured) in nameless.iter().filter(|(entity, _)| !known.contains(*entity)) {
         let wanted =
-            RowRequest { message_id: None, entity_key: &entity.1, fallback_of: None, captured };
+            RowRequest { message_id: None, entity_key: &entity.1, is_fallback: false, captured };
         by_watch.entry(&entity.0).or_default().push(wanted);
     }
     let mut theirs = Vec::new();
@@ -143,7 +143,7 @@ async fn ask(
                 break;
             };
             for (wanted, present) in chunk.iter().zip(presents) {
-                if present.recipient.is_some_and(|found| has_phone(&found, config, forms)) {
+                if present.recipients.iter().any(|found| has_phone(found, config, forms)) {
                     theirs.push((watch.to_owned(), wanted.entity_key.to_owned()));
                 }
             }

@@ -1,7 +1,6 @@
-//! What a row, or an invented change to it, would send: the same gates and words as the daemon's,
-//! in a transaction that may only read.
+//! What a row, or an invented change to it, would send to each of its recipients: the same gates and words as the
+//! daemon's, in a transaction that may only read.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -18,11 +17,11 @@ use crate::domain::value::row::Row;
 use crate::finding::hint;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::{StageError, chain};
-use crate::pipeline::gate::baseline::baseline_of;
 use crate::pipeline::gate::gates::{GateInput, skipped_as_opted_out};
 use crate::pipeline::gate::label_lookup::{self, LookupFailure};
+use crate::pipeline::gate::recipients::{self, Concern, RecipientCase};
 use crate::postgres::capture::key;
-use crate::postgres::capture::row_query::{self, BaselineScope, RowRequest};
+use crate::postgres::capture::row_query::{self, RowRequest};
 use crate::postgres::queries;
 
 /// Why there is nothing to show.
@@ -68,7 +67,7 @@ impl Preview {
     }
 }
 
-/// Previews the entity `key` of a watch as if `invented` columns had other values.
+/// Previews the entity `key` of a watch as if `invented` columns had other values: what each recipient would be sent.
 pub async fn preview(
     client: &mut deadpool_postgres::Client,
     config: &Config,
@@ -76,7 +75,7 @@ pub async fn preview(
     watch: &str,
     key: &str,
     invented: &Row,
-) -> Result<Preview, PreviewError> {
+) -> Result<Vec<Preview>, PreviewError> {
     let compiled = CompiledWatch::look_up(client, config, watch)
         .await
         .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
@@ -86,49 +85,51 @@ pub async fn preview(
     let written = key::as_captured(client, &compiled.table, key).await.map_err(read)?;
     let key = written.as_deref().unwrap_or(key);
     let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
-    let selection = BaselineScope {
-        silent: &compiled.silent_channels,
-        dry_runs: config.is_dry_run(&compiled.config.channel),
-    };
-    let sql = row_query::preview_sql(&compiled.table, &compiled.config, selection);
+    let sql = row_query::preview_sql(&compiled.table, &compiled.config);
     let wanted =
-        RowRequest { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
+        RowRequest { message_id: None, entity_key: key, is_fallback: false, captured: &captured };
     let stored =
         row_query::preview(&tx, &sql, &compiled.table, wanted, &Row::new()).await.map_err(read)?;
     let present =
         row_query::preview(&tx, &sql, &compiled.table, wanted, invented).await.map_err(read)?;
-    let (Some(stored), Some(present)) = (stored, present) else {
+    let (Some(stored), Some(mut present)) = (stored, present) else {
         return Err(no_row(&compiled, key));
     };
     let now = clock.now();
-    let mut message = previewed(&compiled, key, (stored.row, captured), now);
-    let old = baseline_of(&tx, config, &compiled, &message, &present.told).await?;
-    if present.row.is_none() && old.is_none() {
+    // What waits already is told with it, each recipient's in one message.
+    present.open.clear();
+    let open = queries::compose::compose_open(&tx, watch, key).await.map_err(StageError::from)?;
+    let message = previewed(&compiled, key, (open.unwrap_or(stored.row), captured), now);
+    let concern = Concern::new(config, &compiled, &message, &present);
+    let people = recipients::people(&tx, &compiled, std::slice::from_ref(&concern)).await?;
+    let cases = people.first().map_or(&[][..], |people| &people.cases);
+    if present.row.is_none() && cases.iter().all(|case| case.baseline.is_none()) {
         return Err(no_row(&compiled, key));
     }
-    let case = GateInput {
-        compiled: &compiled,
-        route: &compiled.routes.own,
-        defaults: &config.recipient,
-        message: &message,
-        present: &present,
-        baseline: old.as_deref(),
-        now,
-    };
-    let Decided { changes, decision, waits, nameless } = decide(&tx, &case).await?;
-    let old = old.map(Cow::into_owned);
+    let nobody = RecipientCase::nobody(concern.row_before());
+    let whole = GateInput::of(config, &concern, &nobody, now);
+    if let Some(decision) = whole.for_all() {
+        return Ok(vec![shown(&whole, Decided::end(whole.changes(), decision))]);
+    }
+    if cases.is_empty() {
+        return Ok(vec![shown(&whole, Decided::end(whole.changes(), whole.nobody()))]);
+    }
+    let mut previews = Vec::with_capacity(cases.len());
+    for case in cases {
+        let mut input = GateInput::of(config, &concern, case, now);
+        let decided = decide(&tx, &mut input).await?;
+        previews.push(shown(&input, decided));
+    }
+    Ok(previews)
+}
+
+fn shown(input: &GateInput<'_>, decided: Decided) -> Preview {
+    let Decided { changes, decision, waits, nameless } = decided;
+    let mut message = input.message.clone();
     decision.apply_to(&mut message);
     let Message { state, reason_text, words, .. } = message;
-    Ok(Preview {
-        new: present.row.clone(),
-        old,
-        changes,
-        state,
-        reason_text,
-        words,
-        waits,
-        nameless,
-    })
+    let (old, new) = (input.baseline.cloned(), input.row().cloned());
+    Preview { old, new, changes, state, reason_text, words, waits, nameless }
 }
 
 /// The message that would tell the row now.
@@ -147,6 +148,7 @@ pub(crate) fn previewed(
         change_count: 1,
         first_changed_at: now,
         last_changed_at: now,
+        changed_by: Vec::new(),
         hold_id: None,
     };
     Message::new(net, &compiled.config.channel)
@@ -161,13 +163,18 @@ struct Decided {
     nameless: Vec<String>,
 }
 
+impl Decided {
+    fn end(changes: Vec<FieldChange>, decision: Decision) -> Decided {
+        Decided { changes, decision, waits: None, nameless: Vec::new() }
+    }
+}
+
 async fn decide(
     tx: &deadpool_postgres::Transaction<'_>,
-    case: &GateInput<'_>,
+    case: &mut GateInput<'_>,
 ) -> Result<Decided, StageError> {
-    let ends =
-        |changes, decision| Ok(Decided { changes, decision, waits: None, nameless: Vec::new() });
-    let passed = match case.gates() {
+    let ends = |changes, decision| Ok(Decided::end(changes, decision));
+    let passed = match case.pass() {
         Err(decision) => return ends(case.changes(), decision),
         Ok(passed) => passed,
     };

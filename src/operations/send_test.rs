@@ -13,6 +13,7 @@ use crate::domain::message::decision::Decision;
 use crate::domain::message::message::{Message, MessageWords};
 use crate::domain::message::outgoing::TemplateMessage;
 use crate::domain::recipient::email::Email;
+use crate::domain::recipient::last_told::Ledger;
 use crate::domain::recipient::phone::Phone;
 use crate::domain::value::row::Row;
 use crate::operations::preview::{PreviewError, key_row, known_columns, no_row, previewed};
@@ -20,7 +21,8 @@ use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::gates::GateInput;
 use crate::pipeline::gate::label_lookup;
-use crate::postgres::capture::row_query::{self, BaselineScope, PresentRow, RowRequest};
+use crate::pipeline::gate::recipients::{Concern, RecipientCase};
+use crate::postgres::capture::row_query::{self, PresentRow, RowRequest};
 use crate::postgres::operations::blockers::{self, BlockerKind};
 use crate::postgres::operations::webhook_probe;
 use crate::provider::client::ProviderClient;
@@ -81,10 +83,9 @@ pub async fn prepare(
     let captured = key_row(&compiled, key)?;
     known_columns(&compiled, invented)?;
     let tx = client.build_transaction().read_only(true).start().await?;
-    let scope = BaselineScope { silent: &compiled.silent_channels, dry_runs: false };
-    let sql = row_query::preview_sql(&compiled.table, &compiled.config, scope);
+    let sql = row_query::preview_sql(&compiled.table, &compiled.config);
     let wanted =
-        RowRequest { message_id: None, entity_key: key, captured: &captured, fallback_of: None };
+        RowRequest { message_id: None, entity_key: key, is_fallback: false, captured: &captured };
     let read = |source| StageError::Read { watch: watch.to_owned(), source };
     let mut stored = None;
     if !invented.is_empty() {
@@ -97,17 +98,11 @@ pub async fn prepare(
     let Some(mut present) = present.filter(|present| present.row.is_some()) else {
         return Err(no_row(&compiled, key).into());
     };
-    address(&mut present, to, &compiled)?;
+    let recipient = address(&mut present, to, &compiled)?;
     let message: Message = previewed(&compiled, key, (stored.clone(), captured), clock.now());
-    let input = GateInput {
-        compiled: &compiled,
-        route: &compiled.routes.own,
-        defaults: &config.recipient,
-        message: &message,
-        present: &present,
-        baseline: stored.as_ref(),
-        now: clock.now(),
-    };
+    let case = RecipientCase::invented(&recipient, stored.as_ref());
+    let concern = Concern::new(config, &compiled, &message, &present);
+    let input = GateInput::of(config, &concern, &case, clock.now());
     let decision = match input.gates() {
         Err(decision) => decision,
         Ok(passed) => {
@@ -133,12 +128,12 @@ pub async fn prepare(
     }
 }
 
-/// The operator stands in for the recipient, who need not have agreed to anything; the row may be long out of date.
+/// The operator stands in for the first recipient, who need not have agreed to anything; the row may be long out of date.
 fn address(
     present: &mut PresentRow,
     to: &TestAddress,
     compiled: &CompiledWatch,
-) -> Result<(), SendTestError> {
+) -> Result<Row, SendTestError> {
     let route = &compiled.routes.own;
     let wrong = |expected, found| {
         Err(SendTestError::Address { channel: route.channel.clone(), expected, found })
@@ -153,14 +148,14 @@ fn address(
         (TestAddress::Phone(phone), _) => ("phone", format!("+{}", phone.as_str()), "email"),
         (TestAddress::Email(email), _) => ("email", email.as_str().to_owned(), "phone"),
     };
-    let Some(recipient) = &mut present.recipient else {
+    let Some(mut recipient) = present.recipients.first().cloned() else {
         return Err(SendTestError::NoRecipient { watch: compiled.name.clone() });
     };
     recipient.insert(column.to_owned(), Value::String(address));
     recipient.remove(other);
     recipient.remove("opted_in");
-    (present.expires_at, present.is_in_flight) = (None, false);
-    Ok(())
+    (present.expires_at, present.ledger) = (None, Ledger::default());
+    Ok(recipient)
 }
 
 /// Sends it, once.

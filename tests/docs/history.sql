@@ -93,3 +93,10 @@ insert into rowbell.opt_out (phone, since, reason, source) values
 
 insert into rowbell.reconcile_lookup (message_id, number, asked_at, method, found) values
 (4, 1, '2026-06-24 09:31:00Z', 'list', 'no such message in the provider''s list');
+
+insert into rowbell.last_told (watch, entity_key, recipient_key, message_id, attempt, first_message_id, status, told_at, row)
+select m.watch, m.entity_key, m.recipient_phone, m.message_id, m.attempt_count, m.message_id,
+       (case m.state when 'sent' then 'accepted' when 'unconfirmed' then 'unconfirmed' else 'arrived' end)::rowbell.told_status,
+       m.created_at, m.new_row
+  from rowbell.message as m
+ where m.state in ('sent', 'unconfirmed', 'delivered', 'read') and m.recipient_phone is not null;

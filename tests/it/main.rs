@@ -27,6 +27,7 @@ mod content {
     pub mod gates;
     pub mod preview;
     pub mod quiet_hours;
+    pub mod recipients;
     pub mod words;
     pub mod zones;
 }

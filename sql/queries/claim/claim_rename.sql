@@ -15,6 +15,17 @@ with renamed as (
            ) then r.old_key else r.new_key end
       from renamed as r
      where q.watch = r.watch and q.entity_key = chr(1) || r.old_key
+), replaced as (
+    -- What is known of a row that had the new key before, and has it no more.
+    delete from rowbell.last_told as t
+     using renamed as r
+     where t.watch = r.watch and t.entity_key = r.new_key
+       and not exists (select from renamed as other where other.watch = t.watch and other.old_key = t.entity_key)
+), known as (
+    update rowbell.last_told as t
+       set entity_key = r.new_key
+      from renamed as r
+     where t.watch = r.watch and t.entity_key = r.old_key
 )
 update rowbell.message as m
    set entity_key = r.new_key,

@@ -33,7 +33,7 @@ with picked as (
     delete from rowbell.change
      where ctid = any (array(select p.place from picked as p union all select a.place from along as a))
  returning change_id, transaction_id, watch, entity_key, operation, layout_id, captured,
-           old_row, new_row, changed_at, mute_reason || ', by ' || changed_by as mute_reason, capture_error
+           old_row, new_row, changed_at, changed_by, mute_reason || ', by ' || changed_by as mute_reason, capture_error
 ), next as (
     select array(select n.transaction_id::text::bigint
                    from rowbell.change as n
@@ -47,7 +47,7 @@ with picked as (
      where l.layout_id in (select t.layout_id from taken as t)
 )
 select t.change_id, t.watch, t.entity_key, t.operation::text, t.layout_id, t.captured,
-       t.old_row, t.new_row, t.changed_at, t.mute_reason, t.capture_error,
+       t.old_row, t.new_row, t.changed_at, t.changed_by, t.mute_reason, t.capture_error,
        t.transaction_id::text::bigint as transaction_id, pg_current_xact_id()::text::bigint as claimed_by,
        last.change_id as last_change_id, once.layouts, once.next_transactions
   from taken as t

@@ -37,7 +37,7 @@ select due.*
  cross join lateral (
        select q.message_id, q.due_at, q.watch, q.entity_key,
               m.operation::text, m.old_row, m.new_row, m.change_count, m.first_changed_at, m.last_changed_at,
-              m.attempt_count, m.fallback_of
+              m.attempt_count, m.fallback_of, q.recipient_key, m.changed_by
          from rowbell.queue as q
          join rowbell.message as m using (message_id)
         where q.message_id = next_messages.message_id

@@ -6,7 +6,7 @@ select m.message_id, m.state::text, m.reason::text,
        case when m.redacted_at is null then m.reason_text
             else concat_ws('; ', m.reason_text, 'its personal data was removed on ' || (m.redacted_at at time zone 'UTC')::date)
        end as reason_text,
-       m.operation::text, m.change_count,
+       m.operation::text, m.change_count, m.recipient_key, m.changed_by,
        m.first_changed_at, m.last_changed_at, m.created_at, m.old_row, m.new_row,
        m.channel, m.template, m.language, m.recipient_name, m.recipient_phone, m.recipient_locale,
        m.recipient_time_zone, m.time_zone_source, m.summary,

@@ -1,6 +1,6 @@
 -- fallback_due: takes messages for which a fallback to the next channel has to be decided now.
 --
--- is_told: a newer message of the entity says it, or one of the same chain arrived after all.
+-- is_told: a newer message of the entity says it to the recipient, or one of the same chain arrived after all.
 -- is_circuit_open: errors have opened the circuit of the channel or of the template of the message.
 -- is_opt_out: WhatsApp refused it because the recipient has stopped messages of this business.
 -- has_receipts: receipts of the channel came since: about this message, or among the latest receipts.
@@ -25,6 +25,7 @@ select f.message_id, f.cause::text, f.due_at, m.watch, m.channel, m.state::text,
            select
              from rowbell.message as other
             where other.watch = m.watch and other.entity_key = m.entity_key
+              and (other.recipient_key is null or m.recipient_key is null or other.recipient_key = m.recipient_key)
               and ((other.message_id > m.message_id and other.state not in ('failed', 'skipped'))
                    or (coalesce(other.fallback_of, other.message_id) = coalesce(m.fallback_of, m.message_id)
                        and other.state in ('delivered', 'read')))

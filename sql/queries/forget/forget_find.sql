@@ -7,10 +7,10 @@
 -- $3 phones: the phone in all its forms
 with looked as (
     select m.message_id, m.watch, m.entity_key, m.old_row, m.new_row, m.recipient_phone,
-           coalesce(m.recipient_phone = any ($3), false)
+           coalesce(m.recipient_phone = any ($3) or m.recipient_key = any ($3), false)
            or exists (
                select
-                 from (values (m.old_row), (m.new_row), (m.unconfirmed_row)) as stored (row)
+                 from (values (m.old_row), (m.new_row)) as stored (row)
                 cross join lateral jsonb_each_text(
                       case when jsonb_typeof(stored.row) = 'object' then stored.row end
                 ) as field

@@ -1,6 +1,6 @@
 -- retry_look: reads messages, latest first, with what speaks against sending them again.
 --
--- told_by_id: the latest message of the same entity that says it instead. due_at: when it leaves by itself, or,
+-- told_by_id: the latest message of the same entity that says it to the same recipient instead. due_at: when it leaves by itself, or,
 -- for an unconfirmed one, when the policy of its watch decides.
 --
 -- $1 message_ids: the messages
@@ -14,6 +14,7 @@ select m.message_id, m.watch, m.entity_key, m.channel, m.state::text, m.reason::
          from rowbell.message as t
         where t.watch = m.watch and t.entity_key = m.entity_key
           and t.message_id <> m.message_id
+          and (t.recipient_key is null or m.recipient_key is null or t.recipient_key = m.recipient_key)
           and ((t.message_id > m.message_id and t.state not in ('failed', 'skipped'))
                or t.state in ('waiting', 'scheduled', 'held'))
         order by t.message_id desc

@@ -6,7 +6,8 @@
 -- $2 reason_text: who wants it, as a sentence
 -- $3 now: the time
 with chosen as (
-    select m.message_id, m.channel, m.watch, m.entity_key
+    select m.message_id, m.channel, m.watch, m.entity_key,
+           case when not m.is_for_all then m.recipient_key end as recipient_key
       from rowbell.message as m
      where m.message_id = any ($1)
        and m.state in ('failed', 'skipped', 'unconfirmed')
@@ -14,17 +15,25 @@ with chosen as (
            select
              from rowbell.message as later
             where later.watch = m.watch and later.entity_key = m.entity_key
+              and (later.recipient_key is null or m.recipient_key is null or later.recipient_key = m.recipient_key)
               and later.message_id > m.message_id
               and later.state not in ('failed', 'skipped')
        )
        for update of m
 ), queued as (
     -- In the queue already: it is being decided. Another one of the entity is open: that one tells it.
-    insert into rowbell.queue (message_id, channel, watch, entity_key, state, due_at)
-    select c.message_id, c.channel, c.watch, c.entity_key, 'open', $3
+    insert into rowbell.queue (message_id, channel, watch, entity_key, recipient_key, state, due_at)
+    select c.message_id, c.channel, c.watch, c.entity_key, c.recipient_key, 'open', $3
       from chosen as c
         on conflict do nothing
- returning message_id
+ returning message_id, watch, entity_key
+), known as (
+    -- It is told once more, whatever a request without an answer may have told.
+    update rowbell.last_told as t
+       set status = 'possible'
+      from queued as q
+     where t.watch = q.watch and t.entity_key = q.entity_key and t.message_id = q.message_id
+       and t.status = 'unconfirmed'
 )
 update rowbell.message as m
    set state       = 'scheduled',

@@ -11,9 +11,10 @@ with fallbacks as (
 ), attempts as (
     update rowbell.attempt as a
        set error_text = null,
-           response   = null
+           response   = null,
+           parameters = case when a.parameters is not null then '[]'::jsonb end
      where a.message_id = any ($1)
-       and (a.error_text is not null or a.response is not null)
+       and (a.error_text is not null or a.response is not null or a.parameters is not null)
 ), receipts as (
     update rowbell.receipt as r
        set raw             = null,
@@ -23,11 +24,16 @@ with fallbacks as (
      where a.message_id = any ($1)
        and r.provider_message_id = a.provider_message_id
        and (r.raw is not null or r.recipient_phone is not null or r.error_text is not null)
+), known as (
+    delete from rowbell.last_told as t
+     using rowbell.message as m
+     where m.message_id = any ($1)
+       and t.watch = m.watch and t.entity_key = m.entity_key and t.message_id = m.message_id
 )
 update rowbell.message as m
    set old_row             = null,
        new_row             = null,
-       unconfirmed_row     = null,
+       recipient_key       = null,
        recipient_name      = null,
        recipient_phone     = null,
        recipient_locale    = null,

@@ -30,6 +30,10 @@ with looked as (
     delete from rowbell.message as m
      using picked as p
      where m.message_id = p.message_id
- returning m.message_id
+ returning m.message_id, m.watch, m.entity_key
+), known as (
+    delete from rowbell.last_told as t
+     using done as d
+     where t.watch = d.watch and t.entity_key = d.entity_key and t.message_id = d.message_id
 )
 select (select max(message_id) from looked) as last_id, count(*) as done from done;

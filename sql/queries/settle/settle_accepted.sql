@@ -8,6 +8,7 @@
 -- $6 undelivered_at: when each message goes on to the next channel unless it is delivered
 -- $7 poll_at: when the provider is asked for the end of the messages
 -- $8 poll_channels: the channels whose provider can be asked
+-- $9 silent_channels: the channels of which nothing is heard after they accepted a message
 with done as (
     select *
       from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $6::timestamptz[])
@@ -36,7 +37,13 @@ with done as (
      where m.message_id = d.message_id
        and m.state in ('sending', 'unconfirmed')
        and m.attempt_count = d.number
- returning m.message_id, m.channel, d.provider_message_id, d.undelivered_at
+ returning m.message_id, m.watch, m.entity_key, m.recipient_key, m.channel, d.number, d.provider_message_id, d.undelivered_at
+), told as (
+    update rowbell.last_told as t
+       set status = (case when m.channel = any ($9::text[]) then 'arrived' else 'accepted' end)::rowbell.told_status
+      from moved as m
+     where t.watch = m.watch and t.entity_key = m.entity_key and t.recipient_key = m.recipient_key
+       and t.message_id = m.message_id and t.attempt = m.number
 ), awaited as (
     insert into rowbell.fallback (message_id, cause, due_at)
     select m.message_id, 'undelivered', m.undelivered_at

@@ -5,7 +5,7 @@
 --
 -- $1 provider_message_ids: the ids
 select m.message_id, a.number, a.started_at, a.provider_message_id,
-       m.state::text, m.reason::text, m.reason_text, m.attempt_count, m.watch, m.entity_key, m.channel,
+       m.state::text, m.reason::text, m.reason_text, m.attempt_count, m.watch, m.entity_key, m.recipient_key, m.channel,
        m.template, m.language, m.recipient_phone, m.waits_for::text,
        m.delivered_at, m.read_at
   from rowbell.attempt as a

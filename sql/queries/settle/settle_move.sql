@@ -1,6 +1,5 @@
 -- settle_move: moves a message to another state.
 --
--- Once unconfirmed, what the customer may have read stays on record.
 -- The times of the first evidence stay: a second receipt that says the same does not move them.
 --
 -- $1 message_id: the message
@@ -23,7 +22,6 @@ update rowbell.message as m
        sent_at             = case when coalesce($6, m.provider_message_id, m.confirmed_by) is not null then coalesce(m.sent_at, $7) end,
        delivered_at        = case when $2 in ('delivered', 'read') then coalesce(m.delivered_at, $7) else m.delivered_at end,
        read_at             = case when $2 = 'read' then coalesce(m.read_at, $7) else m.read_at end,
-       unconfirmed_row     = case when $2 = 'unconfirmed' then coalesce(m.unconfirmed_row, m.new_row, 'null') else m.unconfirmed_row end,
        finished_at         = case when $2 in ('failed', 'skipped') then coalesce(m.finished_at, $8) end,
        updated_at          = $8,
        updated_by          = 'settle_move'

@@ -6,8 +6,9 @@
 -- $1 message_id: the message
 -- $2 state: open or unconfirmed
 -- $3 due_at: until when it waits
-insert into rowbell.queue as q (message_id, channel, watch, entity_key, state, due_at)
-select m.message_id, m.channel, m.watch, m.entity_key, $2::text::rowbell.queue_state, $3
+insert into rowbell.queue as q (message_id, channel, watch, entity_key, recipient_key, state, due_at)
+select m.message_id, m.channel, m.watch, m.entity_key,
+       case when not m.is_for_all then m.recipient_key end, $2::text::rowbell.queue_state, $3
   from rowbell.message as m
  where m.message_id = $1
     on conflict (message_id) do update

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::Skip;
 use crate::domain::value::row::Row;
-use crate::operations::preview::preview;
+use crate::operations::preview::{Preview, preview};
 use crate::postgres::connection::pool::Client;
 use crate::postgres::operations::holds::{self, Hold, HoldSelection};
 
@@ -205,16 +205,20 @@ fn headline(hold: &Hold) -> String {
     )
 }
 
+fn would_say(shown: &Preview) -> String {
+    match &shown.words {
+        Some(words) => format!("would say: {}", words.wording.summary),
+        None => format!("would not leave now: {}", shown.why()),
+    }
+}
+
 /// What the first messages would say now.
 async fn examples(client: &mut Client, config: &Config, hold: &Hold) -> String {
     let mut text = String::new();
     for key in &hold.examples {
         let shown = preview(client, config, &Clock::system(), &hold.watch, key, &Row::new()).await;
         let said = match shown {
-            Ok(shown) => match &shown.words {
-                Some(words) => format!("would say: {}", words.wording.summary),
-                None => format!("would not leave now: {}", shown.why()),
-            },
+            Ok(shown) => shown.iter().map(would_say).collect::<Vec<_>>().join("; "),
             Err(error) => format!("cannot be shown: {error}"),
         };
         text += &format!("  {key}: {said}\n");

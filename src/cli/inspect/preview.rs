@@ -41,7 +41,7 @@ pub async fn run(args: &PreviewArgs, config: &Config) -> Result<(), CliError> {
         .await
         .map_err(anyhow::Error::from)?;
     if args.json {
-        println!("{}", as_json(&shown));
+        println!("{}", all_as_json(&shown));
     } else {
         print!("{}", as_text(&shown));
     }
@@ -55,6 +55,30 @@ pub fn invented(set: &[(String, String)]) -> Row {
         other => Value::String(other.to_owned()),
     };
     set.iter().map(|(column, text)| (column.clone(), value(text))).collect()
+}
+
+/// The first recipient, and the others in a list of their own.
+fn all_as_json(previews: &[Preview]) -> Value {
+    let mut all = previews.iter().map(as_json);
+    let mut first = all.next().unwrap_or_default();
+    let others: Vec<Value> = all.collect();
+    if let Some(first) = first.as_object_mut() {
+        first.insert("other_recipients".to_owned(), Value::Array(others));
+    }
+    first
+}
+
+/// One recipient after the other.
+pub fn as_text(previews: &[Preview]) -> String {
+    let texts: Vec<String> = previews.iter().map(one_as_text).collect();
+    match texts.len() {
+        1 => texts.concat(),
+        count => {
+            let each = texts.iter().enumerate();
+            let each = each.map(|(at, text)| format!("recipient {} of {count}\n\n{text}", at + 1));
+            each.collect::<Vec<_>>().join("\n")
+        }
+    }
 }
 
 fn as_json(preview: &Preview) -> Value {
@@ -81,7 +105,7 @@ fn as_json(preview: &Preview) -> Value {
 }
 
 /// What changed, then the message on a line of its own.
-pub fn as_text(preview: &Preview) -> String {
+fn one_as_text(preview: &Preview) -> String {
     let mut text = String::new();
     let width =
         preview.changes.iter().map(|change| change.column.chars().count()).max().unwrap_or(0);

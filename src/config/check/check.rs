@@ -12,6 +12,7 @@ use crate::domain::recipient::numbering_plan::is_region;
 use crate::domain::recipient::opt_out_keywords::folded;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::recipient::time_of_day::Window;
+use crate::domain::value::change::Operation;
 use crate::finding::Finding;
 
 /// Every setting that does not fit, with what was expected.
@@ -260,7 +261,12 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut CheckFindi
         format!("{key}.columns"),
         "expected at least one column",
     );
-    found.unless(!watch.on.is_empty(), format!("{key}.on"), "expected insert, update or delete");
+    found.unless(
+        !watch.on.is_empty() && !watch.on.contains(&Operation::Withdrawn),
+        format!("{key}.on"),
+        "expected insert, update or delete; what is withdrawn is told by handover",
+    );
+    found.within(format!("{key}.max_recipients"), watch.max_recipients, 1..=1_000);
     found.within(format!("{key}.share"), watch.share, 1..=1_000);
     found.unless(
         !watch.recipient.trim().is_empty(),

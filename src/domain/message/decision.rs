@@ -12,6 +12,8 @@ pub enum Decision {
     Skip(Skip, Option<String>),
     Fail(Failure, String),
     Defer(Box<Deferral>),
+    /// Nothing keeps it but that there is no room for more now.
+    InTurn,
 }
 
 /// Until when a message is put off, and why.
@@ -30,7 +32,7 @@ impl Decision {
             Decision::Send(_) => State::Sending,
             Decision::Skip(why, _) => State::Skipped(*why),
             Decision::Fail(why, _) => State::Failed(*why),
-            Decision::Defer(_) => State::Scheduled,
+            Decision::Defer(_) | Decision::InTurn => State::Scheduled,
         }
     }
 
@@ -43,10 +45,17 @@ impl Decision {
     pub fn apply_to(self, message: &mut Message) {
         message.state = self.state();
         (message.reason_text, message.wait, message.words) = (None, None, None);
+        if !matches!(self, Decision::Send(_) | Decision::Skip(Skip::Silenced, _)) {
+            message.told_row = None;
+        }
         match self {
-            Decision::Send(words) => message.words = Some(words),
+            Decision::Send(words) => {
+                message.operation = words.operation;
+                message.words = Some(words);
+            }
             Decision::Skip(_, reason_text) => message.reason_text = reason_text,
             Decision::Fail(_, text) => message.reason_text = Some(text),
+            Decision::InTurn => {}
             Decision::Defer(deferral) => {
                 message.reason_text = Some(deferral.why);
                 message.wait = Some(deferral.wait);

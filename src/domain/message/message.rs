@@ -21,6 +21,10 @@ pub struct Message {
     pub entity_key: String,
     /// The channel that sends it.
     pub channel: String,
+    /// Who is told; None: not known yet.
+    pub recipient_key: Option<String>,
+    /// It tells whoever the recipients are when it leaves.
+    pub is_for_all: bool,
     /// The message that it stands in for.
     pub fallback_of: Option<i64>,
     /// Attempts that were made in vain.
@@ -31,10 +35,14 @@ pub struct Message {
     pub last_changed_at: Timestamp,
     pub old_row: Option<Row>,
     pub new_row: Option<Row>,
+    /// Who made the changes.
+    pub changed_by: Vec<String>,
     pub state: State,
     pub reason_text: Option<String>,
     pub wait: Option<Wait>,
     pub due_at: Timestamp,
+    /// The row that its recipient knows from now on, the inner None: that it is gone; None: they learn nothing.
+    pub told_row: Option<Option<Row>>,
     /// None: it does not leave now.
     pub words: Option<Box<MessageWords>>,
     /// The storm that holds it.
@@ -49,6 +57,8 @@ impl Message {
             watch: net.watch,
             entity_key: net.entity_key,
             channel: channel.to_owned(),
+            recipient_key: None,
+            is_for_all: true,
             fallback_of: None,
             attempt_count: 0,
             operation: net.operation,
@@ -57,10 +67,12 @@ impl Message {
             last_changed_at: net.last_changed_at,
             old_row: net.old_row,
             new_row: net.new_row,
+            changed_by: net.changed_by,
             state: State::Waiting,
             reason_text: None,
             wait: None,
             due_at: net.last_changed_at,
+            told_row: None,
             words: None,
             hold_id: net.hold_id,
         }
@@ -78,8 +90,8 @@ impl Message {
 /// What a message says and to whom, once that is decided.
 #[derive(Clone, Debug)]
 pub struct MessageWords {
-    /// The row as it is told; None: that it is gone.
-    pub told_row: Option<Row>,
+    /// What is told: the row is new to the recipient, differs from what they know, is gone or no longer theirs.
+    pub operation: Operation,
     pub template: String,
     pub namespace: String,
     pub recipient: Recipient,

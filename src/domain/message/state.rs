@@ -93,6 +93,7 @@ impl From<WaitsFor> for Wait {
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Skip {
     NoNetChange,
+    Silenced,
     OptedOut,
     NoRecipient,
     BadPhone,
@@ -239,6 +240,17 @@ impl State {
         }
     }
 
+    /// Whether it ended and nobody was told anything by it that they did not know.
+    pub fn is_untold(self) -> bool {
+        match self {
+            State::Failed(_) => true,
+            State::Skipped(why) => {
+                !matches!(why, Skip::NoNetChange | Skip::Silenced | Skip::Muted | Skip::NotNeeded)
+            }
+            _ => false,
+        }
+    }
+
     /// Reads state and reason back from their words.
     pub fn parse(state: &str, reason: Option<&str>) -> Option<State> {
         match (state, reason) {
@@ -271,7 +283,11 @@ impl Skip {
             | Skip::Discarded
             | Skip::DryRun
             | Skip::OutsideOnlyTo => true,
-            Skip::NoNetChange | Skip::Muted | Skip::Superseded | Skip::NotNeeded => false,
+            Skip::NoNetChange
+            | Skip::Silenced
+            | Skip::Muted
+            | Skip::Superseded
+            | Skip::NotNeeded => false,
         }
     }
 }

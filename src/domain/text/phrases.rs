@@ -24,6 +24,7 @@ pub struct PhraseSettings {
     pub set: Option<String>,
     pub cancelled: Option<String>,
     pub created: Option<String>,
+    pub withdrawn: Option<String>,
     pub yes: Option<String>,
     pub no: Option<String>,
     pub window: Option<String>,
@@ -41,6 +42,7 @@ pub enum Phrase {
     Set,
     Cancelled,
     Created,
+    Withdrawn,
     Yes,
     No,
     Window,
@@ -62,7 +64,7 @@ impl PhraseBook {
         if let Some(said) = self.in_language(locale, which) {
             return said;
         }
-        if matches!(which, Phrase::Cancelled | Phrase::Created) {
+        if matches!(which, Phrase::Cancelled | Phrase::Created | Phrase::Withdrawn) {
             let other = self.in_language(default_locale, which);
             return other.or_else(|| self.in_language("en", which)).unwrap_or_default();
         }
@@ -97,6 +99,7 @@ impl Phrase {
             Phrase::Set => &settings.set,
             Phrase::Cancelled => &settings.cancelled,
             Phrase::Created => &settings.created,
+            Phrase::Withdrawn => &settings.withdrawn,
             Phrase::Yes => &settings.yes,
             Phrase::No => &settings.no,
             Phrase::Window => &settings.window,
@@ -157,8 +160,9 @@ mod tests {
                 assert!(names.iter().all(|name| phrase.contains(name)), "{tag}: {phrase}");
                 assert_eq!(phrase.matches('{').count(), names.len(), "{tag}: {phrase}");
             }
-            let [cancelled, created] = [Phrase::Cancelled, Phrase::Created].map(said);
-            assert!(!cancelled.is_empty() && !created.is_empty(), "{tag}");
+            for sentence in [Phrase::Cancelled, Phrase::Created, Phrase::Withdrawn].map(said) {
+                assert!(!sentence.is_empty(), "{tag}");
+            }
         }
     }
 

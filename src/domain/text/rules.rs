@@ -64,7 +64,7 @@ impl SayRule {
 
     fn fires(&self, render_context: &RenderContext<'_>) -> bool {
         let operation = render_context.operation;
-        if operation == Operation::Delete {
+        if operation.is_end() {
             return self.operation == Some(operation) && all(&self.was, render_context, |c| &c.old);
         }
         let changed =
@@ -118,17 +118,17 @@ pub fn matching_rules<'a>(
 ) -> (Vec<usize>, Vec<&'a FieldChange>) {
     let mut matching_rules = Vec::new();
     let mut covered: BTreeSet<&str> = BTreeSet::new();
-    let mut is_delete_told = false;
+    let mut is_end_told = false;
     for &place in order {
         let rule = &rules[place];
         let is_new = render_context.changes.iter().any(|change| {
             rule.is_about(&change.column) && !covered.contains(change.column.as_str())
         });
-        let is_new = is_new || (render_context.operation == Operation::Delete && !is_delete_told);
+        let is_new = is_new || (render_context.operation.is_end() && !is_end_told);
         if !is_new || !rule.fires(render_context) || !(rule.silent || can_say(place)) {
             continue;
         }
-        is_delete_told = true;
+        is_end_told = true;
         matching_rules.push(place);
         let covers_all = rule.covers.iter().any(|column| column == "*");
         let now_covered = render_context.changes.iter().map(|change| change.column.as_str());
@@ -137,10 +137,7 @@ pub fn matching_rules<'a>(
         }));
     }
     let uncovered = render_context.changes.iter().filter(|c| !covered.contains(c.column.as_str()));
-    let uncovered = if render_context.operation == Operation::Delete {
-        Vec::new()
-    } else {
-        uncovered.collect()
-    };
+    let uncovered =
+        if render_context.operation.is_end() { Vec::new() } else { uncovered.collect() };
     (matching_rules, uncovered)
 }

@@ -358,11 +358,11 @@ impl Phrasing {
     }
 }
 
-/// The changes that a recipient can see; of a row that is gone, all of them.
+/// The changes that a recipient can see; of a row that is gone for them, all of them.
 fn seen_changes(template_context: &TemplateContext<'_>) -> Vec<FieldChange> {
     let render_context = template_context.render_context;
     let is_seen = |change: &&FieldChange| {
-        render_context.operation == Operation::Delete || is_seen(change, template_context)
+        render_context.operation.is_end() || is_seen(change, template_context)
     };
     let changes = render_context.changes.iter().filter(is_seen).cloned().collect();
     template_context.reader.take_shown();
@@ -394,6 +394,7 @@ fn shown(
 fn plain_sentence(template_context: &TemplateContext<'_>) -> Said {
     let phrase = match template_context.render_context.operation {
         Operation::Insert => Phrase::Created,
+        Operation::Withdrawn => Phrase::Withdrawn,
         Operation::Update | Operation::Delete => Phrase::Cancelled,
     };
     Said { text: template_context.reader.phrase(phrase, &[]), shown: Shown::Nothing }

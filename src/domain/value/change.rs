@@ -7,7 +7,8 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::value::row::Row;
 
-/// What happened to a row. The words are those of `rowbell.change_operation`.
+/// What happened to a row, or to a recipient's part in it. The words are those of `rowbell.message_operation`; changes
+/// that are captured know the first three.
 #[derive(
     Clone,
     Copy,
@@ -27,6 +28,15 @@ pub enum Operation {
     Insert,
     Update,
     Delete,
+    /// The row went over to somebody else.
+    Withdrawn,
+}
+
+impl Operation {
+    /// Whether there is no row any more for the recipient.
+    pub fn is_end(self) -> bool {
+        matches!(self, Operation::Delete | Operation::Withdrawn)
+    }
 }
 
 impl Operation {
@@ -58,6 +68,7 @@ pub struct Change {
     pub old_row: Option<Row>,
     pub new_row: Option<Row>,
     pub changed_at: Timestamp,
+    pub changed_by: String,
     pub mute_reason: Option<String>,
     /// The business transaction that made it.
     pub transaction_id: i64,
@@ -78,9 +89,14 @@ pub struct NetChange {
     pub change_count: i32,
     pub first_changed_at: Timestamp,
     pub last_changed_at: Timestamp,
+    /// Who made them, each once, at most `MOST_ACTORS`.
+    pub changed_by: Vec<String>,
     /// The storm that one of the changes belongs to.
     pub hold_id: Option<i64>,
 }
+
+/// How many names of those who made changes a message keeps.
+const MOST_ACTORS: usize = 10;
 
 /// A row was given another primary key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +112,11 @@ impl NetChange {
         self.new_row = later.new_row;
         self.change_count += later.change_count;
         self.hold_id = self.hold_id.or(later.hold_id);
+        for actor in later.changed_by {
+            if self.changed_by.len() < MOST_ACTORS && !self.changed_by.contains(&actor) {
+                self.changed_by.push(actor);
+            }
+        }
         self.first_changed_at = self.first_changed_at.min(later.first_changed_at);
         self.last_changed_at = self.last_changed_at.max(later.last_changed_at);
         self.operation = Operation::between(self.old_row.as_ref(), self.new_row.as_ref());

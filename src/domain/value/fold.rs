@@ -108,6 +108,7 @@ mod tests {
             old_row: row(old),
             new_row: row(new),
             changed_at: Timestamp::UNIX_EPOCH + std::time::Duration::from_secs(id.unsigned_abs()),
+            changed_by: "shop (crm)".into(),
             mute_reason: None,
             transaction_id: 1,
             hold_id: None,

@@ -50,6 +50,7 @@ impl RowChange {
                 change_count: 1,
                 first_changed_at: change.changed_at,
                 last_changed_at: change.changed_at,
+                changed_by: vec![change.changed_by],
                 hold_id: change.hold_id,
             },
         }
@@ -115,7 +116,7 @@ fn moved(changes: Vec<Change>, rules: &FoldRules) -> Vec<Change> {
                     None => left.push(Some(change)),
                 }
             }
-            Operation::Update => left.push(Some(change)),
+            Operation::Update | Operation::Withdrawn => left.push(Some(change)),
         }
     }
     left.into_iter().flatten().collect()
@@ -279,6 +280,7 @@ mod tests {
             old_row,
             new_row,
             changed_at: Timestamp::UNIX_EPOCH,
+            changed_by: "shop (crm)".into(),
             mute_reason: None,
             transaction_id: 1,
             hold_id: None,

@@ -9,7 +9,6 @@ use tokio_postgres::types::Json;
 
 use crate::config::{Config, load::counted};
 use crate::domain::message::decision::Decision;
-use crate::domain::message::message::Message;
 use crate::domain::message::state::Skip;
 use crate::domain::recipient::recipient::Recipient;
 use crate::domain::text::labels::FoundNames;
@@ -21,6 +20,7 @@ use crate::operations::preview::previewed;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::gate::gates::{GateInput, PreparedMessage};
 use crate::pipeline::gate::label_lookup::{self, LookupFailure};
+use crate::pipeline::gate::recipients::{Concern, RecipientCase};
 use crate::postgres::capture::quoting::{literal, quote};
 use crate::postgres::capture::row_query::{self, PresentRow, RowRequest};
 
@@ -75,7 +75,7 @@ async fn try_read(
         .map(|(entity_key, captured)| RowRequest {
             message_id: None,
             entity_key,
-            fallback_of: None,
+            is_fallback: false,
             captured,
         })
         .collect();
@@ -130,7 +130,13 @@ pub fn findings(
         let Some(row) = &present.row else { continue };
         let message = previewed(compiled, "", (None, row.clone()), now);
         tally.rows += 1;
-        tally.add(&input(config, compiled, present, &message, now), sample);
+        let concern = Concern::new(config, compiled, &message, present);
+        let Some(recipient) = present.recipients.first() else {
+            tally.no_recipient += 1;
+            continue;
+        };
+        let case = RecipientCase::invented(recipient, None);
+        tally.add(&GateInput::of(config, &concern, &case, now), sample);
     }
     if !are_rules_good {
         tally.unwritable.clear();
@@ -138,30 +144,11 @@ pub fn findings(
     tally.report(config, compiled, report);
 }
 
-fn input<'a>(
-    config: &'a Config,
-    compiled: &'a CompiledWatch,
-    present: &'a PresentRow,
-    message: &'a Message,
-    now: Timestamp,
-) -> GateInput<'a> {
-    GateInput {
-        compiled,
-        route: &compiled.routes.own,
-        defaults: &config.recipient,
-        message,
-        present,
-        baseline: None,
-        now,
-    }
-}
-
 impl Tally {
     fn add(&mut self, input: &GateInput<'_>, sample: &SampleRows) {
         self.stale += usize::from(input.expires_at().is_some_and(|at| at <= input.now));
         match input.recipient() {
             Ok(recipient) => self.word(input, recipient, sample),
-            Err(Decision::Skip(Skip::NoRecipient, _)) => self.no_recipient += 1,
             Err(Decision::Skip(Skip::BadPhone, why)) => self.bad_phone.extend(why),
             Err(Decision::Skip(Skip::BadEmail, why)) => self.bad_email.extend(why),
             Err(_) => {}

@@ -23,10 +23,11 @@ use crate::config;
 use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::message::Message;
 use crate::domain::value::change::{CapturedTable, Change, NetChange};
-use crate::domain::value::fold::fold;
+use crate::domain::value::fold::{Folded, fold};
 use crate::domain::value::versions::FoldRules;
 use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
 use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
+use crate::pipeline::claim::muted::{fold_muted, make_known};
 use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unreadable, waiting};
 use crate::pipeline::claim::scan_bound::ScanBound;
 use crate::pipeline::context::context::{CompiledWatch, Context};
@@ -34,7 +35,7 @@ use crate::pipeline::context::read_fault::{RowFault, noted};
 use crate::pipeline::context::stage::{Progress, Stage, StageError, chain, sleep};
 use crate::pipeline::gate::blockers::Blockers;
 use crate::pipeline::gate::decide::decide;
-use crate::pipeline::gate::fallback_channel;
+use crate::pipeline::gate::{fallback_channel, outcome};
 use crate::postgres::connection::listener::Bell;
 use crate::postgres::queries;
 use crate::postgres::queries::claim::OpenMessage;
@@ -264,6 +265,7 @@ impl Claim {
         let lease = self.context.lease(now, false);
         queries::claim::claim_write(&tx, &mut claimed.messages, lease).await?;
         fallback_channel::schedule(&tx, &self.context, &claimed.messages).await?;
+        outcome::assume(&tx, &claimed.messages).await?;
         claimed.hold(&tx, now).await?;
         tx.commit().await?;
         self.context.counts.changes.increment(batch.count as u64);
@@ -299,15 +301,42 @@ impl Claim {
         let rules = self.own(&mut changes).await?;
         claimed.holds =
             self.storms.mark(tx, &self.context, &claimed.blockers, &mut changes, ahead).await?;
-        let folded = fold(changes, &|watch| rules.get(watch).cloned());
+        let mut folded = fold(changes, &|watch| rules.get(watch).cloned());
         for renames in &folded.renames {
             queries::claim::claim_rename(tx, renames, now).await?;
         }
+        self.make_muted_known(tx, &mut folded).await?;
         for (net, reason) in folded.muted {
             claimed.messages.extend(muted(&self.context.config, net, reason, now));
         }
         let fresh = self.fold_into_open(tx, folded.nets, now, claimed).await?;
         self.open(tx, fresh, now, claimed).await
+    }
+
+    /// What was muted counts as told, before anything is decided.
+    async fn make_muted_known(
+        &self,
+        tx: &Transaction<'_>,
+        folded: &mut Folded,
+    ) -> Result<(), StageError> {
+        if folded.muted.is_empty() {
+            return Ok(());
+        }
+        let mut watches: HashMap<String, Arc<CompiledWatch>> = HashMap::new();
+        for (net, _) in &folded.muted {
+            if !watches.contains_key(&net.watch)
+                && let Ok(compiled) = self.context.compiled(&net.watch).await?
+            {
+                watches.insert(net.watch.clone(), compiled);
+            }
+        }
+        let muted = folded.muted.iter().map(|(net, _)| net);
+        let muted = fold_muted(muted, |watch, old, new| {
+            watches.get(watch).is_some_and(|known| !known.names_the_same(old, new))
+        });
+        queries::claim::claim_mute(tx, &muted).await?;
+        make_known(&muted, &mut folded.nets);
+        Ok(())
     }
 
     /// Lets go of changes of tables that their watch is not about any more: the watch moved to another table, or two
@@ -350,7 +379,8 @@ impl Claim {
         Ok(rules)
     }
 
-    /// Folds what belongs to open messages; returns the rest.
+    /// Folds what belongs to open messages for all recipients; returns the rest. Those of single recipients are locked
+    /// by that, and joined when the rest is put into words.
     async fn fold_into_open(
         &self,
         tx: &Transaction<'_>,
@@ -361,8 +391,11 @@ impl Claim {
         let watches: Vec<&str> = nets.iter().map(|net| net.watch.as_str()).collect();
         let keys: Vec<&str> = nets.iter().map(|net| net.entity_key.as_str()).collect();
         let open = queries::claim::claim_open(tx, &watches, &keys).await?;
-        let mut open: HashMap<(String, String), OpenMessage> =
-            open.into_iter().map(|m| ((m.watch.clone(), m.entity_key.clone()), m)).collect();
+        let mut open: HashMap<(String, String), OpenMessage> = open
+            .into_iter()
+            .filter(|m| m.recipient_key.is_none())
+            .map(|m| ((m.watch.clone(), m.entity_key.clone()), m))
+            .collect();
         let mut fresh = Vec::with_capacity(nets.len());
         for net in nets {
             match open.remove(&(net.watch.clone(), net.entity_key.clone())) {
@@ -450,11 +483,10 @@ impl Claim {
         let mut messages: Vec<Message> =
             nets.into_iter().map(|net| waiting(watch, net, now)).collect();
         if let Ok(compiled) = self.context.compiled(name).await? {
-            let decisions =
-                decide(tx, &self.context, &compiled, &claimed.blockers, &messages).await?;
-            for (message, decision) in messages.iter_mut().zip(decisions) {
-                decision.apply_to(message);
-            }
+            let room = messages.len();
+            messages =
+                decide(tx, &self.context, &compiled, &claimed.blockers, messages, room).await?;
+            claimed.has_joined |= messages.len() < room;
         }
         claimed.messages.extend(messages);
         Ok(())

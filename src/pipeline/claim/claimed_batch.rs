@@ -20,6 +20,8 @@ use crate::postgres::queries::claim::FoldedIn;
 pub struct ClaimResult {
     pub messages: Vec<Message>,
     pub folded: Vec<FoldedIn>,
+    /// Open messages of single recipients took in changes.
+    pub has_joined: bool,
     /// What was admitted on each channel and is not used yet.
     pub admitted: BTreeMap<String, usize>,
     pub blockers: Blockers,
@@ -56,7 +58,7 @@ impl ClaimResult {
             match Outgoing::new(message, 1, expires_at) {
                 Some(outgoing) => {
                     if let Some(unused) = self.admitted.get_mut(&outgoing.channel) {
-                        *unused -= 1;
+                        *unused = unused.saturating_sub(1);
                     }
                     channel_sender.push(outgoing);
                 }
@@ -66,7 +68,7 @@ impl ClaimResult {
                 }
             }
         }
-        if !self.folded.is_empty() {
+        if !self.folded.is_empty() || self.has_joined {
             context.channel_senders.values().for_each(|channel_sender| channel_sender.ring());
         }
         is_others

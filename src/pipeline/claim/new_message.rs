@@ -49,6 +49,7 @@ pub fn folded_in(
         change_count: net.change_count,
         last_changed_at: net.last_changed_at,
         due_at,
+        changed_by: net.changed_by,
         hold_id: net.hold_id,
     })
 }
@@ -82,6 +83,7 @@ pub fn unreadable(config: &Config, taken: Taken) -> Option<Message> {
         change_count: 1,
         first_changed_at: changed_at,
         last_changed_at: changed_at,
+        changed_by: Vec::new(),
         hold_id: None,
     };
     let reason_text = Some(format!("the row could not be captured: {error}"));

@@ -31,8 +31,8 @@ use crate::pipeline::context::read_fault::{RowFault, noted};
 use crate::pipeline::context::stage::{Progress, Stage, StageError, chain};
 use crate::pipeline::gate::blockers::{Blockers, SendPermission, try_one};
 use crate::pipeline::gate::decide::decide;
-use crate::pipeline::gate::fallback_channel;
 use crate::pipeline::gate::row_errors::one_by_one;
+use crate::pipeline::gate::{fallback_channel, outcome};
 use crate::postgres::queries;
 
 /// The longest rest: another daemon may have put messages into the queue.
@@ -168,7 +168,7 @@ impl Compose {
             return Ok((Progress::Idle, 0));
         }
         let reached = FairQueue::reached(&due);
-        let (mut messages, served) = self.decide_all(&tx, &blockers, due).await?;
+        let (mut messages, served) = self.decide_all(&tx, &blockers, due, limit).await?;
         if let Some(why) = self.unwritable.take() {
             for message in &mut messages {
                 Decision::Fail(Failure::Unwritable, why.clone()).apply_to(message);
@@ -182,9 +182,21 @@ impl Compose {
             return Ok((Progress::Idle, 0));
         }
         let lease = self.context.lease(now, self.context.config.is_dry_run(&channel));
-        let attempts: HashMap<i64, i16> =
-            queries::compose::compose_write(&tx, &messages, lease).await?.into_iter().collect();
+        // Messages that further recipients of an entity get come after those that were due.
+        messages.sort_by_key(|message| message.message_id.is_none());
+        let due = messages.partition_point(|message| message.message_id.is_some());
+        let mut attempts: HashMap<i64, i16> =
+            queries::compose::compose_write(&tx, &messages[..due], lease)
+                .await?
+                .into_iter()
+                .collect();
+        if due < messages.len() {
+            queries::claim::claim_write(&tx, &mut messages[due..], lease).await?;
+            let first = |message: &Message| message.message_id.map(|id| (id, 1));
+            attempts.extend(messages[due..].iter().filter_map(first));
+        }
         fallback_channel::schedule(&tx, &self.context, &messages).await?;
+        outcome::assume(&tx, &messages).await?;
         tx.commit().await?;
         self.fair_queue.advance(reached, &served);
         let leased = messages.iter().filter(leaves).count();
@@ -207,18 +219,18 @@ impl Compose {
         tx: &Transaction<'_>,
         blockers: &Blockers,
         due: Vec<Message>,
+        limit: usize,
     ) -> Result<(Vec<Message>, Vec<(String, usize)>), StageError> {
         let mut by_watch: BTreeMap<String, Vec<Message>> = BTreeMap::new();
         for message in due {
             by_watch.entry(message.watch.clone()).or_default().push(message);
         }
         let (mut decided, mut served) = (Vec::new(), Vec::new());
-        for (watch, mut messages) in by_watch {
-            let decisions = self.decide_watch(tx, blockers, &watch, &messages).await?;
-            for (message, decision) in messages.iter_mut().zip(decisions) {
-                decision.apply_to(message);
-            }
+        let mut room = limit;
+        for (watch, messages) in by_watch {
+            let messages = self.decide_watch(tx, blockers, &watch, messages, room).await?;
             let leaves = messages.iter().filter(|message| message.words.is_some()).count();
+            room = room.saturating_sub(leaves);
             served.push((watch, leaves));
             decided.extend(messages);
         }
@@ -230,27 +242,31 @@ impl Compose {
         tx: &Transaction<'_>,
         blockers: &Blockers,
         watch: &str,
-        messages: &[Message],
-    ) -> Result<Vec<Decision>, StageError> {
+        mut messages: Vec<Message>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StageError> {
         let compiled = match self.context.compiled(watch).await? {
             Ok(compiled) => compiled,
             Err(why) => {
                 let due_at = self.context.clock.now() + BROKEN_WAIT;
                 let why = format!("the watch cannot be used: {why}");
-                return Ok(vec![Decision::defer(due_at, WaitsFor::Watch, why); messages.len()]);
+                for message in &mut messages {
+                    Decision::defer(due_at, WaitsFor::Watch, why.clone()).apply_to(message);
+                }
+                return Ok(messages);
             }
         };
-        let decisions = match self.row_by_row.contains(watch) {
-            true => one_by_one(tx, &self.context, &compiled, blockers, messages).await,
-            false => decide(tx, &self.context, &compiled, blockers, messages).await,
+        let decided = match self.row_by_row.contains(watch) {
+            true => one_by_one(tx, &self.context, &compiled, blockers, messages, limit).await,
+            false => decide(tx, &self.context, &compiled, blockers, messages, limit).await,
         };
         // The batch is rolled back. Next time the watch is looked up anew, or goes without the label query at fault,
         // or its rows are read one by one, so that the row at fault fails alone.
-        let fault = decisions.as_ref().err().and_then(|error| noted(&self.context, error));
+        let fault = decided.as_ref().err().and_then(|error| noted(&self.context, error));
         if let Some((_, RowFault::Row | RowFault::Slow)) = fault {
             self.row_by_row.insert(watch.to_owned());
         }
-        decisions
+        decided
     }
 
     async fn until_due(&self) -> Result<Duration, StageError> {

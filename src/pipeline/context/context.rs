@@ -12,6 +12,7 @@ use crate::config::{self, Config};
 use crate::domain::message::disposition::RetryRules;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::value::column::Columns;
+use crate::domain::value::row::Row;
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::circuit_tallies::CircuitTallies;
 use crate::pipeline::context::counters::Counters;
@@ -46,6 +47,8 @@ pub struct Context {
     pub circuits: CircuitTallies,
     pub receipt_sources: ReceiptSources,
     asked_channels: Vec<String>,
+    /// Channels of which nothing is heard after they accepted a message.
+    pub silent_channels: Vec<String>,
     pub unconfirmed: UnconfirmedAttempts,
     pub counts: Counters,
     pub database_clock: DatabaseClock,
@@ -66,14 +69,14 @@ pub struct CompiledWatch {
     pub columns: Columns,
     pub routes: Routes,
     pub quiet_hours: Option<QuietHours>,
-    /// Channels of which nothing is heard after they accepted a message.
-    pub silent_channels: Vec<String>,
     /// The label queries, by column; see `postgres/capture/label_query.rs`.
     pub lookups: BTreeMap<String, String>,
     /// The query that reads rows, recipients and what was told; see `postgres/capture/row_query.rs`.
     pub read_sql: String,
-    /// The same for messages that are recorded instead of posted; None: it has no such channel.
-    rehearsal_sql: Option<String>,
+    /// The query that asks whom the recipient query names for rows as they were.
+    pub named_sql: String,
+    /// The columns with which whoever is told may change.
+    recipient_columns: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -100,6 +103,7 @@ impl Context {
             faults: WatchFaults::new(config.watch.keys().map(String::as_str)),
             pool,
             asked_channels: asked_channels(&config),
+            silent_channels: silent_channels(&config),
             clock,
             config,
             instance: instance.to_string(),
@@ -300,27 +304,17 @@ impl CompiledWatch {
             .await
             .map_err(|error| chain(&error))?;
         let routes = Routes::compile(config, name, watch, &table.captured)?;
-        let silent_channels = silent_channels(config);
-        let sql = |dry_runs: bool| {
-            row_query::read_sql(
-                &table,
-                watch,
-                row_query::BaselineScope { silent: &silent_channels, dry_runs },
-            )
-        };
-        let rehearses = routes.channels().any(|channel| config.is_dry_run(channel));
-        let (read_sql, rehearsal_sql) = (sql(false), rehearses.then(|| sql(true)));
         Ok(CompiledWatch {
             name: name.to_owned(),
             columns: table.columns_of(watch),
             lookups: label_query::queries(&table, watch),
             quiet_hours: config.quiet_hours_of(name),
             config: watch.clone(),
+            read_sql: row_query::read_sql(&table, watch),
+            named_sql: row_query::named_sql(&table, watch),
+            recipient_columns: table.recipient_columns(watch),
             table,
             routes,
-            silent_channels,
-            read_sql,
-            rehearsal_sql,
         })
     }
 
@@ -332,12 +326,10 @@ impl CompiledWatch {
         proof::faults(client, &self.table, &self.config).await
     }
 
-    /// The query that reads what is composed for a channel.
-    pub fn sql_for(&self, config: &Config, channel: &str) -> &str {
-        match &self.rehearsal_sql {
-            Some(sql) if config.is_dry_run(channel) => sql,
-            _ => &self.read_sql,
-        }
+    /// Whether the recipient query names the same people for two rows, as far as it depends on them.
+    pub fn names_the_same(&self, one: &Row, other: &Row) -> bool {
+        let mut columns = self.recipient_columns.iter();
+        columns.all(|column| one.get(column) == other.get(column))
     }
 }
 

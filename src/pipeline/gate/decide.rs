@@ -1,21 +1,27 @@
-//! Decides what becomes of messages: reads their rows as they are now, passes the gates, makes the words, and
-//! checks what else keeps a message from leaving. Claim and compose call it in the transaction that leases.
+//! Decides what becomes of messages: reads their rows as they are now, finds whom they concern, passes the gates, makes
+//! the words, and checks what else keeps a message from leaving. Claim and compose call it in the transaction that leases.
+//!
+//! A message is opened for all recipients of its entity. Here it becomes that of one of them, and each of the others
+//! gets one of their own.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use deadpool_postgres::Transaction;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
+use crate::config::Config;
 use crate::domain::message::decision::Decision;
 use crate::domain::message::message::Message;
 use crate::domain::message::state::Skip;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::gate::baseline::{baseline_of, unconfirmed_rows};
 use crate::pipeline::gate::blockers::{Blockers, hold_back};
 use crate::pipeline::gate::gates::{GateInput, PreparedMessage, skipped_as_opted_out};
+use crate::pipeline::gate::outcome::{CaseOutcome, Outcome, in_turn};
+use crate::pipeline::gate::recipients::{self, Concern, People, RecipientCase};
 use crate::pipeline::gate::{label_lookup, limits, same_phone};
 use crate::postgres::capture::proof::WatchPart;
 use crate::postgres::capture::row_query::{self, PresentRow, RowRequest};
@@ -24,35 +30,43 @@ use crate::postgres::queries;
 /// Messages whose rows are read by one query. While words are found for some, the database reads the next.
 const PART: usize = 128;
 
-/// What becomes of a message, before it is known who opted out.
-struct GatedMessage {
-    decision: Decision,
-    /// Of those past the gates whom a channel may write to only if they have not opted out.
-    phone: Option<String>,
-}
-
-/// What becomes of each message, in order. Asks the database once for each part of the messages, once more
-/// for each label query, once where some have nothing to tell, and once for all, except for entities that were muted.
+/// What becomes of the messages, and of those that further recipients of their entities get. At most `limit` of them
+/// leave now; the others wait in turn.
+///
+/// Asks the database once for each part of the messages, once more for each label query, once where recipients may
+/// have changed, and once for all.
 pub async fn decide(
     tx: &Transaction<'_>,
     context: &Context,
     compiled: &CompiledWatch,
     blockers: &Blockers,
-    messages: &[Message],
-) -> Result<Vec<Decision>, StageError> {
+    messages: Vec<Message>,
+    limit: usize,
+) -> Result<Vec<Message>, StageError> {
     let is_alone = messages.len() == 1;
-    let parts = messages.chunks(PART);
-    let parts = parts.map(|part| pass_gates(tx, context, compiled, part, is_alone));
-    let mut gated = Vec::with_capacity(messages.len());
-    for part in in_order(join_all(parts).await)? {
-        gated.extend(part);
+    let mut messages = messages;
+    let mut parts = Vec::with_capacity(messages.len() / PART + 1);
+    while !messages.is_empty() {
+        let rest = messages.split_off(messages.len().min(PART));
+        parts.push(std::mem::replace(&mut messages, rest));
     }
-    skip_opted_out(tx, &compiled.name, &mut gated).await?;
-    let mut decisions: Vec<Decision> = gated.into_iter().map(|gated| gated.decision).collect();
-    same_phone::hold_back(tx, context, messages, &mut decisions).await?;
-    hold_back(tx, context, blockers, messages, &mut decisions).await?;
-    limits::hold_back(context, messages, &mut decisions);
-    Ok(decisions)
+    let parts = parts.into_iter().map(|part| pass_gates(tx, context, compiled, part, is_alone));
+    let mut outcomes = Vec::new();
+    for part in in_order(join_all(parts).await)? {
+        outcomes.extend(part);
+    }
+    skip_opted_out(tx, &compiled.name, &mut outcomes).await?;
+    in_turn(context, &mut outcomes, limit);
+    let (messages, mut decisions): (Vec<Message>, Vec<Decision>) =
+        outcomes.into_iter().map(|outcome| (outcome.message, outcome.decision)).unzip();
+    same_phone::hold_back(tx, context, &messages, &mut decisions).await?;
+    hold_back(tx, context, blockers, &messages, &mut decisions).await?;
+    limits::hold_back(context, &messages, &mut decisions);
+    let decided = messages.into_iter().zip(decisions).map(|(mut message, decision)| {
+        decision.apply_to(&mut message);
+        message
+    });
+    Ok(decided.collect())
 }
 
 /// All parts; or the error of the one that failed, not of those that came after it in the same transaction.
@@ -76,73 +90,139 @@ async fn pass_gates(
     tx: &Transaction<'_>,
     context: &Context,
     compiled: &CompiledWatch,
-    messages: &[Message],
+    messages: Vec<Message>,
     is_alone: bool,
-) -> Result<Vec<GatedMessage>, StageError> {
-    let mut presents = read(tx, context, compiled, messages).await?;
-    let baselines = baselines(tx, context, compiled, messages, &presents).await?;
+) -> Result<Vec<Outcome>, StageError> {
+    let presents = read(tx, context, compiled, &messages).await?;
+    let concern = |(message, present)| Concern::new(&context.config, compiled, message, present);
+    let concerns: Vec<Concern<'_>> = messages.iter().zip(&presents).map(concern).collect();
+    let people = recipients::people(tx, compiled, &concerns).await?;
     let now = context.clock.now();
-    let mut inputs: Vec<GateInput<'_>> = messages
+    let cases = gate_cases(tx, context, compiled, (&concerns, &people), is_alone).await?;
+    let whole: Vec<Option<Decision>> = concerns
         .iter()
-        .zip(&presents)
-        .zip(&baselines)
-        .map(|((message, present), baseline)| GateInput {
-            compiled,
-            route: compiled.routes.over(&message.channel),
-            defaults: &context.config.recipient,
-            message,
-            present,
-            baseline: baseline.as_deref(),
-            now,
-        })
+        .zip(&people)
+        .map(|(concern, people)| for_all(&context.config, concern, people, now))
         .collect();
-    let mut passed: Vec<Result<PreparedMessage, Decision>> =
-        inputs.iter().map(GateInput::gates).collect();
-    let unconfirmed_rows = unconfirmed_rows(tx, compiled, messages, &silent(&passed)).await?;
-    for (place, row) in &unconfirmed_rows {
-        if is_silent(&passed[*place]) {
-            inputs[*place].baseline = row.as_ref();
-            passed[*place] = inputs[*place].gates();
-        }
-    }
-    let past = inputs.iter().zip(&passed).filter(|(_, passed)| passed.is_ok());
-    let rows = past.flat_map(|(input, _)| input.rows());
-    let names = label_lookup::names(tx, context, compiled, rows, is_alone).await?;
-    let gated = inputs.iter().zip(passed).map(|(input, passed)| match passed {
-        Ok(passed) => GatedMessage {
-            phone: input.heeded_phone(&passed.recipient).map(str::to_owned),
-            decision: match input.not_quiet(&passed.recipient) {
-                Ok(()) => input.words(passed, &names),
-                Err(decision) => decision,
-            },
-        },
-        Err(decision) => GatedMessage { decision, phone: None },
+    join(tx, &messages, &people, &whole, now).await?;
+    prune(tx, compiled, &messages, &people, &presents).await?;
+    drop((people, concerns));
+    let all = messages.into_iter().zip(presents).zip(cases.into_iter().zip(whole));
+    let outcomes = all.flat_map(|((message, present), (cases, whole))| match whole {
+        // It has no row yet, and needs none.
+        Some(Decision::Skip(Skip::Superseded, _)) if message.message_id.is_none() => Vec::new(),
+        Some(decision) => vec![Outcome::whole(message, decision)],
+        None => Outcome::each(message, present.row, cases),
     });
-    let mut gated: Vec<GatedMessage> = gated.collect();
-    // What leaves is kept as the row that was told.
-    for (gated, present) in gated.iter_mut().zip(&mut presents) {
-        if let Decision::Send(words) = &mut gated.decision {
-            words.told_row = present.row.take();
-        }
+    Ok(outcomes.collect())
+}
+
+/// Gates and words of each recipient of some messages.
+async fn gate_cases(
+    tx: &Transaction<'_>,
+    context: &Context,
+    compiled: &CompiledWatch,
+    (concerns, people): (&[Concern<'_>], &[People<'_>]),
+    is_alone: bool,
+) -> Result<Vec<Vec<CaseOutcome>>, StageError> {
+    let now = context.clock.now();
+    let mut inputs: Vec<(usize, GateInput<'_>)> = Vec::with_capacity(concerns.len());
+    for (place, (concern, people)) in concerns.iter().zip(people).enumerate() {
+        let input = |case| (place, GateInput::of(&context.config, concern, case, now));
+        inputs.extend(people.cases.iter().map(input));
     }
-    Ok(gated)
+    let passed: Vec<Result<PreparedMessage, Decision>> =
+        inputs.iter_mut().map(|(_, input)| input.pass()).collect();
+    let past = inputs.iter().zip(&passed).filter(|(_, passed)| passed.is_ok());
+    let rows = past.flat_map(|((_, input), _)| input.rows());
+    let names = label_lookup::names(tx, context, compiled, rows, is_alone).await?;
+    let mut cases: Vec<Vec<CaseOutcome>> = concerns.iter().map(|_| Vec::new()).collect();
+    for ((place, input), passed) in inputs.iter().zip(passed) {
+        cases[*place].push(CaseOutcome::of(input, passed, &names));
+    }
+    Ok(cases)
+}
+
+/// What becomes of a message that does not come to single recipients; None: it does.
+fn for_all(
+    config: &Config,
+    concern: &Concern<'_>,
+    people: &People<'_>,
+    now: Timestamp,
+) -> Option<Decision> {
+    let nobody = RecipientCase::nobody(concern.row_before());
+    let input = GateInput::of(config, concern, &nobody, now);
+    let without_cases = || match people.joined.is_empty() {
+        true => input.nobody(),
+        false => {
+            let text = "open messages of its recipients tell it".to_owned();
+            Decision::Skip(Skip::Superseded, Some(text))
+        }
+    };
+    input.for_all().or_else(|| people.cases.is_empty().then(without_cases))
+}
+
+/// Open messages of single recipients tell what a message for all of them was to tell.
+async fn join(
+    tx: &Transaction<'_>,
+    messages: &[Message],
+    people: &[People<'_>],
+    whole: &[Option<Decision>],
+    now: Timestamp,
+) -> Result<(), StageError> {
+    // One that is put off, or fails, for all of them joins nothing now.
+    let each = messages.iter().zip(people).zip(whole);
+    let each =
+        each.filter(|(_, whole)| matches!(whole, None | Some(Decision::Skip(Skip::Superseded, _))));
+    let joined = each.flat_map(|((message, people), _)| {
+        people.joined.iter().map(move |message_id| (*message_id, message))
+    });
+    let joined: Vec<(i64, &Message)> = joined.collect();
+    if !joined.is_empty() {
+        queries::compose::compose_join(tx, &joined, now).await?;
+    }
+    Ok(())
+}
+
+/// Removes what does not count any more of what recipients were told.
+async fn prune(
+    tx: &Transaction<'_>,
+    compiled: &CompiledWatch,
+    messages: &[Message],
+    people: &[People<'_>],
+    presents: &[PresentRow],
+) -> Result<(), StageError> {
+    let all = messages.iter().zip(people).zip(presents);
+    let obsolete = all.flat_map(|((message, people), present)| {
+        people.cases.iter().filter_map(move |case| {
+            let before = present.ledger.obsolete_before(&case.key)?;
+            Some((message.entity_key.as_str(), case.key.as_str(), before))
+        })
+    });
+    let obsolete: Vec<(&str, &str, Timestamp)> = obsolete.collect();
+    if !obsolete.is_empty() {
+        queries::compose::told_prune(tx, &compiled.name, &obsolete).await?;
+    }
+    Ok(())
 }
 
 /// Whoever opted out is not written to, whatever else was decided about the message.
 async fn skip_opted_out(
     tx: &Transaction<'_>,
     watch: &str,
-    gated: &mut [GatedMessage],
+    outcomes: &mut [Outcome],
 ) -> Result<(), StageError> {
-    let phones: Vec<&str> = gated.iter().filter_map(|gated| gated.phone.as_deref()).collect();
+    let phones: Vec<&str> =
+        outcomes.iter().filter_map(|outcome| outcome.phone.as_deref()).collect();
     if phones.is_empty() {
         return Ok(());
     }
     let opted_out: HashSet<String> =
         queries::compose::compose_opt_out(tx, &phones, Some(watch)).await?.into_iter().collect();
-    for gated in gated {
-        if gated.phone.as_ref().is_some_and(|phone| opted_out.contains(phone)) {
-            gated.decision = skipped_as_opted_out();
+    for outcome in outcomes {
+        if outcome.phone.as_ref().is_some_and(|phone| opted_out.contains(phone)) {
+            outcome.decision = skipped_as_opted_out();
+            outcome.message.told_row = None;
         }
     }
     Ok(())
@@ -162,41 +242,12 @@ async fn read(
         .map(|(message, captured)| RowRequest {
             message_id: message.message_id,
             entity_key: &message.entity_key,
-            fallback_of: message.fallback_of,
+            is_fallback: message.fallback_of.is_some(),
             captured,
         })
         .collect();
-    // All of them go by the same channel.
-    let channel = messages.first().map_or("", |message| message.channel.as_str());
-    let sql = compiled.sql_for(&context.config, channel);
-    let read = row_query::read(tx, sql, &compiled.table, &wanted).await;
+    let read = row_query::read(tx, &compiled.read_sql, &compiled.table, &wanted).await;
     let read = read.map_err(|source| StageError::Read { watch: compiled.name.clone(), source })?;
     context.faults.works(&compiled.name, &WatchPart::Whole);
     Ok(read)
-}
-
-/// What each recipient was last told: the last message that left, overlaid with what was muted
-/// since; without one, the row before the first change that we know of.
-async fn baselines<'a>(
-    tx: &Transaction<'_>,
-    context: &Context,
-    compiled: &CompiledWatch,
-    messages: &'a [Message],
-    presents: &'a [PresentRow],
-) -> Result<Vec<Option<Cow<'a, Row>>>, StageError> {
-    let mut baselines = Vec::with_capacity(messages.len());
-    for (message, present) in messages.iter().zip(presents) {
-        baselines.push(baseline_of(tx, &context.config, compiled, message, &present.told).await?);
-    }
-    Ok(baselines)
-}
-
-/// The places of those whose row is as it was told.
-fn silent(passed: &[Result<PreparedMessage, Decision>]) -> Vec<usize> {
-    let places = passed.iter().enumerate().filter(|(_, passed)| is_silent(passed));
-    places.map(|(place, _)| place).collect()
-}
-
-fn is_silent(passed: &Result<PreparedMessage, Decision>) -> bool {
-    matches!(passed, Err(Decision::Skip(Skip::NoNetChange, _)))
 }

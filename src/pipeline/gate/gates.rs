@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::config::{RecipientAddress, RecipientDefaults};
+use crate::config::{Config, RecipientAddress, RecipientDefaults};
 use crate::domain::message::decision::Decision;
 use crate::domain::message::message::{Message, MessageWords};
 use crate::domain::message::state::{Failure, Skip, WaitsFor};
@@ -25,12 +25,13 @@ use crate::domain::value::diff::{FieldChange, diff};
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::route::Route;
+use crate::pipeline::gate::recipients::{Concern, RecipientCase};
 use crate::postgres::capture::row_query::PresentRow;
 
 /// How long a message waits for an earlier one of its entity before it asks again.
 const ORDER_WAIT: Duration = Duration::from_millis(250);
 
-/// What a gate sees of one message.
+/// What a gate sees of one message for one recipient.
 pub struct GateInput<'a> {
     pub compiled: &'a CompiledWatch,
     /// The route that the message takes.
@@ -38,7 +39,8 @@ pub struct GateInput<'a> {
     pub defaults: &'a RecipientDefaults,
     pub message: &'a Message,
     pub present: &'a PresentRow,
-    /// What the recipient was last told.
+    pub case: &'a RecipientCase<'a>,
+    /// What the recipient was last told, or may have been.
     pub baseline: Option<&'a Row>,
     pub now: Timestamp,
 }
@@ -50,10 +52,68 @@ pub struct PreparedMessage {
     pub changes: Vec<FieldChange>,
 }
 
+impl<'a> GateInput<'a> {
+    pub fn of(
+        config: &'a Config,
+        concern: &Concern<'a>,
+        case: &'a RecipientCase<'a>,
+        now: Timestamp,
+    ) -> GateInput<'a> {
+        GateInput {
+            compiled: concern.compiled,
+            route: concern.compiled.routes.over(&concern.message.channel),
+            defaults: &config.recipient,
+            message: concern.message,
+            present: concern.present,
+            case,
+            baseline: case.baseline.as_deref(),
+            now,
+        }
+    }
+}
+
 impl GateInput<'_> {
+    /// All gates, against what the recipient knows; where that is still true, against what they may have read since
+    /// although nobody knows.
+    pub fn pass(&mut self) -> Result<PreparedMessage, Decision> {
+        let mut passed = self.gates();
+        for row in &self.case.possible {
+            if !matches!(passed, Err(Decision::Skip(Skip::NoNetChange, _))) {
+                break;
+            }
+            self.baseline = *row;
+            passed = self.gates();
+        }
+        passed
+    }
+
+    /// Why the message as a whole does not come to single recipients; None: it does.
+    pub fn for_all(&self) -> Option<Decision> {
+        if self.present.has_muted_change {
+            let why = "a muted change of the entity is not claimed yet";
+            return Some(Decision::defer(self.now + ORDER_WAIT, WaitsFor::Order, why));
+        }
+        let most = self.compiled.config.max_recipients;
+        (self.present.recipients.len() > most).then(|| {
+            let text = format!(
+                "the recipient query gives more than {most} recipients; if it is right, raise max_recipients of the watch"
+            );
+            Decision::Fail(Failure::Unwritable, text)
+        })
+    }
+
+    /// What becomes of a message that concerns nobody.
+    pub fn nobody(&self) -> Decision {
+        let found_nobody = || {
+            Decision::Skip(Skip::NoRecipient, Some("the recipient query found nobody".to_owned()))
+        };
+        self.net_change().map_or_else(|decision| decision, |_| found_nobody())
+    }
+
     /// All gates that need no further look at the database, in order.
     pub fn gates(&self) -> Result<PreparedMessage, Decision> {
         self.in_order()?;
+        self.handover()?;
         let (operation, changes) = self.net_change()?;
         let recipient = self.recipient()?;
         self.not_stale()?;
@@ -61,22 +121,37 @@ impl GateInput<'_> {
         Ok(PreparedMessage { recipient, operation, changes })
     }
 
-    /// An earlier message of the entity is being sent: what it tells is this one's baseline.
+    /// An earlier message of the entity is being sent to them: what it tells is this one's baseline.
     fn in_order(&self) -> Result<(), Decision> {
-        if !self.present.is_in_flight {
+        if !self.present.ledger.is_being_told(&self.case.key, self.message.message_id) {
             return Ok(());
         }
         let why = "an earlier message of the entity is being sent";
         Err(Decision::defer(self.now + ORDER_WAIT, WaitsFor::Order, why))
     }
 
+    /// Where nobody is told of a handover, what the row holds then counts as told.
+    fn handover(&self) -> Result<(), Decision> {
+        if !self.case.is_silenced {
+            return Ok(());
+        }
+        let text =
+            "the row went over to this recipient, and handover of the watch is none".to_owned();
+        Err(Decision::Skip(Skip::Silenced, Some(text)))
+    }
+
+    /// The row as this recipient is told it; None: it is gone, or no longer theirs.
+    pub fn row(&self) -> Option<&Row> {
+        self.present.row.as_ref().filter(|_| !self.case.is_withdrawn)
+    }
+
     fn net_change(&self) -> Result<(Operation, Vec<FieldChange>), Decision> {
-        let row = self.present.row.as_ref();
         let watch = &self.compiled.config;
-        let operation = match (self.baseline, row) {
+        let operation = match (self.baseline, self.row()) {
             (None, None) => return Err(self.nothing_to_tell()),
             (None, Some(_)) => Operation::Insert,
             (Some(_), Some(_)) => Operation::Update,
+            (Some(_), None) if self.case.is_withdrawn => Operation::Withdrawn,
             (Some(_), None) => Operation::Delete,
         };
         if operation == Operation::Delete && !watch.on.contains(&Operation::Delete) {
@@ -84,7 +159,7 @@ impl GateInput<'_> {
             return Err(Decision::Skip(Skip::Stale, Some(text)));
         }
         let changes = self.changes();
-        if changes.is_empty() && operation != Operation::Delete {
+        if changes.is_empty() && !operation.is_end() {
             return Err(self.nothing_to_tell());
         }
         Ok((operation, changes))
@@ -93,7 +168,7 @@ impl GateInput<'_> {
     /// What was last told is still true: perhaps because what this one stands in for arrived after all.
     fn nothing_to_tell(&self) -> Decision {
         match self.message.fallback_of {
-            Some(first) if self.present.has_arrived => {
+            Some(first) if self.case.last.is_some_and(|told| told.first_message_id == first) => {
                 let text = format!("message {first} arrived after all");
                 Decision::Skip(Skip::NotNeeded, Some(text))
             }
@@ -103,17 +178,13 @@ impl GateInput<'_> {
 
     /// What differs from what the recipient was last told.
     pub fn changes(&self) -> Vec<FieldChange> {
-        let row = self.present.row.as_ref();
         let compiled = self.compiled;
-        diff(self.baseline, row, &compiled.config.columns, &compiled.columns, &self.zone())
+        diff(self.baseline, self.row(), &compiled.config.columns, &compiled.columns, &self.zone())
     }
 
     /// Who is told.
     pub fn recipient(&self) -> Result<Recipient, Decision> {
-        let Some(found) = &self.present.recipient else {
-            let text = "the recipient query found nobody".to_owned();
-            return Err(Decision::Skip(Skip::NoRecipient, Some(text)));
-        };
+        let found = self.case.recipient.as_ref();
         let (phone, email) = self.addresses(found)?;
         // A consent column that says anything but yes means no.
         if !self.route.ignores_opt_out
@@ -176,7 +247,7 @@ impl GateInput<'_> {
 
     /// The row as it is told and as it was told before.
     pub fn rows(&self) -> impl Iterator<Item = &Row> + Clone {
-        self.present.row.iter().chain(self.baseline)
+        self.row().into_iter().chain(self.baseline)
     }
 
     /// The phone that may have opted out of this route.
@@ -188,7 +259,7 @@ impl GateInput<'_> {
     pub fn words(&self, passed: PreparedMessage, names: &Arc<FoundNames>) -> Decision {
         // A row that is gone is spoken of as it was last told.
         let empty = Row::new();
-        let row = self.present.row.as_ref().or(self.baseline).unwrap_or(&empty);
+        let row = self.row().or(self.baseline).unwrap_or(&empty);
         let wording = self.route.phrasing.word(&RenderContext {
             operation: passed.operation,
             changes: &passed.changes,
@@ -205,7 +276,7 @@ impl GateInput<'_> {
         });
         match wording {
             Ok(wording) => Decision::Send(Box::new(MessageWords {
-                told_row: None,
+                operation: passed.operation,
                 template: self.route.template.name.clone(),
                 namespace: self.route.template.namespace.clone(),
                 undelivered_after: self.route.undelivered_after,
@@ -213,8 +284,11 @@ impl GateInput<'_> {
                 recipient: passed.recipient,
                 wording,
             })),
-            Err(silent @ (Unwritable::Silent | Unwritable::LooksTheSame)) => {
-                Decision::Skip(Skip::NoNetChange, Some(silent.to_string()))
+            Err(silent @ Unwritable::Silent) => {
+                Decision::Skip(Skip::Silenced, Some(silent.to_string()))
+            }
+            Err(same @ Unwritable::LooksTheSame) => {
+                Decision::Skip(Skip::NoNetChange, Some(same.to_string()))
             }
             Err(unwritable) => Decision::Fail(Failure::Unwritable, unwritable.to_string()),
         }

@@ -14,11 +14,11 @@ impl GateInput<'_> {
     /// The zone that the recipient lives in: as the row says, the recipient query, the watch, or the
     /// configuration.
     pub fn time_zone(&self) -> ChosenZone<'_> {
-        let recipient = self.present.recipient.as_ref();
+        let recipient = self.case.recipient.as_ref();
         let row = self.present.time_zone.as_deref().map(str::trim).filter(|zone| !zone.is_empty());
         ChosenZone::of([
             (ZoneSource::Row, row),
-            (ZoneSource::Recipient, recipient.and_then(|row| text_of(row, "time_zone"))),
+            (ZoneSource::Recipient, text_of(recipient, "time_zone")),
             (ZoneSource::Watch, self.compiled.config.time_zone.as_deref()),
             (
                 ZoneSource::Configuration,

@@ -22,33 +22,40 @@ pub async fn one_by_one(
     context: &Context,
     compiled: &CompiledWatch,
     blockers: &Blockers,
-    messages: &[Message],
-) -> Result<Vec<Decision>, StageError> {
-    let mut decisions = Vec::with_capacity(messages.len());
-    for message in messages {
+    messages: Vec<Message>,
+    limit: usize,
+) -> Result<Vec<Message>, StageError> {
+    let mut decided: Vec<Message> = Vec::with_capacity(messages.len());
+    for mut message in messages {
         tx.batch_execute("savepoint one_row").await?;
-        match decide(tx, context, compiled, blockers, std::slice::from_ref(message)).await {
-            Ok(decision) => decisions.extend(decision),
+        let leave = decided.iter().filter(|decided| decided.words.is_some()).count();
+        let (one, room) = (vec![message.clone()], limit.saturating_sub(leave));
+        match decide(tx, context, compiled, blockers, one, room).await {
+            Ok(messages) => decided.extend(messages),
             Err(StageError::Read { source, watch }) => {
                 let text = chain(&source);
-                decisions.push(match fault_of(&source) {
+                let decision = match fault_of(&source) {
                     RowFault::Row => {
-                        tell(&watch, message, &source);
+                        tell(&watch, &message, &source);
                         Decision::Fail(Failure::Unwritable, text)
                     }
                     RowFault::Slow => {
                         tracing::warn!(watch, error = %text, "a row could not be read in time; it waits");
                         Decision::defer(context.clock.now() + SLOW_WAIT, WaitsFor::Watch, text)
                     }
-                    RowFault::Watch | RowFault::Server => return Err(StageError::Read { source, watch }),
-                });
+                    RowFault::Watch | RowFault::Server => {
+                        return Err(StageError::Read { source, watch });
+                    }
+                };
+                decision.apply_to(&mut message);
+                decided.push(message);
                 tx.batch_execute("rollback to savepoint one_row").await?;
             }
             Err(error) => return Err(error),
         }
         tx.batch_execute("release savepoint one_row").await?;
     }
-    Ok(decisions)
+    Ok(decided)
 }
 
 /// What the database says of a row quotes its values: that stands with the message, and in no log.

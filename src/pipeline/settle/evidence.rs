@@ -92,6 +92,16 @@ pub async fn join(
     }
     let now = context.clock.now();
     queries::settle::settle_evidence(tx, &settled, now, context.ask(now)).await?;
+    if !settled.is_empty() {
+        let ids = |moved: &Moved| moved.message_id;
+        let told: Vec<i64> = settled.iter().map(ids).collect();
+        queries::settle::told_settle(tx, &told, &context.silent_channels).await?;
+        let untold: Vec<i64> =
+            settled.iter().filter(|moved| moved.state.is_untold()).map(ids).collect();
+        if !untold.is_empty() {
+            queries::settle::told_assume(tx, &untold).await?;
+        }
+    }
     for (message, weighed) in &moved {
         let snapshot = &message.snapshot;
         context.counts.became(&snapshot.watch, &snapshot.channel, weighed.state);

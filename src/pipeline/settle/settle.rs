@@ -125,7 +125,14 @@ impl Settle {
         let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
         let ask = self.context.ask(now);
-        let moved = queries::settle::settle_accepted(&client, &accepted, now, ask).await?;
+        let moved = queries::settle::settle_accepted(
+            &client,
+            &accepted,
+            now,
+            ask,
+            &self.context.silent_channels,
+        )
+        .await?;
         let moved: HashMap<i64, bool> = moved.into_iter().collect();
         let outrun: Vec<&str> = accepted
             .iter()

@@ -1,13 +1,15 @@
-//! Reads the rows of a watch as they are now, with their recipients and what was last told: one
+//! Reads the rows of a watch as they are now, with their recipients and what those know of them: one
 //! round trip for a whole batch.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_postgres::types::{Json, ToSql};
 
-use crate::config::{UnconfirmedPolicy, Watch};
+use crate::config::Watch;
+use crate::domain::recipient::last_told::{Ledger, Told};
 use crate::domain::value::row::Row;
 use crate::postgres::capture::quoting::{
     MAX_ARGUMENTS, field, jsonb_array, literal, quote, subquery,
@@ -19,18 +21,18 @@ use crate::postgres::capture::table::{TableColumn, WatchedTable};
 pub struct PresentRow {
     /// The row as it is now; None when it is gone.
     pub row: Option<Row>,
-    /// What the recipient query gave.
-    pub recipient: Option<Row>,
+    /// What the recipient query gave, one more than `max_recipients` at most.
+    pub recipients: Vec<Row>,
     pub expires_at: Option<AskedMoment>,
     /// The moment that a message is about, for quiet hours.
     pub about: Option<AskedMoment>,
     /// The time zone that the row itself names.
     pub time_zone: Option<String>,
-    pub told: LastTold,
-    /// An earlier message of the entity is being sent.
-    pub is_in_flight: bool,
-    /// What this one stands in for arrived after all, and was the last that was told.
-    pub has_arrived: bool,
+    pub ledger: Ledger,
+    /// Recipients who have an open message of their own about the entity, and that message.
+    pub open: Vec<(String, i64)>,
+    /// A muted change of the entity is not claimed yet: the row holds what does not stand in the ledger.
+    pub has_muted_change: bool,
 }
 
 /// A moment that an expression of the watch gave.
@@ -52,49 +54,27 @@ impl AskedMoment {
     }
 }
 
-/// What the recipient was last told about the entity.
-#[derive(Clone, Debug)]
-pub enum LastTold {
-    /// Nothing yet, or nothing that was kept; the row before the first change that we know of since
-    /// then, if we know of one.
-    Never { first_old_row: Option<Option<Row>> },
-    /// This row; None: that it is gone.
-    Last(Option<Row>),
-    /// The latest that counts as told is a muted change: the baseline must be put together.
-    Muted,
-}
-
 /// One entity to read.
 #[derive(Clone, Copy, Debug)]
 pub struct RowRequest<'a> {
     /// The message that is being composed, if it has a row yet.
     pub message_id: Option<i64>,
     pub entity_key: &'a str,
-    /// The message that it stands in for: then only what is known to have arrived counts as told.
-    pub fallback_of: Option<i64>,
+    /// It stands in for another message: what may not have arrived is doubtful.
+    pub is_fallback: bool,
     /// The row as captured last: gives the key, and stands in for a row that is gone. At least the key.
     pub captured: &'a Row,
 }
 
-/// What counts as told beside what was delivered.
-#[derive(Clone, Copy, Debug)]
-pub struct BaselineScope<'a> {
-    /// Channels of which nothing is heard after they accepted a message.
-    pub silent: &'a [String],
-    /// Messages of a dry run: for what is only recorded itself. Its recipients know nothing of them, so they are
-    /// never the baseline of a message that is sent.
-    pub dry_runs: bool,
-}
-
 /// The query for one watch. Table, key and columns are quoted names; recipient, expires_at and
 /// the like are SQL of the configuration.
-pub fn read_sql(table: &WatchedTable, watch: &Watch, selection: BaselineScope<'_>) -> String {
+pub fn read_sql(table: &WatchedTable, watch: &Watch) -> String {
     let present = format!("left join {} as present on {}", table.table, on_key(table, "present"));
-    sql_over(table, watch, selection, &present)
+    sql_over(table, watch, &present)
 }
 
 /// The same query as if the columns in `$6` (a JSON object) had other values.
-pub fn preview_sql(table: &WatchedTable, watch: &Watch, selection: BaselineScope<'_>) -> String {
+pub fn preview_sql(table: &WatchedTable, watch: &Watch) -> String {
     let present = format!(
         "left join lateral (
        select invented.* from {} as stored
@@ -104,43 +84,42 @@ pub fn preview_sql(table: &WatchedTable, watch: &Watch, selection: BaselineScope
         table.table,
         on_key(table, "stored")
     );
-    sql_over(table, watch, selection, &present)
+    sql_over(table, watch, &present)
 }
 
-fn sql_over(
-    table: &WatchedTable,
-    watch: &Watch,
-    selection: BaselineScope<'_>,
-    join_present: &str,
-) -> String {
-    let recipient = subquery(&watch.recipient);
+fn sql_over(table: &WatchedTable, watch: &Watch, join_present: &str) -> String {
     let asked = asked(watch);
     let first_key = quote(table.key.first().map_or("", String::as_str));
     format!(
-        "-- compose_read: the rows of one watch as they are now, their recipients, what was last told.
+        "-- compose_read: the rows of one watch as they are now, their recipients, what those know.
 select case when present.{first_key} is not null then {values} end as row,
-       recipient.row as recipient,
+       recipient.rows as recipients,
        asked.expires_at,
        asked.expires_at_wall,
        asked.about,
        asked.about_wall,
        asked.time_zone,
-       told.message_id as told_id,
-       told.is_muted,
-       told.is_redacted,
-       told.new_row as told_row,
-       coalesce(told.first_id = item.fallback_of, false) as has_arrived,
-       first.message_id as first_id,
-       first.old_row as first_old_row,
-       other.is_there is not null and exists (
-           select from rowbell.message as m
-            where m.watch = $4 and m.entity_key = item.entity_key
-              and m.state = 'sending' and m.message_id <> coalesce(item.message_id, 0)
-       ) as is_in_flight
-  from unnest($1::bigint[], $2::text[], $3::jsonb[], $5::bigint[])
-       with ordinality as item (message_id, entity_key, captured, fallback_of, ordinal)
+       ledger.entries as ledger,
+       (select json_agg(json_build_array(q.recipient_key, q.message_id))
+          from rowbell.queue as q
+         where q.watch = $4 and q.entity_key = item.entity_key and q.state in ('open', 'held')
+           and q.recipient_key is not null and q.message_id is distinct from item.message_id) as open,
+       exists (select from rowbell.change as c
+                where c.entity_key = item.entity_key and c.watch = $4 and c.mute_reason is not null) as has_muted_change
+  from unnest($1::bigint[], $2::text[], $3::jsonb[], $5::boolean[])
+       with ordinality as item (message_id, entity_key, captured, is_fallback, ordinal)
   {join_present}
-  {told}
+  left join lateral (
+       select json_agg(json_build_array(
+                  t.recipient_key, t.status, t.told_at, t.message_id, t.first_message_id, t.row,
+                  before.old_row, before.first_changed_at
+              )) as entries
+         from rowbell.last_told as t
+         left join rowbell.message as before
+           on before.message_id = t.message_id
+          and (t.status in ('possible', 'unconfirmed') or (t.status = 'accepted' and item.is_fallback))
+        where t.watch = $4 and t.entity_key = item.entity_key
+  ) as ledger on true
  cross join lateral (
        select {present} where present.{first_key} is not null
        union all
@@ -148,19 +127,20 @@ select case when present.{first_key} is not null then {values} end as row,
        select gone.* from {gone}
         where present.{first_key} is null
   ) as changed
-  left join lateral (
-       select row_to_json(r) as row from (
-{recipient}
-       ) as r limit 1
-  ) as recipient on true
+  {recipients}
   {asked}
  order by item.ordinal",
         values = values_of(table),
         present = present_columns(table),
-        gone = gone(table, "coalesce(told.new_row, first.old_row, '{}') || item.captured"),
-        told = told(watch, selection),
+        gone = gone(table, &format!("coalesce({LAST_KNOWN}, '{{}}') || item.captured")),
+        recipients = recipients(watch),
     )
 }
+
+/// The latest row of the entity that anybody knows.
+const LAST_KNOWN: &str = "(select t.row from rowbell.last_told as t
+                    where t.watch = $4 and t.entity_key = item.entity_key and t.row is not null
+                    order by t.told_at desc limit 1)";
 
 /// A row of the table's columns from JSON that may have only some of them. A domain may forbid the nulls of the others:
 /// so where there are domains, the columns have the types below them.
@@ -185,46 +165,32 @@ fn present_columns(table: &WatchedTable) -> String {
     columns.join(", ")
 }
 
-/// Joins that give whether the entity has other messages at all (most have none, and then nothing more is
-/// looked for), what was last told, and the row before the first change since then or ever. What was
-/// redacted is old news: it counts as told, but nobody knows what it was.
-fn told(watch: &Watch, selection: BaselineScope<'_>) -> String {
+/// The query that asks whom the recipient query names for rows as they were; `$1` holds the rows.
+pub fn named_sql(table: &WatchedTable, watch: &Watch) -> String {
+    format!(
+        "-- compose_named: whom the recipient query names for rows as they were.
+select recipient.rows as recipients
+  from unnest($1::jsonb[]) with ordinality as item (captured, ordinal)
+ cross join lateral (select gone.* from {gone}) as changed
+  {recipients}
+ order by item.ordinal",
+        gone = gone(table, "item.captured"),
+        recipients = recipients(watch),
+    )
+}
+
+/// Join that gives the recipients of a row. A mistake in the query must not give thousands.
+fn recipients(watch: &Watch) -> String {
     format!(
         "left join lateral (
-       select true as is_there
-         from rowbell.message as m
-        where m.watch = $4 and m.entity_key = item.entity_key
-          and m.message_id <> coalesce(item.message_id, 0)
-        limit 1
-  ) as other on true
-  left join lateral (
-       select m.message_id, m.new_row, m.reason = 'muted' as is_muted,
-              m.redacted_at is not null as is_redacted,
-              coalesce(m.fallback_of, m.message_id) as first_id
-         from rowbell.message as m
-        where other.is_there
-          and m.watch = $4 and m.entity_key = item.entity_key
-          and (m.state in ('delivered', 'read')
-               or (m.state in ({states}) and (item.fallback_of is null or {last_heard}))
-               or (m.state = 'skipped' and {skipped}))
-        order by m.message_id desc
-        limit 1
-  ) as told on true
-  left join lateral (
-       select m.message_id, m.old_row
-         from rowbell.message as m
-        where other.is_there and (told.message_id is null or told.is_redacted)
-          and m.watch = $4 and m.entity_key = item.entity_key
-          and m.redacted_at is null and m.message_id > coalesce(told.message_id, 0)
-        order by m.message_id
-        limit 1
-  ) as first on true",
-        states = told_states(watch),
-        last_heard = last_heard(selection.silent),
-        skipped = match selection.dry_runs {
-            true => "(m.reason = 'muted' or (m.reason = 'dry_run' and item.fallback_of is null))",
-            false => "m.reason = 'muted'",
-        },
+       select json_agg(row_to_json(r)) as rows from (
+              select * from (
+{}
+              ) as named limit {}
+       ) as r
+  ) as recipient on true",
+        subquery(&watch.recipient),
+        watch.max_recipients + 1,
     )
 }
 
@@ -274,28 +240,6 @@ fn moment(name: &str) -> String {
             then least(greatest(said.{name}::text::date + interval '1 day', '0001-01-01'), '9999-01-01')
              end as {name}_wall"
     )
-}
-
-/// Whether an unconfirmed message counts as told. Where such a message is sent again in the
-/// end, it does not: the next message of its entity tells everything once more, and takes its place.
-pub fn counts_unconfirmed(watch: &Watch) -> bool {
-    watch.unconfirmed != UnconfirmedPolicy::Resend
-}
-
-fn told_states(watch: &Watch) -> &'static str {
-    match counts_unconfirmed(watch) {
-        true => "'sent', 'unconfirmed'",
-        false => "'sent'",
-    }
-}
-
-/// Of a message that was accepted: nothing more is ever heard of it.
-fn last_heard(silent: &[String]) -> String {
-    let channels: Vec<String> = silent.iter().map(|channel| literal(channel)).collect();
-    match channels.is_empty() {
-        true => "false".to_owned(),
-        false => format!("(m.state = 'sent' and m.channel in ({}))", channels.join(", ")),
-    }
 }
 
 /// The values of the captured columns as a JSON array: names and the binary form of jsonb would cost the
@@ -364,8 +308,9 @@ pub async fn read(
     let keys: Vec<&str> = wanted.iter().map(|w| w.entity_key).collect();
     let captured: Vec<Json<&Row>> = wanted.iter().map(|w| Json(w.captured)).collect();
     let statement = client.prepare_cached(sql).await?;
-    let firsts: Vec<Option<i64>> = wanted.iter().map(|w| w.fallback_of).collect();
-    let rows = client.query(&statement, &[&ids, &keys, &captured, &table.watch, &firsts]).await?;
+    let fallbacks: Vec<bool> = wanted.iter().map(|w| w.is_fallback).collect();
+    let rows =
+        client.query(&statement, &[&ids, &keys, &captured, &table.watch, &fallbacks]).await?;
     rows.iter().map(|row| present(row, &table.captured)).collect()
 }
 
@@ -380,41 +325,38 @@ pub async fn preview(
     let ids = vec![wanted.message_id];
     let keys = vec![wanted.entity_key];
     let captured = vec![Json(wanted.captured)];
-    let firsts = vec![wanted.fallback_of];
+    let fallbacks = vec![wanted.is_fallback];
     let parameters: &[&(dyn ToSql + Sync)] =
-        &[&ids, &keys, &captured, &table.watch, &firsts, &Json(invented)];
+        &[&ids, &keys, &captured, &table.watch, &fallbacks, &Json(invented)];
     let rows = client.query(sql, parameters).await?;
     rows.first().map(|row| present(row, &table.captured)).transpose()
+}
+
+/// Whom the recipient query names for each of some rows as they were.
+pub async fn named(
+    client: &deadpool_postgres::Transaction<'_>,
+    sql: &str,
+    rows: &[&Row],
+) -> Result<Vec<Vec<Row>>, tokio_postgres::Error> {
+    let rows: Vec<Json<&Row>> = rows.iter().map(|row| Json(*row)).collect();
+    let statement = client.prepare_cached(sql).await?;
+    let found = client.query(&statement, &[&rows]).await?;
+    found.iter().map(|row| list(row, "recipients")).collect()
 }
 
 fn present(
     row: &tokio_postgres::Row,
     columns: &[String],
 ) -> Result<PresentRow, tokio_postgres::Error> {
-    // What was redacted is old news: the row before the next change stands for it.
-    let is_redacted: Option<bool> = row.try_get("is_redacted")?;
-    let told_id: Option<i64> = row.try_get("told_id")?;
-    let told_id = told_id.filter(|_| is_redacted != Some(true));
-    let first_id: Option<i64> = row.try_get("first_id")?;
-    let told = match (told_id, row.try_get::<_, Option<bool>>("is_muted")?) {
-        (Some(_), Some(true)) => LastTold::Muted,
-        (Some(_), _) => LastTold::Last(object(row, "told_row")?),
-        (None, _) => LastTold::Never {
-            first_old_row: match first_id {
-                Some(_) => Some(object(row, "first_old_row")?),
-                None => None,
-            },
-        },
-    };
     Ok(PresentRow {
-        row: values(row, "row")?.map(|values| columns.iter().cloned().zip(values).collect()),
-        recipient: object(row, "recipient")?,
+        row: list_of(row, "row")?.map(|values| columns.iter().cloned().zip(values).collect()),
+        recipients: list(row, "recipients")?,
         expires_at: asked_moment(row, "expires_at", "expires_at_wall")?,
         about: asked_moment(row, "about", "about_wall")?,
         time_zone: row.try_get("time_zone")?,
-        told,
-        is_in_flight: row.try_get("is_in_flight")?,
-        has_arrived: row.try_get("has_arrived")?,
+        ledger: Ledger::new(list::<Told>(row, "ledger")?),
+        open: list(row, "open")?,
+        has_muted_change: row.try_get("has_muted_change")?,
     })
 }
 
@@ -428,12 +370,21 @@ fn asked_moment(
     Ok(instant.map(AskedMoment::Instant).or(wall.map(AskedMoment::Wall)))
 }
 
-fn values(
+/// A JSON array; null is None.
+fn list_of<T: DeserializeOwned>(
     row: &tokio_postgres::Row,
     column: &str,
-) -> Result<Option<Vec<Value>>, tokio_postgres::Error> {
-    let values: Option<Json<Vec<Value>>> = row.try_get(column)?;
-    Ok(values.map(|Json(values)| values))
+) -> Result<Option<Vec<T>>, tokio_postgres::Error> {
+    let list: Option<Json<Vec<T>>> = row.try_get(column)?;
+    Ok(list.map(|Json(list)| list))
+}
+
+/// A JSON array; null is empty.
+fn list<T: DeserializeOwned>(
+    row: &tokio_postgres::Row,
+    column: &str,
+) -> Result<Vec<T>, tokio_postgres::Error> {
+    list_of(row, column).map(Option::unwrap_or_default)
 }
 
 /// A JSON object; anything else, and null, is None.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use strum::VariantArray as _;
 use tokio_postgres::{Client, Row};
 
 use crate::config::{TemplateSettings, Watch};
@@ -12,7 +11,7 @@ use crate::domain::value::diff::{ColumnKind, ColumnKinds};
 use crate::domain::value::versions::FoldRules;
 use crate::finding::did_you_mean;
 use crate::postgres::capture::huge_value::HugeValue;
-use crate::postgres::capture::quoting::field;
+use crate::postgres::capture::quoting::{field, quote};
 
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
 #[derive(Debug, thiserror::Error)]
@@ -135,20 +134,51 @@ impl WatchedTable {
     /// What its trigger fires for. A row that moves to another partition is deleted and inserted.
     pub fn fires_for(&self, watch: &Watch) -> Vec<Operation> {
         let may_move = !self.partitioned_by.is_empty() && watch.on.contains(&Operation::Update);
-        let wanted = |operation: &&Operation| may_move || watch.on.contains(operation);
-        Operation::VARIANTS.iter().filter(wanted).copied().collect()
+        let captured = [Operation::Insert, Operation::Update, Operation::Delete];
+        let wanted = |operation: &Operation| may_move || watch.on.contains(operation);
+        captured.into_iter().filter(wanted).collect()
     }
 
-    /// What must change for a change to be recorded: the watched columns, and the currencies of
-    /// watched amounts.
+    /// What must change for a change to be recorded: the watched columns, the currencies of
+    /// watched amounts, and the columns by which the row goes over to somebody else.
     pub fn watched(&self, watch: &Watch) -> Vec<String> {
         let mut watched = watch.columns.clone();
-        for name in currency_columns(watch) {
+        for name in currency_columns(watch).into_iter().chain(self.handover_columns(watch)) {
             if !watched.contains(&name) {
                 watched.push(name);
             }
         }
         watched
+    }
+
+    /// The columns that the recipient query asks `changed` for by name; where it names none so, the words of it that
+    /// are columns.
+    fn handover_columns(&self, watch: &Watch) -> Vec<String> {
+        let asks = |name: &str| {
+            watch.recipient.match_indices("changed.").any(|(at, before)| {
+                let rest = &watch.recipient[at + before.len()..];
+                rest.starts_with(&quote(name)) || rest.split(is_between).next() == Some(name)
+            })
+        };
+        let asked: Vec<String> =
+            self.captured.iter().filter(|name| asks(name.as_str())).cloned().collect();
+        match asked.is_empty() {
+            true => self.recipient_columns(watch),
+            false => asked,
+        }
+    }
+
+    /// The captured columns that the recipient query names: whoever is told may change with them. A word of the query
+    /// that is the name of a column counts, whatever it means there; where the whole row is handed on, all do.
+    pub fn recipient_columns(&self, watch: &Watch) -> Vec<String> {
+        let hands_on = watch.recipient.match_indices("changed").any(|(at, name)| {
+            !watch.recipient[at + name.len()..].trim_start().starts_with(['.', '_'])
+        });
+        let words = words_of([watch.recipient.as_str()]);
+        let is_named = |name: &&String| {
+            words.contains(name.as_str()) || watch.recipient.contains(&quote(name))
+        };
+        self.captured.iter().filter(|name| hands_on || is_named(name)).cloned().collect()
     }
 
     pub fn column_names(&self) -> Vec<&str> {
@@ -430,10 +460,7 @@ fn captured(
         texts.extend(rule.text.iter().flat_map(|text| text.each()).map(|(_, text)| text));
     }
     texts.extend(watch.column.values().filter_map(|rules| rules.currency.as_deref()));
-    let words: BTreeSet<&str> = texts
-        .iter()
-        .flat_map(|text| text.split(|c: char| !(c.is_alphanumeric() || c == '_')))
-        .collect();
+    let words = words_of(texts.iter().copied());
     let named = |column: &str| {
         words.contains(column) || texts.iter().any(|t| t.contains(&format!("\"{column}\"")))
     };
@@ -449,6 +476,15 @@ fn captured(
         })
         .cloned()
         .collect()
+}
+
+/// Whether a character stands between words.
+fn is_between(c: char) -> bool {
+    !(c.is_alphanumeric() || c == '_')
+}
+
+fn words_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    texts.into_iter().flat_map(|text| text.split(is_between)).collect()
 }
 
 /// What is named as currency and is not a code by itself.

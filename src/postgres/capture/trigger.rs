@@ -223,7 +223,8 @@ fn read(table: &WatchedTable, watch: &Watch, operation: Operation) -> String {
         Operation::Insert => (String::new(), "new", &["new"]),
         Operation::Update => (unless_changed(table, watch), "old", &["old", "new"]),
         Operation::Delete if only_moves(Operation::Insert) => (MAY_MOVE.into(), "old", &["old"]),
-        Operation::Delete => (String::new(), "old", &["old"]),
+        // The last is never captured: it is what a recipient is told.
+        Operation::Delete | Operation::Withdrawn => (String::new(), "old", &["old"]),
     };
     format!(
         "{filter}        entity_key := {key};\n        captured := {captured};\n",

@@ -48,6 +48,8 @@ row! {
         pub message_id: i64,
         pub watch: String,
         pub entity_key: String,
+        /// None: it is for all recipients.
+        pub recipient_key: Option<String>,
         pub operation: Operation = word,
         pub old_row: Option<Row> = object,
         pub first_changed_at: Timestamp,
@@ -72,6 +74,7 @@ pub struct FoldedIn {
     pub change_count: i32,
     pub last_changed_at: Timestamp,
     pub due_at: Timestamp,
+    pub changed_by: Vec<String>,
     pub hold_id: Option<i64>,
 }
 
@@ -88,6 +91,7 @@ pub async fn claim_fold(
         &array(folded, |f| f.last_changed_at),
         &array(folded, |f| f.due_at),
         &now,
+        &array(folded, |f| actors(&f.changed_by)),
     ];
     named!(tx, "claim/claim_fold", params).map(drop)
 }
@@ -103,6 +107,38 @@ pub async fn claim_rename(
     let new_keys = array(renames, |rename| rename.to.as_str());
     named!(tx, "claim/claim_rename_out", &[&watches, &old_keys])?;
     named!(tx, "claim/claim_rename", &[&watches, &old_keys, &new_keys, &now]).map(drop)
+}
+
+/// Names as one text: see the statements.
+pub(super) fn actors(names: &[String]) -> String {
+    let plain: Vec<String> = names.iter().map(|name| name.replace('\u{1f}', " ")).collect();
+    plain.join("\u{1f}")
+}
+
+/// What a muted change makes known of an entity.
+#[derive(Clone, Debug)]
+pub struct MutedChange {
+    pub watch: String,
+    pub entity_key: String,
+    /// The columns that it changed; None: the row is gone.
+    pub changed: Option<Row>,
+    pub new_row: Option<Row>,
+    /// The row came into being.
+    pub is_new: bool,
+    /// A column of the recipient query changed.
+    pub is_handover: bool,
+}
+
+pub async fn claim_mute(tx: &Transaction<'_>, muted: &[MutedChange]) -> Result<(), Error> {
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &array(muted, |m| m.watch.as_str()),
+        &array(muted, |m| m.entity_key.as_str()),
+        &array(muted, |m| m.changed.as_ref().map(Json)),
+        &array(muted, |m| m.new_row.as_ref().map(Json)),
+        &array(muted, |m| m.is_new),
+        &array(muted, |m| m.is_handover),
+    ];
+    named!(tx, "claim/claim_mute", params).map(drop)
 }
 
 /// The lease that messages in state sending get.
@@ -223,6 +259,9 @@ pub async fn claim_write(
         &wait.cause,
         &wait.template,
         &wait.language,
+        &array(messages, |m| m.recipient_key.as_deref()),
+        &array(messages, |m| actors(&m.changed_by)),
+        &array(messages, |m| m.is_for_all),
     ];
     let rows = named!(tx, "claim/claim_write", params)?;
     for (message, row) in messages.iter_mut().zip(&rows) {
@@ -231,10 +270,9 @@ pub async fn claim_write(
     Ok(())
 }
 
-/// The row as it is told; of a message without words, as it was captured.
+/// The row as it is told; of a message that tells nobody anything now, as it was captured.
 fn new_row(message: &Message) -> Option<Json<&Row>> {
-    let row = message.words.as_ref().map_or(&message.new_row, |words| &words.told_row);
-    row.as_ref().map(Json)
+    message.told_row.as_ref().unwrap_or(&message.new_row).as_ref().map(Json)
 }
 
 /// Transaction, watch and entity of what these transactions changed beyond a change.
@@ -245,7 +283,7 @@ pub async fn storm_ahead(
     most: usize,
 ) -> Result<Vec<(i64, String, String)>, Error> {
     let ids: Vec<String> = transactions.iter().map(i64::to_string).collect();
-    let rows = named!(tx, "claim/storm_ahead", &[&beyond, &ids, &(most as i64)])?;
+    let rows = named!(tx, "storm/storm_ahead", &[&beyond, &ids, &(most as i64)])?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
 }
 
@@ -257,7 +295,7 @@ pub async fn storm_open(
     reason: &str,
     now: Timestamp,
 ) -> Result<i64, Error> {
-    let rows = named!(tx, "claim/storm_open", &[&watch, &transaction, &reason, &now])?;
+    let rows = named!(tx, "storm/storm_open", &[&watch, &transaction, &reason, &now])?;
     rows[0].try_get(0)
 }
 
@@ -268,11 +306,11 @@ pub async fn storm_join(
     now: Timestamp,
 ) -> Result<(), Error> {
     let (messages, holds): (Vec<i64>, Vec<i64>) = joining.iter().copied().unzip();
-    named!(tx, "claim/storm_join", &[&messages, &holds, &now]).map(drop)
+    named!(tx, "storm/storm_join", &[&messages, &holds, &now]).map(drop)
 }
 
 statements! {
     /// Messages of a watch that wait to leave for the first time and tell of changes made since then.
     storm_gather(tx: &Transaction<'_>, watch: &str, since: Timestamp)
-        -> Vec<i64> = "claim/storm_gather";
+        -> Vec<i64> = "storm/storm_gather";
 }

@@ -120,6 +120,7 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
             old_row,
             new_row,
             changed_at,
+            changed_by: row.try_get("changed_by")?,
             mute_reason: row.try_get("mute_reason")?,
             transaction_id: row.try_get("transaction_id")?,
             hold_id: None,
@@ -175,7 +176,8 @@ fn named_values(
     Ok(match operation {
         Operation::Insert => (None, Some(row())),
         Operation::Update => (Some(row()), Some(row())),
-        Operation::Delete => (Some(row()), None),
+        // The last is never captured: it is what a recipient is told.
+        Operation::Delete | Operation::Withdrawn => (Some(row()), None),
     })
 }
 

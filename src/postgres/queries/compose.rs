@@ -13,9 +13,9 @@ use crate::domain::message::state::State;
 use crate::domain::recipient::phone_forms;
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
-use crate::postgres::connection::statement::{named, statements};
+use crate::postgres::connection::statement::{array, named, statements};
 use crate::postgres::connection::word::word;
-use crate::postgres::queries::claim::{Lease, WaitColumns, WordColumns};
+use crate::postgres::queries::claim::{Lease, WaitColumns, WordColumns, actors};
 
 /// Where one watch goes on, and where it stands in turn.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +45,14 @@ pub async fn compose_due(
     let rows = named!(tx, "compose/compose_due", params)?;
     rows.iter()
         .map(|row| {
+            let recipient_key: Option<String> = row.try_get("recipient_key")?;
             Ok(Message {
                 message_id: row.try_get("message_id")?,
                 watch: row.try_get("watch")?,
                 entity_key: row.try_get("entity_key")?,
                 channel: channel.to_owned(),
+                is_for_all: recipient_key.is_none(),
+                recipient_key,
                 fallback_of: row.try_get("fallback_of")?,
                 attempt_count: row.try_get("attempt_count")?,
                 operation: word(row, "operation")?,
@@ -58,10 +61,12 @@ pub async fn compose_due(
                 last_changed_at: row.try_get("last_changed_at")?,
                 old_row: object(row, "old_row")?,
                 new_row: object(row, "new_row")?,
+                changed_by: row.try_get("changed_by")?,
                 state: State::Scheduled,
                 reason_text: None,
                 wait: None,
                 due_at: row.try_get("due_at")?,
+                told_row: None,
                 words: None,
                 hold_id: None,
             })
@@ -86,89 +91,53 @@ pub async fn compose_opt_out(
     Ok(out.map(|(phone, _)| (*phone).to_owned()).collect())
 }
 
-/// One thing that counts as told: a message that left, or a muted change.
-#[derive(Clone, Debug)]
-pub struct LastToldRow {
-    pub is_muted: bool,
-    pub old_row: Option<Row>,
-    pub new_row: Option<Row>,
+/// Open messages, each with the message for all recipients whose changes it tells.
+pub async fn compose_join(
+    tx: &Transaction<'_>,
+    joined: &[(i64, &Message)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &array(joined, |(message_id, _)| *message_id),
+        &array(joined, |(_, message)| message.new_row.as_ref().map(Json)),
+        &array(joined, |(_, message)| message.change_count),
+        &array(joined, |(_, message)| message.last_changed_at),
+        &array(joined, |(_, message)| actors(&message.changed_by)),
+        &now,
+    ];
+    named!(tx, "compose/compose_join", params).map(drop)
 }
 
-/// Which messages count as told.
-#[derive(Clone, Debug)]
-pub struct CountsAsTold<'a> {
-    pub unconfirmed: bool,
-    /// Only what is known to have arrived: delivered, or accepted by one of these channels, of which no
-    /// more is ever heard. None: whatever was accepted.
-    pub arrived: Option<&'a [String]>,
-    /// Messages of a dry run, for another one.
-    pub dry_runs: bool,
-}
-
-/// Everything told since the last message that left, latest first.
-pub async fn compose_last_told(
+/// Removes what recipients of entities were told before a moment.
+pub async fn told_prune(
     tx: &Transaction<'_>,
     watch: &str,
-    key: &str,
-    counts: &CountsAsTold<'_>,
-) -> Result<Vec<LastToldRow>, Error> {
-    let CountsAsTold { unconfirmed, arrived, dry_runs } = counts;
-    let rows =
-        named!(tx, "compose/compose_last_told", &[&watch, &key, unconfirmed, arrived, dry_runs])?;
-    rows.iter()
-        .map(|row| {
-            Ok(LastToldRow {
-                is_muted: row.try_get::<_, Option<bool>>("is_muted")?.unwrap_or(false),
-                old_row: object(row, "old_row")?,
-                new_row: object(row, "new_row")?,
-            })
-        })
-        .collect()
+    obsolete: &[(&str, &str, Timestamp)],
+) -> Result<(), Error> {
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &watch,
+        &array(obsolete, |(entity_key, _, _)| *entity_key),
+        &array(obsolete, |(_, recipient_key, _)| *recipient_key),
+        &array(obsolete, |(_, _, before)| *before),
+    ];
+    named!(tx, "compose/told_prune", params).map(drop)
 }
 
-/// What an entity may have read, although nobody knows, or what was muted since.
-#[derive(Clone, Debug)]
-pub struct UnconfirmedRow {
-    /// The place of the entity among those asked for.
-    pub place: usize,
-    pub row: LastToldRow,
-}
-
-/// What entities may have read since something was told for certain, and what was muted since, oldest first.
-pub async fn compose_unconfirmed(
+/// The row before what the open messages of an entity are to tell; the outer None: there is no such message.
+pub async fn compose_open(
     tx: &Transaction<'_>,
     watch: &str,
-    keys: &[&str],
-    counts_unconfirmed: bool,
-) -> Result<Vec<UnconfirmedRow>, Error> {
-    let rows = named!(tx, "compose/compose_unconfirmed", &[&watch, &keys, &counts_unconfirmed])?;
-    rows.iter()
-        .map(|row| {
-            let ordinal: i64 = row.try_get("ordinal")?;
-            let told = LastToldRow {
-                is_muted: row.try_get("is_muted")?,
-                old_row: object(row, "old_row")?,
-                new_row: object(row, "row")?,
-            };
-            Ok(UnconfirmedRow {
-                place: usize::try_from(ordinal - 1).unwrap_or(usize::MAX),
-                row: told,
-            })
-        })
-        .collect()
-}
-
-/// The row before the first change of the entity that is known; None also when that was an insert.
-pub async fn compose_first_old(
-    tx: &Transaction<'_>,
-    watch: &str,
-    key: &str,
-) -> Result<Option<Row>, Error> {
-    let rows = named!(tx, "compose/compose_first_old", &[&watch, &key])?;
-    rows.first().map_or(Ok(None), |row| object(row, "old_row"))
+    entity_key: &str,
+) -> Result<Option<Option<Row>>, Error> {
+    let rows = named!(tx, "compose/compose_open", &[&watch, &entity_key])?;
+    rows.first().map(|row| object(row, "old_row")).transpose()
 }
 
 statements! {
+    /// Keeps the words of the last attempts of messages with those attempts.
+    attempt_keep_words(tx: &Transaction<'_>, message_ids: &[i64])
+        -> () = "compose/attempt_keep_words";
+
     /// The watches that have open messages on the channel.
     compose_watches(tx: &Transaction<'_>, channel: &str)
         -> Vec<String> = "compose/compose_watches";
@@ -190,6 +159,11 @@ pub async fn compose_write(
     messages: &[Message],
     lease: Lease<'_>,
 ) -> Result<Vec<(i64, i16)>, Error> {
+    let reworded = messages.iter().filter(|m| m.words.is_some() && m.attempt_count > 0);
+    let reworded: Vec<i64> = reworded.filter_map(|m| m.message_id).collect();
+    if !reworded.is_empty() {
+        attempt_keep_words(tx, &reworded).await?;
+    }
     let ids: Vec<Option<i64>> = messages.iter().map(|m| m.message_id).collect();
     let state: Vec<&str> = messages.iter().map(|m| m.state.into_str()).collect();
     let reason: Vec<Option<&str>> = messages.iter().map(|m| m.state.reason()).collect();
@@ -222,6 +196,9 @@ pub async fn compose_write(
         &wait.template,
         &wait.language,
         &lease.is_dry_run,
+        &array(messages, |m| m.recipient_key.as_deref()),
+        &array(messages, |m| m.words.as_ref().map(|words| words.operation.into_str())),
+        &array(messages, |m| m.is_for_all),
     ];
     let rows = named!(tx, "compose/compose_write", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
@@ -229,6 +206,6 @@ pub async fn compose_write(
 
 /// The row as told; JSON null says "told that it is gone", SQL null "leave as it is".
 fn told_json(message: &Message) -> Option<Json<Value>> {
-    let words = message.words.as_ref()?;
-    Some(Json(words.told_row.clone().map_or(Value::Null, Value::Object)))
+    let row = message.told_row.clone()?;
+    Some(Json(row.map_or(Value::Null, Value::Object)))
 }

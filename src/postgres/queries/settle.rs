@@ -26,6 +26,7 @@ pub async fn settle_accepted(
     accepted: &[(&Settled, &str)],
     now: Timestamp,
     ask: Ask<'_>,
+    silent_channels: &[String],
 ) -> Result<Vec<(i64, bool)>, Error> {
     let ids: Vec<i64> = accepted.iter().map(|(s, _)| s.outgoing.message_id).collect();
     let numbers: Vec<i16> = accepted.iter().map(|(s, _)| s.outgoing.attempt).collect();
@@ -36,8 +37,17 @@ pub async fn settle_accepted(
         .iter()
         .map(|(s, _)| s.outgoing.undelivered_after.map(|after| now + after))
         .collect();
-    let params: &[&(dyn ToSql + Sync)] =
-        &[&ids, &numbers, &provider_ids, &statuses, &now, &undelivered, &ask.at, &ask.of];
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &ids,
+        &numbers,
+        &provider_ids,
+        &statuses,
+        &now,
+        &undelivered,
+        &ask.at,
+        &ask.of,
+        &silent_channels,
+    ];
     let rows = named!(client, "settle/settle_accepted", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
@@ -53,6 +63,7 @@ pub struct MessageSnapshot {
     pub attempt_count: i16,
     pub watch: String,
     pub entity_key: String,
+    pub recipient_key: Option<String>,
     pub channel: String,
     /// Template and language at the provider, once it is put into words.
     pub template: Option<(String, String)>,
@@ -80,6 +91,7 @@ fn snapshot(row: &SqlRow) -> Result<Option<MessageSnapshot>, Error> {
         attempt_count: row.try_get("attempt_count")?,
         watch: row.try_get("watch")?,
         entity_key: row.try_get("entity_key")?,
+        recipient_key: row.try_get("recipient_key")?,
         channel: row.try_get("channel")?,
         template: Option::zip(row.try_get("template")?, row.try_get("language")?),
         phone: row.try_get("recipient_phone")?,
@@ -151,8 +163,11 @@ pub async fn settle_sibling(
     snapshot: &MessageSnapshot,
     message_id: i64,
 ) -> Result<Option<i64>, Error> {
-    let rows =
-        named!(tx, "settle/settle_sibling", &[&snapshot.watch, &snapshot.entity_key, &message_id])?;
+    let rows = named!(
+        tx,
+        "settle/settle_sibling",
+        &[&snapshot.watch, &snapshot.entity_key, &snapshot.recipient_key, &message_id]
+    )?;
     rows.first().map(|row| row.try_get(0)).transpose()
 }
 
@@ -291,6 +306,14 @@ row! {
 }
 
 statements! {
+    /// Notes what was known before messages that told nobody anything.
+    told_assume(tx: &Transaction<'_>, message_ids: &[i64])
+        -> () = "compose/told_assume";
+
+    /// Brings the ledger in line with what is known of the attempts of messages.
+    told_settle(tx: &Transaction<'_>, message_ids: &[i64], silent_channels: &[String])
+        -> () = "settle/told_settle";
+
     settle_queue(tx: &Transaction<'_>, message_id: i64, state: &str, due_at: Timestamp)
         -> () = "settle/settle_queue";
 

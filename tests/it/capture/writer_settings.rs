@@ -82,7 +82,7 @@ async fn a_key_is_the_same_whoever_wrote_the_row() {
     let (clock, row) = (Clock::system(), Row::new());
     let key = "01,2030-06-25 12:00:00.50+02,3.0000000000000004e-1";
     let shown = preview(&mut client, &world.config, &clock, "thing", key, &row).await.unwrap();
-    assert!(shown.changes.is_empty(), "{:?}", shown.changes);
+    assert!(shown[0].changes.is_empty(), "{:?}", shown[0].changes);
     let told = rowbell::cli::inspect::explain::tell(&client, &world.config, "thing", key, 5);
     assert_eq!(told.await.unwrap().story.messages.len(), 1);
     world.sql("delete from thing").await;

@@ -189,7 +189,7 @@ silent  = true
         world.settle().await;
     }
     let silent = [
-        "1 skipped no_net_change 1 change(s) 0 attempt(s)",
+        "1 skipped silenced 1 change(s) 0 attempt(s)",
         "1 skipped no_recipient 1 change(s) 0 attempt(s)",
     ];
     assert_eq!(world.messages().await, silent);

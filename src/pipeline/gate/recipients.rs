@@ -1,0 +1,348 @@
+//! Whom a message tells: the recipients that the query names for the row as it is, those before them who are told that
+//! it is no longer theirs, and what each of them knows.
+//!
+//! Who knows a row is never guessed: a baseline is what stands in the ledger for that recipient, or a row for which
+//! the recipient query names them. Nobody is told a value that the row had for somebody else.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use deadpool_postgres::Transaction;
+use serde_json::Value;
+
+use crate::config::{Config, Handover, UnconfirmedPolicy};
+use crate::domain::message::message::Message;
+use crate::domain::recipient::email::Email;
+use crate::domain::recipient::last_told::{CountsAsTold, RowBefore, Told};
+use crate::domain::recipient::phone::Phone;
+use crate::domain::value::row::Row;
+use crate::pipeline::context::context::CompiledWatch;
+use crate::pipeline::context::stage::StageError;
+use crate::postgres::capture::row_query::{self, PresentRow};
+
+/// A name for a recipient that a record can hold, in bytes.
+const LONGEST_KEY: usize = 500;
+
+/// One person whom a message may tell, and what they know.
+#[derive(Clone, Debug)]
+pub struct RecipientCase<'a> {
+    pub key: String,
+    /// What the recipient query gave.
+    pub recipient: Cow<'a, Row>,
+    /// The row went over to somebody else.
+    pub is_withdrawn: bool,
+    /// The row is theirs now and they have never heard of it, but the watch tells handovers to nobody.
+    pub is_silenced: bool,
+    pub baseline: Option<Cow<'a, Row>>,
+    /// What they may have read since although nobody knows.
+    pub possible: Vec<Option<&'a Row>>,
+    /// The last entry of the ledger that counts.
+    pub last: Option<&'a Told>,
+}
+
+/// Everybody whom one message concerns.
+#[derive(Debug, Default)]
+pub struct People<'a> {
+    pub cases: Vec<RecipientCase<'a>>,
+    /// Open messages of single recipients that tell it instead.
+    pub joined: Vec<i64>,
+}
+
+/// A message with what the database says about its entity.
+pub struct Concern<'a> {
+    pub compiled: &'a CompiledWatch,
+    pub region: &'a str,
+    pub message: &'a Message,
+    pub present: &'a PresentRow,
+    /// The row as it is; one that is gone as it was captured last.
+    pub current: &'a Row,
+    pub is_dry_run: bool,
+}
+
+/// Rows as they were, with the recipients that the query names for them.
+pub type NamedRows<'a> = Vec<(&'a Row, Vec<Row>)>;
+
+/// A recipient with their key.
+type Keyed<'a> = (String, Cow<'a, Row>);
+
+/// The row of an entity of which nothing was captured but its key.
+static NO_ROW: LazyLock<Row> = LazyLock::new(Row::new);
+
+impl<'a> RecipientCase<'a> {
+    /// The case of a message that concerns nobody.
+    pub fn nobody(row_before: Option<&'a Row>) -> RecipientCase<'a> {
+        RecipientCase::invented(&NO_ROW, row_before)
+    }
+
+    /// The case of somebody of whom nothing stands in the ledger, and who knows a row.
+    pub fn invented(recipient: &'a Row, known: Option<&'a Row>) -> RecipientCase<'a> {
+        RecipientCase {
+            key: String::new(),
+            recipient: Cow::Borrowed(recipient),
+            is_withdrawn: false,
+            is_silenced: false,
+            baseline: known.map(Cow::Borrowed),
+            possible: Vec::new(),
+            last: None,
+        }
+    }
+}
+
+/// Everybody whom some messages concern. Asks the database only where recipients may have changed.
+pub async fn people<'a>(
+    tx: &Transaction<'_>,
+    compiled: &CompiledWatch,
+    concerns: &[Concern<'a>],
+) -> Result<Vec<People<'a>>, StageError> {
+    let asked: Vec<Vec<&'a Row>> = concerns.iter().map(Concern::rows_to_ask).collect();
+    let rows: Vec<&Row> = asked.iter().flatten().copied().collect();
+    let mut answers = Vec::new().into_iter();
+    if !rows.is_empty() {
+        let read = |source| StageError::Read { watch: compiled.name.clone(), source };
+        let named = row_query::named(tx, &compiled.named_sql, &rows).await;
+        answers = named.map_err(read)?.into_iter();
+    }
+    let mut people = Vec::with_capacity(concerns.len());
+    for (concern, rows) in concerns.iter().zip(asked) {
+        let named: NamedRows<'a> =
+            rows.into_iter().map(|row| (row, answers.next().unwrap_or_default())).collect();
+        people.push(concern.people(&named));
+    }
+    Ok(people)
+}
+
+impl<'a> Concern<'a> {
+    pub fn new(
+        config: &'a Config,
+        compiled: &'a CompiledWatch,
+        message: &'a Message,
+        present: &'a PresentRow,
+    ) -> Concern<'a> {
+        let current = present.row.as_ref().or(message.new_row.as_ref());
+        Concern {
+            compiled,
+            region: &config.recipient.region,
+            message,
+            present,
+            current: current.or(message.old_row.as_ref()).unwrap_or(&NO_ROW),
+            is_dry_run: config.is_dry_run(&message.channel),
+        }
+    }
+
+    /// What counts as told here.
+    fn counts(&self) -> CountsAsTold {
+        let only_arrived = self.message.fallback_of.is_some();
+        CountsAsTold {
+            // Where an unconfirmed message is sent again in the end, the next one tells everything once more.
+            unconfirmed: self.compiled.config.unconfirmed != UnconfirmedPolicy::Resend,
+            only_arrived,
+            dry_runs: self.is_dry_run && !only_arrived,
+        }
+    }
+
+    /// The rows as they were for which the recipient query has to be asked: whoever is told may differ.
+    pub fn rows_to_ask(&self) -> Vec<&'a Row> {
+        let mut rows: Vec<&Row> = Vec::new();
+        let known = self.present.ledger.recipients();
+        let known = known.iter().filter_map(|key| self.known_row(key));
+        for row in self.row_before().into_iter().chain(known) {
+            let is_asked = |asked: &&Row| self.compiled.names_the_same(asked, row);
+            if !self.compiled.names_the_same(self.current, row) && !rows.iter().any(is_asked) {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    /// The row before all that was not told: known to those whom the query names for it, where they know no other.
+    pub fn row_before(&self) -> Option<&'a Row> {
+        self.present.ledger.assumed(self.before_message())
+    }
+
+    fn before_message(&self) -> RowBefore<'a> {
+        RowBefore { at: self.message.first_changed_at, row: self.message.old_row.as_ref() }
+    }
+
+    /// The row that a recipient knows, or may know.
+    fn known_row(&self, key: &str) -> Option<&'a Row> {
+        let ledger = &self.present.ledger;
+        let last = ledger.last(key, self.counts()).and_then(|told| told.row.as_ref());
+        let possible = ledger.all(key).iter().rev().find_map(|told| told.row.as_ref());
+        last.or(possible.filter(|_| ledger.last(key, self.counts()).is_none()))
+    }
+
+    /// Everybody whom the message concerns. `named` answers `rows_to_ask`.
+    ///
+    /// A message of one recipient whom the query does not name any more, as when a phone was corrected, is for all.
+    pub fn people(&self, named: &NamedRows<'a>) -> People<'a> {
+        let mut people = People::default();
+        let mut cases = self.cases(named);
+        if !self.message.is_for_all
+            && let Some(own) = &self.message.recipient_key
+            && cases.iter().any(|case| &case.key == own)
+        {
+            cases.retain(|case| &case.key == own);
+        }
+        for case in cases {
+            match self.present.open.iter().find(|(open, _)| open == &case.key) {
+                Some((_, message_id)) => people.joined.push(*message_id),
+                None => people.cases.push(case),
+            }
+        }
+        people
+    }
+
+    /// The recipients of the row, then those who are told that it is no longer theirs.
+    fn cases(&self, named: &NamedRows<'a>) -> Vec<RecipientCase<'a>> {
+        let present = self.keyed(&self.present.recipients);
+        let mut cases: Vec<RecipientCase<'_>> = present
+            .iter()
+            .map(|(key, recipient)| self.case(key, recipient.clone(), named))
+            .collect();
+        // A query that names nobody any more may leave the row out for other reasons.
+        if self.compiled.config.handover != Handover::Both || present.is_empty() {
+            return cases;
+        }
+        for (key, recipient) in self.before(named) {
+            if present.iter().any(|(present, _)| present == &key) {
+                continue;
+            }
+            let case = self.case(&key, recipient, named);
+            // Who does not know of the row is not told that it is no longer theirs.
+            if case.baseline.is_some() || case.possible.iter().any(Option::is_some) {
+                cases.push(RecipientCase { is_withdrawn: true, is_silenced: false, ..case });
+            }
+        }
+        cases
+    }
+
+    fn case(&self, key: &str, recipient: Cow<'a, Row>, named: &NamedRows<'a>) -> RecipientCase<'a> {
+        let ledger = &self.present.ledger;
+        let last = ledger.last(key, self.counts());
+        let assumed = || {
+            let row = ledger.assumed_by(key, self.counts(), self.before_message())?;
+            self.names(row, named)?.iter().any(|(named, _)| named == key).then_some(row)
+        };
+        let row = match last {
+            Some(told) => told.row.as_ref(),
+            None => assumed(),
+        };
+        let possible = ledger.possible(key, self.counts());
+        let is_new = row.is_none() && last.is_none() && possible.is_empty();
+        RecipientCase {
+            key: key.to_owned(),
+            recipient,
+            is_withdrawn: false,
+            // New to them because it went over, not because it came into being.
+            is_silenced: is_new
+                && self.compiled.config.handover == Handover::None
+                && self.row_before().is_some(),
+            baseline: row.map(|row| self.completed(row)),
+            possible: possible.iter().map(|told| told.row.as_ref()).collect(),
+            last,
+        }
+    }
+
+    /// A column that was not watched yet when the recipient was last told was not null then: its first
+    /// known value is the one before this change, if the row was theirs; else it is passed over.
+    fn completed(&self, row: &'a Row) -> Cow<'a, Row> {
+        let Some(captured) = &self.message.old_row else { return Cow::Borrowed(row) };
+        let source = match self.compiled.names_the_same(row, captured) {
+            true => captured,
+            false => self.current,
+        };
+        let missing = source.iter().filter(|(column, _)| !row.contains_key(*column));
+        let missing: Vec<(String, Value)> =
+            missing.map(|(column, value)| (column.clone(), value.clone())).collect();
+        match missing.is_empty() {
+            true => Cow::Borrowed(row),
+            false => Cow::Owned(row.clone().into_iter().chain(missing).collect()),
+        }
+    }
+
+    /// Those who know of the row, or are assumed to, as far as the query still names them for it.
+    fn before(&self, named: &NamedRows<'a>) -> Vec<Keyed<'a>> {
+        let mut before: Vec<Keyed<'_>> = Vec::new();
+        let ledger = &self.present.ledger;
+        let known = ledger
+            .recipients()
+            .into_iter()
+            .filter_map(|key| Some((Some(key), self.known_row(key)?)));
+        let assumed = self.row_before().into_iter().map(|row| (None, row));
+        for (key, row) in known.chain(assumed) {
+            for (named, recipient) in self.names(row, named).unwrap_or_default() {
+                let is_meant = match key {
+                    Some(key) => named == key,
+                    // Who was told something stands in the ledger.
+                    None => ledger.all(&named).is_empty(),
+                };
+                if is_meant && !before.iter().any(|(key, _)| key == &named) {
+                    before.push((named, recipient));
+                }
+            }
+        }
+        before
+    }
+
+    /// Whom the query names for a row as it was. None: it was not asked.
+    fn names(&self, row: &Row, named: &NamedRows<'a>) -> Option<Vec<Keyed<'a>>> {
+        if self.compiled.names_the_same(self.current, row) {
+            return Some(self.keyed(&self.present.recipients));
+        }
+        let answer = named.iter().find(|(asked, _)| self.compiled.names_the_same(asked, row));
+        answer.map(|(_, recipients)| {
+            let keyed = keyed(recipients, self.region);
+            keyed.into_iter().map(|(key, row)| (key, Cow::Owned(row.clone()))).collect()
+        })
+    }
+
+    fn keyed(&self, recipients: &'a [Row]) -> Vec<Keyed<'a>> {
+        let keyed = keyed(recipients, self.region);
+        keyed.into_iter().map(|(key, row)| (key, Cow::Borrowed(row))).collect()
+    }
+}
+
+/// Each recipient once, with their key.
+fn keyed<'r>(recipients: &'r [Row], region: &str) -> Vec<(String, &'r Row)> {
+    let mut keyed: Vec<(String, &Row)> = Vec::with_capacity(recipients.len());
+    for recipient in recipients {
+        let key = key_of(recipient, region);
+        if !keyed.iter().any(|(known, _)| known == &key) {
+            keyed.push((key, recipient));
+        }
+    }
+    keyed
+}
+
+/// The name under which a recipient is known: the column recipient_key, or else the phone, or else the mail address.
+/// Whoever has none of them is nobody that could be told anything.
+pub fn key_of(recipient: &Row, region: &str) -> String {
+    let text = |column: &str| match recipient.get(column) {
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    let mut key = text("recipient_key");
+    if key.is_empty() {
+        let (phone, email) = (text("phone"), text("email"));
+        let parsed = Phone::parse(&phone, (!region.is_empty()).then_some(region));
+        key = match (parsed, Email::parse(&email)) {
+            (Ok(parsed), _) => parsed.as_str().to_owned(),
+            (Err(_), Ok(parsed)) => parsed.as_str().to_lowercase(),
+            _ if !phone.is_empty() => phone,
+            _ => "nobody".to_owned(),
+        };
+    }
+    match key.len() > LONGEST_KEY {
+        // Longer names cannot be kept in an index: a digest of them can.
+        true => format!("{:032x}", digest(&key)),
+        false => key,
+    }
+}
+
+/// FNV-1a, 128 bits: the same in every release.
+fn digest(text: &str) -> u128 {
+    text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    })
+}
