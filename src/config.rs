@@ -15,10 +15,11 @@ use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::PhraseSettings;
 
 pub mod channel;
-mod check {
+pub mod check {
     pub mod check;
     mod check_channel;
     mod check_findings;
+    pub mod check_secrets;
     mod check_url;
 }
 pub mod gateway;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -15,6 +16,11 @@ const ROWBELL: &str = env!("CARGO_BIN_EXE_rowbell");
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli")
+}
+
+/// As a secret has to be.
+fn keep_to_us(secret: &Path) {
+    std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn rowbell(arguments: &[&str]) -> Output {
@@ -59,6 +65,8 @@ fn accepted_by(program: &str, arguments: &[&str], text: &str) -> bool {
 
 #[test]
 fn what_is_typed_is_answered_as_written_down() {
+    // A checkout leaves files that everybody can read.
+    keep_to_us(&folder().join("config.in/1msg.token"));
     let cases = trycmd::TestCases::new();
     // A terminal of another width, and settings of whoever runs the tests, change nothing.
     cases.env("COLUMNS", "100").env("ROWBELL_CONFIG", "rowbell.toml");
@@ -136,6 +144,7 @@ fn the_default_configuration_can_be_loaded_and_shows_itself() {
 fn the_examples_of_the_default_configuration_are_true() {
     let folder = Scratch::new("test").unwrap();
     std::fs::write(folder.path().join("token"), "not-a-real-token").unwrap();
+    keep_to_us(&folder.path().join("token"));
     let default = text(&["config", "default"]);
     let examples = default.split("# A channel is one").nth(1).unwrap();
     let mut lines: Vec<&str> = examples.lines().skip(1).collect();

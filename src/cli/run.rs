@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::cli::error::CliError;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::check::check_secrets;
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -44,6 +45,9 @@ pub async fn run(args: &RunArgs, mut config: Config) -> Result<(), CliError> {
             recipients,
             "ONLY TO: messages leave for the recipients of installation.only_to; everybody else is skipped"
         );
+    }
+    for open in check_secrets::open_secrets(&config) {
+        tracing::warn!("{open}");
     }
     tell(&[NotifyState::Status("Starting")]);
     let stop = stop_on_signal().map_err(anyhow::Error::from)?;

@@ -4,13 +4,19 @@ use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 
 use crate::cli::confirm::agreed;
+use crate::cli::connection::connect;
 use crate::cli::error::CliError;
 use crate::cli::webhook_test;
+use crate::clock::Clock;
 use crate::config::{Config, secret};
+use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::finding::hint;
+use crate::postgres::queries;
 use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::client;
-use crate::provider::onemsg::webhook_settings::{MAX_URLS, WebhookSettings, is_ours, shown};
+use crate::provider::onemsg::webhook_settings::{
+    MAX_URLS, WebhookSettings, WebhookStatus, is_ours, shown,
+};
 
 #[derive(Debug, Args)]
 pub struct WebhookArgs {
@@ -50,6 +56,7 @@ pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
         WebhookCommand::Register { url, yes } => {
             register(name, &client, &webhook_settings().await?, url, *yes, &secret(config)?)
                 .await?;
+            note(name, &client, config).await;
         }
         WebhookCommand::Test(args) => webhook_test::run(args, name, &client, config).await?,
     }
@@ -117,6 +124,25 @@ fn as_text(name: &str, webhook_settings: &WebhookSettings, secret: &Option<Strin
         None => "whether it tells of deliveries it does not say\n",
     };
     text
+}
+
+/// Lets `status` know at once what the daemon would find out at its next look. Without the database it does so then.
+async fn note(name: &str, client: &client::OneMsgClient, config: &Config) {
+    let noted = async {
+        let settings = client.webhook_settings().await.map_err(anyhow::Error::from)?;
+        let secret = secret(config)?.unwrap_or_default();
+        let WebhookStatus::Posts(_) = settings.snapshot(&secret) else { return Ok(()) };
+        let (kind, state) = (ReceiptSourceKind::Destination, ReceiptSourceState::Works);
+        let client = connect(config).await?;
+        queries::poll::receipt_source_write(&client, name, kind, state, None, Clock::system().now())
+            .await
+            .map_err(|error| CliError::from(anyhow::Error::from(error)))
+    };
+    let noted: Result<(), CliError> = noted.await;
+    if noted.is_err() {
+        let look = &config.webhook.look_every;
+        println!("the database could not be told; the daemon looks again within {look:?}");
+    }
 }
 
 /// The provider's call replaces its whole list, so what stands there is written back with ours.

@@ -1,8 +1,10 @@
 //! Secrets are read from files.
 
+use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Why a secret cannot be read. Never holds it.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +13,16 @@ pub enum SecretError {
     Read { path: String, source: std::io::Error },
     #[error("{path} is empty")]
     Empty { path: String },
+    #[error(
+        "{path} is too easy to guess, or no part of a URL: expected at least {LEAST} letters, digits, - or _, and \
+         {DIFFERENT} different ones; make one with `openssl rand -hex 16`"
+    )]
+    Weak { path: String },
 }
+
+/// Characters of a secret in a URL, and different ones among them: whoever guesses it can post receipts and opt-outs.
+const LEAST: usize = 8;
+const DIFFERENT: usize = 5;
 
 /// The file that a secret is in: a relative path is looked for among the credentials of systemd
 /// first.
@@ -25,6 +36,29 @@ pub fn secret_path(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
+/// Whether every user of this machine can read the file.
+pub fn is_open_to_all(path: &Path) -> bool {
+    let may = |path: &Path, bit: u32| {
+        path.metadata().is_ok_and(|known| known.permissions().mode() & bit != 0)
+    };
+    let Ok(path) = secret_path(path).canonicalize() else {
+        return false;
+    };
+    may(&path, 0o004) && path.ancestors().skip(1).all(|folder| may(folder, 0o001))
+}
+
+/// Reads the secret of the webhook, the end of its path.
+pub fn webhook_secret(path: &Path) -> Result<SecretString, SecretError> {
+    let secret = secret(path)?;
+    let text = secret.expose_secret();
+    let different: HashSet<char> = text.chars().collect();
+    let is_part = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.~".contains(c));
+    if text.len() < LEAST || different.len() < DIFFERENT || !is_part {
+        return Err(SecretError::Weak { path: secret_path(path).display().to_string() });
+    }
+    Ok(secret)
+}
+
 /// Reads a secret; white space around it does not count.
 pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
     let path = secret_path(path);
@@ -34,5 +68,36 @@ pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
     match text.trim() {
         "" => Err(SecretError::Empty { path: shown }),
         secret => Ok(SecretString::from(secret.to_owned())),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, set_permissions, write};
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_refused_and_one_that_all_can_read_is_known() {
+        let folder = std::env::temp_dir().join(format!("rowbell-secret-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("secret");
+        for weak in
+            ["abc", "aaaaaaaaaaaa", "12121212", "with a space", "a/b/c/d/e/f/g", "pass?word1"]
+        {
+            write(&file, weak).unwrap();
+            let why = webhook_secret(&file).err().unwrap().to_string();
+            assert!(why.contains("openssl rand -hex 16") && !why.contains(weak), "{why}");
+        }
+        write(&file, "3f1c88e0a4\n").unwrap();
+        assert!(webhook_secret(&file).is_ok());
+        for (mode, is_open) in [(0o644, true), (0o640, false), (0o400, false)] {
+            set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_open_to_all(&file), is_open, "{mode:o}");
+        }
+        set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        set_permissions(&folder, Permissions::from_mode(0o750)).unwrap();
+        assert!(!is_open_to_all(&file), "nobody else gets as far as the file");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

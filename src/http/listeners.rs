@@ -16,7 +16,7 @@ use crate::telemetry::metrics;
 /// Why an HTTP server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("could not read webhook.secret_file")]
+    #[error("could not use webhook.secret_file")]
     WebhookSecret(#[source] secret::SecretError),
     #[error("webhook.listen is set, but webhook.secret_file is not: anybody could post receipts")]
     WebhookWithoutSecret,
@@ -70,7 +70,7 @@ pub fn webhook_secret(config: &Config) -> Result<Option<String>, ListenError> {
         return Ok(None);
     }
     let file = config.webhook.secret_file.as_ref().ok_or(ListenError::WebhookWithoutSecret)?;
-    let secret = secret::secret(file).map_err(ListenError::WebhookSecret)?;
+    let secret = secret::webhook_secret(file).map_err(ListenError::WebhookSecret)?;
     Ok(Some(secret.expose_secret().to_owned()))
 }
 

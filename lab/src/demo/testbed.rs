@@ -5,6 +5,7 @@
 use std::fs;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -123,8 +124,13 @@ impl Testbed {
             config = config.replace(from, to);
         }
         fs::write(self.config_file(), config)?;
-        fs::write(self.folder.path().join("1msg.token"), "sandbox-token\n")?;
-        fs::write(self.folder.path().join("webhook.secret"), "demo-secret\n")?;
+        for (name, secret) in
+            [("1msg.token", "sandbox-token\n"), ("webhook.secret", "demo-secret\n")]
+        {
+            let file = self.folder.path().join(name);
+            fs::write(&file, secret)?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        }
         if options.webhook {
             let url = format!("http://{webhook}/webhook/demo-secret");
             self.sandbox.set_webhook("ODI371267300", &[url]);

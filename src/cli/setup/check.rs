@@ -5,6 +5,7 @@ use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::config::Config;
+use crate::config::check::check_secrets;
 use crate::config::load::counted;
 use crate::error_chain::chain;
 use crate::operations::check::report::CheckReport;
@@ -28,6 +29,8 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         return Err(CliError::Settings(words));
     }
     let (mut report, mut no_database) = (CheckReport::default(), None);
+    report.problems.extend(check_secrets::weak_secret(&config));
+    report.warnings.extend(check_secrets::open_secrets(&config));
     if args.offline {
         report.unseen = [TABLES, TEMPLATES].map(str::to_owned).to_vec();
     } else {

@@ -1,5 +1,6 @@
 //! `rowbell webhook`, as typed: the provider's list is replaced as a whole, so nothing of it may be lost.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -43,6 +44,48 @@ async fn registering_keeps_the_inbox_that_the_customer_had() {
     assert_eq!(testbed.command(&["webhook", "show"]).unwrap(), said);
     let again = testbed.command(&["webhook", "register", OURS, "--yes"]).unwrap();
     assert_eq!(again, "channel main posts to us already, and tells of deliveries\n");
+}
+
+/// `status` said for minutes that nothing is registered, as the daemon asks the provider every five minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_registered_is_known_to_status_at_once() {
+    let testbed = testbed().await;
+    testbed.sandbox.set_webhook(CHANNEL, &[INBOX.to_owned()]);
+    let daemon = testbed.daemon().await.unwrap();
+    let ours = format!("http://{}/webhook/demo-secret", listen(&testbed));
+    let end = std::time::Instant::now() + SOON;
+    let status = || testbed.command(&["status"]).unwrap();
+    while !status().contains("the provider posts nothing to our webhook") {
+        assert!(std::time::Instant::now() < end, "{}", status());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    testbed.command(&["webhook", "register", &ours, "--yes"]).unwrap();
+    assert!(!status().contains("posts nothing"), "{}", status());
+    assert!(daemon.stop().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_can_be_guessed_is_refused_and_one_that_all_can_read_is_said() {
+    let testbed = testbed().await;
+    let file = |name: &str| testbed.config_file().with_file_name(name);
+    std::fs::write(file("webhook.secret"), "abc").unwrap();
+    let checked = refused(&testbed, &["check", "--offline"]);
+    assert!(
+        checked.contains("webhook.secret_file: ") && checked.contains("openssl rand"),
+        "{checked}"
+    );
+    let started = testbed.daemon().await.err().unwrap().to_string();
+    assert!(started.contains("too easy to guess") && !started.contains("abc"), "{started}");
+    std::fs::write(file("webhook.secret"), "demo-secret").unwrap();
+    let token = file("1msg.token");
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said = testbed.command(&["check", "--offline"]).unwrap();
+    let open = said.lines().filter(|line| line.contains("every user of this machine can read"));
+    let open: Vec<&str> = open.collect();
+    assert!(open.len() == 1 && open[0].contains("channel.main.token_file"), "{said}");
+    let daemon = testbed.daemon().await.unwrap();
+    assert!(testbed.log().contains("every user of this machine can read"), "{}", testbed.log());
+    assert!(daemon.stop().await.unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

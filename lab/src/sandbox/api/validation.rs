@@ -1,6 +1,6 @@
 //! What the provider and Meta check before they accept a template message.
 
-use crate::sandbox::api::refusal::Refusal;
+use crate::sandbox::api::refusal::{Refusal, title};
 use crate::sandbox::api::request::{Component, Parameter, SendRequest};
 use crate::sandbox::template::ApprovedTemplate;
 
@@ -18,21 +18,27 @@ pub fn template<'t, T: AsRef<ApprovedTemplate>>(
         let options = &template.as_ref().options;
         options.name == name && options.language == language && options.namespace == namespace
     };
-    let found = templates.iter().find(fits).ok_or_else(|| {
-        Refusal::content(132001, format!("Template \"{name}\" does not exist in {language}"))
-    })?;
+    let found = templates
+        .iter()
+        .find(fits)
+        .ok_or_else(|| Refusal::content(132001, missing(name, language)))?;
     sendable(found.as_ref()).map(|()| found)
 }
 
 fn sendable(template: &ApprovedTemplate) -> Result<(), Refusal> {
     let options = &template.options;
-    let (code, why) = match options.status.to_ascii_lowercase().as_str() {
+    Err(match options.status.to_ascii_lowercase().as_str() {
         "approved" => return Ok(()),
-        "paused" => (132015, "Template is paused"),
-        "disabled" => (132016, "Template is disabled"),
-        _ => (132001, "Template is not approved, so for senders it does not exist"),
-    };
-    Err(Refusal::content(code, format!("{why}: \"{}\" in {}", options.name, options.language)))
+        "paused" => Refusal::content(132015, title(132015)),
+        "disabled" => Refusal::content(132016, title(132016)),
+        // For senders it is not there before it is approved.
+        _ => Refusal::content(132001, missing(&options.name, &options.language)),
+    })
+}
+
+/// As Meta says it.
+fn missing(name: &str, language: &str) -> String {
+    format!("template name ({name}) does not exist in {language}")
 }
 
 /// The digits of the phone: 8 to 15, none before the first that is not zero.

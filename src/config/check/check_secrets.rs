@@ -1,0 +1,36 @@
+//! Looks at the files of secrets: who can read them, and whether the secret of the webhook can be guessed.
+
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::config::secret::{SecretError, is_open_to_all, webhook_secret};
+
+/// Sentences about files that every user of this machine can read.
+pub fn open_secrets(config: &Config) -> Vec<String> {
+    let of_channels = config.channel.iter().flat_map(|(name, channel)| {
+        let files = channel.secret_files().into_iter();
+        files.map(move |(setting, file)| (format!("channel.{name}.{setting}"), file))
+    });
+    let others = [
+        ("database.password_file", &config.database.password_file),
+        ("webhook.secret_file", &config.webhook.secret_file),
+    ];
+    let others =
+        others.into_iter().filter_map(|(key, file)| Some((key.to_owned(), file.as_ref()?)));
+    let open = of_channels.chain(others).filter(|(_, file)| is_open_to_all(file));
+    open.map(|(key, file): (String, &PathBuf)| {
+        let file = file.display();
+        format!("{key}: every user of this machine can read \"{file}\": chmod o= {file}")
+    })
+    .collect()
+}
+
+/// The secret of the webhook, if it can be guessed.
+pub fn weak_secret(config: &Config) -> Option<String> {
+    let webhook = &config.webhook;
+    let file = webhook.secret_file.as_ref().filter(|_| !webhook.listen.is_empty())?;
+    match webhook_secret(file) {
+        Err(error @ SecretError::Weak { .. }) => Some(format!("webhook.secret_file: {error}")),
+        _ => None,
+    }
+}
