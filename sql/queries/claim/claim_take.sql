@@ -13,10 +13,11 @@
 -- $1 above: only changes with ids above this
 -- $2 watches: names of the watches
 -- $3 limit: how many changes at most
+-- $4 claim_lock: key of the advisory lock; without it nothing is taken, rather than to wait for the rows of its holder
 with picked as (
     select c.ctid as place, c.change_id, c.transaction_id, c.watch, c.entity_key, c.operation
       from rowbell.change as c
-     where c.change_id > $1 and c.watch = any ($2)
+     where (select pg_try_advisory_xact_lock($4)) and c.change_id > $1 and c.watch = any ($2)
      order by c.change_id limit $3
 ), last as (
     select max(p.change_id) as change_id, count(*) as changes from picked as p

@@ -52,6 +52,9 @@ const SLOT_WAIT: Duration = Duration::from_millis(1);
 /// How often a daemon that sends on no channel looks whether it does now.
 const LOOK_FOR_CHANNELS: Duration = Duration::from_millis(250);
 
+/// A claim takes milliseconds.
+const HANGS_AFTER: Duration = Duration::from_secs(10);
+
 /// How long to wait for another daemon that claims now.
 const LOCK_WAIT: Duration = Duration::from_millis(2);
 const LONGEST_LOCK_WAIT: Duration = Duration::from_millis(128);
@@ -112,6 +115,10 @@ pub struct Claim {
     sends: bool,
     /// As of the last step: another daemon was claiming, so it was not seen what there is.
     is_locked_out: bool,
+    /// Since when, by the steady clock.
+    locked_out_since: Option<Timestamp>,
+    /// The server process that claims for so long that it seems to hang. The log has said so.
+    pub hanging_process: Option<i32>,
     /// Watches whose rows compose reads one by one, and until when.
     row_by_row: HashMap<String, Timestamp>,
     /// How many changes to take while one is looked for that cannot be written.
@@ -127,6 +134,8 @@ impl Claim {
             expects_more: false,
             sends: false,
             is_locked_out: false,
+            locked_out_since: None,
+            hanging_process: None,
             row_by_row: HashMap::new(),
             at_most: None,
             storms: StormGuard::default(),
@@ -136,6 +145,34 @@ impl Claim {
     /// Claims one batch of changes.
     pub async fn step(&mut self) -> Result<Progress, StageError> {
         self.is_locked_out = false;
+        let done = self.look().await;
+        match self.is_locked_out {
+            true => self.note_lock().await?,
+            false => (self.locked_out_since, self.hanging_process) = (None, None),
+        }
+        done
+    }
+
+    /// Another daemon claims. Says once if that lasts so long that its server process seems to hang.
+    async fn note_lock(&mut self) -> Result<(), StageError> {
+        let now = self.context.clock.steady();
+        let since = *self.locked_out_since.get_or_insert(now);
+        if self.hanging_process.is_some() || now < since + HANGS_AFTER {
+            return Ok(());
+        }
+        let client = self.context.pool.get().await?;
+        self.hanging_process = queries::claim::claim_holder(&client).await?;
+        if let Some(process) = self.hanging_process {
+            tracing::warn!(
+                process,
+                "another daemon has claimed for so long that its server process seems to hang, and changes wait for it; \
+                 if it does not end: select pg_terminate_backend(process)"
+            );
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<Progress, StageError> {
         self.sends = self.context.sends();
         if !self.sends {
             return Ok(Progress::Idle);
@@ -196,6 +233,7 @@ impl Claim {
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         if !queries::claim::claim_bound(&tx).await?.is_mine {
+            self.is_locked_out = true;
             return Ok(Progress::Idle);
         }
         let batch =

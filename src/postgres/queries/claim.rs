@@ -27,6 +27,12 @@ pub async fn claim_any(
     named!(client, "claim/claim_any", &[&bound, &watches])?[0].try_get(0)
 }
 
+/// The server process of the daemon that claims now.
+pub async fn claim_holder(client: &deadpool_postgres::Client) -> Result<Option<i32>, Error> {
+    let rows = named!(client, "connection/lock_holder", &[&CLAIM_LOCK])?;
+    rows.first().map(|row| row.try_get(0)).transpose()
+}
+
 row! {
     /// What a claim needs to know before it has a transaction id of its own.
     #[derive(Clone, Copy, Debug)]

@@ -14,6 +14,7 @@ use crate::error_chain::chain;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::statement::named;
 use crate::postgres::connection::word::word;
+use crate::postgres::queries::claim::CLAIM_LOCK;
 
 /// A change as taken, or what was left of it when the trigger could not read the row.
 #[derive(Clone, Debug)]
@@ -76,7 +77,7 @@ pub async fn claim_take(
     limit: usize,
 ) -> Result<ClaimedBatch, Error> {
     let limit = limit as i64;
-    let rows = named!(tx, "claim/claim_take", &[&bound, &watches, &limit])?;
+    let rows = named!(tx, "claim/claim_take", &[&bound, &watches, &limit, &CLAIM_LOCK])?;
     let Some(last) = rows.last() else {
         return Ok(ClaimedBatch {
             changes: vec![],

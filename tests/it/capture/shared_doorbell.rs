@@ -100,11 +100,35 @@ async fn a_daemon_that_dies_while_it_claims_is_replaced_by_one_that_found_nothin
         .batch_execute(&format!("begin; select pg_advisory_xact_lock({CLAIM_LOCK})"))
         .await
         .unwrap();
-    world.sql("update delivery set address = 'moved' where id = 1; select pg_sleep(0.5)").await;
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    other.batch_execute("delete from rowbell.change").await.unwrap();
+    world.sql("select pg_sleep(0.5)").await;
     assert_eq!(world.sandbox.count(), 0, "the other one has it");
+    let waits = "select count(*) from pg_stat_activity where application_name = 'rowbell' and wait_event_type = 'Lock'";
+    assert_eq!(world.value(waits).await, "0", "it does not wait for the rows of the other one");
     drop(other);
     arrived(&world, 1).await;
     daemon.stop().await;
+}
+
+/// The server process of a daemon hangs in the middle of a claim: nobody else may claim, and nobody said why.
+#[tokio::test]
+async fn a_claim_that_hangs_is_named_with_its_server_process() {
+    let mut world = World::with("").await;
+    let other = testbed::connect(&world.cluster.url("postgres")).await.unwrap();
+    let lock = format!("begin; select pg_advisory_xact_lock({CLAIM_LOCK})");
+    other.batch_execute(&lock).await.unwrap();
+    let process: i32 = other.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    for (passed, named) in [(0, None), (9, None), (1, Some(process)), (60, Some(process))] {
+        world.pass(Duration::from_secs(passed));
+        world.stages.claim.step().await.unwrap();
+        assert_eq!(world.stages.claim.hanging_process, named, "{passed} s later");
+    }
+    other.batch_execute("rollback").await.unwrap();
+    world.stages.claim.step().await.unwrap();
+    assert_eq!(world.stages.claim.hanging_process, None);
+    assert_eq!(world.value("select count(*) from rowbell.message").await, "1");
 }
 
 /// Whoever resumes a channel sees its messages leave, and need not wait for the daemon to look by itself.
