@@ -8,7 +8,8 @@
 //!
 //! For PostgreSQL, a row that moves to another partition is deleted and inserted; here it is one change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -55,6 +56,15 @@ impl RowChange {
         }
     }
 
+    /// The only change of its row.
+    fn alone(change: Change, rules: &FoldRules) -> RowChange {
+        let mut row = RowChange::of(change);
+        if let Some(key) = row.net.new_row.as_ref().and_then(|row| entity_key(row, &rules.key)) {
+            row.net.entity_key = key;
+        }
+        row
+    }
+
     /// The row was given another primary key.
     pub fn is_renamed(&self) -> bool {
         self.net.operation == Operation::Update && self.key_before != self.net.entity_key
@@ -65,7 +75,7 @@ impl RowChange {
 /// what it does to several rows happens at once.
 pub fn by_transaction(
     changes: Vec<Change>,
-    rules: &dyn Fn(&str) -> Option<FoldRules>,
+    rules: &dyn Fn(&str) -> Option<Arc<FoldRules>>,
 ) -> Vec<Vec<RowChange>> {
     let mut places: HashMap<(i64, String, Option<String>), usize> = HashMap::new();
     let mut groups: Vec<Vec<Change>> = Vec::new();
@@ -128,10 +138,24 @@ fn asked(changes: Vec<Change>, rules: &FoldRules) -> Vec<Change> {
 
 /// One change of each row: from its first version to its last.
 fn chained(changes: Vec<Change>, rules: &FoldRules) -> Vec<RowChange> {
+    if are_apart(&changes, rules) {
+        return changes.into_iter().map(|change| RowChange::alone(change, rules)).collect();
+    }
     let chains = chains(&changes, rules);
     let mut changes: Vec<Option<Change>> = changes.into_iter().map(Some).collect();
     let joined = chains.iter().filter_map(|chain| joined(chain, &mut changes, rules));
     joined.collect()
+}
+
+/// Whether no two changes are of one row. Most transactions change a row once, and a bulk edit each of many.
+fn are_apart(changes: &[Change], rules: &FoldRules) -> bool {
+    let mut keys: HashSet<String> = HashSet::with_capacity(changes.len());
+    changes.iter().all(|change| {
+        let after = change.new_row.as_ref().and_then(|row| entity_key(row, &rules.key));
+        let is_moved = after.as_ref().is_some_and(|after| *after != change.entity_key);
+        keys.insert(change.entity_key.clone())
+            && (!is_moved || after.is_some_and(|key| keys.insert(key)))
+    })
 }
 
 /// The changes of a chain as one. None: the row is as it was before.
@@ -299,7 +323,7 @@ mod tests {
         let show = |row: &Option<Row>| {
             row.as_ref().map_or("none".into(), |row| column::value(Some(row), "a").to_string())
         };
-        by_transaction(changes, &|_| Some(rules.clone()))
+        by_transaction(changes, &|_| Some(Arc::new(rules.clone())))
             .into_iter()
             .flatten()
             .map(|row| {

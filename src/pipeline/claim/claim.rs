@@ -316,7 +316,7 @@ impl Claim {
     async fn own(
         &self,
         changes: &mut Vec<Change>,
-    ) -> Result<HashMap<String, FoldRules>, StageError> {
+    ) -> Result<HashMap<String, Arc<FoldRules>>, StageError> {
         let names: HashSet<String> = changes.iter().map(|change| change.watch.clone()).collect();
         let mut rules = HashMap::new();
         for name in names {
@@ -345,7 +345,7 @@ impl Claim {
                     "changes of a table that the watch is not about are told to nobody; run `rowbell watch`"
                 );
             }
-            rules.insert(name, compiled.table.fold_rules(&compiled.config));
+            rules.insert(name, Arc::new(compiled.table.fold_rules(&compiled.config)));
         }
         Ok(rules)
     }
