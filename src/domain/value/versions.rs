@@ -71,6 +71,51 @@ impl RowChange {
     }
 }
 
+/// Changes without what their watches do not tell, which was captured for the sake of rows that move to another
+/// partition: their delete and insert are one change.
+pub fn without_moves(
+    changes: Vec<Change>,
+    rules: &dyn Fn(&str) -> Option<Arc<FoldRules>>,
+) -> Vec<Change> {
+    let mut leaving: HashMap<String, usize> = HashMap::new();
+    let mut left: Vec<Change> = Vec::with_capacity(changes.len());
+    for change in changes {
+        let Some(rules) = rules(&change.watch).filter(|rules| !rules.partitioned_by.is_empty())
+        else {
+            left.push(change);
+            continue;
+        };
+        match change.operation {
+            Operation::Delete => {
+                leaving.insert(identity(&change, change.old_row.as_ref(), &rules), left.len());
+                left.push(change);
+            }
+            Operation::Insert => {
+                let place = leaving.remove(&identity(&change, change.new_row.as_ref(), &rules));
+                match place.and_then(|place| left.get_mut(place)) {
+                    Some(delete) => {
+                        delete.operation = Operation::Update;
+                        delete.new_row = change.new_row;
+                    }
+                    None => left.push(change),
+                }
+            }
+            Operation::Update => left.push(change),
+        }
+    }
+    left.retain(|change| {
+        rules(&change.watch).is_none_or(|rules| rules.on.contains(&change.operation))
+    });
+    left
+}
+
+/// What a row keeps in another partition.
+fn identity(change: &Change, row: Option<&Row>, rules: &FoldRules) -> String {
+    let kept = rules.key.iter().filter(|name| !rules.partitioned_by.contains(name));
+    let values: Vec<&Value> = kept.map(|name| column::value(row, name)).collect();
+    serde_json::json!([change.transaction_id, change.watch, change.mute_reason, values]).to_string()
+}
+
 /// Changes in order of capture, put together by transaction and row. Each list is of one transaction and one watch;
 /// what it does to several rows happens at once.
 pub fn by_transaction(
@@ -90,50 +135,10 @@ pub fn by_transaction(
     groups
         .into_iter()
         .map(|changes| match changes.first().and_then(|change| rules(&change.watch)) {
-            Some(rules) => chained(asked(moved(changes, &rules), &rules), &rules),
+            Some(rules) => chained(changes, &rules),
             None => changes.into_iter().map(RowChange::of).collect(),
         })
         .collect()
-}
-
-/// Makes one change of the delete and the insert of a row that moved to another partition.
-fn moved(changes: Vec<Change>, rules: &FoldRules) -> Vec<Change> {
-    if rules.partitioned_by.is_empty() {
-        return changes;
-    }
-    let same: Vec<&String> =
-        rules.key.iter().filter(|name| !rules.partitioned_by.contains(name)).collect();
-    let identity = |row: &Option<Row>| -> Vec<Value> {
-        same.iter().map(|name| column::value(row.as_ref(), name).clone()).collect()
-    };
-    let mut left: Vec<Option<Change>> = Vec::with_capacity(changes.len());
-    let mut leaving: HashMap<String, usize> = HashMap::new();
-    for change in changes {
-        let identity = |row| Value::Array(identity(row)).to_string();
-        match change.operation {
-            Operation::Delete => {
-                leaving.insert(identity(&change.old_row), left.len());
-                left.push(Some(change));
-            }
-            Operation::Insert => {
-                let place = leaving.remove(&identity(&change.new_row));
-                match place.and_then(|place| left.get_mut(place)).and_then(Option::as_mut) {
-                    Some(delete) => {
-                        delete.operation = Operation::Update;
-                        delete.new_row = change.new_row;
-                    }
-                    None => left.push(Some(change)),
-                }
-            }
-            Operation::Update => left.push(Some(change)),
-        }
-    }
-    left.into_iter().flatten().collect()
-}
-
-/// What the watch does not tell was captured for the sake of rows that move.
-fn asked(changes: Vec<Change>, rules: &FoldRules) -> Vec<Change> {
-    changes.into_iter().filter(|change| rules.on.contains(&change.operation)).collect()
 }
 
 /// One change of each row: from its first version to its last.
@@ -323,7 +328,8 @@ mod tests {
         let show = |row: &Option<Row>| {
             row.as_ref().map_or("none".into(), |row| column::value(Some(row), "a").to_string())
         };
-        by_transaction(changes, &|_| Some(Arc::new(rules.clone())))
+        let rules = |_: &str| Some(Arc::new(rules.clone()));
+        by_transaction(without_moves(changes, &rules), &rules)
             .into_iter()
             .flatten()
             .map(|row| {

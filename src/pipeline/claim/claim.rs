@@ -24,7 +24,7 @@ use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::message::Message;
 use crate::domain::value::change::{CapturedTable, Change, NetChange};
 use crate::domain::value::fold::fold;
-use crate::domain::value::versions::FoldRules;
+use crate::domain::value::versions::{FoldRules, without_moves};
 use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
 use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
 use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unreadable, waiting};
@@ -297,6 +297,7 @@ impl Claim {
             next_transactions: &batch.next_transactions,
         };
         let rules = self.own(&mut changes).await?;
+        let mut changes = without_moves(changes, &|watch| rules.get(watch).cloned());
         claimed.holds =
             self.storms.mark(tx, &self.context, &claimed.blockers, &mut changes, ahead).await?;
         let folded = fold(changes, &|watch| rules.get(watch).cloned());
