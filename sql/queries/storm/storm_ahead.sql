@@ -7,9 +7,10 @@
 -- $1 above: only changes with ids above this
 -- $2 transaction_ids: the transactions
 -- $3 limit: how many changes are looked at
+-- $4 no_deletes: watches that tell no deletes; what is recorded of them is for rows that move to another partition
 select distinct a.transaction_id::text::bigint as transaction_id, a.watch, a.entity_key
   from (
-       select c.transaction_id, c.watch, c.entity_key, c.mute_reason
+       select c.transaction_id, c.watch, c.entity_key, c.mute_reason, c.operation
          from rowbell.change as c
         where c.change_id > $1
         order by c.change_id
@@ -17,4 +18,5 @@ select distinct a.transaction_id::text::bigint as transaction_id, a.watch, a.ent
   ) as a
  where a.transaction_id = any ($2::text[]::xid8[])
    and a.entity_key is not null
-   and a.mute_reason is null;
+   and a.mute_reason is null
+   and not (a.operation = 'delete' and a.watch = any ($4));

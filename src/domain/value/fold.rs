@@ -1,6 +1,7 @@
 //! Folds the captured changes of each entity into one net change.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::domain::value::change::{Change, NetChange, Rename};
 use crate::domain::value::versions::{FoldRules, by_transaction};
@@ -19,7 +20,7 @@ pub struct Folded {
 
 /// Folds changes, given in order of capture, from transaction to transaction. A watch without rules has no rename
 /// noticed, and what one transaction did stays in order of capture.
-pub fn fold(changes: Vec<Change>, rules: &dyn Fn(&str) -> Option<FoldRules>) -> Folded {
+pub fn fold(changes: Vec<Change>, rules: &dyn Fn(&str) -> Option<Arc<FoldRules>>) -> Folded {
     let mut folded = Folded::default();
     let mut nets = OpenNets::default();
     for rows in by_transaction(changes, rules) {
@@ -123,7 +124,7 @@ mod tests {
             on: Operation::VARIANTS.to_vec(),
             ..FoldRules::default()
         };
-        fold(changes, &|_| Some(rules.clone()))
+        fold(changes, &|_| Some(Arc::new(rules.clone())))
     }
 
     #[test]

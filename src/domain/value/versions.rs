@@ -8,7 +8,8 @@
 //!
 //! For PostgreSQL, a row that moves to another partition is deleted and inserted; here it is one change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -56,17 +57,71 @@ impl RowChange {
         }
     }
 
+    /// The only change of its row.
+    fn alone(change: Change, rules: &FoldRules) -> RowChange {
+        let mut row = RowChange::of(change);
+        if let Some(key) = row.net.new_row.as_ref().and_then(|row| entity_key(row, &rules.key)) {
+            row.net.entity_key = key;
+        }
+        row
+    }
+
     /// The row was given another primary key.
     pub fn is_renamed(&self) -> bool {
         self.net.operation == Operation::Update && self.key_before != self.net.entity_key
     }
 }
 
+/// Changes without what their watches do not tell, which was captured for the sake of rows that move to another
+/// partition: their delete and insert are one change.
+pub fn without_moves(
+    changes: Vec<Change>,
+    rules: &dyn Fn(&str) -> Option<Arc<FoldRules>>,
+) -> Vec<Change> {
+    let mut leaving: HashMap<String, usize> = HashMap::new();
+    let mut left: Vec<Change> = Vec::with_capacity(changes.len());
+    for change in changes {
+        let Some(rules) = rules(&change.watch).filter(|rules| !rules.partitioned_by.is_empty())
+        else {
+            left.push(change);
+            continue;
+        };
+        match change.operation {
+            Operation::Delete => {
+                leaving.insert(identity(&change, change.old_row.as_ref(), &rules), left.len());
+                left.push(change);
+            }
+            Operation::Insert => {
+                let place = leaving.remove(&identity(&change, change.new_row.as_ref(), &rules));
+                match place.and_then(|place| left.get_mut(place)) {
+                    Some(delete) => {
+                        delete.operation = Operation::Update;
+                        delete.new_row = change.new_row;
+                    }
+                    None => left.push(change),
+                }
+            }
+            Operation::Update | Operation::Withdrawn => left.push(change),
+        }
+    }
+    left.retain(|change| {
+        rules(&change.watch).is_none_or(|rules| rules.on.contains(&change.operation))
+    });
+    left
+}
+
+/// What a row keeps in another partition.
+fn identity(change: &Change, row: Option<&Row>, rules: &FoldRules) -> String {
+    let kept = rules.key.iter().filter(|name| !rules.partitioned_by.contains(name));
+    let values: Vec<&Value> = kept.map(|name| column::value(row, name)).collect();
+    serde_json::json!([change.transaction_id, change.watch, change.mute_reason, values]).to_string()
+}
+
 /// Changes in order of capture, put together by transaction and row. Each list is of one transaction and one watch;
 /// what it does to several rows happens at once.
 pub fn by_transaction(
     changes: Vec<Change>,
-    rules: &dyn Fn(&str) -> Option<FoldRules>,
+    rules: &dyn Fn(&str) -> Option<Arc<FoldRules>>,
 ) -> Vec<Vec<RowChange>> {
     let mut places: HashMap<(i64, String, Option<String>), usize> = HashMap::new();
     let mut groups: Vec<Vec<Change>> = Vec::new();
@@ -81,58 +136,32 @@ pub fn by_transaction(
     groups
         .into_iter()
         .map(|changes| match changes.first().and_then(|change| rules(&change.watch)) {
-            Some(rules) => chained(asked(moved(changes, &rules), &rules), &rules),
+            Some(rules) => chained(changes, &rules),
             None => changes.into_iter().map(RowChange::of).collect(),
         })
         .collect()
 }
 
-/// Makes one change of the delete and the insert of a row that moved to another partition.
-fn moved(changes: Vec<Change>, rules: &FoldRules) -> Vec<Change> {
-    if rules.partitioned_by.is_empty() {
-        return changes;
-    }
-    let same: Vec<&String> =
-        rules.key.iter().filter(|name| !rules.partitioned_by.contains(name)).collect();
-    let identity = |row: &Option<Row>| -> Vec<Value> {
-        same.iter().map(|name| column::value(row.as_ref(), name).clone()).collect()
-    };
-    let mut left: Vec<Option<Change>> = Vec::with_capacity(changes.len());
-    let mut leaving: HashMap<String, usize> = HashMap::new();
-    for change in changes {
-        let identity = |row| Value::Array(identity(row)).to_string();
-        match change.operation {
-            Operation::Delete => {
-                leaving.insert(identity(&change.old_row), left.len());
-                left.push(Some(change));
-            }
-            Operation::Insert => {
-                let place = leaving.remove(&identity(&change.new_row));
-                match place.and_then(|place| left.get_mut(place)).and_then(Option::as_mut) {
-                    Some(delete) => {
-                        delete.operation = Operation::Update;
-                        delete.new_row = change.new_row;
-                    }
-                    None => left.push(Some(change)),
-                }
-            }
-            Operation::Update | Operation::Withdrawn => left.push(Some(change)),
-        }
-    }
-    left.into_iter().flatten().collect()
-}
-
-/// What the watch does not tell was captured for the sake of rows that move.
-fn asked(changes: Vec<Change>, rules: &FoldRules) -> Vec<Change> {
-    changes.into_iter().filter(|change| rules.on.contains(&change.operation)).collect()
-}
-
 /// One change of each row: from its first version to its last.
 fn chained(changes: Vec<Change>, rules: &FoldRules) -> Vec<RowChange> {
+    if are_apart(&changes, rules) {
+        return changes.into_iter().map(|change| RowChange::alone(change, rules)).collect();
+    }
     let chains = chains(&changes, rules);
     let mut changes: Vec<Option<Change>> = changes.into_iter().map(Some).collect();
     let joined = chains.iter().filter_map(|chain| joined(chain, &mut changes, rules));
     joined.collect()
+}
+
+/// Whether no two changes are of one row. Most transactions change a row once, and a bulk edit each of many.
+fn are_apart(changes: &[Change], rules: &FoldRules) -> bool {
+    let mut keys: HashSet<String> = HashSet::with_capacity(changes.len());
+    changes.iter().all(|change| {
+        let after = change.new_row.as_ref().and_then(|row| entity_key(row, &rules.key));
+        let is_moved = after.as_ref().is_some_and(|after| *after != change.entity_key);
+        keys.insert(change.entity_key.clone())
+            && (!is_moved || after.is_some_and(|key| keys.insert(key)))
+    })
 }
 
 /// The changes of a chain as one. None: the row is as it was before.
@@ -301,7 +330,8 @@ mod tests {
         let show = |row: &Option<Row>| {
             row.as_ref().map_or("none".into(), |row| column::value(Some(row), "a").to_string())
         };
-        by_transaction(changes, &|_| Some(rules.clone()))
+        let rules = |_: &str| Some(Arc::new(rules.clone()));
+        by_transaction(without_moves(changes, &rules), &rules)
             .into_iter()
             .flatten()
             .map(|row| {

@@ -20,7 +20,7 @@ use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
 use crate::domain::limit::burst::{BurstWindow, hashed};
-use crate::domain::value::change::{Change, NetChange};
+use crate::domain::value::change::{Change, NetChange, Operation};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
@@ -124,7 +124,7 @@ impl StormGuard {
                     && blockers.hold_of(watch, Some(*transaction)).is_none()
             });
             let larger: BTreeSet<i64> = larger.map(|((transaction, _), _)| *transaction).collect();
-            self.count_ahead(tx, ahead.last_change_id, &larger).await?;
+            self.count_ahead(tx, context, ahead.last_change_id, &larger).await?;
         }
         let mut sizes = BTreeMap::new();
         for (group, entities) in taken {
@@ -148,6 +148,7 @@ impl StormGuard {
     async fn count_ahead(
         &mut self,
         tx: &Transaction<'_>,
+        context: &Context,
         above: i64,
         transactions: &BTreeSet<i64>,
     ) -> Result<(), StageError> {
@@ -158,7 +159,11 @@ impl StormGuard {
             self.counted.clear();
         }
         self.counted.extend(transactions.iter().map(|id| (*id, HashMap::new())));
-        let ahead = queries::claim::storm_ahead(tx, above, transactions, LOOK_AHEAD).await?;
+        let watches = context.config.watch.iter();
+        let no_deletes = watches.filter(|(_, watch)| !watch.on.contains(&Operation::Delete));
+        let no_deletes: Vec<&str> = no_deletes.map(|(name, _)| name.as_str()).collect();
+        let ahead =
+            queries::claim::storm_ahead(tx, above, transactions, LOOK_AHEAD, &no_deletes).await?;
         for (transaction, watch, entity_key) in ahead {
             let counted = self.counted.entry(transaction).or_default();
             counted.entry(watch).or_default().insert(hashed(&entity_key));

@@ -24,7 +24,7 @@ use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::message::Message;
 use crate::domain::value::change::{CapturedTable, Change, NetChange};
 use crate::domain::value::fold::{Folded, fold};
-use crate::domain::value::versions::FoldRules;
+use crate::domain::value::versions::{FoldRules, without_moves};
 use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
 use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
 use crate::pipeline::claim::muted::{fold_muted, make_known};
@@ -337,6 +337,7 @@ impl Claim {
             next_transactions: &batch.next_transactions,
         };
         let rules = self.own(&mut changes).await?;
+        let mut changes = without_moves(changes, &|watch| rules.get(watch).cloned());
         claimed.holds =
             self.storms.mark(tx, &self.context, &claimed.blockers, &mut changes, ahead).await?;
         let mut folded = fold(changes, &|watch| rules.get(watch).cloned());
@@ -383,7 +384,7 @@ impl Claim {
     async fn own(
         &self,
         changes: &mut Vec<Change>,
-    ) -> Result<HashMap<String, FoldRules>, StageError> {
+    ) -> Result<HashMap<String, Arc<FoldRules>>, StageError> {
         let names: HashSet<String> = changes.iter().map(|change| change.watch.clone()).collect();
         let mut rules = HashMap::new();
         for name in names {
@@ -412,7 +413,7 @@ impl Claim {
                     "changes of a table that the watch is not about are told to nobody; run `rowbell watch`"
                 );
             }
-            rules.insert(name, compiled.table.fold_rules(&compiled.config));
+            rules.insert(name, Arc::new(compiled.table.fold_rules(&compiled.config)));
         }
         Ok(rules)
     }

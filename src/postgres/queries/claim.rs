@@ -287,9 +287,10 @@ pub async fn storm_ahead(
     beyond: i64,
     transactions: &BTreeSet<i64>,
     most: usize,
+    no_deletes: &[&str],
 ) -> Result<Vec<(i64, String, String)>, Error> {
     let ids: Vec<String> = transactions.iter().map(i64::to_string).collect();
-    let rows = named!(tx, "storm/storm_ahead", &[&beyond, &ids, &(most as i64)])?;
+    let rows = named!(tx, "storm/storm_ahead", &[&beyond, &ids, &(most as i64), &no_deletes])?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
 }
 

@@ -213,6 +213,19 @@ async fn a_row_that_moves_to_another_partition_is_told_as_one_change() {
     }
 }
 
+/// Old rows are deleted from a partitioned table, as nobody watches: that is no storm.
+#[tokio::test]
+async fn deletes_that_are_not_watched_are_no_storm() {
+    let schema = partitioned("primary key (id, status)", BY_STATUS)
+        + "insert into delivery select n, 'planned', 'YEAR-06-25' from generate_series(2, 60) n;";
+    let settings = "on = [\"update\"]\n[storm]\ntransaction = 10\n[delivery]\nbatch = 5\n";
+    let mut world = World::over(&schema, &watch(settings), "").await;
+    world.sql("begin; delete from delivery where id > 1; update delivery set day = 'YEAR-06-26'; commit").await;
+    world.settle().await;
+    assert_eq!(world.messages().await, ["1,planned sent 1 change(s) 1 attempt(s)"]);
+    assert_eq!(world.value("select count(*) from rowbell.hold").await, "0");
+}
+
 /// Capturing for the sake of rows that move tells nobody what nobody asked for, and costs no row where none moves.
 #[tokio::test]
 async fn inserts_and_deletes_that_are_not_watched_stay_unsaid() {
