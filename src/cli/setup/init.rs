@@ -8,6 +8,7 @@ use clap::Args;
 use crate::cli::error::CliError;
 use crate::cli::setup::suggest::{connect, database, watch_for};
 use crate::config::load::{self, LoadError};
+use crate::domain::value::moment;
 use crate::suggest::suggestion::quoted;
 
 #[derive(Debug, Args)]
@@ -30,6 +31,9 @@ pub struct InitArgs {
     /// Region of phones without a country code, such as US.
     #[arg(long, value_name = "CODE")]
     region: Option<String>,
+    /// Time zone of customers whose row names none, such as America/New_York.
+    #[arg(long, value_name = "ZONE", value_parser = time_zone)]
+    time_zone: Option<String>,
     /// Table to suggest a watch for; may be given several times.
     #[arg(long = "table", value_name = "TABLE")]
     tables: Vec<String>,
@@ -45,7 +49,15 @@ struct Answers {
     template: String,
     namespace: String,
     region: String,
+    time_zone: String,
     tables: Vec<String>,
+}
+
+fn time_zone(zone: &str) -> Result<String, String> {
+    match moment::zone(zone) {
+        Ok(_) => Ok(zone.to_owned()),
+        Err(_) => Err(format!("\"{zone}\" is no time zone; expected one such as Europe/Berlin")),
+    }
 }
 
 pub async fn run(args: &InitArgs, path: &Path) -> Result<(), CliError> {
@@ -105,6 +117,7 @@ fn given(args: &InitArgs) -> Result<Answers, CliError> {
         template: args.template.clone().unwrap_or_else(|| "service_change".to_owned()),
         namespace: value(&args.namespace),
         region: value(&args.region),
+        time_zone: value(&args.time_zone),
         tables: args.tables.clone(),
     })
 }
@@ -134,12 +147,21 @@ fn ask_all(
         "Region of phones without country code, such as US; empty: refuse them",
         "",
     )?;
+    let question = "Time zone of customers whose row names none, such as America/New_York; empty: hours are told in UTC, \
+                    with its name";
+    let mut zone = ask(&args.time_zone, question, "")?;
+    // A wrong answer is asked for again; at the end of the input there is none, which is no zone.
+    while let Some(wrong) =
+        Some(&zone).filter(|zone| !zone.is_empty()).and_then(|zone| time_zone(zone).err())
+    {
+        zone = ask(&None, &wrong, "")?;
+    }
     let mut tables = args.tables.clone();
     if tables.is_empty() {
         let table = ask(&None, "Table to watch, such as public.delivery; empty: none yet", "")?;
         tables.extend((!table.is_empty()).then_some(table));
     }
-    Ok(Answers { database, channel_id, template, namespace, region, tables })
+    Ok(Answers { database, channel_id, template, namespace, region, time_zone: zone, tables })
 }
 
 fn ask(
@@ -162,14 +184,20 @@ fn ask(
 }
 
 fn text(answers: &Answers, token_file: &str) -> String {
-    let Answers { database, channel_id, template, namespace, region, .. } = answers;
+    let Answers { database, channel_id, template, namespace, region, time_zone, .. } = answers;
     let region = match region.as_str() {
         "" => "# Region of phones without a country code; without it they are refused.\n# region = \"US\"".to_owned(),
         region => format!("region = {}", quoted(region)),
     };
+    let time_zone = match time_zone.as_str() {
+        "" => "# Decide: the time zone of customers whose row names none; without it hours are told in UTC, with its name.\n\
+               # time_zone = \"America/New_York\""
+            .to_owned(),
+        zone => format!("time_zone = {}", quoted(zone)),
+    };
     format!(
         "# The configuration of rowbell. `rowbell config default` explains every setting.\n\n\
-         [database]\nurl = {}\n\n[recipient]\n{region}\n\n\
+         [database]\nurl = {}\n\n[recipient]\n{region}\n{time_zone}\n\n\
          [channel.main]\nprovider   = \"1msg\"\nchannel_id = {}\n\
          # Holds the token of the channel; relative: a systemd credential of that name, if there is one.\n\
          token_file = {}\n\n\
@@ -226,7 +254,7 @@ mod tests {
     fn what_no_flag_says_is_asked() -> io::Result<()> {
         let line = Line::parse_from(["init", "--channel-id", "ODI1"]);
         let mut said = Vec::new();
-        let typed = "\n\n3f1c\nUS\npublic.delivery\n";
+        let typed = "\n\n3f1c\nUS\nNew York\nAmerica/New_York\npublic.delivery\n";
         let answers = ask_all(&line.args, &mut typed.as_bytes(), &mut said)?;
         insta::assert_snapshot!(String::from_utf8_lossy(&said).replace(": ", ":\n"));
         assert_eq!(
@@ -234,6 +262,7 @@ mod tests {
             ("ODI1", "service_change")
         );
         assert_eq!((answers.region.as_str(), answers.tables.len()), ("US", 1));
+        assert_eq!(answers.time_zone, "America/New_York");
         Ok(())
     }
 
@@ -246,6 +275,7 @@ mod tests {
             template: odd.clone(),
             namespace: odd,
             region: "US".to_owned(),
+            time_zone: String::new(),
             tables: Vec::new(),
         };
         let wrong = readable(&text(&answers, "1msg.token")).err().map(|error| error.to_string());

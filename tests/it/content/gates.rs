@@ -166,3 +166,29 @@ async fn receipts_move_a_message_whatever_their_order() {
     }
     assert_eq!(world.value("select count(*) from rowbell.receipt").await, "5");
 }
+
+/// What a rule keeps silent about is known all the same: silence about a new row was silence about it for ever.
+#[tokio::test]
+async fn what_a_rule_keeps_silent_about_counts_as_told() {
+    let silent =
+        "[[watch.home_delivery.say]]\noperation = \"insert\"\nsilent = true\ncovers = [\"*\"]";
+    let mut world = World::with(silent).await;
+    world
+        .sql(
+            "insert into delivery values
+                 (3, 1, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', '1 Main Street'),
+                 (4, 1, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', '4 Main Street')",
+        )
+        .await;
+    world.settle().await;
+    assert_eq!(world.read(MARIA), [""; 0]);
+    world
+        .sql("update delivery set status = 'late' where id = 3; delete from delivery where id = 4")
+        .await;
+    world.settle().await;
+    let mut read = world.read(MARIA);
+    read.sort();
+    assert_eq!(read.len(), 2, "{read:?}");
+    assert!(read[0].contains("updated. It has been cancelled. If"), "{read:?}");
+    assert!(read[1].contains("updated. status: planned → late. If"), "{read:?}");
+}
