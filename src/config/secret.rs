@@ -25,6 +25,12 @@ pub fn secret_path(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
+/// The same for a file that a configuration names: a path that is no credential is relative to its folder.
+pub fn path_in(folder: &Path, path: &Path) -> PathBuf {
+    let found = secret_path(path);
+    if found.is_relative() { folder.join(found) } else { found }
+}
+
 /// Reads a secret; white space around it does not count.
 pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
     let path = secret_path(path);
