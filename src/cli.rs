@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::cli::error::CliError;
 use crate::config::load;
@@ -15,6 +15,7 @@ use crate::finding::hint;
 pub mod confirm;
 mod connection;
 mod error;
+mod help;
 pub mod run;
 pub mod text;
 pub mod webhook;
@@ -144,7 +145,10 @@ enum ConfigCommand {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     end_quietly_without_a_reader();
-    let cli = Cli::parse();
+    let cli = match Cli::from_arg_matches(&help::command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let runtime = match crate::app::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -186,17 +190,19 @@ pub fn end_quietly_without_a_reader() {
 }
 
 async fn dispatch(cli: Cli) -> Result<(), CliError> {
-    let config = || load::load(&cli.config);
+    // Only who speaks with a provider needs its secrets.
+    let config = || load::load_without_secrets(&cli.config);
+    let with_secrets = || load::load(&cli.config);
     match cli.command {
-        Command::Run(args) => run::run(&args, config()?).await,
+        Command::Run(args) => run::run(&args, with_secrets()?).await,
         Command::Init(args) => init::run(&args, &cli.config).await,
         Command::Suggest(args) => suggest::run(&args, config).await,
-        Command::Check(args) => check::run(&args, config()?).await,
+        Command::Check(args) => check::run(&args, with_secrets()?).await,
         Command::Migrate(args) => migrate::run(&args, config).await,
         Command::Watch(args) => watch::watch(&args, &config()?).await,
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
-        Command::SendTest(args) => send_test::run(&args, &config()?).await,
+        Command::SendTest(args) => send_test::run(&args, &with_secrets()?).await,
         Command::Status(args) => status::run(&args, &config()?).await,
         Command::Held(args) => hold::held(&args, &config()?).await,
         Command::Approve(args) => hold::approve(&args, &config()?).await,
@@ -206,7 +212,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Resume(args) => pause::resume(&args, &config()?).await,
         Command::Channel(command) => channel::run(&command, &config()?).await,
         Command::Adopt(args) => pause::adopt(&args, &config()?).await,
-        Command::Webhook(args) => webhook::run(&args, &config()?).await,
+        Command::Webhook(args) => webhook::run(&args, &with_secrets()?).await,
         Command::OptOut(args) => opt_out::run(&args, &config()?).await,
         Command::Forget(args) => forget::run(&args, &config()?).await,
         Command::Retry(args) => retry::run(&args, &config()?).await,
@@ -222,7 +228,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Completions { shell } => {
             // Generators panic where they cannot write.
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "rowbell", &mut script);
+            clap_complete::generate(shell, &mut help::command(), "rowbell", &mut script);
             print!("{}", String::from_utf8_lossy(&script));
             Ok(())
         }
@@ -231,7 +237,8 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
 }
 
 fn man(commands: &[String]) -> Result<(), CliError> {
-    let mut root = Cli::command();
+    // A page of the manual lists the commands by itself.
+    let mut root = help::plain();
     root.build();
     let mut command = &root;
     for name in commands {
@@ -246,7 +253,7 @@ fn man(commands: &[String]) -> Result<(), CliError> {
     let page = clap_mangen::Man::new(command.clone()).title(&name);
     let mut text = Vec::new();
     page.render(&mut text).map_err(anyhow::Error::from)?;
-    print!("{}", String::from_utf8_lossy(&text));
+    print!("{}{}", String::from_utf8_lossy(&text), help::sections(commands));
     Ok(())
 }
 
@@ -256,6 +263,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        help::command().debug_assert();
     }
 }

@@ -278,6 +278,13 @@ fn yes() -> bool {
 }
 
 impl Config {
+    /// Every file that the settings name.
+    pub fn files_mut(&mut self) -> Vec<&mut PathBuf> {
+        let database = self.database.password_file.iter_mut().chain(&mut self.database.ca_file);
+        let own = database.chain(&mut self.webhook.secret_file);
+        own.chain(self.channel.values_mut().flat_map(Channel::files_mut)).collect()
+    }
+
     /// The only people who may be written to; None: there is no such list. One that cannot be read allows nobody;
     /// `check` says what is wrong with it.
     pub fn only_to(&self) -> Option<AllowList> {

@@ -4,9 +4,12 @@ pub mod metrics;
 
 use std::io::IsTerminal as _;
 
-use tracing::{Level, Metadata};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::format::{Compact, Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
@@ -25,12 +28,13 @@ pub enum TelemetryError {
 pub fn start(log: &Log) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(&log.level)
         .map_err(|source| TelemetryError::Level { level: log.level.clone(), source })?;
-    let format = match log.format {
-        LogFormat::Auto if std::env::var_os("JOURNAL_STREAM").is_some() => LogFormat::Journald,
-        LogFormat::Auto => LogFormat::Text,
-        other => other,
-    };
-    let layer = match format {
+    let is_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let layer = match log.format {
+        LogFormat::Auto if is_journal => tracing_subscriber::fmt::layer()
+            .event_format(JournalLines::default())
+            .with_ansi(false)
+            .with_writer(std::io::stderr)
+            .boxed(),
         LogFormat::Journald => tracing_journald::layer().map_err(TelemetryError::Journal)?.boxed(),
         LogFormat::Json => {
             tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).boxed()
@@ -38,7 +42,7 @@ pub fn start(log: &Log) -> Result<(), TelemetryError> {
         LogFormat::Auto | LogFormat::Text => tracing_subscriber::fmt::layer()
             .compact()
             .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(std::io::stderr().is_terminal() && !no_color())
             .with_writer(std::io::stderr)
             .boxed(),
     };
@@ -48,9 +52,87 @@ pub fn start(log: &Log) -> Result<(), TelemetryError> {
     Ok(())
 }
 
+/// Lines for the journal of systemd, which reads the priority in front: all facts stand in the line itself, as
+/// `journalctl -u rowbell` shows it. With `log.format = "journald"` they are fields, which it does not show.
+struct JournalLines(Format<Compact, ()>);
+
+impl Default for JournalLines {
+    fn default() -> JournalLines {
+        let format = tracing_subscriber::fmt::format().compact().without_time();
+        JournalLines(format.with_target(false).with_level(false).with_ansi(false))
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for JournalLines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        // The levels of syslog.
+        let priority = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            Level::DEBUG | Level::TRACE => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        self.0.format_event(context, writer, event)
+    }
+}
+
+/// See no-color.org: any value but an empty one.
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 /// The libraries below us have a say only where it is an error. In detail they tell each statement with its
 /// parameters, which are rows and phones, and each notice of the database; and for each connection that is
 /// lost once more what a stage tells by itself.
 fn may_say(metadata: &Metadata<'_>) -> bool {
     *metadata.level() == Level::ERROR || metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// `journalctl` shows the line and nothing else: stage and error have to stand in it.
+    #[test]
+    fn a_line_of_the_journal_holds_its_facts_and_its_priority() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .event_format(JournalLines::default())
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::warn!(stage = "claim", error = "refused", "stage cannot work");
+            tracing::info!("ready");
+        });
+        let said = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(said, "<4>stage cannot work stage=\"claim\" error=\"refused\"\n<6>ready\n");
+    }
 }

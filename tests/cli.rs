@@ -117,6 +117,7 @@ fn every_page_of_the_manual_can_be_read() {
         let name = [&["rowbell".to_owned()], path.as_slice()].concat().join("-");
         assert!(page.contains(&format!(".TH {name} 1")), "{page}");
         assert!(page.contains(".SH NAME") && page.contains(".SH SYNOPSIS"), "{page}");
+        assert!(page.contains(".SH EXIT STATUS") && page.contains(".SH SEE ALSO"), "{page}");
         accepted_by("groff", &["-man", "-Tutf8", "-ww", "-z"], &page);
     }
 }

@@ -133,6 +133,11 @@ impl Service {
 
     /// The same with more options for `run`.
     fn start_with(testbed: &Testbed, options: &[&str]) -> Service {
+        Service::start_over(testbed, options, None)
+    }
+
+    /// The same over another database.
+    fn start_over(testbed: &Testbed, options: &[&str], url: Option<&str>) -> Service {
         let folder = Scratch::new("test").unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         let written = fs::read_to_string(testbed.config_file()).unwrap();
@@ -147,6 +152,7 @@ impl Service {
             .arg("run")
             .args(options)
             .env("NOTIFY_SOCKET", folder.path().join("notify"))
+            .envs(url.map(|url| ("ROWBELL__DATABASE__URL", url)))
             .env("CREDENTIALS_DIRECTORY", folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -324,4 +330,20 @@ async fn a_dry_run_says_loudly_what_it_is_and_nothing_leaves() {
     assert!(line.contains(" WARN ") && line.ends_with("channels=\"main, sms\""), "{logged}");
     let counts = testbed.sandbox.counts();
     assert_eq!((counts.accepted, counts.refused), (0, 0), "nothing was asked of the provider");
+}
+
+/// A night without a database was a hundred lines a minute: check, start, error and end, every five seconds.
+#[tokio::test]
+async fn a_database_that_is_away_at_the_start_is_waited_for_with_one_line() {
+    let testbed = testbed().await;
+    let away = "postgresql://postgres@127.0.0.1:1/crm?sslmode=disable";
+    let mut service = Service::start_over(&testbed, &[], Some(away));
+    service.wait_for("STATUS=Waiting for the database");
+    service.wait_for("EXTEND_TIMEOUT_USEC=120000000");
+    assert!(!service.said.iter().any(|line| line == "READY=1"));
+    service.terminate();
+    assert_eq!(service.exit_code(), Some(0), "{}", service.logged());
+    let logged = service.logged();
+    assert_eq!(logged.lines().filter(|line| line.contains(" WARN ")).count(), 1, "{logged}");
+    assert!(logged.contains("the database cannot be used; waiting for it"), "{logged}");
 }

@@ -1,17 +1,19 @@
 //! `rowbell run`: the daemon, as systemd wants one.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use clap::Args;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::App;
+use crate::app::{App, AppError};
 use crate::cli::error::CliError;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::check::check_secrets;
+use crate::error_chain::chain;
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -51,11 +53,46 @@ pub async fn run(args: &RunArgs, mut config: Config) -> Result<(), CliError> {
     }
     tell(&[NotifyState::Status("Starting")]);
     let stop = stop_on_signal().map_err(anyhow::Error::from)?;
-    let app = App::build(config, Clock::system()).await?;
+    let Some(app) = build(&config, &stop).await? else {
+        tracing::info!("stopped");
+        return Ok(());
+    };
     let ended = app.run(stop, move || ready(&dry, only_to)).await;
     tracing::info!("stopped");
     Ok(ended?)
 }
+
+/// The daemon; None: it was stopped before. Under a service manager a database that is away is waited for here: a
+/// daemon that ends and is started again every few seconds fills the journal. By hand it is an error.
+async fn build(config: &Config, stop: &CancellationToken) -> Result<Option<App>, CliError> {
+    let mut said = String::new();
+    loop {
+        let error = match App::build(config.clone(), Clock::system()).await {
+            Ok(app) => return Ok(Some(app)),
+            Err(error) => error,
+        };
+        let is_away = matches!(error, AppError::Pool(_));
+        if !is_away || std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return Err(error.into());
+        }
+        let error = chain(&error);
+        if error != said {
+            tracing::warn!(error, "the database cannot be used; waiting for it");
+            said = error;
+        }
+        let longer = NotifyState::ExtendTimeoutUsec(LONGEST_LOOK);
+        tell(&[NotifyState::Status("Waiting for the database"), longer]);
+        tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// How often a database that is away is looked for at the start.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long the service manager waits for the next sign of life meanwhile, in microseconds.
+const LONGEST_LOOK: u32 = 120_000_000;
 
 fn ready(dry: &str, only_to: Option<usize>) {
     tracing::info!("ready");

@@ -224,6 +224,17 @@ impl Channel {
         matches!(self.kind, ChannelKind::OneMsg(_))
     }
 
+    /// Every file that it names.
+    pub fn files_mut(&mut self) -> Vec<&mut PathBuf> {
+        match &mut self.kind {
+            ChannelKind::OneMsg(settings) => vec![&mut settings.token_file],
+            ChannelKind::Http(settings) => settings.header_files.values_mut().collect(),
+            ChannelKind::Smtp(settings) => {
+                settings.password_file.iter_mut().chain(&mut settings.ca_file).collect()
+            }
+        }
+    }
+
     /// Files that hold secrets, with the setting that names each.
     pub fn secret_files(&self) -> Vec<(String, &PathBuf)> {
         match &self.kind {

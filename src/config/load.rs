@@ -10,6 +10,7 @@ use crate::config::check::check;
 use crate::config::layers::reading::read_all;
 use crate::config::layers::sources::{self, Sources};
 use crate::config::layers::tree::{self, Table, Value};
+use crate::config::secret::path_in;
 use crate::config::{Config, channel, watch};
 use crate::finding::Finding;
 
@@ -41,13 +42,25 @@ fn lines(mistakes: &[Finding]) -> String {
     mistakes.iter().map(|mistake| format!("  {mistake}")).collect::<Vec<_>>().join("\n")
 }
 
+/// Whether the secrets that the settings name must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    Needed,
+    NotNeeded,
+}
+
 /// Reads the configuration from a file and the environment.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
-    tree(path).map(|(.., config)| config)
+    tree(path, Secrets::Needed).map(|(.., config)| config)
+}
+
+/// The same for who sends nothing: the secrets may be out of reach.
+pub fn load_without_secrets(path: &Path) -> Result<Config, LoadError> {
+    tree(path, Secrets::NotNeeded).map(|(.., config)| config)
 }
 
 /// The same, together with its settings and what they were read from.
-pub(crate) fn tree(path: &Path) -> Result<(Sources, Value, Config), LoadError> {
+pub(crate) fn tree(path: &Path, secrets: Secrets) -> Result<(Sources, Value, Config), LoadError> {
     if !path.is_file() {
         let shown = path.display().to_string();
         return Err(if path.exists() { LoadError::NotAFile } else { LoadError::NoFile }(shown));
@@ -58,7 +71,8 @@ pub(crate) fn tree(path: &Path) -> Result<(Sources, Value, Config), LoadError> {
     unread.extend(sources.add_variables().err());
     match sources.read() {
         Ok(written) if unread.is_empty() => {
-            let (tree, config) = finish(&sources, written)?;
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let (tree, config) = finish(&sources, written, folder, secrets)?;
             Ok((sources, tree, config))
         }
         Ok(_) => Err(LoadError::Mistakes(unread)),
@@ -70,7 +84,7 @@ pub(crate) fn tree(path: &Path) -> Result<(Sources, Value, Config), LoadError> {
 pub fn from_text(text: &str) -> Result<Config, LoadError> {
     let sources = Sources::of_text(text);
     let written = sources.read().map_err(LoadError::Mistakes)?;
-    finish(&sources, written).map(|(_, config)| config)
+    finish(&sources, written, Path::new(""), Secrets::Needed).map(|(_, config)| config)
 }
 
 /// The fragments beside a configuration file, in the order of their names.
@@ -89,13 +103,24 @@ pub fn fragments(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn finish(sources: &Sources, written: Value) -> Result<(Value, Config), LoadError> {
+fn finish(
+    sources: &Sources,
+    written: Value,
+    folder: &Path,
+    secrets: Secrets,
+) -> Result<(Value, Config), LoadError> {
     let defaults = defaults(&written).map_err(LoadError::Mistakes)?;
     let tree = sources::overlay(defaults.clone(), written).map_err(LoadError::Mistakes)?;
-    let (config, mut mistakes) =
+    let (mut config, mut mistakes) =
         read_all::<Config>(tree.clone(), &defaults, channel::provider_with);
-    if let Some(config) = &config {
+    if let Some(config) = &mut config {
+        for file in config.files_mut() {
+            *file = path_in(folder, file);
+        }
         mistakes.extend(check::mistakes(config));
+        if secrets == Secrets::Needed {
+            mistakes.extend(check::missing_secrets(config));
+        }
     }
     for mistake in &mut mistakes {
         mistake.place = sources.nearest_place(&mistake.key);

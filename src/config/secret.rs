@@ -59,6 +59,12 @@ pub fn webhook_secret(path: &Path) -> Result<SecretString, SecretError> {
     Ok(secret)
 }
 
+/// The same for a file that a configuration names: a path that is no credential is relative to its folder.
+pub fn path_in(folder: &Path, path: &Path) -> PathBuf {
+    let found = secret_path(path);
+    if found.is_relative() { folder.join(found) } else { found }
+}
+
 /// Reads a secret; white space around it does not count.
 pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
     let path = secret_path(path);

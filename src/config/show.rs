@@ -24,7 +24,7 @@ const HIDDEN: &str = "***";
 /// # Errors
 /// Those of `load::load`: only settings that could be run with are shown.
 pub fn show(path: &Path) -> Result<String, LoadError> {
-    let (sources, tree, config) = load::tree(path)?;
+    let (sources, tree, config) = load::tree(path, load::Secrets::NotNeeded)?;
     let mut document = DocumentMut::new();
     if let Some(settings) = tree::table(&tree) {
         *document.as_table_mut() = section(settings, "", 1, &sources);

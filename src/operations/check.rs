@@ -21,7 +21,8 @@ use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::route;
 use crate::postgres::capture::proof::{self, WatchPart};
 use crate::postgres::capture::{install, table};
-use crate::postgres::schema::migrate;
+use crate::postgres::schema::migrate::{self, MigrateError};
+use crate::postgres::schema::roles::{self, Reader};
 use crate::provider::client::ProviderClient;
 use crate::provider::client_error::ClientError;
 
@@ -77,9 +78,18 @@ async fn forgotten(client: &deadpool_postgres::Client, config: &Config) -> Vec<S
 /// Every watch against its table: columns, SQL, trigger, and the words with rows that it has and could have.
 pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> CheckReport {
     let mut report = CheckReport::default();
-    if let Err(error) = migrate::check_version(client).await {
-        report.problems.push(chain(&error));
-        return report;
+    match migrate::check_version(client).await {
+        Ok(()) => {}
+        Err(error @ MigrateError::Missing) => {
+            report.warnings.push(format!(
+                "{error}, then `rowbell watch`; until then only the SQL of the watches is tried"
+            ));
+            return tables_only(client, config, report).await;
+        }
+        Err(error) => {
+            report.problems.push(chain(&error));
+            return report;
+        }
     }
     report.problems.extend(forgotten(client, config).await);
     let mut watches = Vec::new();
@@ -95,7 +105,45 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
         }
     }
     advice::twins(&watches, &mut report);
+    report.warnings.extend(missing_grants(client, config).await);
     report
+}
+
+/// What can be said of watches before rowbell is installed: whether their tables and their SQL are good.
+async fn tables_only(
+    client: &mut deadpool_postgres::Client,
+    config: &Config,
+    mut report: CheckReport,
+) -> CheckReport {
+    for name in config.watch.keys() {
+        let compiled = match CompiledWatch::look_up(client, config, name).await {
+            Ok(compiled) => compiled,
+            Err(why) => {
+                report.problems.push(why);
+                continue;
+            }
+        };
+        report.problems.extend(unused_names(&compiled));
+        match compiled.faults(client).await {
+            Ok(faults) => report.problems.extend(faults.iter().map(|fault| fault.of_watch(name))),
+            Err(error) => report.problem(name, "", chain(&error)),
+        }
+    }
+    report
+}
+
+/// The rights that the daemon still needs for all watches, as one block of statements.
+async fn missing_grants(client: &mut deadpool_postgres::Client, config: &Config) -> Option<String> {
+    let mut queries = Vec::new();
+    for (name, watch) in &config.watch {
+        let Some(template) = config.template.get(&watch.template) else { continue };
+        // What is wrong with the table is said elsewhere.
+        if let Ok(table) = install::describe(client, name, watch, template).await {
+            queries.extend(proof::statements(&table, watch));
+        }
+    }
+    let grants = roles::missing_grants(client, &queries, Reader::Me).await.unwrap_or_default();
+    (!grants.is_empty()).then(|| roles::request(&grants))
 }
 
 async fn watch(

@@ -16,15 +16,16 @@ use super::page::{pages, root};
 use super::shell;
 
 /// Programs of others that the pages show.
-const OF_OTHERS: [&str; 4] = ["cargo", "curl", "install", "systemctl"];
+const OF_OTHERS: [&str; 5] = ["cargo", "curl", "install", "systemctl", "systemd-sysusers"];
 
 /// Commands that ask a provider who is not there, run until they are stopped, write a file at a place of the
 /// system, or name messages that are not there. Stories of their own run them.
-const NOT_HERE: [&[&str]; 6] = [
+const NOT_HERE: [&[&str]; 7] = [
     &["run"],
     &["init"],
     &["webhook", "register"],
     &["webhook", "test"],
+    &["channel", "move"],
     &["retry", "4711"],
     &["settle", "4711"],
 ];

@@ -41,6 +41,7 @@ mod delivery {
     pub mod main_flow;
     pub mod provider;
     pub mod retries;
+    pub mod staging;
     pub mod wire;
 }
 /// What comes back: receipts, replies, evidence.
@@ -72,7 +73,6 @@ mod operations {
     pub mod retention;
     pub mod retry;
     pub mod settle;
-    pub mod staging;
     pub mod suggest;
     pub mod suggest_applications;
     pub mod templates;

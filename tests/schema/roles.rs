@@ -1,8 +1,9 @@
 //! Who may do what.
 
 use rowbell::pipeline::context::context::CompiledWatch;
-use rowbell::postgres::capture::install;
-use rowbell::postgres::schema::{migrate, roles};
+use rowbell::postgres::capture::{install, proof};
+use rowbell::postgres::schema::migrate;
+use rowbell::postgres::schema::roles::{self, Reader};
 use rowbell_lab::demo::cluster::{Cluster, ClusterOptions};
 use tokio_postgres::Client;
 
@@ -109,26 +110,54 @@ async fn the_daemon_may_do_no_more() {
 /// The business's own tables are for their owner to grant; rowbell says which statements do it.
 #[tokio::test]
 async fn what_the_daemon_still_needs_is_told() {
-    let (_database, owner, daemon) = shop().await;
+    let (_database, mut owner, daemon) = shop().await;
     let config = config();
     let watching = CompiledWatch::look_up(&owner, &config, "delivery").await.unwrap();
+    let queries = proof::statements(&watching.table, &watching.config);
     plan(&daemon, &watching.read_sql).await.unwrap_err();
     let unseen = CompiledWatch::look_up(&daemon, &config, "delivery").await.err().unwrap();
     insta::assert_snapshot!(unseen, @r"
     watch.delivery.table: found no table shop.delivery; it is there, but this user needs USAGE on its schema
     ");
 
-    let needed = roles::missing_grants(&owner, watching.table.oid).await.unwrap();
+    let needed = roles::missing_grants(&mut owner, &queries, Reader::Daemon).await.unwrap();
     insta::assert_snapshot!(needed.join("\n"), @r"
     grant usage on schema shop to rowbell_daemon
+    grant select on shop.customer to rowbell_daemon
     grant select on shop.delivery to rowbell_daemon
     ");
     owner.batch_execute(&needed.join(";")).await.unwrap();
-    owner.batch_execute("grant select on shop.customer to rowbell_daemon").await.unwrap();
 
-    assert_eq!(roles::missing_grants(&owner, watching.table.oid).await.unwrap(), [""; 0]);
+    assert_eq!(roles::missing_grants(&mut owner, &queries, Reader::Daemon).await.unwrap(), [""; 0]);
     let watching = CompiledWatch::look_up(&daemon, &config, "delivery").await.unwrap();
     plan(&daemon, &watching.read_sql).await.unwrap();
+}
+
+/// What is granted by column is granted; a view is read with its own right, and a function is called.
+#[tokio::test]
+async fn grants_name_views_and_functions_and_what_is_free_is_left_out() {
+    let (_database, mut owner, _daemon) = shop().await;
+    owner
+        .batch_execute(
+            "create view shop.address as select id, phone from shop.customer;
+             create function shop.place(text) returns text language sql as 'select $1';
+             revoke execute on function shop.place(text) from public;
+             grant usage on schema shop to rowbell_daemon;
+             grant select (id) on shop.customer to rowbell_daemon",
+        )
+        .await
+        .unwrap();
+    let queries = [
+        "select a.phone, shop.place(a.phone) from shop.address as a where cardinality('{}'::jsonb[]) < 0",
+        "select c.id, c.id from shop.customer as c",
+        "select nothing from shop.nowhere",
+    ];
+    let queries = queries.map(str::to_owned);
+    let needed = roles::missing_grants(&mut owner, &queries, Reader::Daemon).await.unwrap();
+    insta::assert_snapshot!(needed.join("\n"), @r"
+    grant execute on function shop.place(text) to rowbell_daemon
+    grant select on shop.address to rowbell_daemon
+    ");
 }
 
 #[tokio::test]

@@ -123,3 +123,33 @@ fn a_port_in_use_is_named_with_the_way_out() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
     assert!(output.stdout.is_empty());
 }
+
+/// A site tries its own configuration: its numbers, tokens and templates are those of the sandbox.
+#[tokio::test]
+async fn it_plays_the_channels_of_a_configuration() {
+    let folder = rowbell_lab::demo::scratch::Scratch::new("test").unwrap();
+    std::fs::write(folder.path().join("1msg.token"), "own-token\n").unwrap();
+    let config = r#"
+[database]
+url = "postgresql://rowbell@127.0.0.1:1/crm"
+[channel.main]
+provider = "1msg"
+channel_id = "ODI42"
+token_file = "1msg.token"
+[template.moved]
+name = "delivery_moved"
+namespace = "3f1c"
+language = { en = "en_US", es = "es" }
+body = ["{{ recipient.name }}", "{{ summary }}"]
+text.en = "Hello, {{1}}! {{2}}"
+"#;
+    let file = folder.path().join("rowbell.toml");
+    std::fs::write(&file, config).unwrap();
+    let file = file.to_str().unwrap();
+    let mut program = Program::start(&["--config", file, "--form", "hooks"]);
+    let lines = program.prints_until("limits of a channel");
+    assert_eq!(field(&lines, "channel id"), "ODI42");
+    assert_eq!(field(&lines, "token"), "that of the configuration");
+    assert_eq!(field(&lines, "templates"), "delivery_moved (en_US), delivery_moved (es)");
+    assert_eq!(program.end("TERM"), Some(0));
+}

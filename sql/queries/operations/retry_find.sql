@@ -5,7 +5,7 @@
 -- $1 watch: only messages of this watch; null: of any
 -- $2 reasons: only for these reasons; null: for any; unconfirmed counts as one
 -- $3 since: only messages that were opened since this moment
--- $4 limit: how many messages at most
+-- $4 limit: how many messages at most; null: all
 with recursive search (low, high) as (
     select coalesce(min(m.message_id), 0), coalesce(max(m.message_id), 0) + 1
       from rowbell.message as m

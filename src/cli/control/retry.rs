@@ -16,7 +16,9 @@ use crate::config::Config;
 use crate::config::units;
 use crate::domain::message::state::{Failure, Skip, State};
 use crate::finding::hint;
-use crate::postgres::operations::retry::{RetryCandidate, RetrySelection, look, put_back};
+use crate::postgres::operations::retry::{
+    RetryCandidate, RetrySelection, count_all, look, put_back,
+};
 
 /// Messages shown as examples.
 const EXAMPLES: usize = 5;
@@ -52,8 +54,13 @@ pub async fn run(args: &RetryArgs, config: &Config) -> Result<(), CliError> {
     let meant = meant(args, config, now)?;
     let client = connect(config).await?;
     let candidates = look(&client, config, &meant).await.map_err(anyhow::Error::from)?;
+    let all = count_all(&client, &meant).await.map_err(anyhow::Error::from)?;
     if !args.json {
-        print!("{}", preview(&candidates, &missing(&meant, &candidates)));
+        print!(
+            "{}{}",
+            preview(&candidates, &missing(&meant, &candidates)),
+            cut(candidates.len(), all)
+        );
     }
     let ids = to_send(&candidates);
     let question = format!("\nSend {} again?", count(ids.len() as i64, "message"));
@@ -64,7 +71,10 @@ pub async fn run(args: &RetryArgs, config: &Config) -> Result<(), CliError> {
         false => Vec::new(),
     };
     match (args.json, goes_on) {
-        (true, _) => println!("{}", as_json(&candidates, &missing(&meant, &candidates), &sent)),
+        (true, _) => {
+            let missing = missing(&meant, &candidates);
+            println!("{}", as_json(&candidates, &missing, &sent, all));
+        }
         (false, true) => println!(
             "\n{} will be sent again; a running daemon begins within 15 s.",
             count(sent.len() as i64, "message")
@@ -73,6 +83,16 @@ pub async fn run(args: &RetryArgs, config: &Config) -> Result<(), CliError> {
         (false, false) => {}
     }
     Ok(())
+}
+
+/// That a limit has left some out.
+pub fn cut(shown: usize, all: usize) -> String {
+    match all > shown {
+        true => format!(
+            "\nThese are the latest {shown} of {all}; --limit takes more, or run it again for the rest.\n"
+        ),
+        false => String::new(),
+    }
 }
 
 /// What stands at a message that waits for being sent again.
@@ -180,7 +200,7 @@ fn counted(words: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
     counts
 }
 
-fn as_json(candidates: &[RetryCandidate], missing: &[i64], sent: &[i64]) -> String {
+fn as_json(candidates: &[RetryCandidate], missing: &[i64], sent: &[i64], all: usize) -> String {
     let messages: Vec<_> = candidates
         .iter()
         .map(|candidate| {
@@ -196,6 +216,6 @@ fn as_json(candidates: &[RetryCandidate], missing: &[i64], sent: &[i64]) -> Stri
         })
         .collect();
     let would = to_send(candidates).len();
-    json!({ "would_be_sent_again": would, "sent_again": sent.len(), "missing": missing, "messages": messages })
+    json!({ "would_be_sent_again": would, "sent_again": sent.len(), "matching": all, "missing": missing, "messages": messages })
         .to_string()
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::confirm::agreed;
 use crate::cli::control::hold::session_user;
-use crate::cli::control::retry::time_of;
+use crate::cli::control::retry::{cut, time_of};
 use crate::cli::error::CliError;
 use crate::cli::text::{age, count, length, moment};
 use crate::clock::Clock;
@@ -17,7 +17,7 @@ use crate::domain::message::state::{Failure, State, apply};
 use crate::domain::message::unconfirmed::Settlement;
 use crate::operations::settle::{PersonsWord, settle};
 use crate::postgres::connection::pool;
-use crate::postgres::operations::retry::{RetrySelection, find};
+use crate::postgres::operations::retry::{RetrySelection, count_all, find};
 use crate::postgres::operations::unconfirmed::{UnconfirmedMessage, look};
 use crate::postgres::schema::migrate;
 
@@ -80,7 +80,8 @@ pub async fn run(args: &SettleArgs, config: Config) -> Result<(), CliError> {
     let found = look(&client, &ids).await.map_err(anyhow::Error::from)?;
     let settlement = args.settlement();
     if !args.json {
-        print!("{}", preview(&found, &ids, settlement, &config, now));
+        let all = count_all(&client, &meant).await.map_err(anyhow::Error::from)?;
+        print!("{}{}", preview(&found, &ids, settlement, &config, now), cut(ids.len(), all));
     }
     let open: Vec<i64> = unconfirmed(&found).map(|message| message.message_id).collect();
     let mut settled = Vec::new();

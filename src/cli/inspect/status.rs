@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
 use crate::cli::inspect::{status_blockers, status_channels};
-use crate::cli::text::{LATE, age, are, count, table};
+use crate::cli::text::{LATE, age, are, count, fitted, table, terminal_width, wrapped};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::{Skip, State};
 use crate::postgres::connection::identity;
 use crate::postgres::operations::status_report::{
-    self, DoorbellState, OUTCOME_HOURS, OutcomeCount, Status, Trigger, WatchStatus,
+    self, DoorbellState, OUTCOME_HOURS, OutcomeCount, RetryReason, Status, Trigger, WatchStatus,
 };
 
 /// The queue of notifications is emptied within moments; so much in it means that somebody keeps it from that.
@@ -26,6 +26,9 @@ const CLOCK_DIFFERS: f64 = 1.0;
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// End with 1 if something needs attention.
+    #[arg(long)]
+    exit_code: bool,
     /// One JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -42,15 +45,25 @@ pub async fn run(args: &StatusArgs, config: &Config) -> Result<(), CliError> {
         status_report::status(&client, config, now).await.map_err(anyhow::Error::from)?;
     status.clock_ahead_seconds = clock.host().duration_since(now).as_secs_f64();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&status).map_err(anyhow::Error::from)?);
+        let mut shown = serde_json::to_value(&status).map_err(anyhow::Error::from)?;
+        shown["needs_attention"] = attention(&status).into();
+        println!("{shown:#}");
     } else {
-        print!("{}", as_text(&status));
+        print!("{}", as_text_within(&status, terminal_width()));
     }
-    Ok(())
+    match args.exit_code && !attention(&status).is_empty() {
+        true => Err(CliError::Said),
+        false => Ok(()),
+    }
 }
 
 /// Tables, then what needs attention.
 pub fn as_text(status: &Status) -> String {
+    as_text_within(status, None)
+}
+
+/// The same, in a terminal of so many columns.
+pub fn as_text_within(status: &Status, width: Option<usize>) -> String {
     let mut text = format!(
         "schema     version {}\ndaemon     {}\ndoorbell   {}\n\n",
         status.schema_version.map_or_else(|| "unknown".to_owned(), |version| version.to_string()),
@@ -63,7 +76,7 @@ pub fn as_text(status: &Status) -> String {
     let daemons = (!status.daemons.is_empty()).then(|| status_channels::daemons(status));
     let tables = [watches(status), status_channels::table_of(status), outcomes(status)];
     for table in daemons.into_iter().chain(tables) {
-        text += &table.trim_fmt();
+        text += &fitted(&table, width);
         text += "\n\n";
     }
     let needs = attention(status);
@@ -71,7 +84,11 @@ pub fn as_text(status: &Status) -> String {
         return text + "Nothing needs attention.\n";
     }
     text += "Needs attention:\n";
-    needs.iter().for_each(|need| text += &format!("- {need}\n"));
+    for need in needs {
+        let need = format!("- {need}");
+        let need = width.map_or(need.clone(), |width| wrapped(&need, width, 2));
+        text += &format!("{need}\n");
+    }
     text
 }
 
@@ -153,9 +170,9 @@ fn attention(status: &Status) -> Vec<String> {
     let retrying: i64 = status.outcomes.iter().map(|outcome| outcome.retrying).sum();
     if retrying > 0 {
         needs.push(format!(
-            "{} tried in vain and will be tried again; why: select message_id, last_error_text \
-             from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0",
-            were(retrying)
+            "{} tried in vain and will be tried again: {}",
+            were(retrying),
+            reasons(&status.retry_reasons)
         ));
     }
     let in_doubt = undecided(status);
@@ -206,6 +223,16 @@ fn wrong_clock(ahead: f64) -> Option<String> {
             ahead.abs()
         )
     })
+}
+
+/// Why messages are tried again, most frequent first.
+fn reasons(reasons: &[RetryReason]) -> String {
+    let said: Vec<String> = match reasons {
+        [] => vec!["the last of them has just left".to_owned()],
+        [only] => vec![only.why.clone()],
+        several => several.iter().map(|one| format!("{} ({})", one.why, one.messages)).collect(),
+    };
+    said.join("; ")
 }
 
 /// The server keeps a notification until every session that listens has taken it, which it does not do within a
@@ -349,6 +376,7 @@ mod tests {
             }],
             muted: MutedShare::default(),
             outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
+            retry_reasons: Vec::new(),
             blockers: Vec::new(),
         }
     }
@@ -414,6 +442,8 @@ mod tests {
             polling: heard(Missing, at("09:00:00"), None),
             ..status.channels[0].clone()
         };
+        let why = |messages, why: &str| RetryReason { messages, why: why.to_owned() };
+        status.retry_reasons = vec![why(1, "connection refused"), why(1, "HTTP 503")];
         status.outcomes = vec![
             OutcomeCount { retrying: 2, ..outcome("scheduled", None, 5) },
             outcome("unconfirmed", None, 3),
@@ -461,7 +491,7 @@ mod tests {
         - channel main: nothing tells what becomes of its messages: there is no webhook, and the provider cannot be asked (hookInfo: 404); set webhook.listen
         - channel main: 1 message is held until a person decides
         - channel main: 2 messages are unconfirmed: whether the provider took it is not known, evidence is awaited
-        - 2 messages were tried in vain and will be tried again; why: select message_id, last_error_text from rowbell_report.message_status where state = 'scheduled' and attempt_count > 0
+        - 2 messages were tried in vain and will be tried again: connection refused (1); HTTP 503 (1)
         - 1 message is unconfirmed, and no evidence came in time; a person has to look: rowbell settle
         - messages failed in the last 24 h: select * from rowbell_report.failures order by failed_at desc
         ");

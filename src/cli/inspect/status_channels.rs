@@ -73,9 +73,21 @@ fn waits(channel: &ChannelStatus) -> String {
     let waiting: Vec<String> = limits
         .into_iter()
         .filter(|(_, messages)| *messages > 0)
-        .map(|(limit, messages)| format!("{limit} {messages}"))
+        .map(|(limit, messages)| {
+            format!("{limit} {messages}{}", estimate(limit, messages, channel))
+        })
         .collect();
     if waiting.is_empty() { "–".to_owned() } else { waiting.join(", ") }
+}
+
+/// How long the rate needs for so many, where that is more than a minute.
+fn estimate(limit: &str, messages: i64, channel: &ChannelStatus) -> String {
+    let rate = channel.learned_rate.or(channel.rate).filter(|rate| *rate > 0.0);
+    let seconds = rate.map_or(0.0, |rate| messages as f64 / rate);
+    match limit == "rate" && seconds >= 60.0 {
+        true => format!(" (about {})", length(SignedDuration::from_secs(seconds as i64))),
+        false => String::new(),
+    }
 }
 
 /// Messages a second, as the provider bears them now.

@@ -2,6 +2,7 @@
 //! table, and every template against what the provider lists. Changes nothing.
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::error::CliError;
 use crate::config::Config;
@@ -21,6 +22,9 @@ pub struct CheckArgs {
     /// Ask neither the database nor the provider.
     #[arg(long)]
     offline: bool,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
 }
 
 pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
@@ -47,13 +51,18 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         report.warnings.extend(check_webhook::warnings(&config).await);
     }
     if let Some(only_to) = config.only_to() {
-        println!(
+        report.warnings.push(format!(
             "ONLY TO: messages leave for {} of installation.only_to; everybody else is skipped",
             counted(only_to.len(), "recipient", "recipients")
-        );
+        ));
     }
     let CheckReport { problems, warnings, unseen } = report;
     let (problems, warnings) = (once(problems), once(warnings));
+    if args.json {
+        let is_good = problems.is_empty();
+        println!("{}", json!({"is_good": is_good, "problems": problems, "warnings": warnings}));
+        return if is_good { Ok(()) } else { Err(CliError::Said) };
+    }
     for warning in &warnings {
         println!("warning: {warning}");
     }

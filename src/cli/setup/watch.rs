@@ -7,7 +7,8 @@ use crate::cli::error::CliError;
 use crate::config::{Config, Watch};
 use crate::finding::hint;
 use crate::postgres::capture::install::{self, Installed, WatchedTable};
-use crate::postgres::schema::roles;
+use crate::postgres::capture::proof;
+use crate::postgres::schema::roles::{self, Reader};
 
 #[derive(Debug, Args)]
 pub struct WatchArgs {
@@ -21,14 +22,13 @@ pub struct WatchArgs {
 /// Installs triggers.
 pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
     let mut client = connect(config).await?;
+    let mut queries = Vec::new();
     for (name, watch) in chosen(args, config)? {
         let table = look_up(&client, config, name, watch).await?;
-        let grants =
-            roles::missing_grants(&client, table.oid).await.map_err(anyhow::Error::from)?;
+        queries.extend(proof::statements(&table, watch));
         if args.print {
             let plan = install::plan(&client, &table, watch).await.map_err(anyhow::Error::from)?;
             println!("-- watch {name}\n{}\n", plan.statements.join("\n\n"));
-            print!("{}", grants.iter().map(|grant| format!("{grant};\n")).collect::<String>());
             continue;
         }
         let done =
@@ -48,7 +48,6 @@ pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
         if done.is_replica_only {
             println!("  its trigger fires for replicated changes only, as somebody chose");
         }
-        say_grants(&table, &grants);
         if install::has_row_security(&client, &table).await.map_err(anyhow::Error::from)? {
             let way = install::WAY_PAST_ROW_SECURITY;
             println!(
@@ -57,20 +56,15 @@ pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
             println!("  for the role of the daemon: {way}");
         }
     }
-    Ok(())
-}
-
-/// Reading the business's tables is for their owner to grant, not for us.
-fn say_grants(table: &WatchedTable, grants: &[String]) {
-    if grants.is_empty() {
-        return;
+    let grants = roles::missing_grants(&mut client, &queries, Reader::Daemon)
+        .await
+        .map_err(anyhow::Error::from)?;
+    match (grants.is_empty(), args.print) {
+        (true, _) => {}
+        (false, true) => println!("-- what the daemon reads\n{}", roles::block(&grants)),
+        (false, false) => println!("\n{}", roles::request(&grants)),
     }
-    println!(
-        "  a daemon in role rowbell_daemon cannot read {} yet; have its owner run",
-        table.table
-    );
-    grants.iter().for_each(|grant| println!("    {grant};"));
-    println!("  and grant the same on the other tables that its recipient query reads");
+    Ok(())
 }
 
 /// Removes triggers, wherever they are. Works for watches that are no longer in the configuration too: what they

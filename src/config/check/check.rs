@@ -15,6 +15,21 @@ use crate::domain::recipient::time_of_day::Window;
 use crate::domain::value::change::Operation;
 use crate::finding::Finding;
 
+/// The secrets that cannot be seen from here. Who sends nothing needs none.
+pub fn missing_secrets(config: &Config) -> Vec<Finding> {
+    let mut found = CheckFindings::default();
+    for (name, channel) in &config.channel {
+        for (setting, file) in channel.secret_files() {
+            found.file(format!("channel.{name}.{setting}"), &secret_path(file));
+        }
+    }
+    let webhook = config.webhook.secret_file.as_ref();
+    if let Some(file) = webhook.filter(|_| !config.webhook.listen.is_empty()) {
+        found.file("webhook.secret_file", &secret_path(file));
+    }
+    found.0
+}
+
 /// Every setting that does not fit, with what was expected.
 pub fn mistakes(config: &Config) -> Vec<Finding> {
     let mut found = CheckFindings::default();
@@ -154,14 +169,8 @@ fn check_webhook(config: &Config, found: &mut CheckFindings) {
         return;
     }
     found.listen("webhook.listen", &webhook.listen, "127.0.0.1:8470");
-    let key = "webhook.secret_file";
-    match &webhook.secret_file {
-        Some(file) => found.file(key, &secret_path(file)),
-        None => {
-            let what = "is missing: without a secret in the path anybody could post receipts";
-            found.unless(false, key, what);
-        }
-    }
+    let what = "is missing: without a secret in the path anybody could post receipts";
+    found.unless(webhook.secret_file.is_some(), "webhook.secret_file", what);
 }
 
 fn check_metrics(config: &Config, found: &mut CheckFindings) {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::config::check::check_findings::CheckFindings;
-use crate::config::secret::secret_path;
 use crate::config::{
     Channel, ChannelKind, ChannelLimits, Config, Http, OneMsg, Smtp, SmtpTls, Watch,
 };
@@ -18,9 +17,6 @@ pub(crate) fn check_channel(
     found: &mut CheckFindings,
 ) {
     found.unless(channel.concurrency >= 1, format!("{key}.concurrency"), "expected at least 1");
-    for (setting, file) in channel.secret_files() {
-        found.file(format!("{key}.{setting}"), &secret_path(file));
-    }
     let request = channel.timeout + channel.connect_timeout;
     found.unless(
         config.delivery.lease > request,

@@ -43,8 +43,12 @@ impl CheckFindings {
     }
 
     pub fn file(&mut self, key: impl Into<String>, file: &Path) {
-        let what = format!("there is no file \"{}\"", file.display());
-        self.unless(file.exists(), key, what);
+        let Err(error) = std::fs::metadata(file) else { return };
+        let what = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no file \"{}\"", file.display()),
+            _ => format!("\"{}\" cannot be seen: {error}", file.display()),
+        };
+        self.unless(false, key, what);
     }
 
     pub fn within<N>(&mut self, key: impl Into<String>, number: N, bounds: RangeInclusive<N>)

@@ -155,6 +155,16 @@ pub async fn faults(
     Ok(found)
 }
 
+/// Every piece of SQL of a watch without parameters, over no row at all.
+pub fn statements(table: &WatchedTable, watch: &Watch) -> Vec<String> {
+    let own = pieces(table, watch).into_iter().map(|piece| piece.sql);
+    let lookups = label_query::queries(table, watch).into_values();
+    let bare = |sql: String| {
+        sql.replacen("$1::jsonb[]", "'{}'::jsonb[]", 1).replacen("$1::text[]", "'{}'::text[]", 1)
+    };
+    own.chain(lookups).map(bare).collect()
+}
+
 /// What the server refuses, as a sentence.
 fn refusal(
     answer: Result<(), tokio_postgres::Error>,

@@ -49,6 +49,19 @@ pub async fn find(client: &Client, meant: &RetrySelection) -> Result<Vec<i64>, E
     }
 }
 
+/// How many messages are meant, the limit aside.
+pub async fn count_all(client: &Client, meant: &RetrySelection) -> Result<usize, Error> {
+    match meant {
+        RetrySelection::Ids(ids) => Ok(ids.len()),
+        RetrySelection::Filter { watch, reasons, since, .. } => {
+            let query = text!("operations/retry_find");
+            let reasons = Some(reasons).filter(|reasons| !reasons.is_empty());
+            let all: Option<i64> = None;
+            Ok(client.query(query, &[watch, &reasons, since, &all]).await?.len())
+        }
+    }
+}
+
 /// The messages that are meant, latest first, each with what speaks against it. Ids that do not exist are
 /// absent.
 pub async fn look(

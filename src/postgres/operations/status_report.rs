@@ -12,7 +12,7 @@ use crate::domain::limit::adaptive_rate::Learned;
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
 use crate::domain::message::state::State;
 use crate::postgres::capture::{install, proof};
-use crate::postgres::connection::statement::text;
+use crate::postgres::connection::statement::{FromRows, row, text};
 use crate::postgres::connection::word::{state, word};
 use crate::postgres::operations::blockers::{self, ActiveBlocker};
 use crate::postgres::operations::channel_moves::{self, RunningDaemon};
@@ -42,6 +42,8 @@ pub struct Status {
     pub outcomes: Vec<OutcomeCount>,
     /// Of those of the last hour.
     pub muted: MutedShare,
+    /// Why the latest messages that were tried in vain are tried again, most frequent first.
+    pub retry_reasons: Vec<RetryReason>,
     /// What keeps messages from leaving.
     pub blockers: Vec<ActiveBlocker>,
 }
@@ -53,6 +55,15 @@ pub struct MutedShare {
     pub muted: i64,
     /// The reason that was given most often, and by whom.
     pub most_often: Option<String>,
+}
+
+row! {
+    /// Why messages are tried again.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct RetryReason {
+        pub messages: i64,
+        pub why: String,
+    }
 }
 
 /// Whether writers have to ring.
@@ -183,6 +194,9 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
         channels: channels(client, config, now).await?,
         outcomes: outcomes(client, now).await?,
         muted: muted(client, now).await?,
+        retry_reasons: FromRows::from_rows(
+            &client.query(text!("status/status_retries"), &[]).await?,
+        )?,
         blockers: blockers::read(client, config).await?,
     })
 }

@@ -3,6 +3,8 @@
 
 use tokio_postgres::{Client, Error};
 
+use crate::postgres::connection::statement::text;
+
 /// Makes the roles if it may, and grants. Safe to run again.
 pub const SQL: &str = include_str!("../../../sql/roles.sql");
 
@@ -17,22 +19,63 @@ pub async fn missing(client: &Client) -> Result<Vec<String>, Error> {
     Ok(client.query(query, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
-/// The grants that the daemon's role still needs to read a table of the business. Empty where that
-/// role does not exist: then the daemon runs as somebody else, who is not ours to know.
-pub async fn missing_grants(client: &Client, table_oid: u32) -> Result<Vec<String>, Error> {
-    let query = "
-        select has_schema_privilege(r.oid, n.oid, 'usage'), has_table_privilege(r.oid, c.oid, 'select'),
-               format('grant usage on schema %I to %I', n.nspname, r.rolname),
-               format('grant select on %I.%I to %I', n.nspname, c.relname, r.rolname)
-          from pg_class as c
-          join pg_namespace as n on n.oid = c.relnamespace
-          join pg_roles as r on r.rolname = $2
-         where c.oid = $1";
-    let Some(row) = client.query_opt(query, &[&table_oid, &DAEMON]).await? else {
-        return Ok(Vec::new());
+/// Whose rights are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// The role of daemons, by whoever installs their triggers.
+    Daemon,
+    /// Whoever asks: the daemon itself, before it starts.
+    Me,
+}
+
+/// The grants that are still needed to run these queries: each table, view and function that they name.
+/// Empty where that role does not exist: then the daemon runs as somebody else, who is not ours to know.
+///
+/// The server itself says what a query needs, when a view is made of it; nothing of that stays. A query that cannot be
+/// read, because a table is missing or its schema is closed to us, is passed over: whoever tries the query hears why.
+pub async fn missing_grants(
+    client: &mut Client,
+    queries: &[String],
+    reader: Reader,
+) -> Result<Vec<String>, Error> {
+    let tx = client.transaction().await?;
+    let query = "select current_user::text,
+                        exists (select from pg_roles where rolname = $1 and pg_has_role(oid, 'usage'))";
+    let row = tx.query_one(query, &[&DAEMON]).await?;
+    let (me, is_daemon): (String, bool) = (row.try_get(0)?, row.try_get(1)?);
+    let (who, grantee) = match reader {
+        Reader::Daemon => (DAEMON, DAEMON),
+        Reader::Me if is_daemon => (me.as_str(), DAEMON),
+        Reader::Me => (me.as_str(), me.as_str()),
     };
-    let (has_usage, has_select): (bool, bool) = (row.get(0), row.get(1));
-    let usage = (!has_usage).then(|| row.get(2));
-    let select = (!has_select).then(|| row.get(3));
-    Ok(usage.into_iter().chain(select).collect())
+    let mut views = Vec::new();
+    for (place, query) in queries.iter().enumerate() {
+        let view = format!("rowbell_needs_{place}");
+        let made = format!(
+            "savepoint needs; create temporary view {view} as select 1 as one from (\n{query}\n) as query"
+        );
+        match tx.batch_execute(&made).await {
+            Ok(()) => views.push(view),
+            Err(error) if error.code().is_some() => {
+                tx.batch_execute("rollback to savepoint needs").await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let found = tx.query(text!("capture/missing_grants"), &[&views, &who, &grantee]).await?;
+    tx.rollback().await?;
+    Ok(found.iter().map(|row| row.get(0)).collect())
+}
+
+/// Statements to copy, one a line.
+pub fn block(grants: &[String]) -> String {
+    grants.iter().map(|grant| format!("{grant};")).collect::<Vec<_>>().join("\n")
+}
+
+/// Reading the business's tables is for their owners to grant, not for us.
+pub fn request(grants: &[String]) -> String {
+    format!(
+        "the daemon may not read all that the watches need; have the owners run\n{}",
+        block(grants)
+    )
 }

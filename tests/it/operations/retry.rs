@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use rowbell::cli::control::retry::{WHY, missing, preview, to_send};
+use rowbell::cli::control::retry::{WHY, cut, missing, preview, to_send};
+use rowbell::cli::inspect::status;
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
-use rowbell::postgres::operations::retry::{RetrySelection, look, put_back};
+use rowbell::postgres::operations::retry::{RetrySelection, count_all, look, put_back};
+use rowbell::postgres::operations::status_report;
 use rowbell_lab::demo::scratch::Scratch;
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
@@ -240,4 +242,39 @@ async fn a_recipient_that_was_corrected_gets_the_message_after_all() {
     let meant = since(&world, &["bad_phone"]);
     retry(&mut world, &meant).await;
     assert_eq!(world.read(MARIA).len(), 1);
+}
+
+/// An outage leaves more messages than one look takes: that some are left out is said, and how many there are.
+#[tokio::test]
+async fn a_limit_that_leaves_some_out_says_so() {
+    let mut world = World::new().await;
+    moved(&mut world, Some(Fault::Code { code: 100 })).await;
+    let RetrySelection::Filter { watch, reasons, since, .. } = since(&world, &["rejected"]) else {
+        panic!("a filter")
+    };
+    let meant = RetrySelection::Filter { watch, reasons, since, limit: 1 };
+    let shown = look(&world.db, &world.config, &meant).await.unwrap().len();
+    let all = count_all(&world.db, &meant).await.unwrap();
+    assert_eq!((shown, all), (1, 2));
+    assert!(cut(shown, all).contains("the latest 1 of 2"), "{}", cut(shown, all));
+    assert_eq!(cut(2, 2), "");
+}
+
+#[tokio::test]
+async fn the_status_says_why_messages_are_tried_again() {
+    let mut world = World::new().await;
+    faults(&world, Some(Fault::Code { code: 131_000 }));
+    world.sql("update delivery set address = 'moved'").await;
+    world.work().await;
+    world.pass(Duration::from_secs(30));
+    world.work().await;
+    let stand = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
+    let why = &stand.retry_reasons;
+    assert!(!why.is_empty() && why.iter().all(|why| why.messages > 0), "{why:?}");
+    let text = status::as_text(&stand);
+    let said = format!("tried in vain and will be tried again: {}", why[0].why);
+    assert!(text.contains(&said), "{text}");
+    let narrow = status::as_text_within(&stand, Some(60));
+    let longest = narrow.lines().map(|line| line.chars().count()).max();
+    assert!(longest <= Some(60), "{narrow}");
 }

@@ -35,12 +35,14 @@ async fn webhook(State(shared): State<Arc<Shared>>, caller: Caller) -> Json<Valu
     Json(json!({ "webhookUrl": webhook_url(channel), "webhookStatuses": statuses }))
 }
 
-/// One URL is a string, several are a list, as the documents and captures have it.
+/// A string, with commas between several URLs: the one form that 1MSG's own SDK reads.
 fn webhook_url(channel: &SimulatedChannel) -> Value {
     match channel.webhook_settings.as_slice() {
         [] => "".into(),
         [one] => one.url.as_str().into(),
-        several => several.iter().map(|hook| hook.url.as_str()).collect(),
+        several => {
+            several.iter().map(|hook| hook.url.as_str()).collect::<Vec<_>>().join(",").into()
+        }
     }
 }
 
