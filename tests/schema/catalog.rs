@@ -9,6 +9,7 @@ use rowbell::domain::message::receipt::{
 };
 use rowbell::domain::message::state::{Failure, Skip, WaitsFor};
 use rowbell::domain::message::unconfirmed::LookupMethod;
+use rowbell::domain::recipient::last_told::ToldStatus;
 use rowbell::domain::value::change::Operation;
 use rowbell::postgres::capture::install;
 use rowbell::postgres::operations::opt_outs::OptOutSource;
@@ -79,7 +80,10 @@ async fn enums_have_the_words_of_their_types() {
     }
     let (_database, client) = Database::migrated().await;
     for (sql_type, ours) in [
-        ("change_operation", words::<Operation>()),
+        ("message_operation", words::<Operation>()),
+        // What a recipient is told and nobody captures.
+        ("change_operation", words::<Operation>().replace(" withdrawn", "")),
+        ("told_status", words::<ToldStatus>()),
         ("message_waits_for", words::<WaitsFor>()),
         ("message_reason", [words::<Failure>(), words::<Skip>()].join(" ")),
         ("attempt_result", words::<AttemptResultKind>()),
