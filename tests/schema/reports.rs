@@ -59,6 +59,7 @@ async fn message_status_says_who_is_told_what_and_where_it_stands() {
     sent_to_delivered: 00:00:02
     delivered_to_read: 00:05:00
     is_dry_run: f
+    changed_by: {}
     "#);
 
     let all = "select message_id, entity_key, state, reason, attempt_count, last_error_code, last_error_class,

@@ -327,7 +327,7 @@ impl Claim {
         let mut changes = Vec::with_capacity(batch.count);
         for taken in batch.changes.drain(..) {
             match taken {
-                Taken::Whole(change) => changes.push(change),
+                Taken::Whole(change) => changes.push(*change),
                 other => claimed.messages.extend(unreadable(&self.context.config, other)),
             }
         }

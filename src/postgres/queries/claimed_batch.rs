@@ -19,7 +19,7 @@ use crate::postgres::queries::claim::CLAIM_LOCK;
 /// A change as taken, or what was left of it when the trigger could not read the row.
 #[derive(Clone, Debug)]
 pub enum Taken {
-    Whole(Change),
+    Whole(Box<Change>),
     Unreadable {
         watch: String,
         entity_key: String,
@@ -113,7 +113,7 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
         Some(error) => Err(error),
     };
     Ok(match (entity_key, rows) {
-        (Some(entity_key), Ok((old_row, new_row))) => Taken::Whole(Change {
+        (Some(entity_key), Ok((old_row, new_row))) => Taken::Whole(Box::new(Change {
             change_id: row.try_get("change_id")?,
             watch,
             entity_key,
@@ -129,7 +129,7 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
                 let (oid, name) = (layout.table_oid?, layout.table.clone()?);
                 Some(Box::new(CapturedTable { oid, name }))
             }),
-        }),
+        })),
         (key, rows) => Taken::Unreadable {
             watch,
             entity_key: key.unwrap_or_default(),
