@@ -1,5 +1,6 @@
 //! The world of the stories. Each has its own PostgreSQL, its own provider, its own files.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -194,7 +195,10 @@ impl World {
             SandboxOptions { receipts, channels, clock: clock.clone(), ..Default::default() };
         let sandbox = Sandbox::start(options).unwrap();
         let folder = Scratch::new("test").unwrap();
-        std::fs::write(folder.path().join("token"), "sandbox-token\n").unwrap();
+        let token = folder.path().join("token");
+        std::fs::write(&token, "sandbox-token\n").unwrap();
+        // As a site has it: check warns of secrets that everybody can read.
+        std::fs::set_permissions(&token, PermissionsExt::from_mode(0o600)).unwrap();
         let mut db = testbed::connect(&cluster.url("postgres")).await.unwrap();
         db.batch_execute(&this_year(schema)).await.unwrap();
         let text = config(&cluster.url("postgres"), folder.path(), &sandbox.url());
