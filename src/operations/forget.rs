@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -153,14 +152,8 @@ async fn ask(
 }
 
 fn has_phone(recipient: &Row, config: &Config, forms: &[String]) -> bool {
-    let raw = match recipient.get("phone") {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => return false,
-    };
-    let region = &config.recipient.region;
-    let region = (!region.is_empty()).then_some(region.as_str());
-    Phone::parse(&raw, region).is_ok_and(|phone| forms.iter().any(|form| form == phone.as_str()))
+    Phone::of(recipient, &config.recipient.region)
+        .is_ok_and(|phone| forms.iter().any(|form| form == phone.as_str()))
 }
 
 /// Ends what is open, then removes the personal data, in small transactions.

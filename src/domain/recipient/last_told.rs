@@ -91,7 +91,7 @@ impl Ledger {
 
     /// All that one recipient was told, or may have been.
     pub fn all(&self, key: &str) -> Vec<&Told> {
-        self.0.iter().filter(|told| told.recipient_key == key).collect()
+        self.of(key).collect()
     }
 
     /// The recipients who were told something, or may have been.

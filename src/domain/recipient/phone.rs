@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use crate::domain::recipient::numbering_plan::{self, Reading, international};
 use crate::domain::recipient::phone_forms::forms;
 use crate::domain::recipient::phone_text::{self, BadPhone};
+use crate::domain::value::row::Row;
 
 /// A phone with its country code, checked against the numbering plan of its country. Never printed.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -37,6 +40,16 @@ impl Phone {
             return Err(BadPhone::NotOneNumber);
         }
         Ok(Phone(number))
+    }
+
+    /// The phone of a recipient as the recipient query gave it. No region: `""`.
+    pub fn of(recipient: &Row, region: &str) -> Result<Phone, BadPhone> {
+        let raw = match recipient.get("phone") {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        Phone::parse(&raw, (!region.is_empty()).then_some(region))
     }
 
     /// International digits without plus sign.

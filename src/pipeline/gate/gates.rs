@@ -207,7 +207,8 @@ impl GateInput<'_> {
 
     /// Phone and mail address, as far as there are any; an error when the channel needs one that is not.
     fn addresses(&self, found: &Row) -> Result<(Option<Phone>, Option<Email>), Decision> {
-        let phone = phone_of(found, &self.defaults.region);
+        let phone = Phone::of(found, &self.defaults.region)
+            .map_err(|bad| Decision::Skip(Skip::BadPhone, Some(bad.to_string())));
         let email = Email::parse(text_of(found, "email").unwrap_or_default());
         let no_email = |bad: BadEmail| {
             Decision::Skip(Skip::BadEmail, Some(format!("{bad} (column email of the recipient)")))
@@ -298,16 +299,6 @@ impl GateInput<'_> {
 /// What becomes of a message to a phone that opted out.
 pub fn skipped_as_opted_out() -> Decision {
     Decision::Skip(Skip::OptedOut, Some("the phone stands in rowbell.opt_out".to_owned()))
-}
-
-fn phone_of(recipient: &Row, region: &str) -> Result<Phone, Decision> {
-    let raw = match recipient.get("phone") {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
-    };
-    let region = (!region.is_empty()).then_some(region);
-    Phone::parse(&raw, region).map_err(|bad| Decision::Skip(Skip::BadPhone, Some(bad.to_string())))
 }
 
 pub fn text_of<'a>(recipient: &'a Row, column: &str) -> Option<&'a str> {

@@ -166,9 +166,10 @@ impl<'a> Concern<'a> {
     /// The row that a recipient knows, or may know.
     fn known_row(&self, key: &str) -> Option<&'a Row> {
         let ledger = &self.present.ledger;
-        let last = ledger.last(key, self.counts()).and_then(|told| told.row.as_ref());
-        let possible = ledger.all(key).iter().rev().find_map(|told| told.row.as_ref());
-        last.or(possible.filter(|_| ledger.last(key, self.counts()).is_none()))
+        match ledger.last(key, self.counts()) {
+            Some(told) => told.row.as_ref(),
+            None => ledger.all(key).iter().rev().find_map(|told| told.row.as_ref()),
+        }
     }
 
     /// Everybody whom the message concerns. `named` answers `rows_to_ask`.
@@ -324,9 +325,8 @@ pub fn key_of(recipient: &Row, region: &str) -> String {
     };
     let mut key = text("recipient_key");
     if key.is_empty() {
-        let (phone, email) = (text("phone"), text("email"));
-        let parsed = Phone::parse(&phone, (!region.is_empty()).then_some(region));
-        key = match (parsed, Email::parse(&email)) {
+        let phone = text("phone");
+        key = match (Phone::of(recipient, region), Email::parse(&text("email"))) {
             (Ok(parsed), _) => parsed.as_str().to_owned(),
             (Err(_), Ok(parsed)) => parsed.as_str().to_lowercase(),
             _ if !phone.is_empty() => phone,
