@@ -1,9 +1,12 @@
-//! What a check finds: where it is, what is wrong, what to do about it.
+//! What a check finds: where it is, what is wrong, how bad it is, and what mends it.
 
 use std::fmt;
 
+use serde::Serialize;
+use strum::IntoStaticStr;
+
 /// Where something is written: a file with the line in it, or a variable.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     pub source: String,
     pub line: Option<usize>,
@@ -16,19 +19,89 @@ impl fmt::Display for Place {
     }
 }
 
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
+pub enum Severity {
+    /// Somebody wanted it so, or it costs nothing yet.
+    Note,
+    /// It works, and may not be what is meant, or will not work for long.
+    Warning,
+    /// Something does not work.
+    Error,
+}
+
+/// What mends a finding, as it is typed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mend {
+    /// A statement for psql, for the owner of what it names.
+    Sql(String),
+    /// A command of rowbell, without the name of the program.
+    Rowbell(String),
+    /// A line for a shell on this machine.
+    Shell(String),
+}
+
 /// One thing that is wrong. Findings are in the order of their places.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// `watch.home_delivery.colums`; empty where a file is no TOML at all.
     pub key: String,
     /// What is wrong, and what to do about it.
     pub what: String,
+    pub severity: Severity,
+    /// In the order in which to type them; none where a person has to decide.
+    pub mend: Vec<Mend>,
 }
 
 impl Finding {
     pub fn new(key: impl Into<String>, what: impl Into<String>) -> Finding {
-        Finding { place: None, key: key.into(), what: what.into() }
+        Finding {
+            place: None,
+            key: key.into(),
+            what: what.into(),
+            severity: Severity::Error,
+            mend: Vec::new(),
+        }
+    }
+
+    pub fn warning(key: impl Into<String>, what: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Warning, ..Finding::new(key, what) }
+    }
+
+    pub fn note(key: impl Into<String>, what: impl Into<String>) -> Finding {
+        Finding { severity: Severity::Note, ..Finding::new(key, what) }
+    }
+
+    /// The same with the section that its key is in.
+    pub fn below(mut self, section: &str) -> Finding {
+        self.key = match self.key.as_str() {
+            "" => section.to_owned(),
+            key => format!("{section}.{key}"),
+        };
+        self
+    }
+
+    /// With a statement that mends it.
+    pub fn sql(mut self, statement: impl Into<String>) -> Finding {
+        self.mend.push(Mend::Sql(statement.into()));
+        self
+    }
+
+    /// With a command of rowbell that mends it.
+    pub fn rowbell(mut self, arguments: impl Into<String>) -> Finding {
+        self.mend.push(Mend::Rowbell(arguments.into()));
+        self
+    }
+
+    /// With a line for a shell that mends it.
+    pub fn shell(mut self, line: impl Into<String>) -> Finding {
+        self.mend.push(Mend::Shell(line.into()));
+        self
     }
 }
 

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, RecipientAddress};
 use crate::domain::text::summary::Phrasing;
 use crate::error_chain::chain;
-use crate::finding::hint;
+use crate::finding::{Finding, hint};
 use crate::operations::check::rehearsal::ColumnFacts;
 use crate::operations::check::report::CheckReport;
 use crate::pipeline::context::context::CompiledWatch;
@@ -27,8 +27,8 @@ use crate::provider::client::ProviderClient;
 use crate::provider::client_error::ClientError;
 
 /// Templates that do not compile. Columns are not known yet, so unknown names pass.
-pub fn offline(config: &Config) -> Vec<String> {
-    let mut problems: Vec<String> = config
+pub fn offline(config: &Config) -> Vec<Finding> {
+    let mut problems: Vec<Finding> = config
         .channel
         .iter()
         .filter_map(|(name, channel)| {
@@ -36,7 +36,7 @@ pub fn offline(config: &Config) -> Vec<String> {
             let error = ProviderClient::new(channel, config).err()?;
             let is_setting =
                 matches!(error, ClientError::MessageBody(_) | ClientError::Setting { .. });
-            is_setting.then(|| format!("channel.{name}.{error}"))
+            is_setting.then(|| Finding::new("", format!("channel.{name}.{error}")))
         })
         .collect();
     for (name, watch) in &config.watch {
@@ -47,8 +47,7 @@ pub fn offline(config: &Config) -> Vec<String> {
         let Err(found) = Phrasing::compile(&source) else {
             continue;
         };
-        let named =
-            found.into_iter().map(|problem| route::in_words(&problem, name, &watch.template));
+        let named = found.into_iter().map(|problem| route::named(problem, name, &watch.template));
         // A mistake in a template is one mistake, however many watches use it.
         let new = named.filter(|problem| !problems.contains(problem)).collect::<Vec<_>>();
         problems.extend(new);
@@ -57,20 +56,21 @@ pub fn offline(config: &Config) -> Vec<String> {
 }
 
 /// Triggers of watches that are not in the configuration any more.
-async fn forgotten(client: &deadpool_postgres::Client, config: &Config) -> Vec<String> {
+async fn forgotten(client: &deadpool_postgres::Client, config: &Config) -> Vec<Finding> {
     let triggers = match install::triggers(client).await {
         Ok(triggers) => triggers,
-        Err(error) => return vec![chain(&error)],
+        Err(error) => return vec![Finding::new("", chain(&error))],
     };
     let forgotten = triggers.into_iter().filter(|found| !config.watch.contains_key(&found.watch));
     forgotten
         .map(|found| {
-            format!(
+            let what = format!(
                 "watch {name} is not in the configuration, but its trigger on {} records changes that nobody takes; \
                  remove it: rowbell unwatch {name}",
                 found.table,
                 name = found.watch
-            )
+            );
+            Finding::new("", what).rowbell(format!("unwatch {}", found.watch))
         })
         .collect()
 }
@@ -81,21 +81,29 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
     match migrate::check_version(client).await {
         Ok(()) => {}
         Err(error @ MigrateError::Missing) => {
-            report.warnings.push(format!(
+            let what = format!(
                 "{error}, then `rowbell watch`; until then only the SQL of the watches is tried"
-            ));
+            );
+            report.push(Finding::warning("", what).rowbell("migrate").rowbell("watch"));
             return tables_only(client, config, report).await;
         }
         Err(error) => {
-            report.problems.push(chain(&error));
+            let found = Finding::new("", chain(&error));
+            report.push(match error {
+                MigrateError::Older { .. } => found.rowbell("migrate"),
+                MigrateError::NoRight { role: Some(role) } => {
+                    found.sql(format!("grant rowbell_daemon to {role}"))
+                }
+                _ => found,
+            });
             return report;
         }
     }
-    report.problems.extend(forgotten(client, config).await);
+    report.findings.extend(forgotten(client, config).await);
     let mut watches = Vec::new();
     for name in config.watch.keys() {
         match CompiledWatch::look_up(client, config, name).await {
-            Err(why) => report.problems.push(why),
+            Err(why) => report.push(Finding::new("", why)),
             Ok(compiled) => {
                 if let Err(error) = watch(client, config, &compiled, &mut report).await {
                     report.problem(name, "", chain(&error));
@@ -105,7 +113,7 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
         }
     }
     advice::twins(&watches, &mut report);
-    report.warnings.extend(missing_grants(client, config).await);
+    report.findings.extend(missing_grants(client, config).await);
     report
 }
 
@@ -119,13 +127,13 @@ async fn tables_only(
         let compiled = match CompiledWatch::look_up(client, config, name).await {
             Ok(compiled) => compiled,
             Err(why) => {
-                report.problems.push(why);
+                report.push(Finding::new("", why));
                 continue;
             }
         };
-        report.problems.extend(unused_names(&compiled));
+        report.findings.extend(unused_names(&compiled));
         match compiled.faults(client).await {
-            Ok(faults) => report.problems.extend(faults.iter().map(|fault| fault.of_watch(name))),
+            Ok(faults) => report.findings.extend(faults.iter().map(|fault| fault.of_watch(name))),
             Err(error) => report.problem(name, "", chain(&error)),
         }
     }
@@ -133,7 +141,10 @@ async fn tables_only(
 }
 
 /// The rights that the daemon still needs for all watches, as one block of statements.
-async fn missing_grants(client: &mut deadpool_postgres::Client, config: &Config) -> Option<String> {
+async fn missing_grants(
+    client: &mut deadpool_postgres::Client,
+    config: &Config,
+) -> Option<Finding> {
     let mut queries = Vec::new();
     for (name, watch) in &config.watch {
         let Some(template) = config.template.get(&watch.template) else { continue };
@@ -143,7 +154,8 @@ async fn missing_grants(client: &mut deadpool_postgres::Client, config: &Config)
         }
     }
     let grants = roles::missing_grants(client, &queries, Reader::Me).await.unwrap_or_default();
-    (!grants.is_empty()).then(|| roles::request(&grants))
+    let found = Finding::warning("", roles::request(&grants));
+    (!grants.is_empty()).then(|| grants.iter().fold(found, |found, grant| found.sql(grant)))
 }
 
 async fn watch(
@@ -154,16 +166,16 @@ async fn watch(
 ) -> Result<(), tokio_postgres::Error> {
     let name = &compiled.name;
     for drift in install::drift(client, &compiled.table, &compiled.config).await? {
-        report.problem(name, "", drift);
+        report.push(drift.below(&format!("watch.{name}")));
     }
-    report.problems.extend(unused_names(compiled));
+    report.findings.extend(unused_names(compiled));
     let facts = ColumnFacts {
         codes: table::codes(client, &compiled.table).await?,
         nullable: table::nullable(client, &compiled.table).await?,
     };
-    report.problems.extend(unused_values(compiled, &facts.codes));
+    report.findings.extend(unused_values(compiled, &facts.codes));
     let faults = compiled.faults(client).await?;
-    report.problems.extend(faults.iter().map(|fault| fault.of_watch(name)));
+    report.findings.extend(faults.iter().map(|fault| fault.of_watch(name)));
     if faults.iter().any(|fault| fault.part == WatchPart::Whole) {
         return Ok(());
     }
@@ -174,15 +186,15 @@ async fn watch(
     let sample = sample::read(client, compiled, report).await;
     // What is wrong with a rule is found there with its cause; the words of a row show the rest.
     let now = Clock::system().now();
-    let before = report.problems.len();
+    let before = report.problems().len();
     rehearsal::findings(config, compiled, &sample, &facts, now, report);
-    let are_rules_good = report.problems.len() == before;
+    let are_rules_good = report.problems().len() == before;
     sample::findings(config, compiled, &sample, now, are_rules_good, report);
     Ok(())
 }
 
 /// Names of columns and values that name nothing: they would be passed over in silence.
-fn unused_names(compiled: &CompiledWatch) -> Vec<String> {
+fn unused_names(compiled: &CompiledWatch) -> Vec<Finding> {
     let (name, table, settings) = (&compiled.name, &compiled.table, &compiled.config);
     let labels = settings.label.keys().map(|column| ("label", column));
     let values = settings.value.keys().map(|column| ("value", column));
@@ -191,13 +203,14 @@ fn unused_names(compiled: &CompiledWatch) -> Vec<String> {
         .filter(|(_, column)| table.column(table.base_of(column)).is_none())
         .map(|(setting, column)| {
             let hint = hint(column, &table.column_names());
-            format!("watch.{name}.{setting}.{column}: {} has no such column{hint}", table.table)
+            let what = format!("{} has no such column{hint}", table.table);
+            Finding::new(format!("watch.{name}.{setting}.{column}"), what)
         })
         .collect()
 }
 
 /// Values that an enum column never has: their names and rules would be passed over in silence.
-fn unused_values(compiled: &CompiledWatch, codes: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+fn unused_values(compiled: &CompiledWatch, codes: &BTreeMap<String, Vec<String>>) -> Vec<Finding> {
     let (name, settings) = (&compiled.name, &compiled.config);
     let mut problems = Vec::new();
     for (column, labels) in codes {
@@ -214,7 +227,8 @@ fn unused_values(compiled: &CompiledWatch, codes: &BTreeMap<String, Vec<String>>
         let known: Vec<&str> = labels.iter().map(String::as_str).collect();
         for (setting, value) in named.into_iter().filter(|(_, value)| !known.contains(value)) {
             let hint = hint(value, &known);
-            problems.push(format!("watch.{name}.{setting}: the column is never \"{value}\"{hint}"));
+            let what = format!("the column is never \"{value}\"{hint}");
+            problems.push(Finding::new(format!("watch.{name}.{setting}"), what));
         }
     }
     problems

@@ -4,17 +4,20 @@
 use secrecy::ExposeSecret as _;
 
 use crate::config::{Config, secret};
+use crate::finding::Finding;
 use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::webhook_settings::WebhookStatus;
 
-/// Sentences about what keeps receipts from coming in, for each channel.
-pub async fn warnings(config: &Config) -> Vec<String> {
+/// What keeps receipts from coming in, for each channel.
+pub async fn warnings(config: &Config) -> Vec<Finding> {
     let webhook = &config.webhook;
     let Some(file) = webhook.secret_file.as_deref().filter(|_| !webhook.listen.is_empty()) else {
         return Vec::new();
     };
     let Ok(secret) = secret::secret(file) else {
-        return vec!["whether the providers post to our webhook was not asked: webhook.secret_file cannot be read".to_owned()];
+        let what =
+            "whether the providers post to our webhook was not asked: the file cannot be read";
+        return vec![Finding::warning("webhook.secret_file", what)];
     };
     let mut warnings = Vec::new();
     for (name, channel) in &config.channel {
@@ -35,7 +38,7 @@ pub async fn warnings(config: &Config) -> Vec<String> {
             }
             WebhookStatus::Posts(_) => continue,
         };
-        warnings.push(format!("the provider of channel {name} {what}"));
+        warnings.push(Finding::warning(format!("channel.{name}"), format!("its provider {what}")));
     }
     warnings
 }

@@ -7,7 +7,7 @@ use std::io;
 use crate::config::{Config, TemplateSettings};
 use crate::domain::text::localized_text::LocalizedText;
 use crate::error_chain::chain;
-use crate::finding::hint;
+use crate::finding::{Finding, hint};
 use crate::operations::check::report::CheckReport;
 use crate::provider::client::ProviderClient;
 use crate::provider::onemsg::client::AskError;
@@ -24,7 +24,7 @@ pub async fn compare(config: &Config) -> CheckReport {
             Err(error) => {
                 let why = chain(&error);
                 if !may_not_be_read(&error) {
-                    compared.problems.push(format!("channel.{channel}: {why}"));
+                    compared.push(Finding::new(format!("channel.{channel}"), why));
                     continue;
                 }
                 // Secrets are for the daemon; whoever checks may be somebody else.
@@ -36,16 +36,15 @@ pub async fn compare(config: &Config) -> CheckReport {
             Ok(answer) => match template_list::read(&answer) {
                 Some(listed) => {
                     for (name, template) in templates {
-                        compared.problems.extend(problems(name, template, &listed, channel));
+                        compared.findings.extend(problems(name, template, &listed, channel));
                     }
                 }
                 None => not_compared(&mut compared, channel, "the answer lists none"),
             },
             Err(AskError::Refused { status, text }) if matches!(status, 401 | 403 | 404) => {
                 let key = if status == 404 { "channel_id" } else { "token_file" };
-                compared.problems.push(format!(
-                    "channel.{channel}.{key}: the provider refuses it ({status}): {text}"
-                ));
+                let what = format!("the provider refuses it ({status}): {text}");
+                compared.push(Finding::new(format!("channel.{channel}.{key}"), what));
             }
             Err(error) => not_compared(&mut compared, channel, &error.to_string()),
         }
@@ -54,7 +53,8 @@ pub async fn compare(config: &Config) -> CheckReport {
 }
 
 fn not_compared(compared: &mut CheckReport, channel: &str, why: &str) {
-    compared.warnings.push(format!("the templates of channel {channel} were not compared: {why}"));
+    let what = format!("the templates of channel {channel} were not compared: {why}");
+    compared.push(Finding::warning("", what));
     compared.unseen.push(format!("templates of channel {channel} at the provider"));
 }
 
@@ -87,16 +87,15 @@ fn problems(
     template: &TemplateSettings,
     listed: &[ListedTemplate],
     channel: &str,
-) -> Vec<String> {
+) -> Vec<Finding> {
     let name = &template.name;
     let same: Vec<&ListedTemplate> = listed.iter().filter(|listed| &listed.name == name).collect();
     if same.is_empty() {
         let names: BTreeSet<&str> = listed.iter().map(|listed| listed.name.as_str()).collect();
         let names: Vec<&str> = names.into_iter().collect();
         let hint = hint(name, &names);
-        return vec![format!(
-            "template.{key}.name: channel {channel} has no template \"{name}\"{hint}"
-        )];
+        let what = format!("channel {channel} has no template \"{name}\"{hint}");
+        return vec![Finding::new(format!("template.{key}.name"), what)];
     }
     let mut found = Vec::new();
     let codes: BTreeMap<&str, &str> =
@@ -106,10 +105,11 @@ fn problems(
             Some(listed) => found.extend(differences(key, template, tag, listed)),
             None => {
                 let there: Vec<&str> = same.iter().map(|listed| listed.language.as_str()).collect();
-                found.push(format!(
-                    "template.{key}.language: \"{name}\" is not there in \"{code}\"; it is there in {}",
+                let what = format!(
+                    "\"{name}\" is not there in \"{code}\"; it is there in {}",
                     there.join(", ")
-                ));
+                );
+                found.push(Finding::new(format!("template.{key}.language"), what));
             }
         }
     }
@@ -123,51 +123,61 @@ fn differences(
     template: &TemplateSettings,
     tag: &str,
     listed: &ListedTemplate,
-) -> Vec<String> {
+) -> Vec<Finding> {
     let mut found = Vec::new();
     let (name, code) = (&listed.name, &listed.language);
     if listed.status != "approved" {
         let why =
             listed.rejected_reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         let status = if listed.status.is_empty() { "of unknown status" } else { &listed.status };
-        found.push(format!(
-            "template.{key}: \"{name}\" in \"{code}\" is {status}{why}; WhatsApp sends approved ones only"
+        found.push(Finding::new(
+            format!("template.{key}"),
+            format!("\"{name}\" in \"{code}\" is {status}{why}; WhatsApp sends approved ones only"),
         ));
     }
     if let Some(namespace) = listed.namespace.as_ref().filter(|n| **n != template.namespace) {
-        found.push(format!(
-            "template.{key}.namespace: expected \"{namespace}\", which the provider lists, found \"{}\"",
-            template.namespace
+        found.push(Finding::new(
+            format!("template.{key}.namespace"),
+            format!(
+                "expected \"{namespace}\", which the provider lists, found \"{}\"",
+                template.namespace
+            ),
         ));
     }
     if let Some(category) = listed.category.as_ref().filter(|c| *c != template.category.into_str())
     {
-        found.push(format!(
-            "template.{key}.category: expected \"{category}\", which the provider lists, found \"{}\"",
-            template.category.into_str()
+        found.push(Finding::new(
+            format!("template.{key}.category"),
+            format!(
+                "expected \"{category}\", which the provider lists, found \"{}\"",
+                template.category.into_str()
+            ),
         ));
     }
     if listed.body.is_some() && listed.variables() != template.body.len() {
-        found.push(format!(
-            "template.{key}.body: expected {} variables, as \"{name}\" has in \"{code}\", found {}",
-            listed.variables(),
-            template.body.len()
+        found.push(Finding::new(
+            format!("template.{key}.body"),
+            format!(
+                "expected {} variables, as \"{name}\" has in \"{code}\", found {}",
+                listed.variables(),
+                template.body.len()
+            ),
         ));
     }
     for part in &listed.unfilled {
         let what = unfilled(part);
-        found.push(format!(
-            "template.{key}: \"{name}\" in \"{code}\" {what}, and rowbell fills the variables of the body only, \
+        found.push(Finding::new(format!("template.{key}"), format!(
+            "\"{name}\" in \"{code}\" {what}, and rowbell fills the variables of the body only, \
              numbered from {{{{1}}}}; have a template approved without"
-        ));
+        )));
     }
     if let (Some(body), Some(text)) = (&listed.body, text_in(template, tag))
         && squeezed(body) != squeezed(text)
     {
         let tag = if tag == "default" { code } else { tag };
-        found.push(format!(
-            "template.{key}.text.{tag}: is not the approved text, which is: {}",
-            squeezed(body)
+        found.push(Finding::new(
+            format!("template.{key}.text.{tag}"),
+            format!("is not the approved text, which is: {}", squeezed(body)),
         ));
     }
     found

@@ -124,12 +124,13 @@ async fn look(
         Err(install::CaptureError::Query(error)) => return Err(error),
         Err(error) => return Ok(gone(error.to_string())),
     };
-    let problems = install::drift(client, &table, watch).await?;
+    let drift = install::drift(client, &table, watch).await?;
+    let problems = drift.into_iter().map(|found| found.what).collect();
     // What is no value of the key's type is no row either; of it the story says what to check.
     let entity_key = key::as_captured(client, &table, asked).await.ok().flatten();
     let entity_key = entity_key.unwrap_or_else(|| asked.to_owned());
     let faults = proof::faults(client, &table, watch).await?;
-    let faults = faults.iter().map(|fault| fault.of_watch(name)).collect();
+    let faults = faults.iter().map(|fault| fault.of_watch(name).to_string()).collect();
     // A row may get another key; that is told like any other field.
     let keys = table.key.iter().filter(|column| !watch.columns.contains(column));
     let columns = keys.chain(&watch.columns).cloned().collect();

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::check::check_secrets;
 use crate::config::load::counted;
 use crate::error_chain::chain;
+use crate::finding::Finding;
 use crate::operations::check::report::CheckReport;
 use crate::operations::{check as app_check, check_webhook, templates};
 use crate::postgres::connection::pool;
@@ -30,37 +31,38 @@ pub struct CheckArgs {
 pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
     let words = app_check::offline(&config);
     if !words.is_empty() {
-        return Err(CliError::Settings(words));
+        return Err(CliError::Settings(words.iter().map(Finding::to_string).collect()));
     }
     let (mut report, mut no_database) = (CheckReport::default(), None);
-    report.problems.extend(check_secrets::weak_secret(&config));
-    report.warnings.extend(check_secrets::open_secrets(&config));
+    report.findings.extend(check_secrets::weak_secret(&config));
+    report.findings.extend(check_secrets::open_secrets(&config));
     if args.offline {
         report.unseen = [TABLES, TEMPLATES].map(str::to_owned).to_vec();
     } else {
         let pool = pool::connect(&config.database)?;
         match pool::get(&pool).await {
             Ok(mut client) => report.add(app_check::online(&mut client, &config).await),
-            Err(error) if error.is_refusal() => report.problems.push(chain(&error)),
+            Err(error) if error.is_refusal() => report.push(Finding::new("", chain(&error))),
             Err(error) => {
                 report.unseen.push(TABLES.to_owned());
                 no_database = Some(error);
             }
         }
         report.add(templates::compare(&config).await);
-        report.warnings.extend(check_webhook::warnings(&config).await);
+        report.findings.extend(check_webhook::warnings(&config).await);
     }
     if let Some(only_to) = config.only_to() {
-        report.warnings.push(format!(
+        let what = format!(
             "ONLY TO: messages leave for {} of installation.only_to; everybody else is skipped",
             counted(only_to.len(), "recipient", "recipients")
-        ));
+        );
+        report.push(Finding::warning("", what));
     }
-    let CheckReport { problems, warnings, unseen } = report;
-    let (problems, warnings) = (once(problems), once(warnings));
+    let (problems, warnings) = (report.problems(), report.warnings());
+    let CheckReport { findings, unseen } = report;
     if args.json {
         let is_good = problems.is_empty();
-        println!("{}", json!({"is_good": is_good, "problems": problems, "warnings": warnings}));
+        println!("{:#}", json!({"is_good": is_good, "findings": findings, "unseen": unseen}));
         return if is_good { Ok(()) } else { Err(CliError::Said) };
     }
     for warning in &warnings {
@@ -88,10 +90,4 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         }
     );
     no_database.map_or(Ok(()), |error| Err(error.into()))
-}
-
-/// What was found several times is said once.
-fn once(found: Vec<String>) -> Vec<String> {
-    let mut said = std::collections::HashSet::new();
-    found.into_iter().filter(|what| said.insert(what.clone())).collect()
 }

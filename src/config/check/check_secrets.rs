@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use crate::config::Config;
 use crate::config::secret::{SecretError, is_open_to_all, webhook_secret};
+use crate::finding::Finding;
 
-/// Sentences about files that every user of this machine can read.
-pub fn open_secrets(config: &Config) -> Vec<String> {
+/// Files that every user of this machine can read.
+pub fn open_secrets(config: &Config) -> Vec<Finding> {
     let of_channels = config.channel.iter().flat_map(|(name, channel)| {
         let files = channel.secret_files().into_iter();
         files.map(move |(setting, file)| (format!("channel.{name}.{setting}"), file))
@@ -20,17 +21,20 @@ pub fn open_secrets(config: &Config) -> Vec<String> {
     let open = of_channels.chain(others).filter(|(_, file)| is_open_to_all(file));
     open.map(|(key, file): (String, &PathBuf)| {
         let file = file.display();
-        format!("{key}: every user of this machine can read \"{file}\": chmod o= {file}")
+        let what = format!("every user of this machine can read \"{file}\": chmod o= {file}");
+        Finding::warning(key, what).shell(format!("chmod o= {file}"))
     })
     .collect()
 }
 
 /// The secret of the webhook, if it can be guessed.
-pub fn weak_secret(config: &Config) -> Option<String> {
+pub fn weak_secret(config: &Config) -> Option<Finding> {
     let webhook = &config.webhook;
     let file = webhook.secret_file.as_ref().filter(|_| !webhook.listen.is_empty())?;
     match webhook_secret(file) {
-        Err(error @ SecretError::Weak { .. }) => Some(format!("webhook.secret_file: {error}")),
+        Err(error @ SecretError::Weak { .. }) => {
+            Some(Finding::new("webhook.secret_file", error.to_string()))
+        }
         _ => None,
     }
 }

@@ -35,13 +35,15 @@ impl Sources {
 
     pub fn add_file(&mut self, path: &Path) -> Result<(), Finding> {
         let file = path.display().to_string();
-        let toml = std::fs::read_to_string(path).map_err(|error| Finding {
-            place: Some(Place { source: file.clone(), line: None }),
-            key: String::new(),
-            what: match error.kind() {
+        let toml = std::fs::read_to_string(path).map_err(|error| {
+            let what = match error.kind() {
                 std::io::ErrorKind::InvalidData => "this is not TOML: not UTF-8 text".to_owned(),
                 _ => format!("cannot be read: {error}"),
-            },
+            };
+            Finding {
+                place: Some(Place { source: file.clone(), line: None }),
+                ..Finding::new("", what)
+            }
         })?;
         self.texts.push(Text { file: Some(file), toml });
         Ok(())
@@ -54,8 +56,7 @@ impl Sources {
             let Some(key) = key_of_variable(&name) else { continue };
             let value = value.into_string().map_err(|_| Finding {
                 place: Some(Place { source: name.clone(), line: None }),
-                key,
-                what: "expected UTF-8 text".to_owned(),
+                ..Finding::new(key, "expected UTF-8 text")
             })?;
             self.variables.push((name, value));
         }
@@ -79,11 +80,9 @@ impl Sources {
     fn mistakes(&self, error: &ConfigError) -> Vec<Finding> {
         let broken = self.texts.iter().filter_map(|text| {
             let error = text.parse().err()?;
-            Some(Finding {
-                place: text.place(error.span().unwrap_or_default()),
-                key: String::new(),
-                what: format!("this is not TOML: {}", error.message().replace('\n', "; ")),
-            })
+            let what = format!("this is not TOML: {}", error.message().replace('\n', "; "));
+            let place = text.place(error.span().unwrap_or_default());
+            Some(Finding { place, ..Finding::new("", what) })
         });
         match broken.collect::<Vec<_>>() {
             none if none.is_empty() => vec![Finding::new("", error.to_string())],

@@ -13,7 +13,7 @@ use crate::domain::text::rules::SayRule;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column_kind::ColumnKind;
 use crate::domain::value::row::Row;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::operations::check::report::CheckReport;
 use crate::operations::check::sample::SampleRows;
 use crate::pipeline::context::context::CompiledWatch;
@@ -64,15 +64,13 @@ pub fn findings(
     let routes = std::iter::once(&compiled.routes.own).chain(&compiled.routes.fallbacks);
     for route in routes {
         for finding in rehearsal.bodies(route) {
-            let said = route::in_words(&finding, &compiled.name, &route.key);
-            rehearsal.add(report, said);
+            rehearsal.add(report, route::named(finding, &compiled.name, &route.key));
         }
     }
     // The rules are the same on every route.
     for place in 0..compiled.config.say.len() {
         for finding in rehearsal.rule(place) {
-            let said = route::in_words(&finding, &compiled.name, "");
-            rehearsal.add(report, said);
+            rehearsal.add(report, route::named(finding, &compiled.name, ""));
         }
     }
 }
@@ -100,11 +98,12 @@ fn codes(compiled: &CompiledWatch, facts: &ColumnFacts) -> BTreeMap<String, Vec<
 
 impl Rehearsal<'_> {
     /// Without a row of the table nobody knows what a text or a JSON column holds.
-    fn add(&self, report: &mut CheckReport, said: String) {
-        match self.sample.rows.iter().any(|present| present.row.is_some()) {
-            true => report.problems.push(said),
-            false => report.warnings.push(said),
-        }
+    fn add(&self, report: &mut CheckReport, finding: Finding) {
+        let severity = match self.sample.rows.iter().any(|present| present.row.is_some()) {
+            true => Severity::Error,
+            false => Severity::Warning,
+        };
+        report.push(Finding { severity, ..finding });
     }
 
     fn bodies(&self, route: &Route) -> Vec<Finding> {

@@ -233,7 +233,7 @@ impl Context {
         let mut broken = Vec::new();
         for fault in compiled.faults(&client).await? {
             match fault.part {
-                WatchPart::Whole => broken.push(fault.of_watch(&compiled.name)),
+                WatchPart::Whole => broken.push(fault.of_watch(&compiled.name).to_string()),
                 part => self.failed(&compiled.name, part, &fault.why),
             }
         }

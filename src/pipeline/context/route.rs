@@ -88,7 +88,8 @@ fn route(
         .ok_or_else(|| format!("watch.{name}.template: there is no template \"{template}\""))?;
     let phrasing =
         Phrasing::compile(&source(config, watch, compiled, Some(columns))).map_err(|problems| {
-            let named = problems.iter().map(|problem| in_words(problem, name, template));
+            let named =
+                problems.into_iter().map(|problem| named(problem, name, template).to_string());
             named.collect::<Vec<_>>().join("; ")
         })?;
     let mut compiled = compiled.clone();
@@ -109,10 +110,10 @@ fn route(
 }
 
 /// A mistake with the whole name of its setting.
-pub fn in_words(problem: &Finding, watch: &str, template: &str) -> String {
+pub fn named(problem: Finding, watch: &str, template: &str) -> Finding {
     match problem.key.starts_with("body") {
-        true => format!("template.{template}.{problem}"),
-        false => format!("watch.{watch}.{problem}"),
+        true => problem.below(&format!("template.{template}")),
+        false => problem.below(&format!("watch.{watch}")),
     }
 }
 

@@ -5,10 +5,13 @@ use tokio_postgres::{Client, Transaction};
 
 use crate::config::Watch;
 use crate::domain::value::change::Operation;
+use crate::finding::Finding;
 use crate::postgres::capture::quoting::quote;
+use crate::postgres::capture::table::TablePart;
 pub use crate::postgres::capture::table::{CaptureError, TableColumn, WatchedTable, describe};
 use crate::postgres::capture::trigger::{
-    arguments, function_name, function_sql, layout_sql, trigger_name, trigger_sql,
+    arguments, function_name, function_settings, function_sql, layout_sql, trigger_name,
+    trigger_sql,
 };
 
 /// What `install` did.
@@ -259,54 +262,101 @@ pub async fn is_installed(
     Ok(triggers_of(client, &table.watch).await?.iter().any(|found| found.oid == table.oid))
 }
 
-/// What is installed differently from what the configuration asks for, as sentences.
+/// What is installed differently from what the configuration asks for.
 pub async fn drift(
     client: &Client,
     table: &WatchedTable,
     watch: &Watch,
-) -> Result<Vec<String>, tokio_postgres::Error> {
+) -> Result<Vec<Finding>, tokio_postgres::Error> {
     let found = triggers_of(client, &table.watch).await?;
     let mut drift = Vec::new();
     for part in &table.parts {
-        let name = &part.table;
-        match found.iter().find(|found| found.oid == part.oid) {
-            None if part.oid == table.oid => {
-                drift.push(format!("{name} has no trigger for it; run `rowbell watch`"));
-            }
-            None => drift.push(format!(
-                "{name}, which inherits from {}, has no trigger for it; run `rowbell watch`",
-                table.table
-            )),
-            Some(trigger) if trigger.firing == Firing::Never => {
-                drift.push(format!("its trigger on {name} is disabled; alter table … enable trigger"));
-            }
-            Some(trigger) if trigger.firing == Firing::ForReplication => drift.push(format!(
-                "its trigger on {name} fires for replicated changes only; alter table … enable trigger, or enable \
-                 always trigger"
-            )),
-            Some(trigger) if !trigger.fits(table, watch) || trigger.name != trigger_name(&table.watch) => {
-                drift.push(format!(
-                    "its trigger on {name} is of an earlier configuration; run `rowbell watch`"
-                ));
-            }
-            Some(_) => {}
-        }
+        let trigger = found.iter().find(|found| found.oid == part.oid);
+        drift.extend(part_drift(table, watch, part, trigger));
     }
     let is_stray =
         |trigger: &&CaptureTrigger| table.parts.iter().all(|part| part.oid != trigger.oid);
     drift.extend(found.iter().filter(is_stray).map(|trigger| {
-        format!(
+        let what = format!(
             "it also has a trigger on {}, whose changes are told to nobody; run `rowbell watch`, which takes it off",
             trigger.table
-        )
+        );
+        Finding::new("", what).rowbell(format!("watch {}", table.watch))
     }));
+    if !found.is_empty() && is_function_changed(client, table, watch).await? {
+        let what = "its function is not the one that this rowbell makes for the table as it is now; run `rowbell watch`";
+        drift.push(Finding::new("", what).rowbell(format!("watch {}", table.watch)));
+    }
     if is_row_security_active(client, table).await? {
-        drift.push(format!(
+        let what = format!(
             "row level security of {} may hide rows from this role, so that none is read; {WAY_PAST_ROW_SECURITY}",
             table.table
-        ));
+        );
+        let role = client.query_one("select quote_ident(current_user)", &[]).await?;
+        let role: String = role.try_get(0)?;
+        drift.push(Finding::new("", what).sql(format!("alter role {role} bypassrls")));
     }
     Ok(drift)
+}
+
+/// What is wrong with the trigger on one table.
+fn part_drift(
+    table: &WatchedTable,
+    watch: &Watch,
+    part: &TablePart,
+    trigger: Option<&CaptureTrigger>,
+) -> Option<Finding> {
+    let name = &part.table;
+    let renew = |what: String| Finding::new("", what).rowbell(format!("watch {}", table.watch));
+    let enable = |what: String, trigger: &CaptureTrigger| {
+        let trigger = quote(&trigger.name);
+        Finding::new("", what).sql(format!("alter table {name} enable trigger {trigger}"))
+    };
+    match trigger {
+        None if part.oid == table.oid => {
+            Some(renew(format!("{name} has no trigger for it; run `rowbell watch`")))
+        }
+        None => Some(renew(format!(
+            "{name}, which inherits from {}, has no trigger for it; run `rowbell watch`",
+            table.table
+        ))),
+        Some(trigger) if trigger.firing == Firing::Never => Some(enable(
+            format!("its trigger on {name} is disabled; alter table … enable trigger"),
+            trigger,
+        )),
+        Some(trigger) if trigger.firing == Firing::ForReplication => Some(enable(
+            format!(
+                "its trigger on {name} fires for replicated changes only; alter table … enable trigger, or enable \
+                 always trigger"
+            ),
+            trigger,
+        )),
+        Some(trigger)
+            if !trigger.fits(table, watch) || trigger.name != trigger_name(&table.watch) =>
+        {
+            Some(renew(format!(
+                "its trigger on {name} is of an earlier configuration; run `rowbell watch`"
+            )))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Whether the function does something else than the one that `install` would make.
+async fn is_function_changed(
+    client: &Client,
+    table: &WatchedTable,
+    watch: &Watch,
+) -> Result<bool, tokio_postgres::Error> {
+    let query = include_str!("../../../sql/queries/capture/capture_function.sql");
+    let name = format!("{}()", function_name(&table.watch));
+    let Some(row) = client.query_opt(query, &[&name]).await? else { return Ok(false) };
+    let (source, settings, is_definer): (String, Vec<String>, bool) =
+        (row.try_get("source")?, row.try_get("settings")?, row.try_get("is_definer")?);
+    let is_same = function_sql(table, watch).contains(&source)
+        && settings == function_settings(table)
+        && is_definer;
+    Ok(!is_same)
 }
 
 /// What a DBA can do where row level security would hide rows from the daemon.

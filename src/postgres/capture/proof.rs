@@ -8,6 +8,7 @@ use tokio_postgres::types::Json;
 
 use crate::config::Watch;
 use crate::error_chain::chain;
+use crate::finding::Finding;
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::quoting::{quote, subquery};
 use crate::postgres::capture::table::WatchedTable;
@@ -32,8 +33,8 @@ pub struct SqlFault {
 
 impl SqlFault {
     /// The fault with the whole name of its setting.
-    pub fn of_watch(&self, watch: &str) -> String {
-        format!("watch.{watch}.{}: {}", self.setting, self.why)
+    pub fn of_watch(&self, watch: &str) -> Finding {
+        Finding::new(format!("watch.{watch}.{}", self.setting), &self.why)
     }
 }
 

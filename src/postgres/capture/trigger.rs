@@ -125,6 +125,15 @@ fn settings(table: &WatchedTable) -> String {
     needed.map(|(name, value)| format!("\n    set {name} = {}", literal(value))).collect()
 }
 
+/// The same as the catalog keeps them, in order.
+pub fn function_settings(table: &WatchedTable) -> Vec<String> {
+    let needed = FORMS.iter().filter(|(name, _)| table.settings.contains(*name));
+    let mut settings: Vec<String> =
+        needed.map(|(name, value)| format!("{}={value}", name.to_lowercase())).collect();
+    settings.sort();
+    settings
+}
+
 /// What the function does.
 fn body(table: &WatchedTable, watch: &Watch, operations: &[Operation]) -> String {
     let bases: Vec<String> =

@@ -244,7 +244,8 @@ async fn trigger(
             return Ok(watch_status(name, None, Trigger::Unusable, Some(error.to_string())));
         }
     };
-    let problems = install::drift(client, &table, watch).await?;
+    let drift = install::drift(client, &table, watch).await?;
+    let problems: Vec<String> = drift.into_iter().map(|found| found.what).collect();
     let trigger = match problems.is_empty() {
         true => Trigger::Installed,
         false if install::is_installed(client, &table).await? => Trigger::Drift,
@@ -252,7 +253,7 @@ async fn trigger(
     };
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
     let faults = proof::faults(client, &table, watch).await?;
-    let faults = faults.iter().map(|fault| fault.of_watch(name)).collect();
+    let faults = faults.iter().map(|fault| fault.of_watch(name).to_string()).collect();
     Ok(WatchStatus { faults, ..watch_status(name, Some(table.table), trigger, problem) })
 }
 

@@ -329,12 +329,12 @@ async fn triggers_come_and_go_and_say_so() {
     assert!(install::drift(&world.db, &table, &watch).await.unwrap().is_empty());
     world.sql("alter table delivery disable trigger rowbell_capture_home_delivery").await;
     let drift = install::drift(&world.db, &table, &watch).await.unwrap();
-    assert!(drift[0].contains("is disabled"), "{drift:?}");
+    assert!(drift[0].what.contains("is disabled"), "{drift:?}");
     let removed = install::remove(&mut world.db, "home_delivery").await.unwrap();
     assert_eq!(removed, ["public.delivery"]);
     assert!(install::remove(&mut world.db, "home_delivery").await.unwrap().is_empty());
     let drift = install::drift(&world.db, &table, &watch).await.unwrap();
-    assert!(drift[0].contains("has no trigger"), "{drift:?}");
+    assert!(drift[0].what.contains("has no trigger"), "{drift:?}");
     world.sql(WATCHED).await;
     assert_eq!(recorded(&world).await, "0");
 }

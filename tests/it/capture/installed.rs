@@ -19,7 +19,7 @@ async fn reconfigured(world: &mut World, change: impl FnOnce(&mut Config)) {
 
 async fn problems(world: &World) -> String {
     let mut client = world.stages.context.pool.get().await.unwrap();
-    check::online(&mut client, &world.config).await.problems.join("\n")
+    check::online(&mut client, &world.config).await.problems().join("\n")
 }
 
 async fn triggers(world: &World) -> String {
@@ -204,4 +204,25 @@ async fn a_trigger_whose_watch_is_gone_is_named_and_can_be_removed_with_its_chan
     assert_eq!(problems(&world).await, "");
     world.sql("update delivery set address = 'Other Street' where id = 1").await;
     assert_eq!(world.value("select string_agg(watch, ' ') from rowbell.change").await, "delivery");
+}
+
+/// Somebody mends the function by hand, or it is left from before an upgrade: the trigger looks as it should, and
+/// records something else.
+#[tokio::test]
+async fn a_function_that_somebody_changed_is_said_and_made_anew() {
+    let mut world = World::new().await;
+    let changed = [
+        "create or replace function rowbell.capture_home_delivery() returns trigger language plpgsql security definer
+             as 'begin return null; end'",
+        "alter function rowbell.capture_home_delivery() set work_mem = '1MB'",
+        "alter function rowbell.capture_home_delivery() security invoker",
+    ];
+    for sql in changed {
+        world.sql(sql).await;
+        let said = problems(&world).await;
+        assert!(said.contains("its function is not the one"), "{sql}: {said}");
+        let config = world.config.clone();
+        harness::install(&mut world.db, &config).await;
+        assert_eq!(problems(&world).await, "", "{sql}");
+    }
 }

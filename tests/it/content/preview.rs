@@ -93,7 +93,7 @@ async fn the_check_says_what_is_wrong_with_a_recipient_query() {
         assert_ne!(config, CONFIG);
         let world = World::over(SHOP, &config, "").await;
         let mut client = world.stages.context.pool.get().await.unwrap();
-        let problems = check::online(&mut client, &world.config).await.problems;
+        let problems = check::online(&mut client, &world.config).await.problems();
         assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{problems:?}");
     }
 }
@@ -103,7 +103,7 @@ async fn the_check_finds_names_of_columns_that_are_not_there() {
     let names = "label.adress.en = \"Address\"\nvalue.status.planned.en = \"planned\"\nvalue.state.planned.en = \"planned\"";
     let world = World::with(names).await;
     let mut client = world.stages.context.pool.get().await.unwrap();
-    let problems = check::online(&mut client, &world.config).await.problems;
+    let problems = check::online(&mut client, &world.config).await.problems();
     assert_eq!(
         problems,
         [
@@ -136,7 +136,7 @@ silent  = true
     let world = World::over(&schema, CONFIG, rules).await;
     let mut client = world.stages.context.pool.get().await.unwrap();
     assert_eq!(
-        check::online(&mut client, &world.config).await.problems,
+        check::online(&mut client, &world.config).await.problems(),
         [
             "watch.home_delivery.value.status: the column is never \"planed\"; did you mean \"planned\"?",
             "watch.home_delivery.say[0].becomes.status: the column is never \"pakced\"; did you mean \"packed\"?",

@@ -37,7 +37,7 @@ async fn rules(rules: &[(&str, &str)]) {
         .filter(|(_, (_, what))| !what.is_empty())
         .map(|(place, (_, what))| format!("watch.home_delivery.say[{place}].{what}"))
         .collect();
-    assert_eq!(report.problems, expected);
+    assert_eq!(report.problems(), expected);
 }
 
 /// A filter that cannot show the value: every message that this rule was to tell was lost, and `check` was content.
@@ -127,8 +127,8 @@ async fn recipients_without_a_name_or_a_phone_and_rows_that_are_over_are_said() 
             "" => !found.iter().any(|what| what.contains("of the last")),
             expected => found.iter().any(|what| what.starts_with(expected)),
         };
-        assert!(holds(&report.problems, problem), "{query}: {report:#?}");
-        assert!(holds(&report.warnings, warning), "{query} {watch}: {report:#?}");
+        assert!(holds(&report.problems(), problem), "{query}: {report:#?}");
+        assert!(holds(&report.warnings(), warning), "{query} {watch}: {report:#?}");
     }
 }
 
@@ -172,8 +172,8 @@ text = { default = "Cancelled." }
         + "label = { room = \"Room\", owner = \"Owner\" }\n";
     let world = World::over(BOOKINGS, &config(&other), "").await;
     let report = checked(&world).await;
-    assert_eq!(report.problems, Vec::<String>::new());
-    insta::assert_snapshot!(report.warnings.join("\n"));
+    assert_eq!(report.problems(), Vec::<String>::new());
+    insta::assert_snapshot!(report.warnings().join("\n"));
 
     let settled = config("")
         .replace("[channel.main]", "[recipient]\ntime_zone = \"UTC\"\n[channel.main]")
@@ -190,5 +190,5 @@ text = { default = "Cancelled." }
         .replace("on        = [\"update\", \"delete\"]\n", "");
     let world = World::over(BOOKINGS, &settled, "").await;
     let report = checked(&world).await;
-    assert_eq!((report.problems, report.warnings), (Vec::new(), Vec::new()));
+    assert_eq!((report.problems(), report.warnings()), (Vec::new(), Vec::new()));
 }

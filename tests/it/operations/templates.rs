@@ -75,15 +75,15 @@ async fn every_difference_is_a_sentence_that_says_what_to_do() {
     let sandbox = sandbox();
     let (config, _folder) = config(&sandbox, "sandbox-token");
     let compared = compare(&config).await;
-    assert_eq!(compared.warnings, [""; 0]);
-    insta::assert_snapshot!(compared.problems.join("\n"));
+    assert_eq!(compared.warnings(), [""; 0]);
+    insta::assert_snapshot!(compared.problems().join("\n"));
 }
 
 #[tokio::test]
 async fn a_refused_token_is_a_mistake_and_a_provider_that_is_away_is_not() {
     let sandbox = sandbox();
     let (mut config, _folder) = config(&sandbox, "other-token");
-    let refused = compare(&config).await.problems.join("\n");
+    let refused = compare(&config).await.problems().join("\n");
     assert!(
         refused.starts_with("channel.main.token_file: the provider refuses it (401)"),
         "{refused}"
@@ -93,5 +93,5 @@ async fn a_refused_token_is_a_mistake_and_a_provider_that_is_away_is_not() {
     let rowbell::config::ChannelKind::OneMsg(settings) = &mut channel.kind else { panic!() };
     settings.base_url = "http://127.0.0.1:1".to_owned();
     let away = compare(&config).await;
-    assert_eq!((away.problems.len(), away.warnings.len()), (0, 1), "{away:?}");
+    assert_eq!((away.problems().len(), away.warnings().len()), (0, 1), "{away:?}");
 }

@@ -54,7 +54,7 @@ fn told_by_depot() -> String {
 
 async fn checked(world: &World) -> String {
     let mut client = world.stages.context.pool.get().await.unwrap();
-    check::online(&mut client, &world.config).await.problems.join("\n")
+    check::online(&mut client, &world.config).await.problems().join("\n")
 }
 
 async fn status_of(world: &World) -> String {

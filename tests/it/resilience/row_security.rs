@@ -34,7 +34,8 @@ async fn a_row_that_row_level_security_hides_is_never_told_as_gone() {
     for (number, (hide, show)) in hiding.into_iter().enumerate() {
         world.sql(hide).await;
         let pool = pool::connect(&config.database).unwrap();
-        let said = check::online(&mut pool.get().await.unwrap(), &config).await.problems.join("\n");
+        let said =
+            check::online(&mut pool.get().await.unwrap(), &config).await.problems().join("\n");
         assert!(said.contains("row"), "{hide}: {said}");
         assert!(said.contains("security"), "{hide}: {said}");
         world.sql(&format!("update delivery set address = 'Street {number}' where id = 1")).await;
@@ -53,7 +54,7 @@ async fn a_row_that_row_level_security_hides_is_never_told_as_gone() {
     config.database.url += "&options=-c%20row_security%3Don";
     let pool = pool::connect(&config.database).unwrap();
     assert_eq!(
-        check::online(&mut pool.get().await.unwrap(), &config).await.problems,
+        check::online(&mut pool.get().await.unwrap(), &config).await.problems(),
         Vec::<String>::new()
     );
     world.stages.channel_lease.give_up().await.unwrap();
