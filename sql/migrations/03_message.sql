@@ -247,6 +247,21 @@ comment on column rowbell.last_told.told_at is 'When the row was read that was t
 comment on column rowbell.last_told.row is 'Watched, key and recipient columns as told, with changes that were muted since; null: told that it is gone, or no longer theirs.';
 
 
+-- What somebody knows of a row once a muted change of it counts as told. See sql/queries/claim/claim_mute.sql.
+create function rowbell.known_after_mute(known jsonb, changed jsonb, new_row jsonb, is_new boolean, is_handover boolean)
+returns jsonb
+language sql immutable
+as $$
+    select case when new_row is null then null
+                when is_handover and known is not null then new_row
+                when known is not null then known || changed
+                when is_new then new_row
+           end
+$$;
+comment on function rowbell.known_after_mute(jsonb, jsonb, jsonb, boolean, boolean) is
+    'What somebody knows of a row once a muted change of it counts as told.';
+
+
 create type rowbell.queue_state as enum (
     'open',         -- may leave at due_at; later changes of the entity still fold into it
     'held',         -- waits for a person; later changes still fold into it

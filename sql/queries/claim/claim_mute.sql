@@ -16,18 +16,12 @@ with muted as (
            as m (watch, entity_key, changed, new_row, is_new, is_handover)
 ), known as (
     update rowbell.last_told as t
-       set row = case when m.new_row is null then null
-                      when m.is_handover and t.row is not null then m.new_row
-                      when t.row is not null then t.row || m.changed
-                      when m.is_new then m.new_row end
+       set row = rowbell.known_after_mute(t.row, m.changed, m.new_row, m.is_new, m.is_handover)
       from muted as m
      where t.watch = m.watch and t.entity_key = m.entity_key
 )
 update rowbell.message as o
-   set old_row = case when m.new_row is null then null
-                      when m.is_handover and o.old_row is not null then m.new_row
-                      when o.old_row is not null then o.old_row || m.changed
-                      when m.is_new then m.new_row end
+   set old_row = rowbell.known_after_mute(o.old_row, m.changed, m.new_row, m.is_new, m.is_handover)
   from muted as m
  where o.watch = m.watch and o.entity_key = m.entity_key
    and o.state in ('waiting', 'scheduled', 'held', 'sending', 'unconfirmed');

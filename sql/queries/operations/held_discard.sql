@@ -1,5 +1,5 @@
 -- held_discard: ends held messages, oldest first. Those that count as told are known from then on to those who know
--- of the entity.
+-- of the entity; for the others the caller runs told_assume in the same transaction.
 --
 -- $1 watch, $2 hold_id: the hold
 -- $3 limit: how many messages at most
@@ -25,22 +25,6 @@ with chosen as (
       join rowbell.message as m using (message_id)
      where $5 = 'muted' and t.watch = m.watch and t.entity_key = m.entity_key
        and (t.recipient_key = '' or m.recipient_key is null or t.recipient_key = m.recipient_key)
-), assumed as (
-    -- As told_assume does.
-    insert into rowbell.last_told (watch, entity_key, recipient_key, message_id, attempt, first_message_id, status, told_at, row)
-    select m.watch, m.entity_key, '', m.message_id, 0, m.message_id, 'assumed'::rowbell.told_status, m.first_changed_at, m.old_row
-      from ended as e
-      join rowbell.message as m using (message_id)
-     where $5 = 'discarded' and (m.old_row is not null or m.operation = 'insert')
-       and not exists (
-           select
-             from rowbell.last_told as t
-            where t.watch = m.watch and t.entity_key = m.entity_key
-              and ((t.recipient_key = '' and t.told_at <= m.first_changed_at)
-                   or (t.recipient_key = m.recipient_key
-                       and t.status in ('silenced', 'unconfirmed', 'accepted', 'arrived')))
-       )
-        on conflict do nothing
 )
 update rowbell.message as m
    set state              = 'skipped',

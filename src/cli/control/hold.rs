@@ -129,7 +129,7 @@ pub async fn discard(args: &DiscardArgs, config: &Config) -> Result<(), CliError
     }
     let now = Clock::system().now();
     let text = by_whom(&client, args.reason.as_deref()).await?;
-    let done = holds::discard(&client, &hold, messages, reason, &text, now)
+    let done = holds::discard(&mut client, &hold, messages, reason, &text, now)
         .await
         .map_err(anyhow::Error::from)?;
     said(which, &hold, "discarded", done);

@@ -54,7 +54,10 @@ pub async fn transition(
         _ => queries::settle::settle_leave_queue(tx, message_id).await?,
     }
     queries::settle::settle_move(tx, message_id, state, &details, now).await?;
-    queries::settle::told_settle(tx, &[message_id], &context.silent_channels).await?;
+    // What no request was made for stands in no entry of an attempt.
+    if snapshot.attempt_count > 0 {
+        queries::settle::told_settle(tx, &[message_id], &context.silent_channels).await?;
+    }
     if state.is_untold() {
         queries::settle::told_assume(tx, &[message_id]).await?;
     }

@@ -55,44 +55,43 @@ pub async fn approve(
     limit: i64,
     now: Timestamp,
 ) -> Result<i64, Error> {
-    let done = decide(client, text!("operations/held_approve"), hold, limit, now, &[]).await?;
+    let mut done = 0;
+    while done < limit {
+        let chunk = CHUNK.min(limit - done);
+        let query = text!("operations/held_approve");
+        let moved = client.query(query, &[&hold.watch, &hold.hold_id, &chunk, &now]).await?;
+        done += i64::try_from(moved.len()).unwrap_or(0);
+        if moved.is_empty() {
+            break;
+        }
+    }
     ring(client).await?;
     Ok(done)
 }
 
 /// Ends up to `limit` messages of a hold; how many.
 pub async fn discard(
-    client: &Client,
+    client: &mut Client,
     hold: &Hold,
     limit: i64,
     reason: Skip,
     text: &str,
     now: Timestamp,
 ) -> Result<i64, Error> {
-    let why: [&(dyn ToSql + Sync); 2] = [&reason.into_str(), &text];
-    decide(client, text!("operations/held_discard"), hold, limit, now, &why).await
-}
-
-/// Runs a statement chunk by chunk until `limit` messages have moved or none is left; how many moved.
-async fn decide(
-    client: &Client,
-    query: &str,
-    hold: &Hold,
-    limit: i64,
-    now: Timestamp,
-    more: &[&(dyn ToSql + Sync)],
-) -> Result<i64, Error> {
-    let statement = client.prepare(query).await?;
     let mut done = 0;
     while done < limit {
         let chunk = CHUNK.min(limit - done);
-        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&hold.watch, &hold.hold_id, &chunk, &now];
-        params.extend(more);
-        let moved = client.execute(&statement, &params).await?;
-        if moved == 0 {
+        let tx = client.transaction().await?;
+        let params: &[&(dyn ToSql + Sync)] =
+            &[&hold.watch, &hold.hold_id, &chunk, &now, &reason.into_str(), &text];
+        let ended = tx.query(text!("operations/held_discard"), params).await?;
+        let ended: Vec<i64> = FromRows::from_rows(&ended)?;
+        tx.execute(text!("compose/told_assume"), &[&ended]).await?;
+        tx.commit().await?;
+        done += i64::try_from(ended.len()).unwrap_or(0);
+        if ended.is_empty() {
             break;
         }
-        done += i64::try_from(moved).unwrap_or(0);
     }
     Ok(done)
 }

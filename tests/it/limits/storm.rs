@@ -197,7 +197,8 @@ async fn discarded_messages_are_told_with_the_next_change_unless_they_count_as_t
         world.settle().await;
         let hold = holds::list(&world.db, &HoldSelection::default()).await.unwrap().remove(0);
         let now = world.now();
-        let ended = holds::discard(&world.db, &hold, 9, reason, "by a test", now).await.unwrap();
+        let ended =
+            holds::discard(&mut world.db, &hold, 9, reason, "by a test", now).await.unwrap();
         assert_eq!(ended, 2);
         world.sql("update delivery set address = 'third' where id = 1").await;
         world.settle().await;
