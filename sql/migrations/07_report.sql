@@ -34,7 +34,7 @@ select m.message_id,
        coalesce(refusal.error_code, problem.error_code) as last_error_code,
        case when refusal.receipt_id is null then problem.error_class::text end as last_error_class,
        coalesce(refusal.error_text, problem.error_text) as last_error_text,
-       coalesce(refusal.happened_at, problem.finished_at) as last_error_at,
+       coalesce(greatest(refusal.happened_at, case when refusal.receipt_id is not null then m.sent_at end), problem.finished_at) as last_error_at,
        m.first_changed_at,
        m.last_changed_at,
        m.created_at,
@@ -44,11 +44,12 @@ select m.message_id,
        m.read_at,
        m.finished_at,
        m.updated_at,
-       m.sent_at - m.first_changed_at as first_change_to_sent,
-       m.sent_at - m.last_changed_at as last_change_to_sent,
-       m.delivered_at - m.first_changed_at as first_change_to_delivered,
-       m.delivered_at - m.sent_at as sent_to_delivered,
-       m.read_at - m.delivered_at as delivered_to_read,
+       -- Clocks of two machines: nothing takes less than no time.
+       m.sent_at - least(m.sent_at, m.first_changed_at) as first_change_to_sent,
+       m.sent_at - least(m.sent_at, m.last_changed_at) as last_change_to_sent,
+       m.delivered_at - least(m.delivered_at, m.first_changed_at) as first_change_to_delivered,
+       m.delivered_at - least(m.delivered_at, m.sent_at) as sent_to_delivered,
+       m.read_at - least(m.read_at, m.delivered_at) as delivered_to_read,
        m.time_zone_source,
        coalesce(m.reason::text = 'dry_run', false) as is_dry_run,
        m.waits_for::text as waits_for,
@@ -110,7 +111,7 @@ comment on column rowbell_report.message_status.read_at is 'When it was opened b
 comment on column rowbell_report.message_status.finished_at is 'When it failed or was skipped.';
 comment on column rowbell_report.message_status.updated_at is 'When anything of this was last written.';
 comment on column rowbell_report.message_status.first_change_to_sent is 'How long the recipient waited: from the first change to sent, quiet period included.';
-comment on column rowbell_report.message_status.last_change_to_sent is 'From the last change to sent. Clocks of two machines: slightly negative is possible.';
+comment on column rowbell_report.message_status.last_change_to_sent is 'From the last change to sent.';
 comment on column rowbell_report.message_status.first_change_to_delivered is 'From the first change to delivered.';
 comment on column rowbell_report.message_status.sent_to_delivered is 'From sent to delivered: the time of provider, network and device.';
 comment on column rowbell_report.message_status.delivered_to_read is 'From delivered to read: the time of the recipient.';
@@ -199,7 +200,10 @@ select m.watch, m.entity_key, m.message_id, a.finished_at, 5, 'attempt ended'::t
  where a.finished_at is not null
 union all
 -- From the message to its attempts, and by the ids that they were given to the receipts.
-select m.watch, m.entity_key, m.message_id, coalesce(r.occurred_at, r.received_at), 6, 'receipt'::text,
+select m.watch, m.entity_key, m.message_id,
+       -- Providers say whole seconds, by clocks of their own: nothing came before it was sent.
+       greatest(coalesce(r.occurred_at, r.received_at), a.started_at, case a.result when 'accepted' then a.finished_at end),
+       6, 'receipt'::text,
        concat_ws(', ', r.status::text || ' by ' || r.source, 'error ' || r.error_code, r.error_text)
   from rowbell.message as m
   join rowbell.attempt as a using (message_id)
@@ -214,7 +218,7 @@ comment on view   rowbell_report.change_story is 'What happened to an entity, on
 comment on column rowbell_report.change_story.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.change_story.entity_key is 'Primary key of the watched row, as text; null when the trigger could not read it.';
 comment on column rowbell_report.change_story.message_id is 'The message that the change was folded into; null for a change that is not folded yet.';
-comment on column rowbell_report.change_story.happened_at is 'When it happened. Of a receipt: as the provider says.';
+comment on column rowbell_report.change_story.happened_at is 'When it happened. Of a receipt: as the provider says, and not before its request was answered.';
 comment on column rowbell_report.change_story.step is 'Order of events that happened at the same moment.';
 comment on column rowbell_report.change_story.event is 'change captured, message opened, put into words, attempt begun, attempt ended, receipt or ended.';
 comment on column rowbell_report.change_story.detail is 'The particulars, for people to read.';
@@ -609,10 +613,11 @@ select m.first_changed_at::date as day,
        round(max(step.seconds)::numeric, 1) as longest_seconds
   from rowbell.message as m
  cross join lateral (
-       values ('1 first change to sent', extract(epoch from m.sent_at - m.first_changed_at)::double precision),
-              ('2 last change to sent', extract(epoch from m.sent_at - m.last_changed_at)::double precision),
-              ('3 sent to delivered', extract(epoch from m.delivered_at - m.sent_at)::double precision),
-              ('4 delivered to read', extract(epoch from m.read_at - m.delivered_at)::double precision)
+       -- Clocks of two machines: nothing takes less than no time.
+       values ('1 first change to sent', extract(epoch from m.sent_at - least(m.sent_at, m.first_changed_at))::double precision),
+              ('2 last change to sent', extract(epoch from m.sent_at - least(m.sent_at, m.last_changed_at))::double precision),
+              ('3 sent to delivered', extract(epoch from m.delivered_at - least(m.delivered_at, m.sent_at))::double precision),
+              ('4 delivered to read', extract(epoch from m.read_at - least(m.read_at, m.delivered_at))::double precision)
   ) as step (name, seconds)
  where step.seconds is not null
  group by 1, 2, 3, 4;

@@ -38,6 +38,12 @@ pub fn masked(phone: &str) -> String {
     format!("…{}", if digits > 6 { shown.as_str() } else { "" })
 }
 
+/// The key of a recipient; one that is a phone or a mail address is masked.
+pub fn masked_key(key: &str) -> String {
+    let is_address = key.contains('@') || !key.contains(char::is_alphabetic) && key.len() > 6;
+    if is_address { masked(key) } else { key.to_owned() }
+}
+
 /// `1 change`, `2 changes`.
 pub fn count(number: i64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
@@ -130,6 +136,14 @@ mod tests {
         assert_eq!(fitted(&table, Some(60)), table.trim_fmt());
         let blocks = "CHANNEL  main\nOPEN     12\nRATE     80/s\n\nCHANNEL  sms\nOPEN     0";
         assert_eq!(fitted(&table, Some(16)), blocks);
+    }
+
+    #[test]
+    fn keys_that_are_addresses_cannot_be_read_back() {
+        assert_eq!(masked_key("12025550143"), "…0143");
+        assert_eq!(masked_key("maria@example.org"), "….org");
+        assert_eq!(masked_key("c1"), "c1");
+        assert_eq!(masked_key("4711"), "4711");
     }
 
     #[test]

@@ -44,6 +44,10 @@ mod delivery {
     pub mod staging;
     pub mod wire;
 }
+/// What people know, and what is known of them.
+mod people {
+    pub mod steps_in_order;
+}
 /// What comes back: receipts, replies, evidence.
 mod receipts {
     pub mod consent;

@@ -7,7 +7,7 @@
 select m.message_id, a.number, a.started_at, a.provider_message_id,
        m.state::text, m.reason::text, m.reason_text, m.attempt_count, m.watch, m.entity_key, m.recipient_key, m.channel,
        m.template, m.language, m.recipient_phone, m.waits_for::text,
-       m.delivered_at, m.read_at
+       m.sent_at, m.delivered_at, m.read_at
   from rowbell.attempt as a
   join rowbell.message as m using (message_id)
  where a.provider_message_id = any ($1)

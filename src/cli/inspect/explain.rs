@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
 use crate::cli::inspect::status_blockers::need;
-use crate::cli::text::{count, length, masked, moment};
+use crate::cli::text::{count, length, masked, masked_key, moment};
 use crate::clock::Clock;
 use crate::config::{Config, Watch};
 use crate::domain::message::attempt::AttemptResultKind;
@@ -76,8 +76,11 @@ pub async fn tell(
     let seen = look(client, config, watch, key).await?;
     let selection = FieldOrder { names: &seen.columns, columns: &seen.meanings };
     let mut story = story(client, watch, &seen.entity_key, &selection, last).await?;
-    for words in story.messages.iter_mut().filter_map(|message| message.words.as_mut()) {
-        words.recipient_phone = words.recipient_phone.as_deref().map(masked);
+    for message in &mut story.messages {
+        message.recipient_key = message.recipient_key.as_deref().map(masked_key);
+        if let Some(words) = &mut message.words {
+            words.recipient_phone = words.recipient_phone.as_deref().map(masked);
+        }
     }
     Ok(Explanation { story, seen, blockers: blockers::read(client, config).await? })
 }
@@ -189,7 +192,9 @@ pub fn as_text(told: &Explanation, config: &Config, now: Timestamp) -> String {
         text += "\nEarlier messages are left out; --last shows more.\n";
     }
     for message in &story.messages {
-        text += &format!("\nMessage {}: {}\n", message.message_id, message.state.into_str());
+        let whom = message.recipient_key.as_ref().map(|key| format!(" for {key}"));
+        let (id, whom) = (message.message_id, whom.unwrap_or_default());
+        text += &format!("\nMessage {id}{whom}: {}\n", message.state.into_str());
         let mut events = events_of(message);
         // Clocks of server, daemon and provider differ; what happened at one moment stays in order.
         events.sort_by_key(|event| event.0);
@@ -252,11 +257,15 @@ fn events_of(message: &MessageHistory) -> Vec<Event> {
 
 fn opened(message: &MessageHistory) -> String {
     let changes = i64::from(message.change_count);
+    let by = match &message.changed_by[..] {
+        [] => String::new(),
+        by => format!(" by {}", by.join(", ")),
+    };
+    let operation = message.operation.into_str();
     let folded = match changes {
-        1 => message.operation.into_str().to_owned(),
+        1 => format!("{operation}{by}"),
         _ => format!(
-            "{}: {} folded into one, the last {} after the first",
-            message.operation.into_str(),
+            "{operation}{by}: {} folded into one, the last {} after the first",
             count(changes, "change"),
             length(message.last_changed_at.duration_since(message.first_changed_at))
         ),

@@ -139,6 +139,7 @@ fn by_message(
     for message in known {
         let evidence = receipts.remove(&message.provider_message_id).unwrap_or_default();
         let counts = evidence.into_iter().filter(|one| !is_outdated(one, &message));
+        let counts = counts.map(|one| not_before_it_was_sent(one, &message));
         match messages.last_mut() {
             Some((last, all)) if last.message_id == message.message_id => {
                 all.extend(counts);
@@ -152,6 +153,14 @@ fn by_message(
     }
     messages.retain(|(_, evidence)| !evidence.is_empty());
     messages
+}
+
+/// Providers say whole seconds, by clocks of their own: nothing happened before the request, and nothing but sent
+/// before the provider accepted it.
+fn not_before_it_was_sent(evidence: Evidence, message: &KnownMessage) -> Evidence {
+    let accepted_at = message.sent_at.filter(|_| evidence.status != ReceiptStatus::Sent);
+    let earliest = accepted_at.unwrap_or(message.started_at).max(message.started_at);
+    Evidence { happened_at: evidence.happened_at.max(earliest), ..evidence }
 }
 
 /// Evidence about an attempt that another has followed counts only if it says that the message

@@ -57,8 +57,12 @@ pub struct MessageHistory {
     #[serde(flatten)]
     pub state: State,
     pub reason_text: Option<String>,
+    /// Who is told, or would have been; None: not known yet, or nobody.
+    pub recipient_key: Option<String>,
     pub operation: Operation,
     pub change_count: i32,
+    /// Who made the changes, each once.
+    pub changed_by: Vec<String>,
     /// From the row before the first change to the row as told, or as it is after the last change.
     pub fields: Vec<Field>,
     pub first_changed_at: Timestamp,
@@ -214,8 +218,10 @@ fn message(row: &SqlRow, selection: &FieldOrder<'_>) -> Result<Option<MessageHis
         message_id: row.try_get("message_id")?,
         state,
         reason_text: row.try_get("reason_text")?,
+        recipient_key: row.try_get("recipient_key")?,
         operation: word(row, "operation")?,
         change_count: row.try_get("change_count")?,
+        changed_by: row.try_get("changed_by")?,
         fields: fields(old.as_ref(), new.as_ref(), selection),
         first_changed_at: row.try_get("first_changed_at")?,
         last_changed_at: row.try_get("last_changed_at")?,

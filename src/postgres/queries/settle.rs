@@ -181,6 +181,7 @@ pub struct KnownMessage {
     pub provider_message_id: String,
     pub snapshot: MessageSnapshot,
     pub reason_text: Option<String>,
+    pub sent_at: Option<Timestamp>,
     pub delivered_at: Option<Timestamp>,
     pub read_at: Option<Timestamp>,
 }
@@ -202,6 +203,7 @@ pub async fn settle_known(
             provider_message_id: row.try_get("provider_message_id")?,
             snapshot,
             reason_text: row.try_get("reason_text")?,
+            sent_at: row.try_get("sent_at")?,
             delivered_at: row.try_get("delivered_at")?,
             read_at: row.try_get("read_at")?,
         });
