@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::http::listeners::{self, ListenError, Listeners, webhook_secret};
+use crate::page::server::{PageServer, PageStartError};
 use crate::pipeline::claim::claim::{Claim, ClaimOnBell};
 use crate::pipeline::compose::compose::Compose;
 use crate::pipeline::context::channel_sender::ChannelSender;
@@ -55,6 +56,8 @@ pub enum AppError {
     Schema(#[from] migrate::MigrateError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Page(#[from] PageStartError),
     #[error("could not prepare channel.{channel}")]
     Channel { channel: String, source: ClientError },
     #[error("could not read of which environment the database is, or what was sent lately")]
@@ -68,11 +71,12 @@ pub enum AppError {
 impl AppError {
     /// Whether a restart cannot help, because a setting is wrong.
     pub fn is_configuration(&self) -> bool {
-        matches!(
-            self,
+        match self {
             AppError::Listen(ListenError::WebhookSecret(_) | ListenError::WebhookWithoutSecret)
-                | AppError::Channel { .. }
-        )
+            | AppError::Channel { .. } => true,
+            AppError::Page(error) => error.is_configuration(),
+            _ => false,
+        }
     }
 }
 
@@ -81,6 +85,7 @@ pub struct App {
     stages: Stages,
     bell: Bell,
     listeners: Listeners,
+    page: Option<PageServer>,
 }
 
 /// The stages of one installation, connected to each other.
@@ -159,7 +164,8 @@ impl App {
         let stages = Stages::build(config.clone(), clock).await?;
         let bell = Bell::connect(&config.database, &config.doorbell, stages.context.rings.clone());
         let listeners = Listeners::bind(&stages.context).await?;
-        Ok(App { stages, bell, listeners })
+        let page = PageServer::bind(&stages.context).await?;
+        Ok(App { stages, bell, listeners, page })
     }
 
     /// Runs until `stop`, then finishes what is in flight. `ready` is called once the stages run
@@ -188,6 +194,9 @@ impl App {
         }
         ask(&mut takers, stages.polls, stages.reconciles, stages.registrations, &intake);
         self.listeners.open(&mut takers, &intake);
+        if let Some(page) = self.page {
+            takers.spawn(page.run(intake.clone()));
+        }
         // Not on `intake`: it goes on while what takes in work comes to its end.
         let mut senders = send_apart(stages.delivers, &deliver_stop)?;
         // Ends by itself when no sender is left, so that no answer is lost; `give_up` ends it without its answers.

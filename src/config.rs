@@ -60,6 +60,7 @@ pub struct Config {
     pub webhook: Webhook,
     pub inbound: InboundSettings,
     pub metrics: Metrics,
+    pub page: PageSettings,
     pub log: Log,
     #[serde(default)]
     pub channel: BTreeMap<String, Channel>,
@@ -230,6 +231,33 @@ pub struct Metrics {
     pub listen: String,
 }
 
+/// The page on which people see what was told, and decide.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageSettings {
+    /// Address such as `127.0.0.1:8471`, or `unix:` and a path; empty: no page.
+    pub listen: String,
+    /// File with the token of those who may read.
+    pub read_token_file: Option<PathBuf>,
+    /// File with the token of those who may decide as well; None: nobody decides here.
+    pub act_token_file: Option<PathBuf>,
+    /// How long a login holds.
+    pub session: Duration,
+    /// Who may connect; empty: everybody who can reach the address.
+    pub networks: Vec<IpNet>,
+}
+
+impl PageSettings {
+    /// The path of the socket, if it is one.
+    pub fn socket(&self) -> Option<&str> {
+        self.listen.strip_prefix("unix:")
+    }
+
+    fn files_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        self.read_token_file.iter_mut().chain(&mut self.act_token_file)
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
@@ -281,7 +309,7 @@ impl Config {
     /// Every file that the settings name.
     pub fn files_mut(&mut self) -> Vec<&mut PathBuf> {
         let database = self.database.password_file.iter_mut().chain(&mut self.database.ca_file);
-        let own = database.chain(&mut self.webhook.secret_file);
+        let own = database.chain(&mut self.webhook.secret_file).chain(self.page.files_mut());
         own.chain(self.channel.values_mut().flat_map(Channel::files_mut)).collect()
     }
 

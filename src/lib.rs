@@ -64,6 +64,7 @@ pub mod domain {
         pub mod plain_value;
         pub mod render_context;
         pub mod rules;
+        pub mod short_text;
         pub mod summary;
         /// MiniJinja templates over the values of a row.
         pub mod template {
@@ -152,6 +153,10 @@ pub mod postgres {
         pub mod status_report;
         pub mod unconfirmed;
         pub mod webhook_probe;
+    }
+    /// What the page asks besides.
+    pub mod page {
+        pub mod overview;
     }
 }
 /// Everything that knows a wire format.
@@ -274,6 +279,25 @@ pub mod operations {
     pub mod templates;
     pub mod webhook_delivery;
     pub mod webhook_probe;
+}
+/// The page for people, rendered on the server.
+pub mod page {
+    pub mod access;
+    pub mod answer;
+    pub mod assets;
+    pub mod layout;
+    pub mod login;
+    pub mod login_guard;
+    pub mod server;
+    pub mod session;
+    pub mod state;
+    pub mod times;
+    /// What waits and why.
+    pub mod now {
+        pub mod now;
+        pub mod snapshot;
+        pub mod strip;
+    }
 }
 /// Looks at a table and writes a watch for it.
 pub mod suggest {

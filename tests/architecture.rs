@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::Chars;
 
 /// The layers from the lowest to the highest, and which lower ones each may use.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("finding", &[]),
@@ -48,7 +48,21 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "provider",
         ],
     ),
-    ("app", &["clock", "config", "domain", "http", "pipeline", "postgres", "provider"]),
+    (
+        "page",
+        &[
+            "clock",
+            "config",
+            "domain",
+            "error_chain",
+            "finding",
+            "http/server",
+            "pipeline",
+            "postgres",
+            "operations",
+        ],
+    ),
+    ("app", &["clock", "config", "domain", "http", "page", "pipeline", "postgres", "provider"]),
     (
         "cli",
         &[

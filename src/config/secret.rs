@@ -59,7 +59,12 @@ pub fn webhook_secret(path: &Path) -> Result<SecretString, SecretError> {
     Ok(secret)
 }
 
-/// The same for a file that a configuration names: a path that is no credential is relative to its folder.
+/// Reads a token of the page. Whoever guesses it can log in, so it is as strong as the secret of the webhook.
+pub fn page_token(path: &Path) -> Result<SecretString, SecretError> {
+    webhook_secret(path)
+}
+
+/// The file of a secret that a configuration names: a path that is no credential is relative to its folder.
 pub fn path_in(folder: &Path, path: &Path) -> PathBuf {
     let found = secret_path(path);
     if found.is_relative() { folder.join(found) } else { found }

@@ -11,7 +11,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
 /// How long the head of a request may take; and while more than half of the connections are taken, so
@@ -25,6 +26,36 @@ const BUFFER: usize = 16 * 1024;
 /// How long to wait when the system gives no more connections.
 const ACCEPT_WAIT: Duration = Duration::from_millis(100);
 
+/// Where connections come from.
+pub enum Listener {
+    Tcp(TcpListener),
+    /// Who may connect is decided by the rights of the socket's file.
+    Unix(UnixListener),
+}
+
+/// What is read from and written to, whatever it is.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Listener {
+        Listener::Tcp(listener)
+    }
+}
+
+impl Listener {
+    /// The next connection, and from which address it comes, if it comes from the network.
+    async fn accept(&self) -> std::io::Result<(Box<dyn Stream>, Option<SocketAddr>)> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Box::new(stream), Some(peer)))
+            }
+            Listener::Unix(listener) => Ok((Box::new(listener.accept().await?.0), None)),
+        }
+    }
+}
+
 /// Serves connections within these limits.
 pub struct HttpServer {
     pub networks: Vec<IpNet>,
@@ -35,7 +66,13 @@ pub struct HttpServer {
 
 impl HttpServer {
     /// Serves until it is stopped; then finishes the deliveries that are under way.
-    pub async fn serve(&self, listener: TcpListener, router: Router, stop: CancellationToken) {
+    pub async fn serve(
+        &self,
+        listener: impl Into<Listener>,
+        router: Router,
+        stop: CancellationToken,
+    ) {
+        let listener = listener.into();
         let mut open = FuturesUnordered::new();
         let mut is_failing = false;
         while !stop.is_cancelled() {
@@ -45,7 +82,7 @@ impl HttpServer {
                 accepted = listener.accept(), if open.len() < self.max_connections => match accepted {
                     Ok((stream, peer)) => {
                         is_failing = false;
-                        if self.admits(peer) {
+                        if peer.is_none_or(|peer| self.admits(peer)) {
                             let is_busy = open.len() * 2 > self.max_connections;
                             let head_timeout = if is_busy { HEAD_TIMEOUT_WHEN_BUSY } else { HEAD_TIMEOUT };
                             open.push(self.one(stream, head_timeout, router.clone(), stop.clone()));
@@ -72,7 +109,7 @@ impl HttpServer {
     /// One connection. A provider that keeps it open may post again on it, each delivery in its time.
     async fn one(
         &self,
-        stream: TcpStream,
+        stream: Box<dyn Stream>,
         head_timeout: Duration,
         router: Router,
         stop: CancellationToken,

@@ -10,8 +10,15 @@ use super::page::{Block, pages};
 const BASE: &str = include_str!("base.toml");
 
 /// Files that the examples name as secrets.
-const SECRETS: [&str; 5] =
-    ["1msg.token", "sms.authorization", "mail.password", "webhook.secret", "database.password"];
+const SECRETS: [&str; 7] = [
+    "1msg.token",
+    "sms.authorization",
+    "mail.password",
+    "webhook.secret",
+    "database.password",
+    "page.read",
+    "page.act",
+];
 
 /// What `rowbell check` says of an example; nothing where it is good.
 fn mistakes(block: &Block) -> Option<String> {

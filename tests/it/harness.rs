@@ -47,6 +47,12 @@ pub const MARIA: &str = "12122000001";
 /// Juan's.
 pub const JUAN: &str = "34612345678";
 
+/// What stands in the folder of a world: the token of the provider, and those of the page.
+const TOKENS: [(&str, &str); 3] =
+    [("token", "sandbox-token"), ("page.read", READ_TOKEN), ("page.act", ACT_TOKEN)];
+pub const READ_TOKEN: &str = "read-0123456789";
+pub const ACT_TOKEN: &str = "act-9876543210";
+
 /// How other configurations begin: a database, a channel, and a template without its body.
 pub const HEAD: &str = r#"
 [database]
@@ -195,10 +201,12 @@ impl World {
             SandboxOptions { receipts, channels, clock: clock.clone(), ..Default::default() };
         let sandbox = Sandbox::start(options).unwrap();
         let folder = Scratch::new("test").unwrap();
-        let token = folder.path().join("token");
-        std::fs::write(&token, "sandbox-token\n").unwrap();
-        // As a site has it: check warns of secrets that everybody can read.
-        std::fs::set_permissions(&token, PermissionsExt::from_mode(0o600)).unwrap();
+        for (name, token) in TOKENS {
+            let file = folder.path().join(name);
+            std::fs::write(&file, format!("{token}\n")).unwrap();
+            // As a site has it: check warns of secrets that everybody can read.
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+        }
         let mut db = testbed::connect(&cluster.url("postgres")).await.unwrap();
         db.batch_execute(&this_year(schema)).await.unwrap();
         let text = config(&cluster.url("postgres"), folder.path(), &sandbox.url());

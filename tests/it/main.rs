@@ -81,6 +81,12 @@ mod operations {
     pub mod suggest_applications;
     pub mod templates;
 }
+/// What people see and do on the page.
+mod page {
+    pub mod browser;
+    pub mod logins;
+    pub mod now;
+}
 /// Crashes, lost answers, rows at fault.
 mod resilience {
     pub mod broken_sql;

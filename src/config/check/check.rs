@@ -27,6 +27,15 @@ pub fn missing_secrets(config: &Config) -> Vec<Finding> {
     if let Some(file) = webhook.filter(|_| !config.webhook.listen.is_empty()) {
         found.file("webhook.secret_file", &secret_path(file));
     }
+    let page = &config.page;
+    for (key, file) in [
+        ("page.read_token_file", &page.read_token_file),
+        ("page.act_token_file", &page.act_token_file),
+    ] {
+        if let Some(file) = file.as_ref().filter(|_| !page.listen.is_empty()) {
+            found.file(key, &secret_path(file));
+        }
+    }
     found.0
 }
 
@@ -91,6 +100,7 @@ fn general(config: &Config, found: &mut CheckFindings) {
     );
     check_webhook(config, found);
     check_metrics(config, found);
+    check_page(config, found);
     check_inbound(config, found);
     found.unless(
         config.log.level.split(',').all(is_log_filter),
@@ -184,6 +194,43 @@ fn check_metrics(config: &Config, found: &mut CheckFindings) {
         "metrics.listen",
         format!("\"{listen}\" is webhook.listen, too"),
     );
+}
+
+fn check_page(config: &Config, found: &mut CheckFindings) {
+    let page = &config.page;
+    let (minute, days) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
+    let session = page.session;
+    found.unless(
+        session >= minute && session <= days,
+        "page.session",
+        format!("expected \"1m\" to \"30d\", found {session:?}"),
+    );
+    if page.listen.is_empty() {
+        return;
+    }
+    let what = "is missing: without a token anybody could read whom you wrote to";
+    found.unless(page.read_token_file.is_some(), "page.read_token_file", what);
+    if let Some(path) = page.socket() {
+        let what = format!("expected an absolute path behind \"unix:\", found \"{path}\"");
+        found.unless(path.starts_with('/'), "page.listen", what);
+        return;
+    }
+    found.listen("page.listen", &page.listen, "127.0.0.1:8471");
+    let Ok(address) = page.listen.parse::<std::net::SocketAddr>() else { return };
+    found.unless(
+        address.ip().is_loopback() || !page.networks.is_empty(),
+        "page.listen",
+        format!("\"{address}\" can be reached from other machines: say which may connect in page.networks, or \
+                 listen on 127.0.0.1 behind a reverse proxy with TLS"),
+    );
+    let others = [("webhook", &config.webhook.listen), ("metrics", &config.metrics.listen)];
+    for (other, listen) in others {
+        found.unless(
+            page.listen != *listen || address.port() == 0,
+            "page.listen",
+            format!("\"{address}\" is {other}.listen, too"),
+        );
+    }
 }
 
 fn check_inbound(config: &Config, found: &mut CheckFindings) {

@@ -15,6 +15,8 @@ pub fn open_secrets(config: &Config) -> Vec<Finding> {
     let others = [
         ("database.password_file", &config.database.password_file),
         ("webhook.secret_file", &config.webhook.secret_file),
+        ("page.read_token_file", &config.page.read_token_file),
+        ("page.act_token_file", &config.page.act_token_file),
     ];
     let others =
         others.into_iter().filter_map(|(key, file)| Some((key.to_owned(), file.as_ref()?)));
