@@ -78,14 +78,4 @@ mod tests {
         let blocks = "CHANNEL  main\nOPEN     12\nRATE     80/s\n\nCHANNEL  sms\nOPEN     0";
         assert_eq!(fitted(&table, Some(16)), blocks);
     }
-<<<<<<< HEAD
-
-    #[test]
-    fn a_phone_cannot_be_read_back() {
-        assert_eq!(masked("12025550143"), "…0143");
-        assert_eq!(masked("112"), "…");
-        assert_eq!(masked(""), "…");
-    }
-=======
->>>>>>> d0c3feb (Serve a page for people: logins, and what waits and why)
 }
