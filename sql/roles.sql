@@ -47,6 +47,7 @@ begin
         grant usage on schema rowbell to rowbell_daemon;
 
         grant select on rowbell.installation, rowbell.channel, rowbell.opt_out to rowbell_daemon;
+        grant select on rowbell.schema_object, rowbell.schema_object_now to rowbell_daemon;
 
         -- Who sends on a channel, and what it has learned.
         grant insert, update on rowbell.channel to rowbell_daemon;
@@ -108,5 +109,10 @@ begin
         grant usage on schema rowbell_report to rowbell_analyst;
         grant select on all tables in schema rowbell_report to rowbell_analyst;
     end if;
+
+    -- What was given is written down, so that "rowbell doctor" finds what somebody takes back.
+    delete from rowbell.schema_object where kind = 'right';
+    insert into rowbell.schema_object (kind, name, definition)
+    select kind, name, definition from rowbell.schema_object_now where kind = 'right';
 end
 $roles$;

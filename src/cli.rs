@@ -31,6 +31,7 @@ pub mod setup {
 }
 /// What happened and how it stands.
 pub mod inspect {
+    pub mod doctor;
     pub mod explain;
     pub mod preview;
     pub mod status;
@@ -51,12 +52,12 @@ pub mod control {
 }
 
 use control::{channel, forget, hold, opt_out, pause, retry, send_test, settle};
-use inspect::{explain, preview, status};
+use inspect::{doctor, explain, preview, status};
 use setup::{check, init, migrate, suggest, watch};
 
 /// Customers hear of it when a row changes.
 ///
-/// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 69 the database cannot be used; 78 the
+/// Exit codes: 0 done; 1 failed; 2 the command line is wrong; 3 doctor warns; 69 the database cannot be used; 78 the
 /// configuration is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "rowbell", version, max_term_width = 100, arg_required_else_help = true)]
@@ -88,6 +89,10 @@ enum Command {
     Preview(preview::PreviewArgs),
     /// Send what a watch says of a row to your own phone, after showing it; records nothing.
     SendTest(send_test::SendTestArgs),
+    /// Look at everything, and say what is wrong, how bad it is and what mends it; changes nothing.
+    ///
+    /// Exit code 0: nothing found, or notes only; 3: warnings; 1: errors.
+    Doctor(doctor::DoctorArgs),
     /// Show how the whole installation stands, and what needs a person; changes nothing.
     Status(status::StatusArgs),
     /// Show what waits for a person because too many rows changed at once; changes nothing.
@@ -163,7 +168,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
-            if !matches!(error, CliError::Said) {
+            if !matches!(error, CliError::Said | CliError::Warned) {
                 let text = chain(anyhow::Error::from(error).as_ref());
                 // Where nobody can be told, the exit code still tells.
                 let _ = writeln!(std::io::stderr(), "rowbell: {text}");
@@ -203,6 +208,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Unwatch(args) => watch::unwatch(&args, &config()?).await,
         Command::Preview(args) => preview::run(&args, &config()?).await,
         Command::SendTest(args) => send_test::run(&args, &with_secrets()?).await,
+        Command::Doctor(args) => doctor::run(&args, &config()?, &cli.config).await,
         Command::Status(args) => status::run(&args, &config()?).await,
         Command::Held(args) => hold::held(&args, &config()?).await,
         Command::Approve(args) => hold::approve(&args, &config()?).await,

@@ -129,6 +129,8 @@ pub mod postgres {
         pub mod install;
         pub mod key;
         pub mod label_query;
+        pub mod measure;
+        pub mod plan;
         pub mod proof;
         pub mod quoting;
         pub mod row_query;
@@ -144,6 +146,7 @@ pub mod postgres {
     pub mod operations {
         pub mod blockers;
         pub mod channel_moves;
+        pub mod doctor;
         pub mod entity_history;
         pub mod figures;
         pub mod holds;
@@ -272,6 +275,7 @@ pub mod http {
 pub mod operations {
     pub mod check;
     pub mod check_webhook;
+    pub mod doctor;
     pub mod forget;
     pub mod preview;
     pub mod send_test;

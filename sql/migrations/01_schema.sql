@@ -36,3 +36,66 @@ comment on column rowbell.installation.system_identifier is 'Identifier of the d
 comment on column rowbell.installation.database_oid is 'Object id of this database when the daemon first ran; a copy has another one.';
 comment on column rowbell.installation.installed_at is 'When the schema was created.';
 comment on column rowbell.installation.updated_at is 'When this row was last written.';
+
+
+-- What there is of these schemas now, with the statement that would make it: "rowbell migrate" writes it down,
+-- "rowbell doctor" compares. The functions of watches are not among it: those come and go with their watches.
+create view rowbell.schema_object_now as
+with ours as (
+    select n.oid, n.nspname from pg_catalog.pg_namespace as n where n.nspname in ('rowbell', 'rowbell_report')
+), relation as (
+    select c.oid, c.relkind, c.relacl, format('%I.%I', o.nspname, c.relname) as name
+      from pg_catalog.pg_class as c join ours as o on o.oid = c.relnamespace
+)
+select 'table' as kind, r.name, '' as definition from relation as r where r.relkind in ('r', 'p')
+union all
+select 'view', r.name, format('create or replace view %s as %s', r.name, pg_catalog.pg_get_viewdef(r.oid))
+  from relation as r where r.relkind = 'v'
+union all
+select 'index', i.name, pg_catalog.pg_get_indexdef(i.oid)
+  from relation as i join pg_catalog.pg_index as x on x.indexrelid = i.oid
+ where not exists (select from pg_catalog.pg_constraint as c where c.conindid = i.oid and c.contype in ('p', 'u', 'x'))
+union all
+select 'constraint', format('%I of %s', c.conname, r.name),
+       format('alter table %s add constraint %I %s', r.name, c.conname, pg_catalog.pg_get_constraintdef(c.oid))
+  from pg_catalog.pg_constraint as c join relation as r on r.oid = c.conrelid
+ where c.contype in ('p', 'u', 'c', 'f', 'x')
+union all
+select 'trigger', format('%I of %s', t.tgname, r.name), pg_catalog.pg_get_triggerdef(t.oid)
+  from pg_catalog.pg_trigger as t join relation as r on r.oid = t.tgrelid
+ where not t.tgisinternal
+union all
+select 'function', p.oid::regprocedure::text, pg_catalog.pg_get_functiondef(p.oid)
+  from pg_catalog.pg_proc as p join ours as o on o.oid = p.pronamespace
+ where not (p.prorettype = 'trigger'::regtype and p.proname like 'capture\_%')
+union all
+select 'right', format('%s on %s of %I', lower(a.privilege_type), r.name, g.rolname),
+       format('grant %s on %s%s to %I', lower(a.privilege_type), case r.relkind when 'S' then 'sequence ' else '' end,
+              r.name, g.rolname)
+  from relation as r
+ cross join lateral aclexplode(r.relacl) as a
+  join pg_catalog.pg_roles as g on g.oid = a.grantee and g.rolname in ('rowbell_daemon', 'rowbell_analyst')
+union all
+select 'right', format('%s on %s.%I of %I', lower(a.privilege_type), r.name, t.attname, g.rolname),
+       format('grant %s (%I) on %s to %I', lower(a.privilege_type), t.attname, r.name, g.rolname)
+  from relation as r
+  join pg_catalog.pg_attribute as t on t.attrelid = r.oid
+ cross join lateral aclexplode(t.attacl) as a
+  join pg_catalog.pg_roles as g on g.oid = a.grantee and g.rolname in ('rowbell_daemon', 'rowbell_analyst');
+comment on view rowbell.schema_object_now is 'What there is of the schemas of rowbell now; see rowbell.schema_object.';
+comment on column rowbell.schema_object_now.kind is 'Table, view, index, constraint, trigger, function, or right.';
+comment on column rowbell.schema_object_now.name is 'Name of the object.';
+comment on column rowbell.schema_object_now.definition is 'The statement that makes it; empty for a table.';
+
+
+-- The same as the migrations left it.
+create table rowbell.schema_object (
+    kind        text not null,
+    name        text not null,
+    definition  text not null,
+    primary key (kind, name)
+);
+comment on table  rowbell.schema_object is 'What the migrations made of the schemas of rowbell; "rowbell doctor" finds what is gone or was changed since.';
+comment on column rowbell.schema_object.kind is 'Table, view, index, constraint, trigger, function, or right.';
+comment on column rowbell.schema_object.name is 'Name of the object.';
+comment on column rowbell.schema_object.definition is 'The statement that makes it; empty for a table.';

@@ -22,6 +22,9 @@ pub enum CliError {
     /// What is wrong was said already.
     #[error("")]
     Said,
+    /// The same, of what works and may not be meant.
+    #[error("")]
+    Warned,
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
@@ -32,6 +35,7 @@ impl CliError {
             CliError::Config(_) | CliError::Settings(_) | CliError::Telemetry(_) => 78,
             CliError::App(AppError::Pool(_)) | CliError::Database(_) => 69,
             CliError::App(error) if error.is_configuration() => 78,
+            CliError::Warned => 3,
             CliError::Said | CliError::App(_) | CliError::Other(_) => 1,
         }
     }

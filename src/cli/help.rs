@@ -10,7 +10,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     ("To begin", &["init", "suggest", "check", "migrate", "watch", "unwatch"]),
     ("To try", &["preview", "send-test"]),
     ("To run", &["run", "webhook", "channel", "adopt"]),
-    ("To look", &["status", "explain", "held", "config"]),
+    ("To look", &["doctor", "status", "explain", "held", "config"]),
     (
         "To decide",
         &["approve", "discard", "pause", "resume", "retry", "settle", "opt-out", "forget"],
@@ -119,10 +119,13 @@ const EXIT_STATUS: &str = r#".SH EXIT STATUS
 Done.
 .TP
 .B 1
-Failed; or something is wrong, for \fBcheck\fR and \fBstatus \-\-exit\-code\fR.
+Failed; or something is wrong, for \fBcheck\fR, \fBdoctor\fR and \fBstatus \-\-exit\-code\fR.
 .TP
 .B 2
 The command line is wrong.
+.TP
+.B 3
+\fBdoctor\fR found what works and may not be meant, and nothing worse.
 .TP
 .B 69
 The database cannot be used.

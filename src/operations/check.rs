@@ -90,10 +90,14 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
         Err(error) => {
             let found = Finding::new("", chain(&error));
             report.push(match error {
-                MigrateError::Older { .. } => found.rowbell("migrate"),
+                // Its rights are given by migrate.
+                MigrateError::NoRight { .. } if roles::is_daemon(client).await => {
+                    found.rowbell("migrate")
+                }
                 MigrateError::NoRight { role: Some(role) } => {
                     found.sql(format!("grant rowbell_daemon to {role}"))
                 }
+                MigrateError::Older { .. } => found.rowbell("migrate"),
                 _ => found,
             });
             return report;
@@ -154,7 +158,7 @@ async fn missing_grants(
         }
     }
     let grants = roles::missing_grants(client, &queries, Reader::Me).await.unwrap_or_default();
-    let found = Finding::warning("", roles::request(&grants));
+    let found = Finding::warning("", roles::REQUEST);
     (!grants.is_empty()).then(|| grants.iter().fold(found, |found, grant| found.sql(grant)))
 }
 

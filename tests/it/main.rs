@@ -66,6 +66,10 @@ mod limits {
     pub mod limits;
     pub mod storm;
 }
+/// What `rowbell doctor` finds, and how it is mended.
+mod doctor {
+    pub mod faults;
+}
 /// What people do with commands.
 mod operations {
     pub mod check;

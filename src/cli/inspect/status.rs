@@ -13,6 +13,7 @@ use crate::cli::text::{LATE, age, are, count, fitted, table, terminal_width, wra
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::{Skip, State};
+use crate::finding::Finding;
 use crate::postgres::connection::identity;
 use crate::postgres::operations::status_report::{
     self, DoorbellState, OUTCOME_HOURS, OutcomeCount, RetryReason, Status, Trigger, WatchStatus,
@@ -144,24 +145,60 @@ fn outcomes(status: &Status) -> Table {
 
 /// What a person should look at, as sentences that say what to do.
 fn attention(status: &Status) -> Vec<String> {
-    let mut needs = Vec::new();
-    if status.daemon.sessions == 0 {
-        needs.push(
-            "no daemon is connected to this database: start it (systemctl start rowbell), or see why it \
-             ended (journalctl -u rowbell)"
-                .to_owned(),
-        );
-    }
-    if let Some(recipients) = status.only_to {
-        needs.push(format!(
-            "ONLY TO: messages leave for {} of installation.only_to; everybody else is skipped (outside_only_to)",
-            count(recipients as i64, "recipient")
-        ));
-    }
-    needs.extend(wrong_clock(status.clock_ahead_seconds));
+    let mut needs: Vec<String> =
+        daemon_findings(status).into_iter().map(|found| found.what).collect();
     needs.extend(filling_queue(status.notification_queue_usage));
     needs.extend(status_blockers::needs(&status.blockers, status.taken_at));
-    status.watches.iter().for_each(|watch| watch_needs(watch, status.taken_at, &mut needs));
+    status.watches.iter().for_each(|watch| {
+        needs.extend(trigger_needs(watch));
+        watch_needs(watch, status.taken_at, &mut needs);
+    });
+    needs.extend(message_needs(status));
+    needs
+}
+
+/// The same for `doctor`, without what it finds by itself.
+pub fn findings(status: &Status) -> Vec<Finding> {
+    let mut found = daemon_findings(status);
+    found.extend(status_blockers::findings(&status.blockers, status.taken_at));
+    for watch in &status.watches {
+        let mut needs = Vec::new();
+        watch_needs(watch, status.taken_at, &mut needs);
+        let (key, is_unknown) =
+            (format!("watch.{}", watch.watch), watch.trigger == Trigger::NotConfigured);
+        found.extend(needs.into_iter().map(|what| match is_unknown {
+            true => Finding::warning("", what).rowbell(format!("unwatch {}", watch.watch)),
+            false => Finding::warning(key.clone(), what),
+        }));
+    }
+    found.extend(message_needs(status).into_iter().map(|what| Finding::warning("", what)));
+    found
+}
+
+/// What is wrong with the daemon itself.
+fn daemon_findings(status: &Status) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if status.daemon.sessions == 0 {
+        let what = "no daemon is connected to this database: start it (systemctl start rowbell), or see why it \
+                    ended (journalctl -u rowbell)";
+        found.push(Finding::new("daemon", what).shell("systemctl start rowbell"));
+    }
+    if let Some(recipients) = status.only_to {
+        let what = format!(
+            "ONLY TO: messages leave for {} of installation.only_to; everybody else is skipped (outside_only_to)",
+            count(recipients as i64, "recipient")
+        );
+        found.push(Finding::note("installation.only_to", what));
+    }
+    if let Some(what) = wrong_clock(status.clock_ahead_seconds) {
+        found.push(Finding::warning("clock", what).shell("timedatectl set-ntp true"));
+    }
+    found
+}
+
+/// What channels and messages need.
+fn message_needs(status: &Status) -> Vec<String> {
+    let mut needs = Vec::new();
     status
         .channels
         .iter()
@@ -255,16 +292,18 @@ fn undecided(status: &Status) -> i64 {
     all.map(|outcome| outcome.messages).sum::<i64>() - awaited.sum::<i64>()
 }
 
+/// What is wrong with the trigger and the SQL of a watch.
+fn trigger_needs(watch: &WatchStatus) -> Vec<String> {
+    let problem = watch.problem.as_ref().map(|problem| match watch.trigger {
+        // It begins with the name of the setting.
+        Trigger::Unusable => problem.clone(),
+        _ => format!("watch {}: {problem}", watch.watch),
+    });
+    problem.into_iter().chain(watch.faults.iter().cloned()).collect()
+}
+
 fn watch_needs(watch: &WatchStatus, now: Timestamp, needs: &mut Vec<String>) {
     let name = &watch.watch;
-    if let Some(problem) = &watch.problem {
-        needs.push(match watch.trigger {
-            // It begins with the name of the setting.
-            Trigger::Unusable => problem.clone(),
-            _ => format!("watch {name}: {problem}"),
-        });
-    }
-    needs.extend(watch.faults.iter().cloned());
     if watch.waiting > 0 {
         let because = watch.waits_because.as_ref().map_or(String::new(), |why| format!(": {why}"));
         needs.push(format!(

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::cli::text::{age, count, length, moment};
+use crate::finding::Finding;
 use crate::postgres::operations::blockers::{
     ActiveBlocker, BlockerKind, BlockerState, BlockerSubject,
 };
@@ -10,6 +11,28 @@ use crate::postgres::operations::blockers::{
 /// One sentence for each, for the part of the status that needs attention.
 pub fn needs(blockers: &[ActiveBlocker], now: Timestamp) -> Vec<String> {
     blockers.iter().map(|stop| need(stop, now)).collect()
+}
+
+/// The same as findings: with the command that lets messages leave again.
+pub fn findings(blockers: &[ActiveBlocker], now: Timestamp) -> Vec<Finding> {
+    blockers.iter().map(|stop| finding(stop, now)).collect()
+}
+
+fn finding(stop: &ActiveBlocker, now: Timestamp) -> Finding {
+    let (key, what) = (stop.what.to_string(), need(stop, now));
+    match stop.kind {
+        BlockerKind::Copy => Finding::new("database", what).rowbell("adopt"),
+        BlockerKind::Paused => {
+            let way = format!("resume {}", stop.what);
+            Finding::note(key, what).rowbell(way)
+        }
+        BlockerKind::Circuit => {
+            let way = format!("resume {}", resumed_with(&stop.what));
+            Finding::new(key, what).rowbell(way)
+        }
+        BlockerKind::Hold => Finding::warning(key, what).rowbell("held"),
+        BlockerKind::Fallback => Finding::warning(key, what),
+    }
 }
 
 /// What one of them is about, since when, why, and what to do.

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::config::check::check_secrets;
 use crate::config::load::counted;
 use crate::error_chain::chain;
-use crate::finding::Finding;
+use crate::finding::{Finding, Mend};
 use crate::operations::check::report::CheckReport;
 use crate::operations::{check as app_check, check_webhook, templates};
 use crate::postgres::connection::pool;
@@ -68,6 +68,12 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
     for warning in &warnings {
         println!("warning: {warning}");
     }
+    let statements = findings.iter().flat_map(|found| &found.mend);
+    let statements = statements.filter_map(|mend| match mend {
+        Mend::Sql(statement) => Some(format!("{statement};")),
+        Mend::Rowbell(_) | Mend::Shell(_) => None,
+    });
+    statements.for_each(|statement| println!("{statement}"));
     for problem in &problems {
         eprintln!("rowbell: {problem}");
     }

@@ -62,7 +62,7 @@ pub async fn watch(args: &WatchArgs, config: &Config) -> Result<(), CliError> {
     match (grants.is_empty(), args.print) {
         (true, _) => {}
         (false, true) => println!("-- what the daemon reads\n{}", roles::block(&grants)),
-        (false, false) => println!("\n{}", roles::request(&grants)),
+        (false, false) => println!("\n{}\n{}", roles::REQUEST, roles::block(&grants)),
     }
     Ok(())
 }

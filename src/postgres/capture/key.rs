@@ -1,8 +1,11 @@
 //! The primary key of a row as one text: the trigger writes it, and people name rows by it.
 
+use tokio_postgres::Client;
+
 use crate::domain::value::change;
 use crate::postgres::capture::quoting::{field, literal, quote};
 use crate::postgres::capture::table::{TableColumn, WatchedTable};
+use crate::postgres::connection::statement::text;
 
 /// The key of a row: each value as `to_jsonb` writes it. A cast writes some types the same way, and costs half.
 pub fn key_expression(table: &WatchedTable, from: &str) -> String {
@@ -59,4 +62,28 @@ pub async fn as_captured(
     );
     let written: Option<String> = client.query_one(&query, &[]).await?.try_get(0)?;
     Ok(written.map(change::bounded_key))
+}
+
+/// A table by whose key no index leads to a row.
+#[derive(Clone, Copy, Debug)]
+pub struct UnindexedKey {
+    pub bytes: i64,
+    pub is_partitioned: bool,
+}
+
+/// Whether rows are found by their key only by reading a table of at least so many bytes.
+pub async fn unindexed(
+    client: &Client,
+    table: &WatchedTable,
+    bytes: i64,
+) -> Result<Option<UnindexedKey>, tokio_postgres::Error> {
+    let query = text!("doctor/unindexed_key");
+    let row = client.query_opt(query, &[&table.oid, &table.key, &bytes]).await?;
+    row.map(|row| {
+        Ok(UnindexedKey {
+            bytes: row.try_get("bytes")?,
+            is_partitioned: row.try_get("is_partitioned")?,
+        })
+    })
+    .transpose()
 }

@@ -9,9 +9,9 @@ use tokio_postgres::types::Json;
 use crate::config::Watch;
 use crate::error_chain::chain;
 use crate::finding::Finding;
-use crate::postgres::capture::label_query;
 use crate::postgres::capture::quoting::{quote, subquery};
 use crate::postgres::capture::table::WatchedTable;
+use crate::postgres::capture::{label_query, plan};
 
 /// What of a watch a fault is in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +59,11 @@ fn recipient(table: &WatchedTable, watch: &Watch) -> String {
     format!("select r.* {}\n cross join lateral (\n{query}\n) as r", changed(table))
 }
 
+/// The recipient query over no row, without parameters.
+pub fn bare_recipient(table: &WatchedTable, watch: &Watch) -> String {
+    recipient(table, watch).replace("$1", "'{}'")
+}
+
 /// The columns that the recipient query gives.
 pub async fn recipient_columns(
     client: &tokio_postgres::Client,
@@ -75,9 +80,7 @@ pub async fn children_read(
     table: &WatchedTable,
     watch: &Watch,
 ) -> Result<Vec<String>, tokio_postgres::Error> {
-    let query = recipient(table, watch).replace("$1", "'{}'");
-    let plan = client.query_one(&format!("explain (verbose, format json) {query}"), &[]).await?;
-    let Json(plan): Json<Value> = plan.try_get(0)?;
+    let plan = plan::plan(client, &bare_recipient(table, watch)).await?;
     let mut read = BTreeSet::new();
     tables_of(&plan, &mut read);
     let read: Vec<String> = read.into_iter().collect();

@@ -48,6 +48,16 @@ impl DialError {
         }
     }
 
+    /// The host that it is about.
+    fn host(&self) -> String {
+        match self {
+            DialError::Unreachable { host, .. }
+            | DialError::Silent { host, .. }
+            | DialError::Standby { host } => host.clone(),
+            DialError::SharedSession => String::new(),
+        }
+    }
+
     /// What an error of the library carries.
     pub fn of(error: &Error) -> Option<&DialError> {
         carried(error)
@@ -106,6 +116,31 @@ impl Dial {
         }
     }
 
+    /// Every address of every host, and why it does not take us. A standby is none of a failure: it may be the primary
+    /// tomorrow.
+    pub async fn try_each(&self) -> Vec<(String, Option<Error>)> {
+        let (addresses, failed) = self.all_addresses().await;
+        let mut tried = Vec::new();
+        for name in failed {
+            let host = name.host();
+            tried.push((host, Some(name.into_library().await)));
+        }
+        let time = self.timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+        for address in addresses {
+            let name = address.to_string();
+            let error = match timeout(time, self.session_at(&address)).await {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => match DialError::of(&error) {
+                    Some(DialError::Standby { .. }) => None,
+                    _ => Some(error),
+                },
+                Err(_) => Some(self.silent(&name, time).await),
+            };
+            tried.push((name, error));
+        }
+        tried
+    }
+
     /// How long an answer may take: as long as the server may work on it, and a little for the way.
     fn answer(&self) -> Duration {
         self.statement_timeout + ON_THE_WAY
@@ -117,6 +152,15 @@ impl Dial {
 
     /// All addresses of all hosts, in the order in which they are tried.
     async fn addresses(&self) -> Result<Vec<Address>, Error> {
+        let (addresses, mut failed) = self.all_addresses().await;
+        match failed.pop() {
+            Some(failed) if addresses.is_empty() => Err(failed.into_library().await),
+            _ => Ok(addresses),
+        }
+    }
+
+    /// The same, and the hosts whose names lead nowhere.
+    async fn all_addresses(&self) -> (Vec<Address>, Vec<DialError>) {
         let (hosts, ips) = (self.settings.get_hosts(), self.settings.get_hostaddrs());
         let ports = self.settings.get_ports();
         let is_random = self.settings.get_load_balance_hosts() == LoadBalanceHosts::Random;
@@ -124,7 +168,7 @@ impl Dial {
         if is_random {
             order.shuffle(&mut rand::rng());
         }
-        let (mut addresses, mut failed) = (Vec::new(), None);
+        let (mut addresses, mut failed) = (Vec::new(), Vec::new());
         for i in order {
             let port = ports.get(i).or(ports.first()).copied().unwrap_or(5432);
             let name = match hosts.get(i) {
@@ -147,13 +191,10 @@ impl Dial {
                     let all = found.into_iter();
                     addresses.extend(all.map(|at| Address::Tcp { name: name.clone(), at }));
                 }
-                Err(source) => failed = Some(DialError::Unreachable { host: name, source }),
+                Err(source) => failed.push(DialError::Unreachable { host: name, source }),
             }
         }
-        match failed {
-            Some(failed) if addresses.is_empty() => Err(failed.into_library().await),
-            _ => Ok(addresses),
-        }
+        (addresses, failed)
     }
 
     async fn connect_to(&self, address: &Address) -> Result<Dialled, Error> {

@@ -100,7 +100,7 @@ pub enum Hearing {
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
-enum SessionError {
+pub enum SessionError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error("the listening connection failed")]
@@ -175,6 +175,15 @@ fn lost(
         tracing::warn!(error = %chain(error), "the doorbell cannot be heard; connecting again");
     }
     spread(backoff.fail(), rand::random())
+}
+
+/// Opens a session like that of a daemon, and proves once that it hears its own ring.
+pub async fn prove_once(database: &Database) -> Result<(), SessionError> {
+    let Dialled { client, notifications, task: _task, .. } =
+        pool::dial(database)?.connect().await?;
+    let mut heard = notifications;
+    client.batch_execute(LISTEN).await?;
+    prove(&client, &mut heard).await
 }
 
 /// One session, from connecting to its end, which is always an error.

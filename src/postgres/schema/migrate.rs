@@ -17,6 +17,11 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("07_report", include_str!("../../../sql/migrations/07_report.sql")),
 ];
 
+/// Writes down what the migrations made, for `doctor` to find later what is gone or was changed.
+const RECORD: &str = "delete from rowbell.schema_object;
+insert into rowbell.schema_object (kind, name, definition)
+select kind, name, definition from rowbell.schema_object_now;";
+
 /// Held while migrating, so that two of us never migrate at once.
 const MIGRATE_LOCK: i64 = 0x726f_7762_656c_6c02;
 
@@ -92,6 +97,9 @@ async fn apply_missing(client: &mut Client) -> Result<Applied, MigrateError> {
             source,
         })?;
         names.push(*name);
+    }
+    if !names.is_empty() {
+        client.batch_execute(RECORD).await?;
     }
     let missing_roles = grant(client).await.map_err(MigrateError::Roles)?;
     Ok(Applied { names, version: known_version(), missing_roles })
@@ -173,7 +181,7 @@ pub fn script() -> String {
         script.push('\n');
     }
     script.push_str(&format!(
-        "insert into rowbell.installation (schema_version) values ({});\n\n{}\ncommit;\n",
+        "insert into rowbell.installation (schema_version) values ({});\n\n{RECORD}\n\n{}\ncommit;\n",
         known_version(),
         roles::SQL
     ));

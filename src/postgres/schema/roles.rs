@@ -1,6 +1,7 @@
 //! The roles of a site: made and given their rights by `sql/roles.sql`; what is still for a DBA to
 //! do, as the statements that do it.
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 
 use crate::postgres::connection::statement::text;
@@ -19,6 +20,13 @@ pub async fn missing(client: &Client) -> Result<Vec<String>, Error> {
     Ok(client.query(query, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Whether we have the rights of the role of daemons, whatever those are.
+pub async fn is_daemon(client: &Client) -> bool {
+    let query =
+        "select exists (select from pg_roles where rolname = $1 and pg_has_role(oid, 'usage'))";
+    client.query_one(query, &[&DAEMON]).await.is_ok_and(|row| row.get(0))
+}
+
 /// Whose rights are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
@@ -31,8 +39,9 @@ pub enum Reader {
 /// The grants that are still needed to run these queries: each table, view and function that they name.
 /// Empty where that role does not exist: then the daemon runs as somebody else, who is not ours to know.
 ///
-/// The server itself says what a query needs, when a view is made of it; nothing of that stays. A query that cannot be
-/// read, because a table is missing or its schema is closed to us, is passed over: whoever tries the query hears why.
+/// The server itself says what a query needs, when a view is made of it; nothing of that stays. Of a query that names a
+/// schema which is closed to us, the schema is all that can be said. One that cannot be read for another reason, such as
+/// a table that is missing, is passed over: whoever tries the query hears why.
 pub async fn missing_grants(
     client: &mut Client,
     queries: &[String],
@@ -48,7 +57,7 @@ pub async fn missing_grants(
         Reader::Me if is_daemon => (me.as_str(), DAEMON),
         Reader::Me => (me.as_str(), me.as_str()),
     };
-    let mut views = Vec::new();
+    let (mut views, mut closed) = (Vec::new(), Vec::new());
     for (place, query) in queries.iter().enumerate() {
         let view = format!("rowbell_needs_{place}");
         let made = format!(
@@ -58,11 +67,15 @@ pub async fn missing_grants(
             Ok(()) => views.push(view),
             Err(error) if error.code().is_some() => {
                 tx.batch_execute("rollback to savepoint needs").await?;
+                if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+                    closed.push(query);
+                }
             }
             Err(error) => return Err(error),
         }
     }
-    let found = tx.query(text!("capture/missing_grants"), &[&views, &who, &grantee]).await?;
+    let mut found = tx.query(text!("capture/closed_schemas"), &[&closed, &who, &grantee]).await?;
+    found.extend(tx.query(text!("capture/missing_grants"), &[&views, &who, &grantee]).await?);
     tx.rollback().await?;
     Ok(found.iter().map(|row| row.get(0)).collect())
 }
@@ -72,10 +85,5 @@ pub fn block(grants: &[String]) -> String {
     grants.iter().map(|grant| format!("{grant};")).collect::<Vec<_>>().join("\n")
 }
 
-/// Reading the business's tables is for their owners to grant, not for us.
-pub fn request(grants: &[String]) -> String {
-    format!(
-        "the daemon may not read all that the watches need; have the owners run\n{}",
-        block(grants)
-    )
-}
+/// Reading the business's tables is for their owners to grant, not for us. The grants follow.
+pub const REQUEST: &str = "the daemon may not read all that the watches need; have the owners run";

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::Value;
@@ -174,6 +174,15 @@ impl OneMsgClient {
     pub async fn messages(&self, phone: &str, since: jiff::Timestamp) -> Result<Value, AskError> {
         let (chat, since) = (format!("{phone}@c.us"), since.as_second().to_string());
         self.get("messages", &[("chatId", &chat), ("min_time", &since), ("limit", "100")]).await
+    }
+
+    /// What the provider's clock says, which stands in the head of whatever it answers.
+    pub async fn clock(&self) -> Result<Option<jiff::Timestamp>, AskError> {
+        let request = self.0.http.get(self.0.url("templates")).query(&[("limit", "1")]);
+        let response =
+            request.send().await.map_err(|error| AskError::Unreachable(self.describe(error)))?;
+        let said = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        Ok(said.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|at| at.timestamp()))
     }
 
     /// The templates of the channel, as they came.
