@@ -16,12 +16,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::http::listeners::{self, ListenError, Listeners, webhook_secret};
+pub use crate::http::sockets::Sockets;
 use crate::page::server::{PageServer, PageStartError};
 use crate::pipeline::claim::claim::{Claim, ClaimOnBell};
 use crate::pipeline::compose::compose::Compose;
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Stage as _, StageError};
+use crate::pipeline::context::pulse::Pulse;
+use crate::pipeline::context::stage::{Stage, StageError};
 use crate::pipeline::deliver::channel_lease::ChannelLease;
 use crate::pipeline::deliver::deliver::Deliver;
 use crate::pipeline::follow_up::fallback::Fallback;
@@ -33,8 +35,9 @@ use crate::pipeline::receive::webhook_registration::WebhookRegistration;
 use crate::pipeline::reconcile::reconcile::Reconcile;
 use crate::pipeline::settle::settle::Settle;
 use crate::postgres::connection::identity;
-use crate::postgres::connection::listener::Bell;
+use crate::postgres::connection::listener::{Bell, Listening};
 use crate::postgres::connection::pool::{self, Instance};
+use crate::postgres::connection::session::Hearing;
 use crate::postgres::schema::migrate;
 use crate::provider::client::ProviderClient;
 use crate::provider::client_error::ClientError;
@@ -46,6 +49,9 @@ const SLOTS_PER_REQUEST: usize = 16;
 
 /// How long giving up the channels may take.
 const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A connection that is lost and made anew at once is not worth a word.
+const CUT_OFF_AFTER: Duration = Duration::from_secs(2);
 
 /// Why the daemon cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +92,30 @@ pub struct App {
     bell: Bell,
     listeners: Listeners,
     page: Option<PageServer>,
+}
+
+/// Whether a daemon that runs does its work.
+#[derive(Clone)]
+pub struct Health {
+    context: Arc<Context>,
+    listening: Listening,
+}
+
+impl Health {
+    /// Stages whose step lasts longer than this.
+    pub fn hanging(&self, longer_than: Duration) -> Vec<String> {
+        self.context.pulses.hanging(longer_than)
+    }
+
+    /// Whether the database cannot be reached.
+    pub fn is_cut_off(&self) -> bool {
+        self.context.pulses.are_cut_off(CUT_OFF_AFTER)
+    }
+
+    /// Whether changes are looked for by polling, because rings are not heard.
+    pub fn polls(&self) -> bool {
+        matches!(self.listening.hearing(), Hearing::PollOnly)
+    }
 }
 
 /// The stages of one installation, connected to each other.
@@ -158,14 +188,23 @@ async fn follow_database_clock(context: &Context) -> Result<(), StageError> {
 
 impl App {
     /// Connects, checks the schema, reads the secrets, binds the listeners. Sends nothing yet.
-    pub async fn build(config: Config, clock: Clock) -> Result<App, AppError> {
+    pub async fn build(
+        config: Config,
+        clock: Clock,
+        sockets: &mut Sockets,
+    ) -> Result<App, AppError> {
         let config = Arc::new(config);
         listeners::keep_counts(&config);
         let stages = Stages::build(config.clone(), clock).await?;
         let bell = Bell::connect(&config.database, &config.doorbell, stages.context.rings.clone());
-        let listeners = Listeners::bind(&stages.context).await?;
-        let page = PageServer::bind(&stages.context).await?;
+        let listeners = Listeners::bind(&stages.context, bell.listening(), sockets)?;
+        let page = PageServer::bind(&stages.context, sockets)?;
         Ok(App { stages, bell, listeners, page })
+    }
+
+    /// Whether it works, for those that ask while it runs.
+    pub fn health(&self) -> Health {
+        Health { context: self.stages.context.clone(), listening: self.bell.listening() }
     }
 
     /// Runs until `stop`, then finishes what is in flight. `ready` is called once the stages run
@@ -183,28 +222,37 @@ impl App {
         let stages = self.stages;
         let (mut listening, mut takers) = (self.bell.listening(), JoinSet::new());
         let claim = ClaimOnBell::new(stages.claim, self.bell);
-        takers.spawn(claim.run(intake.clone()));
+        let context = stages.context.clone();
+        takers.spawn(run_stage(&context, claim, &intake));
         for compose in stages.composes {
-            takers.spawn(compose.run(intake.clone()));
+            takers.spawn(run_stage(&context, compose, &intake));
         }
-        takers.spawn(stages.sweep.run(intake.clone()));
-        takers.spawn(stages.retention.run(intake.clone()));
+        takers.spawn(run_stage(&context, stages.sweep, &intake));
+        takers.spawn(run_stage(&context, stages.retention, &intake));
         if stages.context.has_fallbacks() {
-            takers.spawn(stages.fallback.run(intake.clone()));
+            takers.spawn(run_stage(&context, stages.fallback, &intake));
         }
-        ask(&mut takers, stages.polls, stages.reconciles, stages.registrations, &intake);
+        for poll in stages.polls {
+            takers.spawn(run_stage(&context, poll, &intake));
+        }
+        for reconcile in stages.reconciles {
+            takers.spawn(run_stage(&context, reconcile, &intake));
+        }
+        for registration in stages.registrations {
+            takers.spawn(run_stage(&context, registration, &intake));
+        }
         self.listeners.open(&mut takers, &intake);
         if let Some(page) = self.page {
             takers.spawn(page.run(intake.clone()));
         }
         // Not on `intake`: it goes on while what takes in work comes to its end.
-        let mut senders = send_apart(stages.delivers, &deliver_stop)?;
+        let mut senders = send_apart(stages.delivers, &deliver_stop, context.pulses.of("deliver"))?;
         // Ends by itself when no sender is left, so that no answer is lost; `give_up` ends it without its answers.
         let mut writers = JoinSet::new();
         writers.spawn(stages.settle.run(give_up.clone()));
         // The leases are renewed until the last answer is written.
         let mut leases = JoinSet::new();
-        leases.spawn(stages.channel_lease.run(keep.clone()));
+        leases.spawn(run_stage(&context, stages.channel_lease, &keep));
         // Ready means that a change is noticed at once, not only that the stages run.
         tokio::select! {
             () = listening.wait() => ready(),
@@ -241,19 +289,12 @@ async fn give_up_channels(keep: &CancellationToken, leases: &mut JoinSet<()>) {
     let _ = tokio::time::timeout(GIVE_UP_TIMEOUT, join_all(leases)).await;
 }
 
-/// What asks the providers.
-fn ask(
-    takers: &mut JoinSet<()>,
-    polls: Vec<Poll>,
-    reconciles: Vec<Reconcile>,
-    registrations: Vec<WebhookRegistration>,
+fn run_stage<S: Stage + 'static>(
+    context: &Context,
+    stage: S,
     stop: &CancellationToken,
-) {
-    polls.into_iter().for_each(|poll| drop(takers.spawn(poll.run(stop.clone()))));
-    reconciles.into_iter().for_each(|reconcile| drop(takers.spawn(reconcile.run(stop.clone()))));
-    for registration in registrations {
-        takers.spawn(registration.run(stop.clone()));
-    }
+) -> impl Future<Output = ()> + Send + use<S> {
+    stage.run(stop.clone(), context.pulses.of(S::NAME))
 }
 
 /// One for each channel whose provider can be asked.
@@ -298,7 +339,11 @@ fn registrations(
 
 /// All channels send on a thread of their own: three hundred requests on their way must not stand
 /// between the other stages and the answers of the database.
-fn send_apart(delivers: Vec<Deliver>, stop: &CancellationToken) -> Result<JoinSet<()>, AppError> {
+fn send_apart(
+    delivers: Vec<Deliver>,
+    stop: &CancellationToken,
+    pulse: Arc<Pulse>,
+) -> Result<JoinSet<()>, AppError> {
     let mut senders = JoinSet::new();
     if delivers.is_empty() {
         return Ok(senders);
@@ -306,9 +351,22 @@ fn send_apart(delivers: Vec<Deliver>, stop: &CancellationToken) -> Result<JoinSe
     let runtime = runtime().map_err(AppError::Runtime)?;
     let all: Vec<_> = delivers.into_iter().map(|deliver| deliver.run(stop.clone())).collect();
     senders.spawn_blocking(move || {
-        runtime.block_on(futures_util::future::join_all(all));
+        runtime.block_on(async {
+            tokio::select! {
+                _ = futures_util::future::join_all(all) => pulse.end(),
+                () = keep_beating(&pulse) => {}
+            }
+        });
     });
     Ok(senders)
+}
+
+/// As long as the thread does something else now and then. Its stages wait for answers, each with a timeout.
+async fn keep_beating(pulse: &Pulse) {
+    loop {
+        pulse.begin();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// What a thread of the daemon runs on. It looks for answers after every few pieces of work: with

@@ -17,6 +17,7 @@ mod connection;
 mod error;
 mod help;
 pub mod run;
+mod service;
 pub mod text;
 pub mod webhook;
 mod webhook_test;
@@ -149,6 +150,7 @@ enum ConfigCommand {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    keep_memory_to_ourselves();
     end_quietly_without_a_reader();
     let cli = match Cli::from_arg_matches(&help::command().get_matches()) {
         Ok(cli) => cli,
@@ -178,6 +180,13 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Secrets and phones are in our memory: it is in no core dump, and no other process of our user reads it.
+fn keep_memory_to_ourselves() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    // Where the system does not know it, there is nothing to do about it.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// `rowbell status | head` closes our output early: that is no failure of ours, and no panic. A full disk
 /// is a failure, and no panic either.
 pub fn end_quietly_without_a_reader() {
@@ -199,7 +208,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
     let config = || load::load_without_secrets(&cli.config);
     let with_secrets = || load::load(&cli.config);
     match cli.command {
-        Command::Run(args) => run::run(&args, with_secrets()?).await,
+        Command::Run(args) => run::run(&args, &cli.config, with_secrets()?).await,
         Command::Init(args) => init::run(&args, &cli.config).await,
         Command::Suggest(args) => suggest::run(&args, config).await,
         Command::Check(args) => check::run(&args, with_secrets()?).await,

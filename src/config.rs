@@ -229,6 +229,8 @@ impl Polling {
 pub struct Metrics {
     /// Address on which `/metrics` is served, such as `127.0.0.1:9464`; empty: nothing is counted.
     pub listen: String,
+    /// File with the token that whoever asks has to bring along.
+    pub token_file: Option<PathBuf>,
 }
 
 /// The page on which people see what was told, and decide.
@@ -310,6 +312,7 @@ impl Config {
     pub fn files_mut(&mut self) -> Vec<&mut PathBuf> {
         let database = self.database.password_file.iter_mut().chain(&mut self.database.ca_file);
         let own = database.chain(&mut self.webhook.secret_file).chain(self.page.files_mut());
+        let own = own.chain(&mut self.metrics.token_file);
         own.chain(self.channel.values_mut().flat_map(Channel::files_mut)).collect()
     }
 

@@ -194,6 +194,7 @@ pub mod pipeline {
         pub mod context;
         pub mod counters;
         pub mod database_clock;
+        pub mod pulse;
         pub mod read_fault;
         pub mod receipt_sources;
         pub mod route;
@@ -265,11 +266,13 @@ pub mod pipeline {
         pub mod sweep;
     }
 }
-/// What others connect to: the webhook and the metrics endpoint.
+/// What others connect to: the webhook, and what monitoring systems ask.
 pub mod http {
     pub mod listeners;
     pub mod metrics;
+    pub mod readiness;
     pub mod server;
+    pub mod sockets;
 }
 /// What commands do.
 pub mod operations {

@@ -3,6 +3,7 @@
 pub mod metrics;
 
 use std::io::IsTerminal as _;
+use std::sync::OnceLock;
 
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
@@ -11,7 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
 
 use crate::config::{Log, LogFormat};
 
@@ -24,10 +25,27 @@ pub enum TelemetryError {
     Journal(#[source] std::io::Error),
 }
 
+/// What has been started, by which its level is changed.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+fn filter_of(log: &Log) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(&log.level)
+        .map_err(|source| TelemetryError::Level { level: log.level.clone(), source })
+}
+
+/// Logs by another level from now on, as the setting says. What is logged where was decided at the start.
+pub fn change_level(log: &Log) -> Result<(), TelemetryError> {
+    let filter = filter_of(log)?;
+    if let Some(level) = LEVEL.get() {
+        // It fails only once the subscriber is gone, and then nobody logs.
+        let _ = level.reload(filter);
+    }
+    Ok(())
+}
+
 /// Starts logging to stderr or the journal. A second call changes nothing.
 pub fn start(log: &Log) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|source| TelemetryError::Level { level: log.level.clone(), source })?;
+    let (filter, level) = reload::Layer::new(filter_of(log)?);
     let is_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let layer = match log.format {
         LogFormat::Auto if is_journal => tracing_subscriber::fmt::layer()
@@ -48,7 +66,10 @@ pub fn start(log: &Log) -> Result<(), TelemetryError> {
     };
     let may_say = filter_fn(may_say).with_max_level_hint(LevelFilter::TRACE);
     // Already started: the first settings stay.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter.and(may_say))).try_init();
+    let layer = layer.with_filter(filter.and(may_say));
+    if tracing_subscriber::registry().with(layer).try_init().is_ok() {
+        let _ = LEVEL.set(level);
+    }
     Ok(())
 }
 

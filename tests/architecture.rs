@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::Chars;
 
 /// The layers from the lowest to the highest, and which lower ones each may use.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("finding", &[]),
@@ -20,6 +20,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("postgres", &["config", "domain", "error_chain", "finding"]),
     ("provider", &["clock", "config", "domain", "error_chain"]),
     ("http/server", &[]),
+    ("http/sockets", &["http/server"]),
     (
         "pipeline",
         &[
@@ -33,7 +34,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "provider",
         ],
     ),
-    ("http", &["config", "http/server", "pipeline", "postgres", "telemetry"]),
+    ("http", &["config", "http/server", "http/sockets", "pipeline", "postgres", "telemetry"]),
     ("suggest", &["domain"]),
     (
         "operations",
@@ -57,12 +58,26 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "error_chain",
             "finding",
             "http/server",
+            "http/sockets",
             "pipeline",
             "postgres",
             "operations",
         ],
     ),
-    ("app", &["clock", "config", "domain", "http", "page", "pipeline", "postgres", "provider"]),
+    (
+        "app",
+        &[
+            "clock",
+            "config",
+            "domain",
+            "http",
+            "http/sockets",
+            "page",
+            "pipeline",
+            "postgres",
+            "provider",
+        ],
+    ),
     (
         "cli",
         &[

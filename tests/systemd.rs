@@ -3,8 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod systemd {
+    mod readiness;
+    mod reload;
+    mod watchdog;
+}
+
 use std::fs;
 use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -49,10 +57,22 @@ fn systemd_has_nothing_to_say_about_the_unit() {
 #[test]
 fn the_daemon_is_exposed_as_little_as_one_that_talks_to_the_internet_can_be() {
     let folder = Scratch::new("test").unwrap();
-    // In tenths: 2.0 of 10; a unit without any protection has 9.6.
-    let arguments = ["security", "--no-pager", "--offline=yes", "--threshold=20"];
+    // In tenths: 1.2 of 10; a unit without any protection has 9.6.
+    let arguments = ["security", "--no-pager", "--offline=yes", "--threshold=12"];
     let output = analyze(&arguments, &unit(folder.path()));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The unit and its socket agree.
+#[test]
+fn systemd_has_nothing_to_say_about_the_socket() {
+    let folder = Scratch::new("test").unwrap();
+    unit(folder.path());
+    let file = folder.path().join("rowbell.socket");
+    fs::write(&file, include_str!("../systemd/rowbell.socket")).unwrap();
+    let output = analyze(&["verify"], &file);
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert_eq!((said.as_ref(), output.status.code()), ("", Some(0)));
 }
 
 #[test]
@@ -69,6 +89,11 @@ fn the_unit_fits_the_settings() {
     let default = rowbell::config::load::from_text("").unwrap();
     let backoff = setting("TimeoutStopSec").trim_end_matches('s').parse().unwrap();
     assert!(Duration::from_secs(backoff) > default.delivery.shutdown_timeout);
+    // Half of the watchdog's time is longer than any step in order.
+    let minutes: u64 = setting("WatchdogSec").trim_end_matches("min").parse().unwrap();
+    let database = &default.database;
+    let step = database.connect_timeout + Duration::from_secs(25) + database.statement_timeout * 2;
+    assert!(Duration::from_secs(minutes * 60) / 2 > step);
     let (credential, _) = setting("LoadCredential").split_once(':').unwrap();
     let documented = format!("# token_file      = \"{credential}\"");
     assert!(rowbell::config::load::DEFAULT.contains(&documented), "{documented}");
@@ -122,6 +147,7 @@ struct Service {
     /// Every line it has said.
     said: Vec<String>,
     log: PathBuf,
+    config: PathBuf,
     _folder: Scratch,
 }
 
@@ -138,6 +164,17 @@ impl Service {
 
     /// The same over another database.
     fn start_over(testbed: &Testbed, options: &[&str], url: Option<&str>) -> Service {
+        let url = url.map(|url| ("ROWBELL__DATABASE__URL", url));
+        Service::begin(testbed, options, url.as_slice(), None)
+    }
+
+    /// The same with variables, and with a socket that systemd has opened.
+    fn begin(
+        testbed: &Testbed,
+        options: &[&str],
+        variables: &[(&str, &str)],
+        socket_of_ours: Option<TcpListener>,
+    ) -> Service {
         let folder = Scratch::new("test").unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         let written = fs::read_to_string(testbed.config_file()).unwrap();
@@ -146,20 +183,29 @@ impl Service {
         let config = folder.path().join("rowbell.toml");
         fs::write(&config, written.replace(token.to_str().unwrap(), "1msg.token")).unwrap();
         let log = folder.path().join("log");
-        let child = Command::new(EXE)
+        let mut command = match socket_of_ours {
+            None => Command::new(EXE),
+            Some(listener) => {
+                // The file after the three of every process, and the process id of the daemon itself.
+                let passes = "export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=webhook; exec \"$@\" 3<&0 </dev/null";
+                let mut command = Command::new("sh");
+                command.args(["-c", passes, "sh", EXE]).stdin(OwnedFd::from(listener));
+                command
+            }
+        };
+        let child = command
             .arg("--config")
-            .arg(config)
+            .arg(&config)
             .arg("run")
             .args(options)
             .env("NOTIFY_SOCKET", folder.path().join("notify"))
-            .envs(url.map(|url| ("ROWBELL__DATABASE__URL", url)))
+            .envs(variables.iter().copied())
             .env("CREDENTIALS_DIRECTORY", folder.path())
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Service { child, socket, said: Vec::new(), log, _folder: folder }
+        Service { child, socket, said: Vec::new(), log, config, _folder: folder }
     }
 
     /// Takes what it has said, waiting at most so long for the first word.
@@ -177,12 +223,25 @@ impl Service {
     }
 
     fn wait_for(&mut self, word: &str) {
+        self.wait_for_times(word, 1);
+    }
+
+    /// Until it has said this so often.
+    fn wait_for_times(&mut self, word: &str, times: usize) {
         let end = Instant::now() + DEADLINE;
-        while !self.said.iter().any(|line| line == word) {
+        while self.said.iter().filter(|line| *line == word).count() < times {
             let left = end.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "{word} was not said: {:?}\n{}", self.said, self.logged());
             self.hear(left);
         }
+    }
+
+    /// The configuration, with something else in it.
+    fn write(&self, from: &str, to: &str) {
+        let written = fs::read_to_string(&self.config).unwrap();
+        let changed = written.replace(from, to);
+        assert_ne!(written, changed, "{from}");
+        fs::write(&self.config, changed).unwrap();
     }
 
     fn logged(&self) -> String {
@@ -254,7 +313,7 @@ async fn the_daemon_is_ready_once_it_listens_and_not_before() {
     let is_deaf = || service.logged().contains("the doorbell cannot be heard");
     assert!(wait_until(DEADLINE, is_deaf), "{}", service.logged());
     service.hear(Duration::ZERO);
-    assert_eq!(service.said, ["STATUS=Starting"]);
+    assert!(!service.said.contains(&"READY=1".to_owned()), "{:?}", service.said);
 
     admin.batch_execute("alter role keeper connection limit -1").await.unwrap();
     service.wait_for("READY=1");
@@ -285,9 +344,7 @@ async fn a_stop_finishes_what_is_in_flight() {
     db.batch_execute(change).await.unwrap();
     testbed.sandbox.wait_for(1, DEADLINE).await.unwrap();
 
-    // The provider has it, and its answer is on the way. What is no request to stop stops nothing.
-    service.signal(Signal::HUP);
-    assert!(wait_until(DEADLINE, || service.logged().contains("SIGHUP does nothing")));
+    // The provider has it, and its answer is on the way.
     service.terminate();
     service.wait_for("STATUS=Finishing what is in flight");
     assert_eq!(service.exit_code(), Some(0), "{}", service.logged());

@@ -3,14 +3,17 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, secret};
 use crate::http::metrics::MetricsEndpoint;
+use crate::http::readiness::Readiness;
+use crate::http::server::Listener;
+use crate::http::sockets::Sockets;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::receive::webhook::Receive;
+use crate::postgres::connection::listener::Listening;
 use crate::telemetry::metrics;
 
 /// Why an HTTP server cannot listen.
@@ -22,19 +25,25 @@ pub enum ListenError {
     WebhookWithoutSecret,
     #[error("could not listen on {setting} = \"{address}\"")]
     Listen { setting: &'static str, address: String, source: std::io::Error },
+    #[error("could not use metrics.token_file")]
+    MetricsToken(#[source] secret::SecretError),
 }
 
 /// The servers of one daemon, bound and not served yet.
 pub struct Listeners {
-    webhook: Option<(Receive, TcpListener)>,
-    metrics: Option<(MetricsEndpoint, TcpListener)>,
+    webhook: Option<(Receive, Listener)>,
+    metrics: Option<(MetricsEndpoint, Listener)>,
 }
 
 impl Listeners {
-    pub async fn bind(context: &Arc<Context>) -> Result<Listeners, ListenError> {
+    pub fn bind(
+        context: &Arc<Context>,
+        listening: Listening,
+        sockets: &mut Sockets,
+    ) -> Result<Listeners, ListenError> {
         Ok(Listeners {
-            webhook: webhook(context).await?,
-            metrics: metrics_endpoint(context).await?,
+            webhook: webhook(context, sockets)?,
+            metrics: metrics_endpoint(context, listening, sockets)?,
         })
     }
 
@@ -49,18 +58,24 @@ impl Listeners {
     }
 }
 
-async fn webhook(context: &Arc<Context>) -> Result<Option<(Receive, TcpListener)>, ListenError> {
-    let address = &context.config.webhook.listen;
+fn webhook(
+    context: &Arc<Context>,
+    sockets: &mut Sockets,
+) -> Result<Option<(Receive, Listener)>, ListenError> {
     let Some(secret) = webhook_secret(&context.config)? else {
         return Ok(None);
     };
-    let listener = bind("webhook.listen", address).await?;
+    let listener = bind("webhook.listen", &context.config.webhook.listen, sockets)?;
     Ok(Some((Receive::new(context.clone(), secret), listener)))
 }
 
-async fn bind(setting: &'static str, address: &str) -> Result<TcpListener, ListenError> {
+fn bind(
+    setting: &'static str,
+    address: &str,
+    sockets: &mut Sockets,
+) -> Result<Listener, ListenError> {
     let error = |source| ListenError::Listen { setting, address: address.to_owned(), source };
-    TcpListener::bind(address).await.map_err(error)
+    sockets.bind(setting, address).map_err(error)
 }
 
 /// The secret of the webhook, if there is one.
@@ -74,19 +89,21 @@ pub fn webhook_secret(config: &Config) -> Result<Option<String>, ListenError> {
     Ok(Some(secret.expose_secret().to_owned()))
 }
 
-async fn metrics_endpoint(
+fn metrics_endpoint(
     context: &Arc<Context>,
-) -> Result<Option<(MetricsEndpoint, TcpListener)>, ListenError> {
-    let address = &context.config.metrics.listen;
-    if address.is_empty() {
+    listening: Listening,
+    sockets: &mut Sockets,
+) -> Result<Option<(MetricsEndpoint, Listener)>, ListenError> {
+    let settings = &context.config.metrics;
+    if settings.listen.is_empty() {
         return Ok(None);
     }
-    let listener = bind("metrics.listen", address).await?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "metrics can be read at /metrics");
-    }
-    let endpoint = MetricsEndpoint::new(context.clone(), metrics::keep());
-    Ok(Some((endpoint, listener)))
+    let token = settings.token_file.as_deref().map(secret::secret).transpose();
+    let token = token.map_err(ListenError::MetricsToken)?;
+    let listener = bind("metrics.listen", &settings.listen, sockets)?;
+    tracing::info!(address = %listener.address(), "metrics can be read at /metrics");
+    let readiness = Readiness::new(context.clone(), listening);
+    Ok(Some((MetricsEndpoint::new(context.clone(), readiness, token, metrics::keep()), listener)))
 }
 
 /// What is counted is kept from here on, if somebody may look at it. Before the stages are built, as they look up

@@ -1,3 +1,4 @@
+//! What monitoring systems ask: whether the daemon lives (/livez), whether it does its work (/readyz, see `readiness.rs`), and
 //! GET /metrics: what this process has counted, and what the database knows at that moment.
 //!
 //! The database is asked only when somebody looks, by one query at a time that it gives up after two
@@ -8,20 +9,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use deadpool_postgres::{Client, Timeouts};
 use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::formatting::{
     sanitize_label_value, write_help_line, write_type_line,
 };
-use tokio::net::TcpListener;
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::server::HttpServer;
+use crate::http::readiness::{self, Known, Readiness};
+use crate::http::server::{HttpServer, Listener};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{StageError, chain};
 use crate::postgres::operations::figures::{self, Figure, Scope};
@@ -46,24 +51,39 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The endpoint for monitoring systems.
 pub struct MetricsEndpoint {
     context: Arc<Context>,
+    readiness: Readiness,
+    /// What whoever asks has to bring along.
+    token: Option<SecretString>,
     counted: PrometheusHandle,
     turn: Mutex<()>,
 }
 
 impl MetricsEndpoint {
-    pub fn new(context: Arc<Context>, counted: PrometheusHandle) -> MetricsEndpoint {
-        MetricsEndpoint { context, counted, turn: Mutex::new(()) }
+    pub fn new(
+        context: Arc<Context>,
+        readiness: Readiness,
+        token: Option<SecretString>,
+        counted: PrometheusHandle,
+    ) -> MetricsEndpoint {
+        MetricsEndpoint { context, readiness, token, counted, turn: Mutex::new(()) }
     }
 
     /// Serves until it is stopped.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+    pub async fn run(self, listener: Listener, stop: CancellationToken) {
         let server = HttpServer {
             networks: Vec::new(),
             max_connections: MAX_CONNECTIONS,
             timeout: LAST_ANSWER,
         };
         let counted = self.counted.clone();
-        let router = Router::new().route("/metrics", get(shown)).with_state(Arc::new(self));
+        let page = Arc::new(self);
+        let router = Router::new()
+            .route("/metrics", get(shown))
+            .route("/readyz", get(ready))
+            .route_layer(middleware::from_fn_with_state(page.clone(), with_token))
+            // Says nothing of anything: whoever restarts what hangs need not have the token.
+            .route("/livez", get(|| async { "alive\n" }))
+            .with_state(page);
         let upkeep = async {
             loop {
                 tokio::time::sleep(UPKEEP).await;
@@ -78,13 +98,46 @@ impl MetricsEndpoint {
 
     async fn text(&self) -> String {
         let figures = self.look().await;
+        self.measure();
         self.counted.render() + &as_text(figures.as_deref())
+    }
+
+    /// What is measured when somebody looks.
+    fn measure(&self) {
+        metrics::gauge!("rowbell_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        for (channel, channel_sender) in &self.context.channel_senders {
+            let rate = channel_sender.limiter.rate_per_second();
+            metrics::gauge!("rowbell_rate_per_second", "channel" => channel.clone()).set(rate);
+            let slots =
+                [("taken", channel_sender.in_flight()), ("free", channel_sender.free_slots())];
+            for (state, slots) in slots {
+                metrics::gauge!("rowbell_slots", "channel" => channel.clone(), "state" => state)
+                    .set(slots as f64);
+            }
+        }
+        let pool = self.context.pool.status();
+        let used = pool.size.saturating_sub(pool.available);
+        for (state, connections) in
+            [("used", used), ("idle", pool.available), ("awaited", pool.waiting)]
+        {
+            metrics::gauge!("rowbell_pool_connections", "state" => state).set(connections as f64);
+        }
+    }
+
+    /// What readiness is judged by; None: the database did not answer in time.
+    async fn known(&self) -> Known {
+        let _turn = self.turn.lock().await;
+        let asked = self.ask(async |client, scope| figures::readiness(client, scope).await).await;
+        asked.unwrap_or_else(|error| {
+            tracing::debug!(error = %chain(&error), "the database could not be asked for /readyz");
+            None
+        })
     }
 
     /// What the database knows; None: it did not answer in time.
     async fn look(&self) -> Option<Vec<Figure>> {
         let _turn = self.turn.lock().await;
-        match self.ask().await {
+        match self.ask(async |client, scope| figures::read(client, scope).await).await {
             Ok(figures) => figures,
             Err(error) => {
                 // The stages say loudly that the database is away.
@@ -94,7 +147,10 @@ impl MetricsEndpoint {
         }
     }
 
-    async fn ask(&self) -> Result<Option<Vec<Figure>>, StageError> {
+    async fn ask<T>(
+        &self,
+        question: impl AsyncFnOnce(&mut Client, Scope<'_>) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<Option<T>, StageError> {
         let config = &self.context.config;
         let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
         let scope = Scope {
@@ -106,8 +162,8 @@ impl MetricsEndpoint {
         let timeouts =
             Timeouts { wait: Some(CONNECT), create: Some(CONNECT), recycle: Some(CONNECT) };
         let mut client = self.context.pool.timeout_get(&timeouts).await?;
-        match tokio::time::timeout(ANSWER, figures::read(&mut client, scope)).await {
-            Ok(figures) => Ok(Some(figures?)),
+        match tokio::time::timeout(ANSWER, question(&mut client, scope)).await {
+            Ok(answer) => Ok(Some(answer?)),
             Err(_) => {
                 // Whoever got this connection next would wait for our answer first.
                 drop(Client::take(client));
@@ -119,6 +175,30 @@ impl MetricsEndpoint {
 
 async fn shown(State(page): State<Arc<MetricsEndpoint>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, TEXT)], page.text().await)
+}
+
+async fn ready(State(page): State<Arc<MetricsEndpoint>>) -> (StatusCode, String) {
+    let checks = page.readiness.checks(page.known().await);
+    let status = match checks.iter().all(|check| check.fault.is_none()) {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, readiness::as_text(&checks))
+}
+
+/// Lets through who brings the token along, as `Authorization: Bearer …`, where there is one.
+async fn with_token(
+    State(page): State<Arc<MetricsEndpoint>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(token) = &page.token else { return next.run(request).await };
+    let brought = request.headers().get(AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
+    let brought = brought.strip_prefix(b"Bearer ").unwrap_or_default();
+    match brought.ct_eq(token.expose_secret().as_bytes()).into() {
+        true => next.run(request).await,
+        false => StatusCode::UNAUTHORIZED.into_response(),
+    }
 }
 
 /// The figures of the database in the form of Prometheus.

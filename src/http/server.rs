@@ -33,26 +33,35 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
-/// What is read from and written to, whatever it is.
+/// One connection, whatever it came over.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-impl From<TcpListener> for Listener {
-    fn from(listener: TcpListener) -> Listener {
-        Listener::Tcp(listener)
-    }
-}
-
 impl Listener {
-    /// The next connection, and from which address it comes, if it comes from the network.
-    async fn accept(&self) -> std::io::Result<(Box<dyn Stream>, Option<SocketAddr>)> {
+    /// Where it listens, as a person would write it.
+    pub fn address(&self) -> String {
         match self {
             Listener::Tcp(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok((Box::new(stream), Some(peer)))
+                listener.local_addr().map_or(String::new(), |address| address.to_string())
             }
-            Listener::Unix(listener) => Ok((Box::new(listener.accept().await?.0), None)),
+            Listener::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|address| address.as_pathname());
+                path.map_or(String::new(), |path| format!("unix:{}", path.display()))
+            }
         }
+    }
+
+    /// The next connection, and its address where it has one.
+    async fn accept(&self) -> std::io::Result<(Box<dyn Stream>, Option<SocketAddr>)> {
+        Ok(match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                (Box::new(stream), Some(peer))
+            }
+            Listener::Unix(listener) => (Box::new(listener.accept().await?.0), None),
+        })
     }
 }
 
@@ -66,13 +75,7 @@ pub struct HttpServer {
 
 impl HttpServer {
     /// Serves until it is stopped; then finishes the deliveries that are under way.
-    pub async fn serve(
-        &self,
-        listener: impl Into<Listener>,
-        router: Router,
-        stop: CancellationToken,
-    ) {
-        let listener = listener.into();
+    pub async fn serve(&self, listener: Listener, router: Router, stop: CancellationToken) {
         let mut open = FuturesUnordered::new();
         let mut is_failing = false;
         while !stop.is_cancelled() {

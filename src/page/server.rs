@@ -1,7 +1,6 @@
 //! The server of the page: its routes, its limits, and what every answer says to the browser.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +14,10 @@ use axum::http::header::{
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::server::{HttpServer, Listener};
+use crate::http::sockets::Sockets;
 use crate::page::answer::PageError;
 use crate::page::now::now;
 use crate::page::session::{SessionKeys, SessionKeysError};
@@ -38,9 +37,6 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 /// How long to finish an answer when the daemon stops.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
-
-/// A socket can be connected to by its user and its group.
-const SOCKET_MODE: u32 = 0o660;
 
 /// What a browser may do with a page of ours: load our own style and script, and nothing else from anywhere.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -72,7 +68,10 @@ pub struct PageServer {
 
 impl PageServer {
     /// Reads the tokens and binds the address; None: there is no page.
-    pub async fn bind(context: &Arc<Context>) -> Result<Option<PageServer>, PageStartError> {
+    pub fn bind(
+        context: &Arc<Context>,
+        sockets: &mut Sockets,
+    ) -> Result<Option<PageServer>, PageStartError> {
         let settings = &context.config.page;
         if settings.listen.is_empty() {
             return Ok(None);
@@ -80,20 +79,9 @@ impl PageServer {
         let keys = SessionKeys::read(settings)?;
         let state = Arc::new(PageState::new(context.clone(), keys)?);
         let address = settings.listen.clone();
-        let listener = match settings.socket() {
-            Some(path) => socket(path).await,
-            None => TcpListener::bind(&address).await.map(Listener::Tcp),
-        };
+        let listener = sockets.bind("page.listen", &address);
         let listener = listener.map_err(|source| PageStartError::Listen { address, source })?;
-        match &listener {
-            Listener::Tcp(listener) => {
-                let address = listener.local_addr().map(|address| address.to_string());
-                tracing::info!(address = address.unwrap_or_default(), "the page can be opened");
-            }
-            Listener::Unix(_) => {
-                tracing::info!(address = settings.listen, "the page can be opened")
-            }
-        }
+        tracing::info!(address = listener.address(), "the page can be opened");
         Ok(Some(PageServer { state, listener }))
     }
 
@@ -120,22 +108,6 @@ impl PageServer {
         let served = server.serve(self.listener, router(self.state), stop.clone());
         tokio::join!(served, end_of_news);
     }
-}
-
-/// A socket that a daemon before us has left is taken over; one on which somebody listens is not.
-async fn socket(path: &str) -> std::io::Result<Listener> {
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            if tokio::net::UnixStream::connect(path).await.is_ok() {
-                return Err(error);
-            }
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)?
-        }
-        bound => bound?,
-    };
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
-    Ok(Listener::Unix(listener))
 }
 
 fn router(state: Arc<PageState>) -> Router {

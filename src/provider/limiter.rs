@@ -108,6 +108,11 @@ impl Limiter {
         *self.counted() = counted;
     }
 
+    /// How many messages a second may leave now.
+    pub fn rate_per_second(&self) -> f64 {
+        self.counted().rate.per_second()
+    }
+
     /// How far back what was sent to one phone may matter; none without that limit.
     pub fn recipient_memory(&self) -> Option<Duration> {
         self.limits.pair().map(|(every, burst)| every * burst)

@@ -6,10 +6,12 @@
 use std::sync::OnceLock;
 
 use metrics::Unit;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Upper ends of the classes of `rowbell_request_seconds`. Few, as each channel has its own.
+/// Upper ends of the classes of histograms. Few, as each channel has its own.
 const REQUEST_SECONDS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+const WAKE_SECONDS: [f64; 8] = [0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 30.0];
+const TOLD_SECONDS: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 1_800.0, 14_400.0];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
@@ -35,13 +37,14 @@ impl Metric {
         match self.unit {
             Unit::Count => "number",
             Unit::Percent => "0 to 1",
+            Unit::CountPerSecond => "number a second",
             _ => "seconds",
         }
     }
 }
 
 /// Counted by this process since its start.
-pub const OF_THE_PROCESS: [Metric; 19] = [
+pub const OF_THE_PROCESS: [Metric; 27] = [
     counter("rowbell_changes_claimed_total", &[], "changes taken to be folded into messages"),
     counter(
         "rowbell_messages_total",
@@ -59,6 +62,20 @@ pub const OF_THE_PROCESS: [Metric; 19] = [
         labels: &["channel"],
         unit: Unit::Seconds,
         meaning: "how long the provider took to answer a request to send",
+    },
+    Metric {
+        name: "rowbell_wake_to_claim_seconds",
+        kind: MetricKind::Histogram,
+        labels: &[],
+        unit: Unit::Seconds,
+        meaning: "from a ring of the doorbell to the commit of the claim that it woke",
+    },
+    Metric {
+        name: "rowbell_change_to_accepted_seconds",
+        kind: MetricKind::Histogram,
+        labels: &["channel"],
+        unit: Unit::Seconds,
+        meaning: "from the last change that a message tells to the provider's yes: quiet_period, quiet hours and waits for limits included",
     },
     counter(
         "rowbell_receipts_total",
@@ -125,6 +142,40 @@ pub const OF_THE_PROCESS: [Metric; 19] = [
         "rowbell_listener_reconnects_total",
         &[],
         "how often the connection that hears the doorbell was lost and made anew",
+    ),
+    counter(
+        "rowbell_webhook_deliveries_total",
+        &["status"],
+        "what the webhook answered: 200 stored, 400 not understood, 404 a wrong secret, 413 too long, 503 the database is away",
+    ),
+    gauge(
+        "rowbell_rate_per_second",
+        &["channel"],
+        Unit::CountPerSecond,
+        "messages a second that the channel may send now: its rate, or less where the provider asked to slow down",
+    ),
+    gauge(
+        "rowbell_slots",
+        &["channel", "state"],
+        Unit::Count,
+        "messages that the daemon has leased at once: taken, and how many more there is room for (free)",
+    ),
+    gauge(
+        "rowbell_pool_connections",
+        &["state"],
+        Unit::Count,
+        "connections to the database: used, idle; and how many stages wait for one (awaited)",
+    ),
+    gauge(
+        "rowbell_build_info",
+        &["version"],
+        Unit::Count,
+        "1; the version of the daemon is its label",
+    ),
+    counter(
+        "rowbell_reloads_total",
+        &["result"],
+        "configurations that were read again: taken, refused (the one before stays)",
     ),
     counter(
         "rowbell_stage_failures_total",
@@ -201,8 +252,7 @@ pub fn keep() -> PrometheusHandle {
     static KEPT: OnceLock<PrometheusHandle> = OnceLock::new();
     KEPT.get_or_init(|| {
         // Refused only without classes.
-        let builder = PrometheusBuilder::new().set_buckets(&REQUEST_SECONDS).unwrap_or_default();
-        let recorder = builder.build_recorder();
+        let recorder = builder().unwrap_or_default().build_recorder();
         let handle = recorder.handle();
         // Nobody else in this program brings a recorder; if a test does, that one counts.
         let _ = metrics::set_global_recorder(recorder);
@@ -210,6 +260,17 @@ pub fn keep() -> PrometheusHandle {
         handle
     })
     .clone()
+}
+
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(full("rowbell_request_seconds"), &REQUEST_SECONDS)?
+        .set_buckets_for_metric(full("rowbell_wake_to_claim_seconds"), &WAKE_SECONDS)?
+        .set_buckets_for_metric(full("rowbell_change_to_accepted_seconds"), &TOLD_SECONDS)
+}
+
+fn full(name: &str) -> Matcher {
+    Matcher::Full(name.to_owned())
 }
 
 fn describe(metric: &Metric) {

@@ -189,6 +189,9 @@ fn check_metrics(config: &Config, found: &mut CheckFindings) {
         return;
     }
     found.listen("metrics.listen", listen, "127.0.0.1:9464");
+    if let Some(file) = &config.metrics.token_file {
+        found.file("metrics.token_file", &secret_path(file));
+    }
     found.unless(
         *listen != config.webhook.listen || listen.ends_with(":0"),
         "metrics.listen",

@@ -33,7 +33,8 @@ impl CheckFindings {
 
     pub fn listen(&mut self, key: &str, listen: &str, example: &str) {
         let what = format!("expected an address such as \"{example}\", found \"{listen}\"");
-        self.unless(listen.parse::<std::net::SocketAddr>().is_ok(), key, what);
+        let is_path = listen.strip_prefix("unix:").is_some_and(|path| path.starts_with('/'));
+        self.unless(is_path || listen.parse::<std::net::SocketAddr>().is_ok(), key, what);
     }
 
     pub fn url(&mut self, key: String, url: &str, example: &str) {

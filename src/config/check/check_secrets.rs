@@ -17,6 +17,7 @@ pub fn open_secrets(config: &Config) -> Vec<Finding> {
         ("webhook.secret_file", &config.webhook.secret_file),
         ("page.read_token_file", &config.page.read_token_file),
         ("page.act_token_file", &config.page.act_token_file),
+        ("metrics.token_file", &config.metrics.token_file),
     ];
     let others =
         others.into_iter().filter_map(|(key, file)| Some((key.to_owned(), file.as_ref()?)));

@@ -71,6 +71,8 @@ pub struct Outgoing {
     pub channel: String,
     pub attempt: i16,
     pub lease_expires_at: Timestamp,
+    /// When the last change was made that it tells.
+    pub changed_at: Timestamp,
     /// How long it may go without `delivered` before it goes on to the next channel.
     pub undelivered_after: Option<Duration>,
     pub message: TemplateMessage,
@@ -86,6 +88,7 @@ impl Outgoing {
             channel: message.channel,
             attempt,
             lease_expires_at,
+            changed_at: message.last_changed_at,
             undelivered_after: words.undelivered_after,
             message: TemplateMessage::from(words),
         })

@@ -94,7 +94,7 @@ impl Stage for ClaimOnBell {
             self.lock_waits.succeed();
             tokio::select! {
                 () = stop.cancelled() => {}
-                is_rung = self.bell.idle() => self.claim.expects_more = is_rung,
+                is_rung = self.bell.idle() => self.claim.woken(is_rung),
             }
         }
     }
@@ -115,6 +115,8 @@ pub struct Claim {
     sends: bool,
     /// As of the last step: another daemon was claiming, so it was not seen what there is.
     is_locked_out: bool,
+    /// When the doorbell rang for what is not claimed yet, by the steady clock.
+    rung_at: Option<Timestamp>,
     /// Since when, by the steady clock.
     locked_out_since: Option<Timestamp>,
     /// The server process that claims for so long that it seems to hang. The log has said so.
@@ -134,11 +136,27 @@ impl Claim {
             expects_more: false,
             sends: false,
             is_locked_out: false,
+            rung_at: None,
             locked_out_since: None,
             hanging_process: None,
             row_by_row: HashMap::new(),
             at_most: None,
             storms: StormGuard::default(),
+        }
+    }
+
+    /// The rest is over.
+    fn woken(&mut self, is_rung: bool) {
+        self.expects_more = is_rung;
+        self.rung_at = is_rung.then(|| self.context.clock.steady());
+    }
+
+    fn note_claimed(&mut self, changes: usize) {
+        let now = self.context.clock.steady();
+        self.context.counts.claimed(changes, now);
+        if let Some(at) = self.rung_at.take() {
+            let took = now.duration_since(at).as_secs_f64();
+            self.context.counts.wake_to_claim_seconds.record(took);
         }
     }
 
@@ -301,15 +319,16 @@ impl Claim {
             queries::claim::claim_fold(&tx, &claimed.folded, now).await?;
         }
         let lease = self.context.lease(now, false);
+        let expires_at = lease.expires_at;
         queries::claim::claim_write(&tx, &mut claimed.messages, lease).await?;
         fallback_channel::schedule(&tx, &self.context, &claimed.messages).await?;
         outcome::assume(&tx, &claimed.messages).await?;
         claimed.hold(&tx, now).await?;
         tx.commit().await?;
-        self.context.counts.changes.increment(batch.count as u64);
+        self.note_claimed(batch.count);
         // Only now: a claim that is rolled back has scanned nothing.
         self.bound.scanned(bound, &batch, limit);
-        if claimed.send_off(&self.context, lease.expires_at) {
+        if claimed.send_off(&self.context, expires_at) {
             ring_others(&self.context).await?;
         }
         Ok(Progress::Worked)

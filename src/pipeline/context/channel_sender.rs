@@ -44,6 +44,8 @@ pub struct ChannelSender {
     is_short: AtomicBool,
     /// Messages wait for the rate, so that new ones must not pass them.
     is_crowded: AtomicBool,
+    /// Messages that were accepted since a receipt of the channel came in last, and since when there are some.
+    unheard: Mutex<Option<(usize, Timestamp)>>,
     /// Circuits that are stopped: leased messages that depend on them are given back.
     blocks: Mutex<Vec<CircuitKey>>,
 }
@@ -81,6 +83,7 @@ impl ChannelSender {
             is_leaving: AtomicBool::new(false),
             is_short: AtomicBool::new(false),
             is_crowded: AtomicBool::new(false),
+            unheard: Mutex::default(),
             blocks: Mutex::default(),
         };
         (channel_sender, inbox)
@@ -217,6 +220,24 @@ impl ChannelSender {
     /// Waits for `release`.
     pub async fn freed(&self) {
         self.freed.notified().await;
+    }
+
+    /// The provider has accepted messages.
+    pub fn note_accepted(&self, count: usize) {
+        let now = self.clock.now();
+        let mut unheard = lock(&self.unheard);
+        let (before, since) = unheard.unwrap_or((0, now));
+        *unheard = Some((before + count, since));
+    }
+
+    /// A receipt of the channel came in.
+    pub fn note_heard(&self) {
+        *lock(&self.unheard) = None;
+    }
+
+    /// How many messages were accepted since a receipt came in last, and when the first of them was.
+    pub fn unheard(&self) -> Option<(usize, Timestamp)> {
+        *lock(&self.unheard)
     }
 
     /// Nothing leaves for a while: the provider refused the channel as a whole, or asked to slow down.

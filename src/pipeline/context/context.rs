@@ -17,6 +17,7 @@ use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::circuit_tallies::CircuitTallies;
 use crate::pipeline::context::counters::Counters;
 use crate::pipeline::context::database_clock::DatabaseClock;
+use crate::pipeline::context::pulse::Pulses;
 use crate::pipeline::context::receipt_sources::ReceiptSources;
 use crate::pipeline::context::route::Routes;
 use crate::pipeline::context::stage::{StageError, chain};
@@ -52,6 +53,8 @@ pub struct Context {
     pub unconfirmed: UnconfirmedAttempts,
     pub counts: Counters,
     pub database_clock: DatabaseClock,
+    /// Which stages move.
+    pub pulses: Pulses,
     /// Identifier of the server, if it may be read.
     system_identifier: OnceLock<Option<String>>,
     /// Whether the log said that the database is a copy.
@@ -100,6 +103,7 @@ impl Context {
             unconfirmed: UnconfirmedAttempts::default(),
             counts: Counters::new(&config),
             database_clock: DatabaseClock::default(),
+            pulses: Pulses::new(clock.clone()),
             faults: WatchFaults::new(config.watch.keys().map(String::as_str)),
             pool,
             asked_channels: asked_channels(&config),
@@ -183,6 +187,13 @@ impl Context {
             .get(channel)
             .and_then(|channel_sender| channel_sender.held_lease());
         held_lease.is_some_and(|held_lease| held_lease.epoch == epoch)
+    }
+
+    /// A receipt of the channel came in.
+    pub fn heard(&self, channel: &str) {
+        if let Some(channel_sender) = self.channel_senders.get(channel) {
+            channel_sender.note_heard();
+        }
     }
 
     pub fn channel_sender_of(&self, watch: &config::Watch) -> Option<&Arc<ChannelSender>> {

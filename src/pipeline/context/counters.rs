@@ -7,7 +7,9 @@
 //! database then takes back is done, and counted, again. The figures of record are those of `rowbell_report`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
+use jiff::Timestamp;
 use metrics::{Counter, Histogram};
 use strum::VariantArray as _;
 
@@ -25,7 +27,10 @@ type ByWords = BTreeMap<(&'static str, &'static str), Counter>;
 /// What the stages count.
 pub struct Counters {
     /// Changes that were claimed.
-    pub changes: Counter,
+    changes: Counter,
+    /// From a ring of the doorbell to the commit of the claim that it woke.
+    pub wake_to_claim_seconds: Histogram,
+    claimed_at: Mutex<Option<Timestamp>>,
     /// By watch, channel and state.
     messages: BTreeMap<String, BTreeMap<String, BTreeMap<&'static str, Counter>>>,
     /// By channel, source and status.
@@ -37,6 +42,7 @@ impl Counters {
         config.watch.keys().for_each(|watch| drop(storms(watch)));
         config.channel.keys().for_each(|channel| seldom(channel));
         drop(unread_deliveries());
+        STATUSES.into_iter().for_each(|status| drop(webhook_delivery(status)));
         let messages =
             config.watch.iter().map(|(name, watch)| (name.clone(), by_channel(name, watch)));
         // Of the others nothing is heard: a 0 would look like a channel that has fallen silent.
@@ -44,9 +50,22 @@ impl Counters {
         let receipts = heard.map(|(channel, _)| (channel.clone(), receipts(channel)));
         Counters {
             changes: metrics::counter!("rowbell_changes_claimed_total"),
+            wake_to_claim_seconds: metrics::histogram!("rowbell_wake_to_claim_seconds"),
+            claimed_at: Mutex::default(),
             messages: messages.collect(),
             receipts: receipts.collect(),
         }
+    }
+
+    /// Changes were claimed at this moment of the steady clock.
+    pub fn claimed(&self, changes: usize, at: Timestamp) {
+        self.changes.increment(changes as u64);
+        *self.claimed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    /// When changes were claimed last here, by the steady clock.
+    pub fn claimed_at(&self) -> Option<Timestamp> {
+        *self.claimed_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A message of the watch came to a state on the channel.
@@ -76,6 +95,8 @@ pub struct ChannelCounters {
     attempts: ByWords,
     /// From the first byte of a request to the last one of its answer.
     pub request_seconds: Histogram,
+    /// From the last change that a message tells to the provider's yes.
+    pub change_to_accepted_seconds: Histogram,
 }
 
 impl ChannelCounters {
@@ -94,6 +115,7 @@ impl ChannelCounters {
         ChannelCounters {
             attempts: others.into_iter().chain(refused).map(counter).collect(),
             request_seconds: metrics::histogram!("rowbell_request_seconds", "channel" => channel.to_owned()),
+            change_to_accepted_seconds: metrics::histogram!("rowbell_change_to_accepted_seconds", "channel" => channel.to_owned()),
         }
     }
 
@@ -128,6 +150,14 @@ pub fn slowed_down(channel: &str) -> Counter {
 pub fn unread_deliveries() -> Counter {
     metrics::counter!("rowbell_webhook_unread_total")
 }
+
+/// Webhook deliveries by what was answered.
+pub fn webhook_delivery(status: u16) -> Counter {
+    metrics::counter!("rowbell_webhook_deliveries_total", "status" => status.to_string())
+}
+
+/// What the webhook answers, as a rule.
+const STATUSES: [u16; 5] = [200, 400, 404, 413, 503];
 
 /// What seldom happens on a channel is looked up when it does.
 fn seldom(channel: &str) {

@@ -1,5 +1,6 @@
 //! Runs a stage: step by step, with a rest after each, and longer and longer waits after failures.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
@@ -7,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::backoff::{Backoff, spread};
 pub use crate::error_chain::chain;
+use crate::pipeline::context::pulse::{self, Pulse};
 
 /// Classes of errors about the values of a row: of their conversion, of constraints, and whatever functions of
 /// the business raise.
@@ -48,6 +50,17 @@ impl StageError {
         let code = error.code().map(SqlState::code).unwrap_or_default();
         // Data, integrity, limits of the server, and what a trigger raises.
         ["22", "23", "54", "P0"].iter().any(|class| code.starts_with(class))
+    }
+
+    /// Whether there is no connection to the database, or it was lost; not, whether the database refuses.
+    pub fn is_of_the_connection(&self) -> bool {
+        match self.answer() {
+            None => true,
+            // Without a code it is no answer of the server; these classes say that it ends, starts, or is full.
+            Some(error) => error.code().is_none_or(|code| {
+                ["08", "53", "57P"].iter().any(|class| code.code().starts_with(class))
+            }),
+        }
     }
 
     /// What the database said.
@@ -98,24 +111,34 @@ pub trait Stage: Send + Sized {
     }
 
     /// Works until told to stop. A step that fails is done again, later and later.
-    fn run(mut self, stop: CancellationToken) -> impl Future<Output = ()> + Send {
-        async move {
+    fn run(
+        mut self,
+        stop: CancellationToken,
+        pulse: Arc<Pulse>,
+    ) -> impl Future<Output = ()> + Send {
+        pulse::of_stage(pulse.clone(), async move {
             let mut failures = Failures::new(Self::NAME);
             while !stop.is_cancelled() {
+                pulse.begin();
                 let step = tokio::select! {
                     () = stop.cancelled(), if Self::ENDS_MIDWAY => break,
                     step = self.step() => step,
                 };
                 match step {
                     Ok(progress) => {
+                        pulse.worked();
                         failures.end();
                         self.rest(progress, &stop).await;
                     }
-                    Err(error) => sleep(failures.add(&error), &stop).await,
+                    Err(error) => {
+                        pulse.failed(error.is_of_the_connection());
+                        sleep(failures.add(&error), &stop).await;
+                    }
                 }
             }
+            pulse.end();
             self.end().await;
-        }
+        })
     }
 }
 

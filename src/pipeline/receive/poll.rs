@@ -32,6 +32,7 @@ use crate::domain::message::receipt::ReceiptSourceState::{Failing, Missing};
 use crate::domain::message::receipt::{EvidenceSource, Receipt, ReceiptStatus};
 use crate::domain::message::state::State;
 use crate::pipeline::context::context::Context;
+use crate::pipeline::context::pulse;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::receive::receipt_source;
 use crate::pipeline::settle::evidence::take_in;
@@ -258,6 +259,7 @@ impl Poll {
         while let Err(wait) = self.limiter.take_permit() {
             tokio::time::sleep(wait).await;
         }
+        pulse::beat();
         match self.client.hook_info(&id).await {
             // The provider may leave the id out, or tell of another: only this one was asked for.
             Ok(answer) => PollAnswer::Receipts(

@@ -22,13 +22,12 @@ use axum::routing::get;
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::message::receipt::{EvidenceSource, ReceiptSourceKind};
 use crate::domain::recipient::opt_out_keywords::OptOutKeywords;
-use crate::http::server::HttpServer;
+use crate::http::server::{HttpServer, Listener};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::{StageError, loggable};
@@ -80,7 +79,7 @@ impl Receive {
     }
 
     /// Serves until told to stop.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+    pub async fn run(self, listener: Listener, stop: CancellationToken) {
         let settings = &self.context.config.webhook;
         let server = HttpServer {
             networks: settings.networks.clone(),
@@ -258,7 +257,13 @@ async fn posted(
     Path(secret): Path<String>,
     body: Body,
 ) -> StatusCode {
-    if !receive.knows(&secret) {
+    let status = answered(&receive, &secret, body).await;
+    counters::webhook_delivery(status.as_u16()).increment(1);
+    status
+}
+
+async fn answered(receive: &Receive, secret: &str, body: Body) -> StatusCode {
+    if !receive.knows(secret) {
         return StatusCode::NOT_FOUND;
     }
     let timeout = receive.context.config.webhook.timeout;

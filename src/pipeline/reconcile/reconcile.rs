@@ -32,6 +32,7 @@ use crate::domain::message::unconfirmed::{
     FoundKind, LookupMethod, LookupResult, SeenMessage, earliest, next_look, pick,
 };
 use crate::pipeline::context::context::Context;
+use crate::pipeline::context::pulse;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::settle::evidence::{join, take_in};
 use crate::pipeline::settle::transition::transition;
@@ -128,6 +129,7 @@ impl Stage for Reconcile {
         let mut progress = Progress::Idle;
         for attempt in unconfirmed {
             progress = Progress::Worked;
+            pulse::beat();
             self.look_into(&attempt).await?;
         }
         Ok(progress)

@@ -39,6 +39,7 @@ pub async fn take_in(
     let now = context.clock.now();
     let stored = queries::settle::receive_store(tx, channel, receipts, source, now).await?;
     context.counts.received(channel, source, receipts);
+    context.heard(channel);
     // What is only said again moves nothing.
     let mut new: Vec<&str> = stored.iter().map(String::as_str).collect();
     new.sort_unstable();

@@ -53,8 +53,11 @@ impl Settle {
     /// Writes answers until every sender is gone, or, once told to stop, until `give_up`.
     pub async fn run(mut self, give_up: CancellationToken) {
         let mut failures = Failures::new("settle");
+        let pulse = self.context.pulses.of("settle");
         while self.gather().await {
+            pulse.begin();
             while let Err(error) = self.step().await {
+                pulse.failed(error.is_of_the_connection());
                 let wait = failures.add(&error);
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
@@ -66,7 +69,9 @@ impl Settle {
                         return;
                     }
                 }
+                pulse.begin();
             }
+            pulse.worked();
             failures.end();
         }
     }
@@ -162,6 +167,14 @@ impl Settle {
         for Settled { outgoing, answer } in done {
             if let Some(channel_sender) = self.context.channel_senders.get(&outgoing.channel) {
                 channel_sender.counts.attempted(&answer.result);
+                if answer.provider_message_id().is_some() {
+                    channel_sender.note_accepted(1);
+                    let took = self.context.clock.now().duration_since(outgoing.changed_at);
+                    channel_sender
+                        .counts
+                        .change_to_accepted_seconds
+                        .record(took.as_secs_f64().max(0.0));
+                }
                 channel_sender.release(1);
             }
         }

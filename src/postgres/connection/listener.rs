@@ -60,10 +60,16 @@ pub struct Bell {
     poll_only: Backoff,
 }
 
-/// Waits for the bell to hear.
+/// Waits for the bell to hear, and says whether it does.
+#[derive(Clone)]
 pub struct Listening(watch::Receiver<Hearing>);
 
 impl Listening {
+    /// Whether the daemon hears rings now.
+    pub fn hearing(&self) -> Hearing {
+        self.0.borrow().clone()
+    }
+
     /// Returns once LISTEN works, or polling has taken its place.
     pub async fn wait(&mut self) {
         // The sender lives as long as the session task; without it there is nothing to wait for.

@@ -1,4 +1,4 @@
-//! The figures of /metrics that only the database knows.
+//! What only the database knows: the figures of /metrics, and what /readyz is judged by.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use deadpool_postgres::{Client, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Error;
 
-use crate::postgres::connection::statement::{FromRows, named, row};
+use crate::postgres::connection::statement::{FromRows, named, row, statements};
 
 /// How long the server may work on the figures. A million messages in the queue take a fifth of that.
 const WORK: Duration = Duration::from_secs(2);
@@ -21,6 +21,51 @@ row! {
         pub word: Option<String>,
         pub value: f64,
     }
+}
+
+row! {
+    /// The first change that is not claimed yet.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct FirstChange {
+        pub change_id: i64,
+        pub watch: String,
+        pub changed_at: Timestamp,
+    }
+
+    /// Whether a channel is served.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct ServedChannel {
+        pub channel: String,
+        /// Some daemon holds the right to send on it.
+        pub is_owned: bool,
+        /// When receipts came in last, or the provider answered a question for them.
+        pub heard_at: Option<Timestamp>,
+        /// The provider does not post to our webhook, as far as is known.
+        pub is_unregistered: bool,
+        /// The provider does not answer questions.
+        pub is_not_answered: bool,
+    }
+}
+
+statements! {
+    readiness_change(tx: &Transaction<'_>, watches: &[&str])
+        -> Option<FirstChange> = "readiness/readiness_change";
+    readiness_channels(tx: &Transaction<'_>, now: Timestamp, channels: &[&str])
+        -> Vec<ServedChannel> = "readiness/readiness_channels";
+}
+
+/// What readiness is judged by.
+pub async fn readiness(
+    client: &mut Client,
+    scope: Scope<'_>,
+) -> Result<(Option<FirstChange>, Vec<ServedChannel>), Error> {
+    let tx = client.build_transaction().read_only(true).start().await?;
+    let settings = format!("set local statement_timeout = {}", WORK.as_millis());
+    tx.batch_execute(&settings).await?;
+    let first = readiness_change(&tx, scope.watches).await?;
+    let channels = readiness_channels(&tx, scope.now, scope.channels).await?;
+    tx.commit().await?;
+    Ok((first, channels))
 }
 
 /// What the figures are about.

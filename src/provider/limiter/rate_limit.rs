@@ -88,6 +88,11 @@ impl RateLimit {
         Duration::from_nanos(self.next(self.quota()).saturating_sub(now))
     }
 
+    /// The rate as it is now.
+    pub fn per_second(&self) -> f64 {
+        self.rate.at(self.permits.now() as i64)
+    }
+
     /// The provider refused for the rate what was sent at that time. What was learned by it, if that is news.
     pub fn cut(&mut self, sent_at: Option<i64>) -> Option<Learned> {
         let learned = self.rate.cut(self.permits.now() as i64, sent_at)?;

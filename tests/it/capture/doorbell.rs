@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rowbell::app::App;
+use rowbell::app::{App, Sockets};
 use rowbell::clock::Clock;
 use rowbell::config::Config;
 use rowbell_lab::demo::testbed;
@@ -28,7 +28,7 @@ impl Running {
 
     /// On a host with this clock.
     pub async fn start_with(config: Config, clock: Clock) -> Running {
-        let app = App::build(config, clock).await.unwrap();
+        let app = App::build(config, clock, &mut Sockets::default()).await.unwrap();
         let stop = CancellationToken::new();
         let (ready, is_ready) = tokio::sync::oneshot::channel();
         let stopping = stop.clone();

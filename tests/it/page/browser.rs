@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use rowbell::http::sockets::Sockets;
 use rowbell::page::server::PageServer;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,7 +27,8 @@ pub struct Served {
 
 impl Served {
     pub async fn of(world: &World) -> Served {
-        let server = PageServer::bind(&world.stages.context).await.unwrap().unwrap();
+        let server =
+            PageServer::bind(&world.stages.context, &mut Sockets::default()).unwrap().unwrap();
         let url = format!("http://{}", server.address().unwrap());
         let stop = CancellationToken::new();
         tokio::spawn(server.run(stop.clone()));

@@ -1,0 +1,188 @@
+//! Which stages move. A stage that hangs looks from outside like one that has nothing to do: the process is alive, its
+//! connections are open, and no change is taken any more. So each stage notes when a step begins and how it ends.
+//!
+//! A step that fails is movement: whoever waits for a database that is away tries again and again. A step that does
+//! not end is none.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+
+tokio::task_local! {
+    /// The pulse of the stage that works here.
+    static HERE: Arc<Pulse>;
+}
+
+/// Work of the stage with this pulse.
+pub async fn of_stage<T>(pulse: Arc<Pulse>, work: impl Future<Output = T>) -> T {
+    HERE.scope(pulse, work).await
+}
+
+/// A long step moves on: of many questions to a provider one is done.
+pub fn beat() {
+    // Elsewhere, as in a story that does single steps, nobody looks.
+    let _ = HERE.try_with(|pulse| pulse.begin());
+}
+
+/// The pulses of all stages of a daemon.
+pub struct Pulses {
+    clock: Clock,
+    all: Mutex<Vec<Arc<Pulse>>>,
+}
+
+/// The pulse of one stage.
+pub struct Pulse {
+    clock: Clock,
+    stage: String,
+    beats: Mutex<Beats>,
+}
+
+/// What was noted, by the steady clock.
+#[derive(Clone, Copy, Debug)]
+struct Beats {
+    /// Since when the present step lasts; None: the stage rests.
+    step_since: Option<Timestamp>,
+    /// Since when every step has failed.
+    failing_since: Option<Timestamp>,
+    /// The last one failed because there was no connection to the database.
+    is_cut_off: bool,
+}
+
+impl Beats {
+    fn at_rest() -> Beats {
+        Beats { step_since: None, failing_since: None, is_cut_off: false }
+    }
+}
+
+impl Pulses {
+    pub fn new(clock: Clock) -> Pulses {
+        Pulses { clock, all: Mutex::default() }
+    }
+
+    /// The pulse of a stage that begins.
+    pub fn of(&self, stage: impl Into<String>) -> Arc<Pulse> {
+        let pulse = Arc::new(Pulse {
+            clock: self.clock.clone(),
+            stage: stage.into(),
+            beats: Mutex::new(Beats::at_rest()),
+        });
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).push(pulse.clone());
+        pulse
+    }
+
+    /// Stages whose step lasts longer than this.
+    pub fn hanging(&self, longer_than: Duration) -> Vec<String> {
+        self.stages(|beats| beats.step_since, longer_than)
+    }
+
+    /// Stages that could not do a step for longer than this.
+    pub fn failing(&self, longer_than: Duration) -> Vec<String> {
+        self.stages(|beats| beats.failing_since, longer_than)
+    }
+
+    /// Whether stages have no connection to the database for longer than this.
+    pub fn are_cut_off(&self, longer_than: Duration) -> bool {
+        !self
+            .stages(|beats| beats.failing_since.filter(|_| beats.is_cut_off), longer_than)
+            .is_empty()
+    }
+
+    fn stages(
+        &self,
+        since: impl Fn(&Beats) -> Option<Timestamp>,
+        longer_than: Duration,
+    ) -> Vec<String> {
+        let now = self.clock.steady();
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_long = |pulse: &&Arc<Pulse>| {
+            since(&pulse.beats()).is_some_and(|since| since + longer_than < now)
+        };
+        let mut stages: Vec<String> =
+            all.iter().filter(is_long).map(|pulse| pulse.stage.clone()).collect();
+        stages.dedup();
+        stages
+    }
+}
+
+impl Pulse {
+    /// A step begins.
+    pub fn begin(&self) {
+        let now = self.clock.steady();
+        self.note(|beats| beats.step_since = Some(now));
+    }
+
+    /// The step did what it should.
+    pub fn worked(&self) {
+        self.note(|beats| *beats = Beats::at_rest());
+    }
+
+    /// The step failed, and will be done again. `is_cut_off`: because there is no connection to the database.
+    pub fn failed(&self, is_cut_off: bool) {
+        let now = self.clock.steady();
+        self.note(|beats| {
+            beats.step_since = None;
+            beats.is_cut_off = is_cut_off;
+            beats.failing_since.get_or_insert(now);
+        });
+    }
+
+    /// The stage has come to its end, in order.
+    pub fn end(&self) {
+        self.note(|beats| {
+            beats.step_since = None;
+            beats.failing_since = None;
+        });
+    }
+
+    fn beats(&self) -> Beats {
+        *self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Beats)) {
+        // Right at every line; a panic elsewhere does not spoil them.
+        change(&mut self.beats.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_step_that_does_not_end_is_a_stage_that_hangs_and_one_that_fails_is_not() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let pulses = Pulses::new(clock.clone());
+        let (claim, sweep) = (pulses.of("claim"), pulses.of("sweep"));
+        let pass = || clock.advance(MINUTE * 2);
+
+        // Nobody has anything to do for hours.
+        pass();
+        assert!(pulses.hanging(MINUTE).is_empty() && pulses.failing(MINUTE).is_empty());
+
+        // The database is away: every step fails, and none hangs.
+        for _ in 0..3 {
+            claim.begin();
+            claim.failed(true);
+            pass();
+        }
+        assert!(pulses.hanging(MINUTE).is_empty());
+        assert_eq!(pulses.failing(MINUTE), ["claim"]);
+        assert!(pulses.are_cut_off(MINUTE) && !pulses.are_cut_off(MINUTE * 10));
+        claim.begin();
+        claim.worked();
+        assert!(pulses.failing(Duration::ZERO).is_empty());
+
+        // A step of one of them does not end.
+        sweep.begin();
+        assert!(pulses.hanging(MINUTE).is_empty(), "it has just begun");
+        pass();
+        assert_eq!(pulses.hanging(MINUTE), ["sweep"]);
+        sweep.worked();
+        assert!(pulses.hanging(Duration::ZERO).is_empty());
+    }
+}
