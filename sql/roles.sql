@@ -61,6 +61,7 @@ begin
 
         -- What stops by itself, and starts again by itself; storms are opened by the daemon too.
         grant select, insert, update on rowbell.circuit, rowbell.hold to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.large_transaction to rowbell_daemon;
 
         -- Who stopped all messages at WhatsApp, or wrote to be left alone, is remembered; the same person
         -- may lift that, and so may "opt-out", which runs as the same user.

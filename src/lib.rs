@@ -207,6 +207,7 @@ pub mod pipeline {
         pub mod burst_hold;
         pub mod claim;
         pub mod claimed_batch;
+        pub mod large_transaction;
         pub mod muted;
         pub mod new_message;
         pub mod scan_bound;

@@ -36,7 +36,7 @@ create table rowbell.change (
     -- change id below a limit belongs to a transaction id that was assigned before the limit was
     -- read. The claim relies on that when it moves its lower bound.
     transaction_id  xid8 not null default pg_current_xact_id(),
-    change_id       bigint generated always as identity (cache 1) primary key,
+    change_id       bigint generated always as identity (cache 1),
 
     watch           text not null,
     entity_key      text,
@@ -54,7 +54,10 @@ create table rowbell.change (
                         concat(session_user, ' (' || nullif(current_setting('application_name'), '') || ')')
                     ),
     mute_reason     text default nullif(current_setting('rowbell.mute', true), ''),
-    capture_error   text
+    capture_error   text,
+
+    -- Claim goes through each watch by itself, so that none waits behind another.
+    primary key (watch, change_id)
 )
 with (
     -- Rows live for milliseconds. Vacuum by count, not by share, and often.
@@ -84,6 +87,19 @@ comment on column rowbell.change.capture_error is 'Why the row could not be read
 
 -- What compose asks: is there a muted change of this entity that claim has not seen yet? Only muted changes pay.
 create index change_muted_idx on rowbell.change using hash (entity_key) where mute_reason is not null;
+
+
+-- Table and columns of layouts, by their ids.
+create function rowbell.layouts_of(layout_ids bigint[]) returns jsonb
+language sql stable
+as $$
+    select jsonb_object_agg(l.layout_id, jsonb_build_object(
+               'columns', l.columns, 'table_oid', c.oid::bigint, 'table', format('%I.%I', s.nspname, c.relname)))
+      from rowbell.layout as l
+      left join (pg_class as c join pg_namespace as s on s.oid = c.relnamespace) on c.oid = l.captured_from
+     where l.layout_id = any (layout_ids)
+$$;
+comment on function rowbell.layouts_of(bigint[]) is 'Table and columns of layouts, by their ids.';
 
 
 -- The changes with their rows under the names of the columns, whichever way they were captured.

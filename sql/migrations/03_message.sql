@@ -362,6 +362,41 @@ comment on column rowbell.hold.message_count is 'Messages held by it in all, wha
 comment on column rowbell.hold.reason is 'What happened, in words.';
 
 
+create type rowbell.large_decision as enum (
+    'leaves',     -- like any other change
+    'discarded',  -- a person ended them: the next change of a row tells them too
+    'told'        -- a person ended them, and they count as told
+);
+comment on type rowbell.large_decision is 'What becomes of the changes of a large transaction.';
+
+-- What one transaction changed of one watch, or a part of it, where that is much: claim leaves it alone until it is
+-- decided, and takes it in a turn of its own then. A row goes when nothing is left of it.
+create table rowbell.large_transaction (
+    large_transaction_id  bigint generated always as identity primary key,
+    watch                 text not null,
+    transaction_id        xid8 not null,
+    first_change_id       bigint not null,
+    last_change_id        bigint not null,
+
+    hold_id               bigint,
+    entity_count          bigint not null,
+    decision              rowbell.large_decision,
+    decision_text         text,
+
+    constraint entities_are_counted check (entity_count >= 0)
+);
+comment on table  rowbell.large_transaction is 'Transactions that changed many rows of a watch. Their changes stay in rowbell.change until it is decided about them.';
+comment on column rowbell.large_transaction.large_transaction_id is 'Key.';
+comment on column rowbell.large_transaction.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell.large_transaction.transaction_id is 'The business transaction.';
+comment on column rowbell.large_transaction.first_change_id is 'The first of its changes that is left.';
+comment on column rowbell.large_transaction.last_change_id is 'The last of them.';
+comment on column rowbell.large_transaction.hold_id is 'The storm that it is; null where it leaves without a question.';
+comment on column rowbell.large_transaction.entity_count is 'How many rows of the business it is about, without those that joined the hold as messages.';
+comment on column rowbell.large_transaction.decision is 'leaves, discarded or told; null: it waits for a person.';
+comment on column rowbell.large_transaction.decision_text is 'Who decided, and why, in words.';
+
+
 create type rowbell.fallback_cause as enum (
     'failed',       -- undeliverable, or every attempt failed
     'skipped',      -- the recipient cannot be reached there, or does not want to

@@ -149,7 +149,7 @@ pub(crate) fn previewed(
         first_changed_at: now,
         last_changed_at: now,
         changed_by: Vec::new(),
-        hold_id: None,
+        set_aside: None,
     };
     Message::new(net, &compiled.config.channel)
 }

@@ -63,6 +63,7 @@ mod limits {
     pub mod channel_leases;
     pub mod channel_spread;
     pub mod circuit;
+    pub mod large_transactions;
     pub mod limits;
     pub mod storm;
 }

@@ -13,6 +13,7 @@ use rowbell::domain::recipient::last_told::ToldStatus;
 use rowbell::domain::value::change::Operation;
 use rowbell::postgres::capture::install;
 use rowbell::postgres::operations::opt_outs::OptOutSource;
+use rowbell::postgres::queries::claimed_batch::LargeDecision;
 use rowbell::postgres::queries::retention::RetentionTask;
 use strum::VariantArray;
 
@@ -53,7 +54,7 @@ order by 1";
         "select proname from pg_proc where pronamespace = 'rowbell'::regnamespace order by 1";
     assert_eq!(
         lines(&client, function).await,
-        "capture_by_name\ncapture_delivery\nis_connected\nknown_after_mute\nrecord_consent\nwhole_row"
+        "capture_by_name\ncapture_delivery\nis_connected\nknown_after_mute\nlayouts_of\nrecord_consent\nwhole_row"
     );
 }
 
@@ -83,6 +84,7 @@ async fn enums_have_the_words_of_their_types() {
         ("message_operation", words::<Operation>()),
         // What a recipient is told and nobody captures.
         ("change_operation", words::<Operation>().replace(" withdrawn", "")),
+        ("large_decision", words::<LargeDecision>()),
         ("told_status", words::<ToldStatus>()),
         ("message_waits_for", words::<WaitsFor>()),
         ("message_reason", [words::<Failure>(), words::<Skip>()].join(" ")),

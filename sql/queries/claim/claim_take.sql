@@ -1,59 +1,62 @@
--- claim_take: takes changes of some watches above a bound, in order of capture.
+-- claim_take: takes changes of some watches in turn, those of one watch in order of capture.
 --
--- The caller holds the claim lock, so no other daemon deletes here, and rows of rowbell.change are
--- never updated: that is why a row found by its place (ctid) is still the same row. The bound keeps
--- the scan from walking index entries of rows that are gone but that an old snapshot keeps alive.
---
+-- What large transactions changed is left alone until it is decided; then each has its own turn beside the rest of its
+-- watch. The caller holds the claim lock, and rows of rowbell.change are never updated: a row found by its place (ctid)
+-- is still the same row. The bounds keep the scan from walking entries of rows that an old snapshot keeps alive.
 -- What one transaction does to one row may be captured in another order, and a row that moves to another partition is
 -- a delete and an insert: where the limit would part such changes, those that follow soon are taken along.
+-- reached, parts: the last change of each watch, and of each large transaction. next_transactions: whose changes follow.
 --
--- layouts: table and columns of what stands in captured, by layout_id. next_transactions: whose changes come next, a
--- few of them: a large transaction may begin at the end of what is taken. See pipeline/claim/burst_hold.rs.
---
--- $1 above: only changes with ids above this
--- $2 watches: names of the watches
+-- $1 watches, $2 above: the watches, and of each only changes with ids above this
 -- $3 limit: how many changes at most
 -- $4 claim_lock: key of the advisory lock; without it nothing is taken, rather than to wait for the rows of its holder
-with picked as (
-    select c.ctid as place, c.change_id, c.transaction_id, c.watch, c.entity_key, c.operation
-      from rowbell.change as c
-     where (select pg_try_advisory_xact_lock($4)) and c.change_id > $1 and c.watch = any ($2)
-     order by c.change_id limit $3
-), last as (
-    select max(p.change_id) as change_id, count(*) as changes from picked as p
-), along as (
-    select n.place
-      from (select c.ctid as place, c.transaction_id, c.watch, c.entity_key, c.operation
-              from rowbell.change as c, last as l
-             where c.change_id > l.change_id and l.changes = $3 and c.watch = any ($2)
-             order by c.change_id limit 32) as n
-     where exists (select from picked as p
-                    where p.transaction_id = n.transaction_id and p.watch = n.watch
-                      and (p.entity_key = n.entity_key or (p.operation = 'delete' and n.operation = 'insert')))
+with turn as materialized (
+    select row_number() over () as lane, t.*
+      from (select w.watch, w.above, 9223372036854775807 as upto, null::xid8 as transaction_id, null::bigint as large_id,
+                   array(select l.transaction_id from rowbell.large_transaction as l where l.watch = w.watch) as apart
+              from unnest($1::text[], $2::bigint[]) as w (watch, above)
+             union all
+            select l.watch, l.first_change_id - 1, l.last_change_id, l.transaction_id, l.large_transaction_id, null
+              from rowbell.large_transaction as l
+             where l.decision is not null and l.watch = any ($1)) as t
+     where (select pg_try_advisory_xact_lock($4))
+), picked as (
+    select n.place, n.change_id, n.transaction_id, n.watch, n.entity_key, n.operation, t.lane
+      from turn as t, lateral (
+           select c.ctid as place, c.*, row_number() over (order by c.change_id) as place_in_turn from rowbell.change as c
+            where c.watch = t.watch and c.change_id > t.above and c.change_id <= t.upto
+              and (c.transaction_id = t.transaction_id or c.transaction_id <> all (t.apart))
+            order by c.change_id limit $3) as n
+     order by n.place_in_turn, n.change_id limit $3
+), reached as (
+    select t.*, p.change_id, p.is_full
+      from turn as t
+      join (select lane, max(change_id) as change_id, sum(count(*)) over () = $3 as is_full from picked group by lane) as p using (lane)
+), following as (
+    select n.place, n.transaction_id, n.watch, n.entity_key, n.operation
+      from reached as r, lateral (
+           select c.ctid as place, c.* from rowbell.change as c
+            where r.is_full and c.watch = r.watch and c.change_id > r.change_id
+              and (c.transaction_id = r.transaction_id or c.transaction_id <> all (r.apart))
+            order by c.change_id limit 32) as n
 ), taken as (
     delete from rowbell.change
-     where ctid = any (array(select p.place from picked as p union all select a.place from along as a))
- returning change_id, transaction_id, watch, entity_key, operation, layout_id, captured,
-           old_row, new_row, changed_at, changed_by, mute_reason || ', by ' || changed_by as mute_reason, capture_error
-), next as (
-    select array(select n.transaction_id::text::bigint
-                   from rowbell.change as n
-                  where n.change_id > (select l.change_id from last as l)
-                  order by n.change_id limit 16) as transactions
-), layouts as (
-    select jsonb_object_agg(l.layout_id, jsonb_build_object(
-               'columns', l.columns, 'table_oid', c.oid::bigint, 'table', format('%I.%I', s.nspname, c.relname))) as known
-      from rowbell.layout as l
-      left join (pg_class as c join pg_namespace as s on s.oid = c.relnamespace) on c.oid = l.captured_from
-     where l.layout_id in (select t.layout_id from taken as t)
+     where ctid = any (array(select p.place from picked as p union all select f.place from following as f where exists (
+               select from picked as p where p.transaction_id = f.transaction_id and p.watch = f.watch
+                                        and (p.entity_key = f.entity_key or (p.operation = 'delete' and f.operation = 'insert')))))
+ returning change.*
 )
-select t.change_id, t.watch, t.entity_key, t.operation::text, t.layout_id, t.captured,
-       t.old_row, t.new_row, t.changed_at, t.changed_by, t.mute_reason, t.capture_error,
+select t.change_id, t.watch, t.entity_key, t.operation::text, t.layout_id, t.captured, t.old_row, t.new_row, t.changed_at,
+       t.changed_by, t.mute_reason || ', by ' || t.changed_by as mute_reason, t.capture_error,
        t.transaction_id::text::bigint as transaction_id, pg_current_xact_id()::text::bigint as claimed_by,
-       last.change_id as last_change_id, once.layouts, once.next_transactions
+       l.large_transaction_id is not null as is_large, l.hold_id, l.decision::text, l.decision_text, once.*
   from taken as t
- cross join last
-  left join (select (select max(change_id) from taken) as change_id, layouts.known as layouts,
-                    next.transactions as next_transactions
-               from next, layouts) as once on once.change_id = t.change_id
+  left join rowbell.large_transaction as l
+    on (l.watch, l.transaction_id) = (t.watch, t.transaction_id) and t.change_id between l.first_change_id and l.last_change_id
+  left join (select (select max(change_id) from taken) as last_change_id,
+                    rowbell.layouts_of(array(select layout_id from taken)) as layouts,
+                    (select jsonb_object_agg(watch, change_id) from reached where large_id is null) as reached,
+                    (select jsonb_object_agg(large_id, change_id) from reached where large_id is not null) as parts,
+                    array(select f.transaction_id::text::bigint from following as f) as next_transactions
+            ) as once on once.last_change_id = t.change_id
  order by t.change_id;

@@ -3,7 +3,7 @@
 --
 -- The rows of the leases stay locked until the caller has written what it sends: no other daemon can take
 -- a lease in between. A database that was installed for another environment or server is a copy: see
--- pipeline/gate/copy_guard.rs. Storms that messages have joined lately may go on: see
+-- pipeline/gate/copy_guard.rs. Storms within a minute that messages have joined lately may go on: see
 -- pipeline/claim/burst_hold.rs.
 --
 -- $1 channels: names of the channels
@@ -19,24 +19,24 @@ with mine as materialized (
 )
 select 'lease' as kind, mine.channel, null::text as watch, mine.epoch,
        null::text as template, null::text as language, null::text as reason, null::timestamptz as probe_at,
-       null::bigint as hold_id, null::bigint as transaction_id, null::timestamptz as last_joined_at,
+       null::bigint as hold_id,
        null::text as environment, null::text as system_identifier, null::oid as database_oid
   from mine
 union all
-select 'circuit', c.channel, null, null, c.template, c.language, c.reason, c.probe_at, null, null, null, null, null, null
+select 'circuit', c.channel, null, null, c.template, c.language, c.reason, c.probe_at, null, null, null, null
   from rowbell.circuit as c
  where c.channel = any ($1) and c.state <> 'closed'
 union all
 select 'pause', case when p.kind = 'channel' then p.name end, case when p.kind = 'watch' then p.name end,
-       null, null, null, null, null, null, null, null, null, null, null
+       null, null, null, null, null, null, null, null, null
   from rowbell.pause as p
  where p.kind = 'watch' or p.name = any ($1)
 union all
-select 'hold', null, h.watch, null, null, null, null, null, h.hold_id, h.transaction_id, h.last_joined_at, null, null, null
+select 'hold', null, h.watch, null, null, null, null, null, h.hold_id, null, null, null
   from rowbell.hold as h
- where h.last_joined_at > $4
+ where h.last_joined_at >= $4 and h.transaction_id is null
 union all
-select 'copy', null, null, null, null, null, null, null, null, null, null,
+select 'copy', null, null, null, null, null, null, null, null,
        i.environment, i.system_identifier, i.database_oid
   from rowbell.installation as i
  where i.environment is not null

@@ -44,12 +44,21 @@ select 'rowbell_circuits_open', c.channel, k.kind,
   from unnest($2::text[]) as c (channel)
  cross join unnest(array['channel', 'template']) as k (kind)
 union all
--- The first in the order of capture. Changes of watches that are not configured wait for nobody.
+-- The first in the order of capture. Changes of watches that are not configured, or that wait for a person, wait for
+-- nobody else.
 select 'rowbell_oldest_change_age_seconds', null, null,
-       coalesce((select extract(epoch from $1 - c.changed_at)
-                   from rowbell.change as c
-                  where c.watch = any ($3::text[])
-                  order by c.change_id
-                  limit 1), 0)::float8
+       coalesce((select extract(epoch from $1 - min(c.changed_at))
+                   from unnest($3::text[]) as w (watch), lateral (
+                        select c.changed_at
+                          from rowbell.change as c
+                         where c.watch = w.watch
+                           and not exists (
+                               select
+                                 from rowbell.large_transaction as l
+                                where l.watch = c.watch and l.transaction_id = c.transaction_id and l.decision is null
+                           )
+                         order by c.change_id
+                         limit 1
+                  ) as c), 0)::float8
 union all
 select 'rowbell_notification_queue_usage_ratio', null, null, pg_notification_queue_usage();

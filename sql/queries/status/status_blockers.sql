@@ -25,9 +25,10 @@ union all
 select 'hold', 'held', null, null, null, null, h.watch, h.hold_id, null, h.reason, h.began_at, null, held.messages
   from rowbell.hold as h
  cross join lateral (
-       select count(*) as messages
-         from rowbell.queue as q
-        where q.state = 'held' and q.watch = h.watch and q.hold_id = h.hold_id
+       select (select count(*) from rowbell.queue as q where q.state = 'held' and q.watch = h.watch and q.hold_id = h.hold_id)
+              + coalesce((select sum(l.entity_count)::bigint
+                            from rowbell.large_transaction as l
+                           where l.hold_id = h.hold_id and l.decision is null), 0) as messages
   ) as held
  where held.messages > 0
 union all

@@ -103,7 +103,8 @@ pub async fn approve(args: &ApproveArgs, config: &Config) -> Result<(), CliError
         return Ok(());
     }
     let now = Clock::system().now();
-    let done = holds::approve(&client, &hold, messages, now).await.map_err(anyhow::Error::from)?;
+    let done =
+        holds::approve(&mut client, &hold, messages, now).await.map_err(anyhow::Error::from)?;
     said(which, &hold, "approved", done);
     Ok(())
 }

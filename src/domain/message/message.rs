@@ -52,6 +52,7 @@ pub struct Message {
 impl Message {
     /// A message that waits, and is due at once.
     pub fn new(net: NetChange, channel: &str) -> Message {
+        let hold_id = net.hold_id();
         Message {
             message_id: None,
             watch: net.watch,
@@ -74,7 +75,7 @@ impl Message {
             due_at: net.last_changed_at,
             told_row: None,
             words: None,
-            hold_id: net.hold_id,
+            hold_id,
         }
     }
 

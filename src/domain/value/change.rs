@@ -72,8 +72,7 @@ pub struct Change {
     pub mute_reason: Option<String>,
     /// The business transaction that made it.
     pub transaction_id: i64,
-    /// The storm that it belongs to.
-    pub hold_id: Option<i64>,
+    pub set_aside: Option<SetAside>,
     /// None: it is not there any more, or it was not written down.
     pub table: Option<Box<CapturedTable>>,
 }
@@ -91,8 +90,19 @@ pub struct NetChange {
     pub last_changed_at: Timestamp,
     /// Who made them, each once, at most `MOST_ACTORS`.
     pub changed_by: Vec<String>,
-    /// The storm that one of the changes belongs to.
-    pub hold_id: Option<i64>,
+    /// What holds for all of them.
+    pub set_aside: Option<SetAside>,
+}
+
+/// What becomes of a change that was set aside, or is held with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetAside {
+    /// It waits for a person: the hold.
+    Waits(i64),
+    /// It leaves like any other.
+    Leaves,
+    /// A person ended it, and why. Those that count as told are muted instead.
+    Discarded(String),
 }
 
 /// How many names of those who made changes a message keeps.
@@ -111,7 +121,12 @@ impl NetChange {
     pub fn fold_in(&mut self, later: NetChange) {
         self.new_row = later.new_row;
         self.change_count += later.change_count;
-        self.hold_id = self.hold_id.or(later.hold_id);
+        self.set_aside = match (self.set_aside.take(), later.set_aside) {
+            (Some(SetAside::Waits(hold_id)), _) | (_, Some(SetAside::Waits(hold_id))) => {
+                Some(SetAside::Waits(hold_id))
+            }
+            (earlier, later) => earlier.filter(|earlier| Some(earlier) == later.as_ref()),
+        };
         for actor in later.changed_by {
             if self.changed_by.len() < MOST_ACTORS && !self.changed_by.contains(&actor) {
                 self.changed_by.push(actor);
@@ -120,6 +135,14 @@ impl NetChange {
         self.first_changed_at = self.first_changed_at.min(later.first_changed_at);
         self.last_changed_at = self.last_changed_at.max(later.last_changed_at);
         self.operation = Operation::between(self.old_row.as_ref(), self.new_row.as_ref());
+    }
+
+    /// The hold in which it waits for a person.
+    pub fn hold_id(&self) -> Option<i64> {
+        match self.set_aside {
+            Some(SetAside::Waits(hold_id)) => Some(hold_id),
+            _ => None,
+        }
     }
 
     /// It was inserted and is gone again.

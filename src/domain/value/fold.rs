@@ -112,7 +112,7 @@ mod tests {
             changed_by: "shop (crm)".into(),
             mute_reason: None,
             transaction_id: 1,
-            hold_id: None,
+            set_aside: None,
             table: None,
         }
     }

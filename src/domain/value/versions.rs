@@ -52,7 +52,7 @@ impl RowChange {
                 first_changed_at: change.changed_at,
                 last_changed_at: change.changed_at,
                 changed_by: vec![change.changed_by],
-                hold_id: change.hold_id,
+                set_aside: change.set_aside,
             },
         }
     }
@@ -181,7 +181,6 @@ fn joined(chain: &Chain, changes: &mut [Option<Change>], rules: &FoldRules) -> O
         net.change_count += 1;
         net.first_changed_at = net.first_changed_at.min(other.changed_at);
         net.last_changed_at = net.last_changed_at.max(other.changed_at);
-        net.hold_id = net.hold_id.or(other.hold_id);
         whole
     });
     let net = &mut whole.net;
@@ -312,7 +311,7 @@ mod tests {
             changed_by: "shop (crm)".into(),
             mute_reason: None,
             transaction_id: 1,
-            hold_id: None,
+            set_aside: None,
             table: None,
         }
     }

@@ -1,6 +1,6 @@
 //! claim: makes messages of committed changes, one per entity.
 //!
-//! Takes changes in order of capture and deletes them; folds those of one entity into its open
+//! Takes changes of the watches in turn, those of one watch in order of capture, and deletes them; folds those of one entity into its open
 //! message, or opens one. A message whose quiet period is over already, and for which there is a
 //! permit, gets its words and its lease in the same transaction and leaves at once; the others wait
 //! in the queue. One transaction, a few statements whatever the number of changes.
@@ -22,14 +22,17 @@ use tokio_util::sync::CancellationToken;
 use crate::config;
 use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::message::Message;
-use crate::domain::value::change::{CapturedTable, Change, NetChange};
+use crate::domain::value::change::{CapturedTable, Change, NetChange, SetAside};
 use crate::domain::value::fold::{Folded, fold};
 use crate::domain::value::versions::{FoldRules, without_moves};
-use crate::pipeline::claim::burst_hold::{ScanAhead, StormGuard};
+use crate::pipeline::claim::burst_hold::StormGuard;
 use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
+use crate::pipeline::claim::large_transaction::{self, Group, LargeTransactions};
 use crate::pipeline::claim::muted::{fold_muted, make_known};
-use crate::pipeline::claim::new_message::{folded_in, held, leaves_at, muted, unreadable, waiting};
-use crate::pipeline::claim::scan_bound::ScanBound;
+use crate::pipeline::claim::new_message::{
+    discarded, folded_in, held, leaves_at, muted, unreadable, waiting,
+};
+use crate::pipeline::claim::scan_bound::{ScanBounds, Scanned};
 use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::read_fault::{RowFault, noted};
 use crate::pipeline::context::stage::{Progress, Stage, StageError, chain, sleep};
@@ -38,7 +41,7 @@ use crate::pipeline::gate::decide::decide;
 use crate::pipeline::gate::{fallback_channel, outcome};
 use crate::postgres::connection::listener::Bell;
 use crate::postgres::queries;
-use crate::postgres::queries::claim::OpenMessage;
+use crate::postgres::queries::claim::{ClaimBound, OpenMessage};
 use crate::postgres::queries::claimed_batch::{ClaimedBatch, Taken};
 
 /// How long words are left to compose after a row of a watch could not be read here.
@@ -107,7 +110,7 @@ impl Stage for ClaimOnBell {
 /// Claims changes.
 pub struct Claim {
     context: Arc<Context>,
-    bound: ScanBound,
+    bounds: ScanBounds,
     /// Somebody rang, or the last claim took as many as it could: there is something to take, and no
     /// need to look first.
     expects_more: bool,
@@ -126,13 +129,21 @@ pub struct Claim {
     /// How many changes to take while one is looked for that cannot be written.
     at_most: Option<usize>,
     storms: StormGuard,
+    large: LargeTransactions,
+}
+
+/// What one claim came to.
+enum Claimed {
+    Done(Progress),
+    /// It met large transactions, and is rolled back.
+    Met(Vec<Group>),
 }
 
 impl Claim {
     pub fn new(context: Arc<Context>) -> Claim {
         Claim {
             context,
-            bound: ScanBound::default(),
+            bounds: ScanBounds::default(),
             expects_more: false,
             sends: false,
             is_locked_out: false,
@@ -142,6 +153,7 @@ impl Claim {
             row_by_row: HashMap::new(),
             at_most: None,
             storms: StormGuard::default(),
+            large: LargeTransactions::default(),
         }
     }
 
@@ -196,11 +208,12 @@ impl Claim {
             return Ok(Progress::Idle);
         }
         let now = self.context.clock.now();
-        self.bound.begin(self.context.clock.steady());
+        self.bounds.begin(self.context.clock.steady());
         let mut client = self.context.pool.get().await?;
         let is_expected = std::mem::take(&mut self.expects_more);
         let watches = self.context.watch_names();
-        if !is_expected && !queries::claim::claim_any(&client, self.bound.above, &watches).await? {
+        let above = self.bounds.above(&watches);
+        if !is_expected && !queries::claim::claim_any(&client, &watches, &above).await? {
             return Ok(Progress::Idle);
         }
         let limit = self.room().await.min(self.at_most.unwrap_or(usize::MAX));
@@ -209,6 +222,16 @@ impl Claim {
         let done = self.batch(tx, now, limit, &mut claimed).await;
         // On every way out: a permit that is not used and not given back would be lost to the rate.
         claimed.give_back(&self.context);
+        let done = match done {
+            Ok(Claimed::Met(groups)) => {
+                self.expects_more = true;
+                large_transaction::set_aside(&mut client, &self.context, &self.bounds, &groups)
+                    .await?;
+                return Ok(Progress::Worked);
+            }
+            Ok(Claimed::Done(progress)) => Ok(progress),
+            Err(error) => Err(error),
+        };
         match done {
             Err(error) if error.is_of_a_value() => {
                 drop(client);
@@ -255,7 +278,9 @@ impl Claim {
             return Ok(Progress::Idle);
         }
         let batch =
-            queries::claimed_batch::claim_take(&tx, self.bound.above, &watches, limit).await?;
+            queries::claimed_batch::claim_take(&tx, &watches, &self.bounds.above(&watches), limit)
+                .await?;
+        self.advance(&tx, &batch, batch.count >= limit).await?;
         let why = chain(&error);
         let failed = batch.changes.into_iter().map(|taken| taken.unreadable_for(&why));
         let mut messages: Vec<Message> =
@@ -294,27 +319,36 @@ impl Claim {
         now: Timestamp,
         limit: usize,
         claimed: &mut ClaimResult,
-    ) -> Result<Progress, StageError> {
-        let watches = self.context.watch_names();
+    ) -> Result<Claimed, StageError> {
+        let context = self.context.clone();
+        let watches = context.watch_names();
+        let above = self.bounds.above(&watches);
         // Sent together and run in this order: the bound must be read before the transaction has an id of its own.
         // What is taken without the right to it is given back by the rollback.
         let channels: Vec<&str> = self.context.channel_senders.keys().map(String::as_str).collect();
         let (bound, mut batch, blockers) = tokio::try_join!(
             async { Ok(queries::claim::claim_bound(&tx).await?) },
-            async {
-                Ok(queries::claimed_batch::claim_take(&tx, self.bound.above, &watches, limit)
-                    .await?)
-            },
+            async { Ok(queries::claimed_batch::claim_take(&tx, &watches, &above, limit).await?) },
             Blockers::read(&tx, &self.context, &channels)
         )?;
         blockers.announce(&self.context, &channels);
         self.is_locked_out = !bound.is_mine;
-        if !bound.is_mine || batch.count == 0 {
-            return Ok(Progress::Idle);
+        if !bound.is_mine {
+            return Ok(Claimed::Done(Progress::Idle));
         }
+        if batch.count == 0 {
+            return Ok(Claimed::Done(self.nothing_taken(tx, &bound, &watches).await?));
+        }
+        let is_full = batch.count >= limit;
         claimed.blockers = blockers;
-        self.expects_more = batch.count == limit;
-        self.plan(&tx, &mut batch, now, limit, claimed).await?;
+        self.expects_more = is_full;
+        let met = self.plan(&tx, &mut batch, now, (is_full, &bound), claimed).await?;
+        if !met.is_empty() {
+            return Ok(Claimed::Met(met));
+        }
+        if !bound.apart.is_empty() {
+            self.advance(&tx, &batch, is_full).await?;
+        }
         if !claimed.folded.is_empty() {
             queries::claim::claim_fold(&tx, &claimed.folded, now).await?;
         }
@@ -327,11 +361,44 @@ impl Claim {
         tx.commit().await?;
         self.note_claimed(batch.count);
         // Only now: a claim that is rolled back has scanned nothing.
-        self.bound.scanned(bound, &batch, limit);
+        let scanned = Scanned { reached: &batch.reached, is_full, claimed_by: batch.claimed_by };
+        self.bounds.scanned(&bound, &watches, scanned);
         if claimed.send_off(&self.context, expires_at) {
             ring_others(&self.context).await?;
         }
-        Ok(Progress::Worked)
+        Ok(Claimed::Done(Progress::Worked))
+    }
+
+    /// Only what is set aside is there: the bound passes it, so that the next looks do not read it again.
+    async fn nothing_taken(
+        &mut self,
+        tx: Transaction<'_>,
+        bound: &ClaimBound,
+        watches: &[&str],
+    ) -> Result<Progress, StageError> {
+        let lags = |watch: &String| self.bounds.of(watch) < bound.apart_until;
+        if !bound.apart.iter().any(lags) {
+            return Ok(Progress::Idle);
+        }
+        let claimed_by = queries::claimed_batch::own_transaction(&tx).await?;
+        self.advance(&tx, &ClaimedBatch::default(), false).await?;
+        tx.commit().await?;
+        let scanned = Scanned { reached: &HashMap::new(), is_full: false, claimed_by };
+        self.expects_more = self.bounds.scanned(bound, watches, scanned);
+        Ok(if self.expects_more { Progress::Worked } else { Progress::Idle })
+    }
+
+    /// Large transactions go on after what was taken of them.
+    async fn advance(
+        &self,
+        tx: &Transaction<'_>,
+        batch: &ClaimedBatch,
+        is_full: bool,
+    ) -> Result<(), StageError> {
+        let parts = batch.parts.iter();
+        let parts = parts.filter_map(|(id, last)| Some((id.parse::<i64>().ok()?, *last)));
+        let (parts, last): (Vec<i64>, Vec<i64>) = parts.unzip();
+        Ok(queries::claimed_batch::large_advance(tx, &parts, &last, is_full).await?)
     }
 
     /// Decides what becomes of the changes: folded into open messages, or new ones.
@@ -340,9 +407,9 @@ impl Claim {
         tx: &Transaction<'_>,
         batch: &mut ClaimedBatch,
         now: Timestamp,
-        limit: usize,
+        (is_full, bound): (bool, &ClaimBound),
         claimed: &mut ClaimResult,
-    ) -> Result<(), StageError> {
+    ) -> Result<Vec<Group>, StageError> {
         let mut changes = Vec::with_capacity(batch.count);
         for taken in batch.changes.drain(..) {
             match taken {
@@ -350,15 +417,19 @@ impl Claim {
                 other => claimed.messages.extend(unreadable(&self.context.config, other)),
             }
         }
-        let ahead = ScanAhead {
-            last_change_id: batch.last_change_id,
-            is_full: batch.count >= limit,
-            next_transactions: &batch.next_transactions,
-        };
+        for taken in large_transaction::earlier(tx, &bound.apart, &changes).await? {
+            match taken {
+                Taken::Whole(change) => changes.push(*change),
+                other => claimed.messages.extend(unreadable(&self.context.config, other)),
+            }
+        }
+        changes.sort_by_key(|change| change.change_id);
         let rules = self.own(&mut changes).await?;
-        let mut changes = without_moves(changes, &|watch| rules.get(watch).cloned());
-        claimed.holds =
-            self.storms.mark(tx, &self.context, &claimed.blockers, &mut changes, ahead).await?;
+        let changes = without_moves(changes, &|watch| rules.get(watch).cloned());
+        let met = self.large.find(tx, &self.context, &changes, batch, is_full).await?;
+        if !met.is_empty() {
+            return Ok(met);
+        }
         let mut folded = fold(changes, &|watch| rules.get(watch).cloned());
         for renames in &folded.renames {
             queries::claim::claim_rename(tx, renames, now).await?;
@@ -368,7 +439,8 @@ impl Claim {
             claimed.messages.extend(muted(&self.context.config, net, reason, now));
         }
         let fresh = self.fold_into_open(tx, folded.nets, now, claimed).await?;
-        self.open(tx, fresh, now, claimed).await
+        self.open(tx, fresh, now, claimed).await?;
+        Ok(Vec::new())
     }
 
     /// What was muted counts as told, before anything is decided.
@@ -491,9 +563,16 @@ impl Claim {
                     .extend(held_burst.gathered.iter().map(|id| (*id, held_burst.hold_id)));
                 claimed.holds.extend(held_burst.opened);
             }
-            let (in_storm, nets): (Vec<_>, Vec<_>) =
-                nets.into_iter().partition(|net| net.hold_id.is_some());
-            claimed.messages.extend(in_storm.into_iter().map(|net| held(&watch, net, now)));
+            let (set_aside, nets): (Vec<_>, Vec<_>) = nets.into_iter().partition(|net| {
+                matches!(net.set_aside, Some(SetAside::Waits(_) | SetAside::Discarded(_)))
+            });
+            claimed.messages.extend(set_aside.into_iter().map(|net| match &net.set_aside {
+                Some(SetAside::Discarded(why)) => {
+                    let why = why.clone();
+                    discarded(&watch, net, why, now)
+                }
+                _ => held(&watch, net, now),
+            }));
             let (mut due, mut later): (Vec<_>, Vec<_>) = nets.into_iter().partition(|net| {
                 leaves_at(&watch, net.first_changed_at, net.last_changed_at, now) <= now
             });

@@ -42,6 +42,7 @@ pub fn folded_in(
     let is_waited_for = message.attempt_count > 0 && !is_put_off;
     let due_at = if is_waited_for { due_at.max(message.due_at) } else { due_at };
     let operation = Operation::between(message.old_row.as_ref(), net.new_row.as_ref());
+    let hold_id = net.hold_id();
     Some(FoldedIn {
         message_id: message.message_id,
         operation,
@@ -50,7 +51,7 @@ pub fn folded_in(
         last_changed_at: net.last_changed_at,
         due_at,
         changed_by: net.changed_by,
-        hold_id: net.hold_id,
+        hold_id,
     })
 }
 
@@ -64,6 +65,12 @@ pub fn muted(config: &Config, net: NetChange, reason: String, now: Timestamp) ->
     let watch = config.watch.get(&net.watch)?;
     let state = State::Skipped(Skip::Muted);
     Some(Message { state, reason_text: Some(reason), ..waiting(watch, net, now) })
+}
+
+/// A message that a person ended before it was opened.
+pub fn discarded(watch: &config::Watch, net: NetChange, text: String, now: Timestamp) -> Message {
+    let state = State::Skipped(Skip::Discarded);
+    Message { state, reason_text: Some(text), ..waiting(watch, net, now) }
 }
 
 /// A row that the trigger could not read: on record as failed, for a person to look at.
@@ -84,7 +91,7 @@ pub fn unreadable(config: &Config, taken: Taken) -> Option<Message> {
         first_changed_at: changed_at,
         last_changed_at: changed_at,
         changed_by: Vec::new(),
-        hold_id: None,
+        set_aside: None,
     };
     let reason_text = Some(format!("the row could not be captured: {error}"));
     let state = State::Failed(Failure::Unwritable);

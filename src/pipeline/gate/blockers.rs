@@ -24,9 +24,7 @@ use crate::postgres::queries::blockers::Blocker;
 /// How often a channel sender that a person has stopped is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Changes of one transaction are claimed one batch after the other, so its hold goes on that long
-/// without any; a hold of a minute ends with the minute.
-const STORM_GOES_ON: Duration = Duration::from_secs(3_600);
+/// A storm within a minute ends with the minute.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Everything that stops something, as of one moment.
@@ -35,8 +33,8 @@ pub struct Blockers {
     circuits: HashMap<CircuitKey, Rest>,
     paused_channels: Vec<String>,
     pub paused_watches: Vec<String>,
-    /// Storms that may go on, by watch and transaction.
-    holds: HashMap<(String, Option<i64>), i64>,
+    /// Storms within a minute that may go on, by watch.
+    holds: HashMap<String, i64>,
     /// The database is a copy of the one that was installed for this environment and server.
     copy: Option<Identity>,
     /// Channels that this process may send on until the end of the transaction.
@@ -78,7 +76,7 @@ impl Blockers {
         let environment = &context.config.installation.environment;
         let now = context.clock.now();
         let server = context.system_identifier();
-        let joined = now - STORM_GOES_ON;
+        let joined = now - MINUTE;
         let found = queries::blockers::blockers_read(
             tx,
             channels,
@@ -100,10 +98,8 @@ impl Blockers {
                 Blocker::Lease { .. } => {}
                 Blocker::PausedChannel(name) => blockers.paused_channels.push(name),
                 Blocker::PausedWatch(name) => blockers.paused_watches.push(name),
-                Blocker::Hold { watch, hold_id, transaction, last_joined_at } => {
-                    if transaction.is_some() || last_joined_at + MINUTE >= now {
-                        blockers.holds.insert((watch, transaction), hold_id);
-                    }
+                Blocker::Hold { watch, hold_id } => {
+                    blockers.holds.insert(watch, hold_id);
                 }
                 Blocker::Copy(installed) => blockers.copy = Some(installed),
             }
@@ -142,12 +138,9 @@ impl Blockers {
         }
     }
 
-    /// The hold that what this transaction changed joins; without one, what changes too fast.
-    pub fn hold_of(&self, watch: &str, transaction: Option<i64>) -> Option<i64> {
-        if self.holds.is_empty() {
-            return None;
-        }
-        self.holds.get(&(watch.to_owned(), transaction)).copied()
+    /// The hold that what changes too fast joins.
+    pub fn hold_of(&self, watch: &str) -> Option<i64> {
+        self.holds.get(watch).copied()
     }
 
     /// Whether new messages of the watch may leave in the same moment in which they are opened.

@@ -158,7 +158,9 @@ fn removal_of(watch: &str, found: &[CaptureTrigger]) -> Vec<String> {
 /// Changes that wait for a watch which is not in the configuration any more: nobody takes them. Says how many there
 /// were.
 pub async fn drop_changes(client: &Client, watch: &str) -> Result<u64, tokio_postgres::Error> {
-    client.execute("delete from rowbell.change where watch = $1", &[&watch]).await
+    let gone = client.execute("delete from rowbell.change where watch = $1", &[&watch]).await?;
+    client.execute("delete from rowbell.large_transaction where watch = $1", &[&watch]).await?;
+    Ok(gone)
 }
 
 /// When a trigger fires.

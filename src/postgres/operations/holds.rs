@@ -8,6 +8,7 @@ use tokio_postgres::{Client, Error, Row};
 use crate::domain::message::state::Skip;
 use crate::postgres::connection::session::{BY_A_PERSON, CHANNEL};
 use crate::postgres::connection::statement::{FromRows, row, text};
+use crate::postgres::queries::claimed_batch::LargeDecision;
 
 /// Messages moved by one transaction: a decision about many never stands in the daemon's way.
 const CHUNK: i64 = 2_000;
@@ -50,7 +51,7 @@ pub async fn list(client: &Client, wanted: &HoldSelection) -> Result<Vec<Hold>, 
 
 /// Lets up to `limit` messages of a hold leave, and wakes the daemon; how many.
 pub async fn approve(
-    client: &Client,
+    client: &mut Client,
     hold: &Hold,
     limit: i64,
     now: Timestamp,
@@ -60,16 +61,17 @@ pub async fn approve(
         let chunk = CHUNK.min(limit - done);
         let query = text!("operations/held_approve");
         let moved = client.query(query, &[&hold.watch, &hold.hold_id, &chunk, &now]).await?;
-        done += i64::try_from(moved.len()).unwrap_or(0);
+        done += moved.len() as i64;
         if moved.is_empty() {
             break;
         }
     }
+    done += decide(client, hold, limit - done, LargeDecision::Leaves, "approved").await?;
     ring(client).await?;
     Ok(done)
 }
 
-/// Ends up to `limit` messages of a hold; how many.
+/// Ends up to `limit` messages of a hold; how many. The daemon ends those that were not opened yet.
 pub async fn discard(
     client: &mut Client,
     hold: &Hold,
@@ -88,12 +90,46 @@ pub async fn discard(
         let ended: Vec<i64> = FromRows::from_rows(&ended)?;
         tx.execute(text!("compose/told_assume"), &[&ended]).await?;
         tx.commit().await?;
-        done += i64::try_from(ended.len()).unwrap_or(0);
+        done += ended.len() as i64;
         if ended.is_empty() {
             break;
         }
     }
+    let decision = match reason {
+        Skip::Muted => LargeDecision::Told,
+        _ => LargeDecision::Discarded,
+    };
+    done += decide(client, hold, limit - done, decision, text).await?;
+    ring(client).await?;
     Ok(done)
+}
+
+/// Decides about up to `limit` entities of a hold whose changes are set aside: one row, however many they are.
+async fn decide(
+    client: &mut Client,
+    hold: &Hold,
+    limit: i64,
+    decision: LargeDecision,
+    text: &str,
+) -> Result<i64, Error> {
+    let mut done = 0;
+    loop {
+        let tx = client.transaction().await?;
+        let left = limit - done;
+        let part = match left {
+            1.. => tx.query_opt(text!("storm/large_find"), &[&hold.hold_id, &left]).await?,
+            _ => None,
+        };
+        let Some(part) = part else { return Ok(done) };
+        let large: i64 = part.try_get("large_transaction_id")?;
+        let entities: i64 = part.try_get("entity_count")?;
+        let last: i64 = part.try_get("last_change_id")?;
+        let params: &[&(dyn ToSql + Sync)] =
+            &[&large, &last, &entities, &decision.into_str(), &text];
+        tx.execute(text!("storm/large_decide"), params).await?;
+        tx.commit().await?;
+        done += entities;
+    }
 }
 
 /// Wakes the daemon: a person has let something leave.

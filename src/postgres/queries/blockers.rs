@@ -29,12 +29,10 @@ pub enum Blocker {
     },
     PausedChannel(String),
     PausedWatch(String),
-    /// A storm that messages joined lately; without a transaction: too many changed within a minute.
+    /// A storm within a minute that messages joined lately.
     Hold {
         watch: String,
         hold_id: i64,
-        transaction: Option<i64>,
-        last_joined_at: Timestamp,
     },
     /// The database was installed for this environment, server and oid, and these are not ours.
     Copy(Identity),
@@ -79,12 +77,9 @@ fn blocker(row: &SqlRow) -> Result<Blocker, Error> {
             Some(watch) => Blocker::PausedWatch(watch),
             None => Blocker::PausedChannel(row.try_get("channel")?),
         },
-        BlockerRow::Hold => Blocker::Hold {
-            watch: row.try_get("watch")?,
-            hold_id: row.try_get("hold_id")?,
-            transaction: row.try_get("transaction_id")?,
-            last_joined_at: row.try_get("last_joined_at")?,
-        },
+        BlockerRow::Hold => {
+            Blocker::Hold { watch: row.try_get("watch")?, hold_id: row.try_get("hold_id")? }
+        }
         BlockerRow::Copy => Blocker::Copy(Identity {
             environment: row.try_get("environment")?,
             system_identifier: row.try_get("system_identifier")?,

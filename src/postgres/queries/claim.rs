@@ -1,7 +1,5 @@
 //! The queries of claim, and of the storms that it finds.
 
-use std::collections::BTreeSet;
-
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::Error;
@@ -18,13 +16,13 @@ use crate::postgres::connection::word::{maybe, word};
 /// Taken for the time of one claim, so that two daemons never fold the same entity at once.
 pub const CLAIM_LOCK: i64 = 0x726f_7762_656c_6c01;
 
-/// Whether there is anything to claim above `bound`.
+/// Whether there is anything to claim of watches, each above its bound.
 pub async fn claim_any(
     client: &deadpool_postgres::Client,
-    bound: i64,
     watches: &[&str],
+    above: &[i64],
 ) -> Result<bool, Error> {
-    named!(client, "claim/claim_any", &[&bound, &watches])?[0].try_get(0)
+    named!(client, "claim/claim_any", &[&watches, &above])?[0].try_get(0)
 }
 
 /// The server process of the daemon that claims now.
@@ -35,11 +33,14 @@ pub async fn claim_holder(client: &deadpool_postgres::Client) -> Result<Option<i
 
 row! {
     /// What a claim needs to know before it has a transaction id of its own.
-    #[derive(Clone, Copy, Debug)]
+    #[derive(Clone, Debug)]
     pub struct ClaimBound {
         pub is_mine: bool,
         pub given_out: i64,
         pub oldest_running: i64,
+        /// Watches of which changes are set aside with a large transaction, and the last of those changes.
+        pub apart: Vec<String>,
+        pub apart_until: i64,
     }
 }
 
@@ -279,19 +280,6 @@ pub async fn claim_write(
 /// The row as it is told; of a message that tells nobody anything now, as it was captured.
 fn new_row(message: &Message) -> Option<Json<&Row>> {
     message.told_row.as_ref().unwrap_or(&message.new_row).as_ref().map(Json)
-}
-
-/// Transaction, watch and entity of what these transactions changed beyond a change.
-pub async fn storm_ahead(
-    tx: &Transaction<'_>,
-    beyond: i64,
-    transactions: &BTreeSet<i64>,
-    most: usize,
-    no_deletes: &[&str],
-) -> Result<Vec<(i64, String, String)>, Error> {
-    let ids: Vec<String> = transactions.iter().map(i64::to_string).collect();
-    let rows = named!(tx, "storm/storm_ahead", &[&beyond, &ids, &(most as i64), &no_deletes])?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
 }
 
 /// Opens a hold; its id.

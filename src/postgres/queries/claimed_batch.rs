@@ -1,19 +1,21 @@
-//! What a claim takes: changes, with the names of their columns put back.
+//! What a claim takes: changes, with the names of their columns put back; and what it leaves for later, because a large
+//! transaction made it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio_postgres::types::Json;
+use strum::{EnumString, IntoStaticStr, VariantArray};
+use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Error, Row as SqlRow};
 
-use crate::domain::value::change::{CapturedTable, Change, Operation, bounded_key};
+use crate::domain::value::change::{CapturedTable, Change, Operation, SetAside, bounded_key};
 use crate::domain::value::row::Row;
 use crate::error_chain::chain;
 use crate::postgres::capture::row_query::object;
-use crate::postgres::connection::statement::named;
-use crate::postgres::connection::word::word;
+use crate::postgres::connection::statement::{array, named, statements};
+use crate::postgres::connection::word::{maybe, word};
 use crate::postgres::queries::claim::CLAIM_LOCK;
 
 /// A change as taken, or what was left of it when the trigger could not read the row.
@@ -46,13 +48,26 @@ impl Taken {
 }
 
 /// Changes in order of capture, and the transaction that took them.
+#[derive(Default)]
 pub struct ClaimedBatch {
     pub changes: Vec<Taken>,
     pub count: usize,
-    pub last_change_id: i64,
     pub claimed_by: i64,
+    /// The last change of each watch, without large transactions.
+    pub reached: HashMap<String, i64>,
+    /// The last change of each large transaction, by its id as text.
+    pub parts: HashMap<String, i64>,
     /// The transactions of the changes that come next, a few of them.
     pub next_transactions: Vec<i64>,
+}
+
+/// What becomes of changes that were set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum LargeDecision {
+    Leaves,
+    Discarded,
+    Told,
 }
 
 /// What a layout says of the changes that name it.
@@ -72,31 +87,82 @@ type Rows = (Option<Row>, Option<Row>);
 
 pub async fn claim_take(
     tx: &Transaction<'_>,
-    bound: i64,
     watches: &[&str],
+    above: &[i64],
     limit: usize,
 ) -> Result<ClaimedBatch, Error> {
     let limit = limit as i64;
-    let rows = named!(tx, "claim/claim_take", &[&bound, &watches, &limit, &CLAIM_LOCK])?;
+    let rows = named!(tx, "claim/claim_take", &[&watches, &above, &limit, &CLAIM_LOCK])?;
     let Some(last) = rows.last() else {
-        return Ok(ClaimedBatch {
-            changes: vec![],
-            count: 0,
-            last_change_id: bound,
-            claimed_by: 0,
-            next_transactions: vec![],
-        });
+        return Ok(ClaimedBatch::default());
     };
-    let layouts: Option<Json<Layouts>> = last.try_get("layouts")?;
-    let layouts = layouts.map(|Json(layouts)| layouts).unwrap_or_default();
+    let places = |column: &str| -> Result<HashMap<String, i64>, Error> {
+        let places: Option<Json<HashMap<String, i64>>> = last.try_get(column)?;
+        Ok(places.map(|Json(places)| places).unwrap_or_default())
+    };
     let next: Option<Vec<i64>> = last.try_get("next_transactions")?;
     Ok(ClaimedBatch {
-        changes: rows.iter().map(|row| taken(row, &layouts)).collect::<Result<_, Error>>()?,
+        changes: all(&rows)?,
         count: rows.len(),
-        last_change_id: last.try_get("last_change_id")?,
         claimed_by: last.try_get("claimed_by")?,
+        reached: places("reached")?,
+        parts: places("parts")?,
         next_transactions: next.unwrap_or_default(),
     })
+}
+
+fn all(rows: &[SqlRow]) -> Result<Vec<Taken>, Error> {
+    let layouts: Option<Json<Layouts>> = match rows.last() {
+        Some(last) => last.try_get("layouts")?,
+        None => None,
+    };
+    let layouts = layouts.map(|Json(layouts)| layouts).unwrap_or_default();
+    rows.iter().map(|row| taken(row, &layouts)).collect()
+}
+
+/// What large transactions changed before these changes of the same entities.
+pub async fn large_take(tx: &Transaction<'_>, later: &[&Change]) -> Result<Vec<Taken>, Error> {
+    let params: &[&(dyn ToSql + Sync)] = &[
+        &array(later, |change| change.watch.as_str()),
+        &array(later, |change| change.entity_key.as_str()),
+        &array(later, |change| change.change_id),
+    ];
+    all(&named!(tx, "storm/large_take", params)?)
+}
+
+/// Transaction, watch and entity of what these transactions changed beyond a change of each watch.
+pub async fn storm_ahead(
+    tx: &Transaction<'_>,
+    beyond: &HashMap<String, i64>,
+    transactions: &BTreeSet<i64>,
+    most: usize,
+    no_deletes: &[&str],
+) -> Result<Vec<(i64, String, String)>, Error> {
+    let (watches, above): (Vec<&str>, Vec<i64>) =
+        beyond.iter().map(|(watch, change_id)| (watch.as_str(), *change_id)).unzip();
+    let ids: Vec<String> = transactions.iter().map(i64::to_string).collect();
+    let params: &[&(dyn ToSql + Sync)] = &[&watches, &above, &ids, &(most as i64), &no_deletes];
+    let rows = named!(tx, "storm/storm_ahead", params)?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
+}
+
+statements! {
+    /// Sets what a transaction changed of a watch aside: the large transaction, and whether it is a storm.
+    large_set_aside(tx: &Transaction<'_>, watch: &str, transaction: &str, above: i64, no_deletes: bool, limit: i64)
+        -> Option<(i64, bool)> = "storm/large_set_aside";
+
+    /// Lets a hold have a large transaction: the messages that wait and that it is about.
+    large_hold(tx: &Transaction<'_>, large_transaction_id: i64, hold_id: i64)
+        -> Vec<i64> = "storm/large_hold";
+
+    /// Large transactions go on after what was taken of them.
+    large_advance(tx: &Transaction<'_>, large_transactions: &[i64], change_ids: &[i64], is_full: bool)
+        -> () = "storm/large_advance";
+}
+
+/// The id of this transaction, which gets one by that.
+pub async fn own_transaction(tx: &Transaction<'_>) -> Result<i64, Error> {
+    tx.query_one("select pg_current_xact_id()::text::bigint", &[]).await?.try_get(0)
 }
 
 fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
@@ -122,9 +188,9 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
             new_row,
             changed_at,
             changed_by: row.try_get("changed_by")?,
-            mute_reason: row.try_get("mute_reason")?,
+            mute_reason: mute_reason(row)?,
             transaction_id: row.try_get("transaction_id")?,
-            hold_id: None,
+            set_aside: set_aside(row)?,
             table: layout.and_then(|layout| {
                 let (oid, name) = (layout.table_oid?, layout.table.clone()?);
                 Some(Box::new(CapturedTable { oid, name }))
@@ -137,6 +203,31 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
             changed_at,
             error: rows.err().unwrap_or_else(|| "the key of the row is null".to_owned()),
         },
+    })
+}
+
+/// What becomes of a change that was set aside.
+fn set_aside(row: &SqlRow) -> Result<Option<SetAside>, Error> {
+    if !row.try_get::<_, bool>("is_large")? {
+        return Ok(None);
+    }
+    let hold_id: Option<i64> = row.try_get("hold_id")?;
+    Ok(Some(match (maybe(row, "decision")?, hold_id) {
+        (None, Some(hold_id)) => SetAside::Waits(hold_id),
+        (Some(LargeDecision::Discarded), _) => SetAside::Discarded(
+            row.try_get::<_, Option<String>>("decision_text")?.unwrap_or_default(),
+        ),
+        _ => SetAside::Leaves,
+    }))
+}
+
+/// A change counts as told where its transaction said so, or a person since.
+fn mute_reason(row: &SqlRow) -> Result<Option<String>, Error> {
+    let muted: Option<String> = row.try_get("mute_reason")?;
+    let told = maybe(row, "decision")? == Some(LargeDecision::Told);
+    Ok(match (muted, told) {
+        (None, true) => row.try_get("decision_text")?,
+        (muted, _) => muted,
     })
 }
 

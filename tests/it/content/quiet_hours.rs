@@ -240,7 +240,8 @@ async fn what_a_person_lets_go_at_night_waits_too() {
     world.sql("update customer set time_zone = 'UTC'; update delivery set address = 'bulk'").await;
     world.settle().await;
     let hold = holds::list(&world.db, &HoldSelection::default()).await.unwrap().remove(0);
-    assert_eq!(holds::approve(&world.db, &hold, 100, world.now()).await.unwrap(), 2);
+    let now = world.now();
+    assert_eq!(holds::approve(&mut world.db, &hold, 100, now).await.unwrap(), 2);
     world.work().await;
     assert_eq!(world.sandbox.count(), 0);
     assert!(why(&world).await.starts_with("quiet hours until "), "{}", why(&world).await);
