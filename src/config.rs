@@ -182,6 +182,7 @@ pub struct Webhook {
     /// File that holds the secret at the end of the path.
     pub secret_file: Option<PathBuf>,
     /// Who may connect; empty: everybody.
+    #[serde(deserialize_with = "units::networks")]
     pub networks: Vec<IpNet>,
     /// Bytes of one request body.
     pub body_limit: usize,
@@ -246,6 +247,7 @@ pub struct PageSettings {
     /// How long a login holds.
     pub session: Duration,
     /// Who may connect; empty: everybody who can reach the address.
+    #[serde(deserialize_with = "units::networks")]
     pub networks: Vec<IpNet>,
 }
 

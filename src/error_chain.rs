@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use tokio_postgres::error::DbError;
+
 /// Layers of the libraries below us that add nothing for a reader, and line breaks of PostgreSQL's
 /// errors: a failure is one line of the log.
 const TIDIED: [(&str, &str); 3] = [
@@ -11,11 +13,11 @@ const TIDIED: [(&str, &str); 3] = [
 ];
 
 /// The error and every cause that its text does not hold yet.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = said_by(error);
     let mut source = error.source();
     while let Some(cause) = source {
-        let said = cause.to_string();
+        let said = said_by(cause);
         if !text.contains(&said) {
             text.push_str(": ");
             text.push_str(&said);
@@ -23,6 +25,21 @@ pub fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     TIDIED.iter().fold(text, |text, (from, to)| text.replace(from, to))
+}
+
+/// What PostgreSQL says stands for itself: the library puts the name of its own kind of error and a severity before it.
+fn said_by(error: &(dyn Error + 'static)) -> String {
+    let of_server = error.downcast_ref::<tokio_postgres::Error>().and_then(|e| e.as_db_error());
+    let Some(said) = of_server.or_else(|| error.downcast_ref::<DbError>()) else {
+        // An error of ours may be nothing but that of the server.
+        return match error.source() {
+            Some(source) if source.to_string() == error.to_string() => said_by(source),
+            _ => error.to_string(),
+        };
+    };
+    let more = [said.detail(), said.hint()].into_iter().flatten();
+    let all: Vec<&str> = std::iter::once(said.message()).chain(more).collect();
+    all.join("; ")
 }
 
 #[cfg(test)]

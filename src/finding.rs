@@ -127,7 +127,10 @@ pub fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Op
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(name, wanted), name))
         .min_by(|a, b| a.0.cmp(&b.0).then(unlike(a.1).total_cmp(&unlike(b.1))))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(2))
+        // Of two letters, one may be another; of one letter, nothing is left.
+        .filter(|(distance, name)| {
+            *distance <= (name.len() / 3).max(2) && *distance < name.len().max(wanted.len())
+        })
         .map(|(_, name)| name)
 }
 
@@ -154,5 +157,6 @@ mod tests {
         assert_eq!(hint("region", &["locale", "zone"]), "; there are locale, zone");
         assert_eq!(hint("region", &[]), "");
         assert_eq!(did_you_mean("region", ["locale", "zone"]), "");
+        assert_eq!(hint("C", &["A", "B"]), "; there are A, B");
     }
 }

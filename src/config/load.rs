@@ -12,7 +12,7 @@ use crate::config::layers::sources::{self, Sources};
 use crate::config::layers::tree::{self, Table, Value};
 use crate::config::secret::path_in;
 use crate::config::{Config, channel, watch};
-use crate::finding::Finding;
+use crate::finding::{Finding, Place};
 
 /// The documented default, and the first layer.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -57,6 +57,21 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
 /// The same for who sends nothing: the secrets may be out of reach.
 pub fn load_without_secrets(path: &Path) -> Result<Config, LoadError> {
     tree(path, Secrets::NotNeeded).map(|(.., config)| config)
+}
+
+/// Where settings stand.
+pub struct Places(Sources);
+
+impl Places {
+    /// Where a setting is made, or what is nearest to it; None: in no file.
+    pub fn of(&self, key: &str) -> Option<Place> {
+        self.0.nearest_place(key)
+    }
+}
+
+/// The same, together with where the settings stand.
+pub fn load_with_places(path: &Path, secrets: Secrets) -> Result<(Config, Places), LoadError> {
+    tree(path, secrets).map(|(sources, _, config)| (config, Places(sources)))
 }
 
 /// The same, together with its settings and what they were read from.

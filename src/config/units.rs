@@ -1,6 +1,9 @@
 //! Durations as `"20s"` or `"1h 30m"`, rates as `"80/s"`.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use jiff::{Span, SpanRelativeTo};
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -18,6 +21,20 @@ impl Rate {
     pub fn as_per_second(self) -> f64 {
         self.0
     }
+}
+
+/// Networks such as `10.0.0.0/8`, or single addresses.
+pub fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let network = |text: String| {
+        let address = || text.parse().map(|address: IpAddr| address.into()).ok();
+        text.parse().ok().or_else(address).ok_or_else(|| {
+            D::Error::custom(format!(
+                "expected a network such as \"10.0.0.0/8\", or an address, found \"{text}\""
+            ))
+        })
+    };
+    texts.into_iter().map(network).collect()
 }
 
 /// How long something is kept; `never` and `0` mean that it does not go.

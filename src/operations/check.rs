@@ -18,7 +18,7 @@ use crate::finding::{Finding, hint};
 use crate::operations::check::rehearsal::ColumnFacts;
 use crate::operations::check::report::CheckReport;
 use crate::pipeline::context::context::CompiledWatch;
-use crate::pipeline::context::route;
+use crate::pipeline::context::route::{self, UnusableWatch};
 use crate::postgres::capture::proof::{self, WatchPart};
 use crate::postgres::capture::{install, table};
 use crate::postgres::schema::migrate::{self, MigrateError};
@@ -36,7 +36,7 @@ pub fn offline(config: &Config) -> Vec<Finding> {
             let error = ProviderClient::new(channel, config).err()?;
             let is_setting =
                 matches!(error, ClientError::MessageBody(_) | ClientError::Setting { .. });
-            is_setting.then(|| Finding::new("", format!("channel.{name}.{error}")))
+            is_setting.then(|| setting_of(name, &error))
         })
         .collect();
     for (name, watch) in &config.watch {
@@ -53,6 +53,16 @@ pub fn offline(config: &Config) -> Vec<Finding> {
         problems.extend(new);
     }
     problems
+}
+
+/// The mistake in a setting of a channel.
+fn setting_of(channel: &str, error: &ClientError) -> Finding {
+    let (setting, why) = match error {
+        ClientError::Setting { setting, why } => (setting.as_str(), why.clone()),
+        ClientError::MessageBody(wrong) => (wrong.place.as_str(), wrong.why.clone()),
+        other => ("", chain(other)),
+    };
+    Finding::new(setting, why).below(&format!("channel.{channel}"))
 }
 
 /// Triggers of watches that are not in the configuration any more.
@@ -107,7 +117,7 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
     let mut watches = Vec::new();
     for name in config.watch.keys() {
         match CompiledWatch::look_up(client, config, name).await {
-            Err(why) => report.push(Finding::new("", why)),
+            Err(UnusableWatch(found)) => report.findings.extend(found),
             Ok(compiled) => {
                 if let Err(error) = watch(client, config, &compiled, &mut report).await {
                     report.problem(name, "", chain(&error));
@@ -130,8 +140,8 @@ async fn tables_only(
     for name in config.watch.keys() {
         let compiled = match CompiledWatch::look_up(client, config, name).await {
             Ok(compiled) => compiled,
-            Err(why) => {
-                report.push(Finding::new("", why));
+            Err(UnusableWatch(found)) => {
+                report.findings.extend(found);
                 continue;
             }
         };

@@ -90,6 +90,6 @@ async fn watched(client: &Client, config: &Config) -> Vec<u32> {
     found
 }
 
-fn unasked(report: &mut CheckReport, about: &str, error: &dyn std::error::Error) {
+fn unasked(report: &mut CheckReport, about: &str, error: &(dyn std::error::Error + 'static)) {
     report.unseen.push(format!("{about} ({})", chain(error)));
 }

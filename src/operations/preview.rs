@@ -33,6 +33,8 @@ pub enum PreviewError {
     KeyParts { key: String, found: usize, table: String, expected: usize, columns: String },
     #[error("--set: {table} has no column \"{column}\"{hint}")]
     Column { column: String, table: String, hint: String },
+    #[error("--set: a row of {table} cannot be so")]
+    Invented { table: String, source: tokio_postgres::Error },
     #[error("there is no row {key} in {table}, and no message tells of it")]
     NoRow { key: String, table: String },
     #[error(transparent)]
@@ -78,7 +80,7 @@ pub async fn preview(
 ) -> Result<Vec<Preview>, PreviewError> {
     let compiled = CompiledWatch::look_up(client, config, watch)
         .await
-        .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
+        .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why: why.to_string() })?;
     let captured = key_row(&compiled, key)?;
     known_columns(&compiled, invented)?;
     let read = |source| StageError::Read { watch: watch.to_owned(), source };
@@ -90,8 +92,12 @@ pub async fn preview(
         RowRequest { message_id: None, entity_key: key, is_fallback: false, captured: &captured };
     let stored =
         row_query::preview(&tx, &sql, &compiled.table, wanted, &Row::new()).await.map_err(read)?;
-    let present =
-        row_query::preview(&tx, &sql, &compiled.table, wanted, invented).await.map_err(read)?;
+    // The row as it is could be read: what fails now is what was invented.
+    let present = row_query::preview(&tx, &sql, &compiled.table, wanted, invented).await;
+    let present = present.map_err(|source| match source.code() {
+        Some(_) => PreviewError::Invented { table: compiled.table.table.clone(), source },
+        None => read(source).into(),
+    })?;
     let (Some(stored), Some(mut present)) = (stored, present) else {
         return Err(no_row(&compiled, key));
     };

@@ -75,7 +75,7 @@ pub async fn prepare(
 ) -> Result<TestMessage, SendTestError> {
     let compiled = CompiledWatch::look_up(client, config, watch)
         .await
-        .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why })?;
+        .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why: why.to_string() })?;
     let channel = compiled.config.channel.clone();
     if config.is_dry_run(&channel) {
         return Err(SendTestError::DryRun { channel });

@@ -6,7 +6,7 @@
 //! attempt: for gateways that take an idempotency key.
 
 use minijinja::value::Value as Jinja;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, context};
 
 use crate::domain::message::outgoing::TemplateMessage;
 use crate::domain::text::localized_text::LocalizedText;
@@ -125,8 +125,15 @@ fn place(setting: &str, tag: &str) -> String {
     if tag == "default" { setting.to_owned() } else { format!("{setting}.{tag}") }
 }
 
+/// What templates can name.
+const KNOWN: &str = "; templates know text, summary, parameters, language, template, attempt_id, recipient.name, \
+                     recipient.phone, recipient.email and recipient.locale";
+
 fn wrong(place: &str, error: &minijinja::Error) -> MessageBodyError {
-    let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    let mut what = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+    if error.kind() == ErrorKind::UndefinedError {
+        what += KNOWN;
+    }
     let why = error
         .line()
         .filter(|line| *line > 1)

@@ -69,6 +69,7 @@ mod limits {
 }
 /// What `rowbell doctor` finds, and how it is mended.
 mod doctor {
+    pub mod configuration;
     pub mod faults;
 }
 /// What people do with commands.

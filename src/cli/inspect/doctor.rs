@@ -10,7 +10,8 @@ use crate::cli::error::CliError;
 use crate::cli::inspect::status;
 use crate::cli::text::{count, terminal_width, wrapped};
 use crate::clock::Clock;
-use crate::config::{Config, load};
+use crate::config::Config;
+use crate::config::load::{self, Secrets};
 use crate::error_chain::chain;
 use crate::finding::{Finding, Mend, Severity};
 use crate::operations::check::report::CheckReport;
@@ -34,7 +35,9 @@ pub struct DoctorArgs {
     json: bool,
 }
 
-pub async fn run(args: &DoctorArgs, config: &Config, path: &Path) -> Result<(), CliError> {
+pub async fn run(args: &DoctorArgs, path: &Path) -> Result<(), CliError> {
+    let (config, places) = load::load_with_places(path, Secrets::NotNeeded)?;
+    let config = &config;
     let clock = Clock::system();
     let (mut report, client) = doctor::examine(config, &clock, &Limits::default()).await;
     let mut measured = Vec::new();
@@ -44,6 +47,7 @@ pub async fn run(args: &DoctorArgs, config: &Config, path: &Path) -> Result<(), 
             measured = measure::measured(&mut client, config, &mut report).await;
         }
     }
+    report.place(&places);
     let report = sorted(report);
     match args.json {
         true => println!("{:#}", as_json(&report, &measured)),

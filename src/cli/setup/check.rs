@@ -1,13 +1,14 @@
 //! `rowbell check`: the whole configuration, and with a database in reach every watch against its
 //! table, and every template against what the provider lists. Changes nothing.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::error::CliError;
-use crate::config::Config;
 use crate::config::check::check_secrets;
-use crate::config::load::counted;
+use crate::config::load::{self, Secrets, counted};
 use crate::error_chain::chain;
 use crate::finding::{Finding, Mend};
 use crate::operations::check::report::CheckReport;
@@ -28,12 +29,14 @@ pub struct CheckArgs {
     json: bool,
 }
 
-pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
-    let words = app_check::offline(&config);
-    if !words.is_empty() {
-        return Err(CliError::Settings(words.iter().map(Finding::to_string).collect()));
-    }
+pub async fn run(args: &CheckArgs, path: &Path) -> Result<(), CliError> {
+    let (config, places) = load::load_with_places(path, Secrets::Needed)?;
     let (mut report, mut no_database) = (CheckReport::default(), None);
+    report.findings = app_check::offline(&config);
+    if !report.findings.is_empty() && !args.json {
+        report.place(&places);
+        return Err(CliError::Settings(report.problems()));
+    }
     report.findings.extend(check_secrets::weak_secret(&config));
     report.findings.extend(check_secrets::open_secrets(&config));
     if args.offline {
@@ -58,6 +61,7 @@ pub async fn run(args: &CheckArgs, config: Config) -> Result<(), CliError> {
         );
         report.push(Finding::warning("", what));
     }
+    report.place(&places);
     let (problems, warnings) = (report.problems(), report.warnings());
     let CheckReport { findings, unseen } = report;
     if args.json {

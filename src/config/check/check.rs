@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::check::check_channel::{check_channel, check_fallback, is_for_whatsapp};
 use crate::config::check::check_findings::CheckFindings;
 use crate::config::check::check_url;
+use crate::config::load::counted;
 use crate::config::secret::secret_path;
 use crate::config::{Config, TemplateSettings, Watch};
 use crate::domain::recipient::allow_list::AllowList;
@@ -287,7 +288,11 @@ fn check_template(
         found.unless(
             count == template.body.len(),
             format!("{key}.text.{tag}"),
-            format!("has {count} variables, but {key}.body has {}", template.body.len()),
+            format!(
+                "has {}, but {key}.body has {}",
+                counted(count, "variable", "variables"),
+                template.body.len()
+            ),
         );
     }
 }

@@ -62,7 +62,7 @@ impl CheckFindings {
     }
 
     pub fn not_zero(&mut self, key: impl Into<String>, time: Duration) {
-        self.unless(!time.is_zero(), key, "expected more than nothing");
+        self.unless(!time.is_zero(), key, "expected more than nothing, such as \"20s\"");
     }
 
     /// A name of one of the sections of a kind.

@@ -21,6 +21,23 @@ use crate::finding::{Finding, hint, nearest};
 /// The setting that names the variant of an enum that is a table; the enum has its name.
 pub const TAG: &str = "provider";
 
+/// What a site writes where there is no default, by kind of section.
+const EXAMPLES: [(&str, &str, &str); 13] = [
+    ("channel", "provider", "\"1msg\""),
+    ("channel", "channel_id", "\"ODI371267300\""),
+    ("channel", "token_file", "\"/etc/rowbell/1msg.token\""),
+    ("channel", "url", "\"https://sms.example.com/send\""),
+    ("channel", "host", "\"mail.example.com\""),
+    ("channel", "from", "\"Shop <shop@example.com>\""),
+    ("template", "language", "{ default = \"en\" }"),
+    ("template", "body", "[\"{{ recipient.name }}\", \"{{ summary }}\"]"),
+    ("watch", "table", "\"public.delivery\""),
+    ("watch", "channel", "\"main\", where there is a section [channel.main]"),
+    ("watch", "template", "\"service_change\", where there is a section [template.service_change]"),
+    ("watch", "columns", "[\"status\", \"address\"]"),
+    ("database", "url", "\"postgresql://rowbell@host/database\""),
+];
+
 /// Mistakes that are shown at once.
 const MAX_FINDINGS: usize = 50;
 
@@ -102,6 +119,15 @@ fn meant(path: &[PathSegment], what: &Wrong) -> Option<Vec<PathSegment>> {
 
 fn words(path: &[PathSegment], what: &Wrong) -> String {
     match (what, path.last()) {
+        (Wrong::Missing, Some(PathSegment::Key(name))) => {
+            let section = path.first();
+            let is_it = |kind: &str, known: &str| {
+                known == name && matches!(section, Some(PathSegment::Key(first)) if first == kind)
+            };
+            let example = EXAMPLES.iter().find(|(kind, known, _)| is_it(kind, known));
+            let example = example.map(|(.., value)| format!("; for example {name} = {value}"));
+            format!("is missing, and there is no default for it{}", example.unwrap_or_default())
+        }
         (Wrong::Missing, _) => "is missing, and there is no default for it".to_owned(),
         (Wrong::Unknown(known), Some(PathSegment::Key(name))) => {
             format!("there is no such setting{}", hint(name, known))

@@ -54,6 +54,15 @@ impl de::Error for ReadingError {
             }
             Unexpected::Seq => ReadingError::custom(format!("expected {expected}, found a list")),
             Unexpected::Map => ReadingError::custom(format!("expected {expected}, found a table")),
+            Unexpected::Signed(number) => {
+                ReadingError::custom(format!("expected {expected}, found {number}"))
+            }
+            Unexpected::Float(number) => {
+                ReadingError::custom(format!("expected {expected}, found {number}"))
+            }
+            Unexpected::Bool(is_on) => {
+                ReadingError::custom(format!("expected {expected}, found {is_on}"))
+            }
             other => ReadingError::custom(format!("expected {expected}, found {other}")),
         }
     }

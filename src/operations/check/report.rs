@@ -1,5 +1,6 @@
 //! What a check found: what is wrong, what is worth a look, and what could not be looked at.
 
+use crate::config::load::Places;
 use crate::finding::{Finding, Severity};
 
 /// What a check found.
@@ -15,6 +16,13 @@ impl CheckReport {
     pub fn add(&mut self, more: CheckReport) {
         self.findings.extend(more.findings);
         self.unseen.extend(more.unseen);
+    }
+
+    /// Says where the settings stand that are at fault.
+    pub fn place(&mut self, places: &Places) {
+        for finding in self.findings.iter_mut().filter(|finding| !finding.key.is_empty()) {
+            finding.place = finding.place.take().or_else(|| places.of(&finding.key));
+        }
     }
 
     pub fn push(&mut self, finding: Finding) {

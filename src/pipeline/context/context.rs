@@ -13,14 +13,15 @@ use crate::domain::message::disposition::RetryRules;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::value::column::Columns;
 use crate::domain::value::row::Row;
+use crate::finding::Finding;
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::circuit_tallies::CircuitTallies;
 use crate::pipeline::context::counters::Counters;
 use crate::pipeline::context::database_clock::DatabaseClock;
 use crate::pipeline::context::pulse::Pulses;
 use crate::pipeline::context::receipt_sources::ReceiptSources;
-use crate::pipeline::context::route::Routes;
-use crate::pipeline::context::stage::{StageError, chain};
+use crate::pipeline::context::route::{Routes, UnusableWatch};
+use crate::pipeline::context::stage::StageError;
 use crate::pipeline::context::unconfirmed_attempts::UnconfirmedAttempts;
 use crate::pipeline::context::watch_faults::WatchFaults;
 use crate::postgres::capture::install::{self, WatchedTable};
@@ -228,7 +229,7 @@ impl Context {
                 None => Ok(Arc::new(compiled)),
                 Some(why) => Err(why),
             },
-            Err(why) => Err(why),
+            Err(unusable) => Err(unusable.to_string()),
         };
         let entry = match &looked {
             Ok(compiled) => Looked::Ready(compiled.clone()),
@@ -301,19 +302,24 @@ fn is_onemsg(channel: &config::Channel) -> bool {
 }
 
 impl CompiledWatch {
-    /// Looks the table up and compiles the words. Errors are sentences for people.
+    /// Looks the table up and compiles the words.
     pub async fn look_up(
         client: &tokio_postgres::Client,
         config: &Config,
         name: &str,
-    ) -> Result<CompiledWatch, String> {
-        let watch = config.watch.get(name).ok_or("it is not in the configuration")?;
+    ) -> Result<CompiledWatch, UnusableWatch> {
+        let unusable = |key: String, what: String| UnusableWatch(vec![Finding::new(key, what)]);
+        let watch = config
+            .watch
+            .get(name)
+            .ok_or_else(|| unusable(String::new(), "it is not in the configuration".to_owned()))?;
         let template = config.template.get(&watch.template).ok_or_else(|| {
-            format!("watch.{name}.template: there is no template \"{}\"", watch.template)
+            let what = format!("there is no template \"{}\"", watch.template);
+            unusable(format!("watch.{name}.template"), what)
         })?;
         let table = install::describe(client, name, watch, template)
             .await
-            .map_err(|error| chain(&error))?;
+            .map_err(|error| UnusableWatch(vec![error.finding()]))?;
         let routes = Routes::compile(config, name, watch, &table.captured)?;
         Ok(CompiledWatch {
             name: name.to_owned(),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::fmt;
+
 use crate::config::{Channel, Config, RecipientAddress, TemplateSettings, Watch};
 use crate::domain::recipient::allow_list::AllowList;
 use crate::domain::recipient::recipient::Recipient;
@@ -37,6 +39,17 @@ impl Route {
     }
 }
 
+/// Why a watch cannot be used: what is wrong with its settings.
+#[derive(Clone, Debug)]
+pub struct UnusableWatch(pub Vec<Finding>);
+
+impl fmt::Display for UnusableWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found: Vec<String> = self.0.iter().map(Finding::to_string).collect();
+        f.write_str(&found.join("; "))
+    }
+}
+
 /// All routes of a watch, in the order in which they are tried.
 pub struct Routes {
     pub own: Route,
@@ -44,13 +57,13 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Compiles the routes of a watch. Errors are sentences for people.
+    /// Compiles the routes of a watch.
     pub fn compile(
         config: &Config,
         name: &str,
         watch: &Watch,
         columns: &[String],
-    ) -> Result<Routes, String> {
+    ) -> Result<Routes, UnusableWatch> {
         let fallbacks = watch.fallback.iter().map(|step| {
             let template = step.template.as_ref().unwrap_or(&watch.template);
             let route = route(config, name, watch, columns, (&step.channel, template))?;
@@ -58,7 +71,7 @@ impl Routes {
         });
         Ok(Routes {
             own: route(config, name, watch, columns, (&watch.channel, &watch.template))?,
-            fallbacks: fallbacks.collect::<Result<_, String>>()?,
+            fallbacks: fallbacks.collect::<Result<_, UnusableWatch>>()?,
         })
     }
 
@@ -81,16 +94,15 @@ fn route(
     watch: &Watch,
     columns: &[String],
     (channel, template): (&str, &str),
-) -> Result<Route, String> {
-    let compiled = config
-        .template
-        .get(template)
-        .ok_or_else(|| format!("watch.{name}.template: there is no template \"{template}\""))?;
+) -> Result<Route, UnusableWatch> {
+    let compiled = config.template.get(template).ok_or_else(|| {
+        let what = format!("there is no template \"{template}\"");
+        UnusableWatch(vec![Finding::new(format!("watch.{name}.template"), what)])
+    })?;
     let phrasing =
         Phrasing::compile(&source(config, watch, compiled, Some(columns))).map_err(|problems| {
-            let named =
-                problems.into_iter().map(|problem| named(problem, name, template).to_string());
-            named.collect::<Vec<_>>().join("; ")
+            let named = problems.into_iter().map(|problem| named(problem, name, template));
+            UnusableWatch(named.collect())
         })?;
     let mut compiled = compiled.clone();
     if compiled.name.is_empty() {

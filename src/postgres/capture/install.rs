@@ -285,7 +285,7 @@ pub async fn drift(
         );
         Finding::new("", what).rowbell(format!("watch {}", table.watch))
     }));
-    if !found.is_empty() && is_function_changed(client, table, watch).await? {
+    if !found.is_empty() && drift.is_empty() && is_function_changed(client, table, watch).await? {
         let what = "its function is not the one that this rowbell makes for the table as it is now; run `rowbell watch`";
         drift.push(Finding::new("", what).rowbell(format!("watch {}", table.watch)));
     }

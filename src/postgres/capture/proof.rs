@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Json;
 
 use crate::config::Watch;
@@ -117,7 +118,8 @@ fn pieces(table: &WatchedTable, watch: &Watch) -> Vec<Piece> {
         ),
         whole("recipient", recipient(table, watch)),
     ];
-    let changed = changed(table);
+    // The row has another name out there: what the server suggests names it by the one that is inside.
+    let changed = changed(table).replace(" as changed", " as \"row of rowbell\"");
     let expressions = [
         ("expires_at", &watch.expires_at),
         ("quiet_hours.of", &watch.quiet_hours.of),
@@ -128,7 +130,7 @@ fn pieces(table: &WatchedTable, watch: &Watch) -> Vec<Piece> {
         // As where it is used: its columns are those of the row, and of nothing else.
         let sql = format!(
             "select said.* {changed}
- cross join lateral (select (\n{expression}\n) from (select changed.*) as changed) as said"
+ cross join lateral (select (\n{expression}\n) from (select \"row of rowbell\".*) as changed) as said"
         );
         pieces.push(whole(setting, sql));
     }
@@ -144,12 +146,20 @@ pub async fn faults(
     let mut found = Vec::new();
     let nothing: Vec<Json<Value>> = Vec::new();
     for Piece { part, setting, sql } in pieces(table, watch) {
-        let why = refusal(client.query(&sql, &[&nothing]).await.map(drop))?;
+        let why = refusal(client.query(&sql, &[&nothing]).await.map(drop), |error| match setting
+            .as_str()
+        {
+            "table" => String::new(),
+            "recipient" => {
+                hint_of(error, "expected a query over changed, a row of the table", table)
+            }
+            _ => hint_of(error, "expected an expression over the columns of the row", table),
+        })?;
         found.extend(why.map(|why| SqlFault { part, setting, why }));
     }
     for (column, sql) in label_query::queries(table, watch) {
         let nothing: Vec<String> = Vec::new();
-        let why = refusal(client.query(&sql, &[&nothing]).await.map(drop))?;
+        let why = refusal(client.query(&sql, &[&nothing]).await.map(drop), |_| String::new())?;
         found.extend(why.map(|why| SqlFault {
             setting: format!("lookup.{column}.sql"),
             part: WatchPart::Lookup(column),
@@ -169,13 +179,25 @@ pub fn statements(table: &WatchedTable, watch: &Watch) -> Vec<String> {
     own.chain(lookups).map(bare).collect()
 }
 
+/// What helps beside the words of the server, which suggests a column only where one is near.
+fn hint_of(error: &tokio_postgres::Error, expected: &str, table: &WatchedTable) -> String {
+    match error.as_db_error().map(|said| (said.code(), said.hint())) {
+        Some((&SqlState::SYNTAX_ERROR, _)) => format!("; {expected}"),
+        Some((&SqlState::UNDEFINED_COLUMN, None)) => {
+            format!("; {} has {}", table.table, table.column_names().join(", "))
+        }
+        _ => String::new(),
+    }
+}
+
 /// What the server refuses, as a sentence.
 fn refusal(
     answer: Result<(), tokio_postgres::Error>,
+    hint: impl Fn(&tokio_postgres::Error) -> String,
 ) -> Result<Option<String>, tokio_postgres::Error> {
     match answer {
         Ok(()) => Ok(None),
-        Err(error) if error.code().is_some() => Ok(Some(chain(&error))),
+        Err(error) if error.code().is_some() => Ok(Some(chain(&error) + &hint(&error))),
         Err(error) => Err(error),
     }
 }

@@ -9,7 +9,8 @@ use crate::domain::value::change::Operation;
 use crate::domain::value::column::{self, Columns};
 use crate::domain::value::diff::{ColumnKind, ColumnKinds};
 use crate::domain::value::versions::FoldRules;
-use crate::finding::did_you_mean;
+use crate::error_chain::chain;
+use crate::finding::{Finding, did_you_mean};
 use crate::postgres::capture::huge_value::HugeValue;
 use crate::postgres::capture::quoting::{field, quote};
 
@@ -42,6 +43,29 @@ pub enum CaptureError {
     Privilege { watch: String, needed: String, source: tokio_postgres::Error },
     #[error("a catalog query failed")]
     Query(#[from] tokio_postgres::Error),
+}
+
+impl CaptureError {
+    /// The same as what a check finds: the setting, and what is wrong with it.
+    pub fn finding(&self) -> Finding {
+        let key = match self {
+            CaptureError::NoTable { watch, .. } | CaptureError::NotATable { watch, .. } => {
+                format!("watch.{watch}.table")
+            }
+            CaptureError::NoColumn { watch, setting, .. } => format!("watch.{watch}.{setting}"),
+            CaptureError::NoKey { watch, .. } | CaptureError::NullableKey { watch, .. } => {
+                format!("watch.{watch}.key")
+            }
+            CaptureError::Virtual { watch, .. }
+            | CaptureError::Locked { watch, .. }
+            | CaptureError::Privilege { watch, .. } => format!("watch.{watch}"),
+            CaptureError::Query(_) => String::new(),
+        };
+        let text = chain(self);
+        // The sentence begins with its setting.
+        let what = text.strip_prefix(&format!("{key}: ")).unwrap_or(&text);
+        Finding::new(key, what)
+    }
 }
 
 /// One column.

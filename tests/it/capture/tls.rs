@@ -43,7 +43,7 @@ async fn connect(world: &World, url: String, ca_file: Option<PathBuf>) -> Result
     Ok(client.query_one(encrypted, &[]).await.unwrap().get(0))
 }
 
-fn said(error: impl std::error::Error) -> String {
+fn said(error: impl std::error::Error + 'static) -> String {
     rowbell::error_chain::chain(&error)
 }
 

@@ -2,6 +2,7 @@
 
 use rowbell::clock::Clock;
 use rowbell::domain::value::row::Row;
+use rowbell::error_chain::chain;
 use rowbell::operations::check;
 use rowbell::operations::preview::preview;
 
@@ -83,11 +84,7 @@ async fn the_check_says_what_is_wrong_with_a_recipient_query() {
             "c.phone as fone",
             "watch.home_delivery.recipient: expected a column phone, which channel main",
         ),
-        (
-            "from customer",
-            "frm customer",
-            "watch.home_delivery.recipient: db error: ERROR: syntax error",
-        ),
+        ("from customer", "frm customer", "watch.home_delivery.recipient: syntax error"),
     ] {
         let config = CONFIG.replacen(right, wrong, 1);
         assert_ne!(config, CONFIG);
@@ -143,4 +140,25 @@ silent  = true
             "watch.home_delivery.say[1].was.status: the column is never \"gone\"; there are planned, packed",
         ]
     );
+}
+
+/// `--set window_start=soon` read as if the watch were broken.
+#[tokio::test]
+async fn a_value_that_a_column_cannot_hold_is_the_fault_of_set() {
+    let world = World::new().await;
+    let mut client = world.stages.context.pool.get().await.unwrap();
+    for (column, value, why) in [
+        (
+            "window_start",
+            "soon",
+            "invalid input syntax for type timestamp with time zone: \"soon\"",
+        ),
+        ("customer_id", "Maria", "invalid input syntax for type bigint: \"Maria\""),
+    ] {
+        let invented = [(column.to_owned(), value.into())].into_iter().collect();
+        let clock = Clock::system();
+        let shown = preview(&mut client, &world.config, &clock, "home_delivery", "1", &invented);
+        let said = chain(&shown.await.unwrap_err());
+        assert_eq!(said, format!("--set: a row of public.delivery cannot be so: {why}"));
+    }
 }

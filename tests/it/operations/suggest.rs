@@ -69,7 +69,7 @@ pub async fn story(schema: &str, table: &str, change: &str, phone: &str) -> Stri
         text
     })
     .await;
-    let checked = rowbell(&["--config", &file, "check"]).unwrap();
+    let checked = rowbell(&["--config", &file, "check"]).unwrap().replace(&file, "rowbell.toml");
     world.sql(&change.replace("NEXT", &year)).await;
     world.settle().await;
     let read = world.read(phone).join("\n").replace(&year, "NEXT");

@@ -82,7 +82,7 @@ async fn a_lookup_that_cannot_be_run_costs_its_names_and_no_message() {
     let lookup = "lookup.depot_id.sql = \"select name from depott where id = wanted.depot_id\"";
     let mut world = World::over(&depots(), &told_by_depot(), lookup).await;
     let (log, _guard) = Log::begin();
-    let fault = "watch.home_delivery.lookup.depot_id.sql: db error: ERROR: relation \"depott\" does not exist";
+    let fault = "watch.home_delivery.lookup.depot_id.sql: relation \"depott\" does not exist";
     assert!(checked(&world).await.contains(fault), "{}", checked(&world).await);
     five_times(&mut world, "address = 'N New Street'").await;
     assert_eq!(world.read(MARIA).len(), 5, "{:?}", world.messages().await);
@@ -145,8 +145,7 @@ async fn a_recipient_query_that_cannot_be_run_is_said_once_and_its_messages_wait
     let config = CONFIG.replace("from customer c", "from custommer c");
     let mut world = World::over(SHOP, &config, "").await;
     let (log, _guard) = Log::begin();
-    let fault =
-        "watch.home_delivery.recipient: db error: ERROR: relation \"custommer\" does not exist";
+    let fault = "watch.home_delivery.recipient: relation \"custommer\" does not exist";
     assert!(checked(&world).await.contains(fault), "{}", checked(&world).await);
     five_times(&mut world, "address = 'N New Street'").await;
     assert_eq!(world.read(MARIA), Vec::<String>::new());
