@@ -50,7 +50,7 @@ fn expected(bad: BadPhone) -> &'static str {
         BadPhone::NoCountryCode => "write it as +1 202 555 0143, or set recipient.region",
         BadPhone::BadRegion => "correct the setting",
         BadPhone::NoPlus | BadPhone::Ambiguous => "write it as +1 202 555 0143",
-        BadPhone::Empty | BadPhone::NotOneNumber | BadPhone::Invalid => {
+        BadPhone::Empty | BadPhone::NotOneNumber | BadPhone::Decimal | BadPhone::Invalid => {
             "expected a phone such as +1 202 555 0143"
         }
     }

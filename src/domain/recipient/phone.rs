@@ -46,7 +46,7 @@ impl Phone {
     pub fn of(recipient: &Row, region: &str) -> Result<Phone, BadPhone> {
         let raw = match recipient.get("phone") {
             Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Number(number)) => whole(&number.to_string()),
             _ => String::new(),
         };
         Phone::parse(&raw, (!region.is_empty()).then_some(region))
@@ -56,6 +56,12 @@ impl Phone {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A number of PostgreSQL without the zeros behind its point.
+fn whole(number: &str) -> String {
+    let whole = number.split_once('.').filter(|(_, rest)| rest.bytes().all(|digit| digit == b'0'));
+    whole.map_or(number, |(whole, _)| whole).to_owned()
 }
 
 /// What WhatsApp writes (`+52 1 55…`), or was a number before its country changed its numbers, is none, though
@@ -173,6 +179,16 @@ mod tests {
                     assert_eq!(digits(&raw, region).as_deref(), Ok(number.as_str()), "{raw:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_phone_in_a_column_of_numbers_has_no_digits_behind_the_point() {
+        for number in ["436641234567", "436641234567.0", "436641234567.00"] {
+            let phone: Value = serde_json::from_str(number).unwrap();
+            let recipient = [("phone".to_owned(), phone)].into_iter().collect();
+            let read = Phone::of(&recipient, "AT").map(|phone| phone.as_str().to_owned());
+            assert_eq!(read.as_deref(), Ok("436641234567"), "{number}");
         }
     }
 

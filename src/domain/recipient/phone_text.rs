@@ -13,6 +13,8 @@ pub enum BadPhone {
     BadRegion,
     #[error("the phone is not one number: it has letters, a second number, or other marks in it")]
     NotOneNumber,
+    #[error("the phone is a decimal number, as of a spreadsheet; give it as text, without .0")]
+    Decimal,
     #[error(
         "the phone is a number of recipient.region, and another one if its first digits are the country code"
     )]
@@ -55,6 +57,9 @@ pub fn read(raw: &str) -> Result<WrittenPhone, BadPhone> {
     if text.is_empty() {
         return Err(BadPhone::Empty);
     }
+    if is_decimal(text) {
+        return Err(BadPhone::Decimal);
+    }
     let mut written = WrittenPhone { digits: String::new(), has_plus: false, breaks: Vec::new() };
     for (at, mark) in text.char_indices() {
         match mark {
@@ -72,6 +77,15 @@ pub fn read(raw: &str) -> Result<WrittenPhone, BadPhone> {
         written.has_plus = true;
     }
     if written.digits.is_empty() { Err(BadPhone::NotOneNumber) } else { Ok(written) }
+}
+
+/// Whether a text is a whole number as a spreadsheet writes it: its zeros would become digits of somebody else's phone.
+fn is_decimal(text: &str) -> bool {
+    let Some((whole, fraction)) = text.split_once('.') else { return false };
+    let whole = whole.trim_start_matches('+');
+    whole.len() > LONGEST_EXTENSION
+        && whole.bytes().all(|byte| byte.is_ascii_digit())
+        && matches!(fraction, "0" | "00")
 }
 
 /// A character in the form that keyboards have; None: it is invisible.
@@ -176,6 +190,9 @@ mod tests {
             "+",
         ] {
             assert_eq!(read_of(raw), Err(BadPhone::NotOneNumber), "{raw:?}");
+        }
+        for raw in ["436641234567.0", "+436641234567.00", "436641234567.0 "] {
+            assert_eq!(read_of(raw), Err(BadPhone::Decimal), "{raw:?}");
         }
         for raw in ["", "  ", "\u{200e}", "tel:"] {
             assert_eq!(read_of(raw), Err(BadPhone::Empty), "{raw:?}");

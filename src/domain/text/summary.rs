@@ -26,6 +26,9 @@ use crate::finding::Finding;
 /// Characters kept free for the fixed text of a template whose text is not configured.
 const UNKNOWN_FIXED_TEXT: usize = 300;
 
+/// Characters that values have where a message would be too long: tried in this order.
+const SHORTER_VALUES: [usize; 3] = [300, 100, 40];
+
 /// The words of one watch, compiled.
 pub struct Phrasing {
     engine: Engine,
@@ -98,7 +101,7 @@ impl Phrasing {
         }
         let seen = RenderContext { changes: &changes, ..*render_context };
         let template_context = TemplateContext { render_context: &seen, reader };
-        let full = whatsapp_limits::clean(&self.summary(&template_context)?);
+        let full = whatsapp_limits::clean(&self.summary(&template_context, None)?);
         let (parameters, summary) = self.fitted(&template_context, &full, &locale)?;
         let rendered_text = self.rendered_text(&parameters, &locale);
         let is_text_known =
@@ -186,8 +189,13 @@ impl Phrasing {
         Ok((code.to_owned(), if known { locale } else { code }.to_owned()))
     }
 
-    /// What the rules say, then what no rule speaks of, in one line.
-    fn summary(&self, template_context: &TemplateContext<'_>) -> Result<String, Unwritable> {
+    /// What the rules say, then what no rule speaks of, in one line. `most`: what no rule speaks of has values of so
+    /// many characters.
+    fn summary(
+        &self,
+        template_context: &TemplateContext<'_>,
+        most: Option<usize>,
+    ) -> Result<String, Unwritable> {
         let locale = &template_context.reader.locale;
         let tag = |place: usize| {
             let text = self.say[place].text.as_ref()?;
@@ -205,7 +213,7 @@ impl Phrasing {
             }
         }
         for change in uncovered {
-            said.push(self.plain(change, template_context)?);
+            said.push(self.plain(change, template_context, most)?);
         }
         said.retain(|said| !said.text.is_empty());
         if said.is_empty() {
@@ -250,6 +258,7 @@ impl Phrasing {
         &self,
         change: &FieldChange,
         template_context: &TemplateContext<'_>,
+        most: Option<usize>,
     ) -> Result<Said, Unwritable> {
         let reader = &template_context.reader;
         let label = self
@@ -263,6 +272,12 @@ impl Phrasing {
             place: change.column.clone(),
             why: error.to_string(),
         })?;
+        let [old, new] = [old, new].map(|value| match most {
+            Some(most) if value.chars().count() > most => {
+                whatsapp_limits::cut(&value, most).unwrap_or(value)
+            }
+            _ => value,
+        });
         let text = match old == NOTHING {
             // Two rows without a name, one after the other, are nothing to read; unless they have names that could
             // not be looked up.
@@ -276,8 +291,8 @@ impl Phrasing {
         Ok(Said { text: whatsapp_limits::tidy(&text), shown: reader.take_shown() })
     }
 
-    /// The variables of the body, cut where the body would be too long: the summary first, and what
-    /// is longest after that.
+    /// The variables of the body, cut where the body would be too long: the values of the summary first, so that none
+    /// hides what it became; then the summary, and what is longest after that.
     fn fitted(
         &self,
         template_context: &TemplateContext<'_>,
@@ -285,10 +300,19 @@ impl Phrasing {
         locale: &str,
     ) -> Result<(Vec<String>, String), Unwritable> {
         let parameters = self.parameters(template_context, full)?;
-        let total = self.length(&parameters, locale);
-        if total <= BODY_LIMIT {
+        if self.length(&parameters, locale) <= BODY_LIMIT {
             return Ok((parameters, full.to_owned()));
         }
+        for most in SHORTER_VALUES {
+            let shorter = whatsapp_limits::clean(&self.summary(template_context, Some(most))?);
+            let parameters = self.parameters(template_context, &shorter)?;
+            if self.length(&parameters, locale) <= BODY_LIMIT {
+                return Ok((parameters, shorter));
+            }
+        }
+        let shortest = SHORTER_VALUES.last().copied();
+        let full = &whatsapp_limits::clean(&self.summary(template_context, shortest)?);
+        let total = self.length(&self.parameters(template_context, full)?, locale);
         let length = full.chars().count();
         let shorter = whatsapp_limits::cut(full, length.saturating_sub(total - BODY_LIMIT));
         let summary = shorter.ok_or(Unwritable::TooLong(total - length))?;

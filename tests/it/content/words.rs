@@ -121,3 +121,19 @@ async fn a_change_that_nobody_can_see_is_silence() {
     // What is seen beside it is told alone.
     assert_eq!(told(&mut world, "note = ' café', fee = 5").await.as_deref(), Some("Fee 5.00"));
 }
+
+/// A note that fills a message by itself hid what it became: customers took the old one for the news.
+#[tokio::test]
+async fn a_long_value_does_not_hide_what_it_became() {
+    let mut world = World::over(SCHEMA, &(HEAD.to_owned() + WATCH), "").await;
+    let long = ["repeat('Ring the bell at the gate. ', 100)", "repeat('x', 5000)"];
+    for long in long {
+        told(&mut world, &format!("note = {long}, secret_note = 'a'")).await.unwrap();
+        let said = told(&mut world, "note = 'Leave it'").await.unwrap();
+        assert!(said.starts_with("note: ") && said.ends_with("… → Leave it."), "{said}");
+        told(&mut world, &format!("note = {long}, zone = {long}")).await.unwrap();
+        let said = told(&mut world, &format!("note = 'y' || {long}, zone = 'North'")).await;
+        let said = said.unwrap();
+        assert!(said.contains("… → y") && said.contains("… → North."), "{said}");
+    }
+}
