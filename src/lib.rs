@@ -134,6 +134,7 @@ pub mod postgres {
         pub mod proof;
         pub mod quoting;
         pub mod row_query;
+        pub mod surroundings;
         pub mod table;
         pub mod trigger;
     }

@@ -19,7 +19,6 @@ context = []
 on = ["update"]
 quiet_period = "20s"
 max_wait = "5m"
-ring = true
 share = 1
 unconfirmed = "hold"
 consent = "needed"
@@ -109,8 +108,10 @@ pub struct Watch {
     pub expires_at: Option<String>,
     pub quiet_period: Duration,
     pub max_wait: Duration,
-    /// Whether the trigger may ring (NOTIFY). Off for tables whose transactions use PREPARE TRANSACTION.
-    pub ring: bool,
+    /// Whether the trigger may ring (NOTIFY), which PostgreSQL refuses in a transaction that is prepared. None: where the
+    /// server allows no prepared transactions.
+    #[serde(default)]
+    pub ring: Option<bool>,
     /// How large its part of the channel is where messages of several watches wait for it.
     pub share: u32,
     pub unconfirmed: UnconfirmedPolicy,

@@ -93,6 +93,11 @@ mod page {
     pub mod logins;
     pub mod now;
 }
+/// What others make of a database: its tables and keys, and the sessions that write.
+mod surroundings {
+    pub mod keys;
+    pub mod writers;
+}
 /// Crashes, lost answers, rows at fault.
 mod resilience {
     pub mod broken_sql;

@@ -185,7 +185,7 @@ async fn set_up(testbed: &Testbed, client: &mut Client, variant: Variant) -> any
     let config = load::load(&testbed.config_file())?;
     let watch = config.watch.get(WATCH).cloned();
     let mut watch = watch.ok_or_else(|| anyhow::anyhow!("the testbed has no watch {WATCH}"))?;
-    watch.ring = variant != Variant::Outbox;
+    watch.ring = Some(variant != Variant::Outbox);
     let template = config.template.get(&watch.template).cloned();
     let template = template.ok_or_else(|| anyhow::anyhow!("the watch has no template"))?;
     let table = install::describe(client, WATCH, &watch, &template).await?;

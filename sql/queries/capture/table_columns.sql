@@ -8,6 +8,8 @@
 -- "=" detects a change where a value is never null, and no two that are equal are written differently: not so
 -- with a collation to which two texts may be equal, with numbers that keep zeros, with intervals.
 --
+-- The last column says whether JSON writes a value as more than one text: as a list, an object, or a JSON value of its own.
+--
 -- $1 table: oid of the table
 with recursive step as (
     select a.attnum, ''::text as prefix, a.atttypid as type, a.atttypmod as modifier
@@ -38,7 +40,8 @@ select a.attname::text,
             or a.atttypid in ('boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype,
                               'date'::regtype, 'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'uuid'::regtype)
             or (a.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic)),
-       bare.type
+       bare.type,
+       bare.has_structure
   from pg_attribute as a
  cross join lateral (
        select s.prefix, s.type, s.modifier
@@ -50,7 +53,10 @@ select a.attname::text,
   ) as last
   join pg_type as t on t.oid = last.type
  cross join lateral (
-       select format_type(s.type, s.modifier) as type
+       select format_type(s.type, s.modifier) as type,
+              d.typtype = 'c' or (d.typcategory = 'A' and d.typelem <> 0) or d.oid in ('json'::regtype, 'jsonb'::regtype)
+              or exists (select from pg_cast as k where k.castsource = d.oid and k.casttarget = 'json'::regtype)
+              as has_structure
          from step as s
          join pg_type as d on d.oid = s.type
         where s.attnum = a.attnum and d.typtype <> 'd' order by length(s.prefix) limit 1

@@ -11,7 +11,7 @@ use crate::domain::value::change::Operation;
 use crate::domain::value::column_kind::ColumnKind;
 use crate::operations::check::report::CheckReport;
 use crate::pipeline::context::context::CompiledWatch;
-use crate::postgres::capture::proof;
+use crate::postgres::capture::{key, proof, surroundings};
 
 /// How many things are named before the rest is counted.
 const NAMED: usize = 8;
@@ -26,6 +26,7 @@ pub async fn of_watch(
     let name = &compiled.name;
     let given = proof::recipient_columns(client, &compiled.table, &compiled.config).await?;
     let gives = |column: &str| given.iter().any(|given| given == column);
+    identity(client, compiled, report).await?;
     unlabelled(compiled, report);
     languages(config, compiled, report);
     if !gives("opted_in") && compiled.config.consent == Consent::Needed {
@@ -56,6 +57,58 @@ pub async fn of_watch(
                 ),
             );
         }
+    }
+    Ok(())
+}
+
+/// What may make of two rows one, or of a row that moved one that is gone.
+async fn identity(
+    client: &tokio_postgres::Client,
+    compiled: &CompiledWatch,
+    report: &mut CheckReport,
+) -> Result<(), tokio_postgres::Error> {
+    let (name, table) = (&compiled.name, &compiled.table);
+    if !compiled.config.key.is_empty() && !key::is_unique(client, table).await? {
+        report.warning(
+            name,
+            "key",
+            format!(
+                "nothing keeps two rows of {} from having the same {}, and of such rows nothing can be told; add a unique \
+                 index, or name other columns",
+                table.table,
+                listed(&table.key.iter().map(String::as_str).collect::<Vec<_>>())
+            ),
+        );
+    }
+    if compiled.config.ring.is_none() && surroundings::may_be_prepared(client).await? {
+        report.warning(
+            name,
+            "ring",
+            format!(
+                "the server allows prepared transactions, in which PostgreSQL refuses NOTIFY: so changes do not wake \
+                 rowbell, and are found by doorbell.safety_poll; write ring = true where no program prepares \
+                 transactions that change {}, or ring = false",
+                table.table
+            ),
+        );
+    }
+    let Some(root) = surroundings::root(client, table).await? else { return Ok(()) };
+    let tells = |operation| compiled.config.on.contains(&operation);
+    let part = format!("{} is a partition of {root}, and its triggers see a row that", table.table);
+    match (tells(Operation::Delete), tells(Operation::Update)) {
+        (true, _) => report.problem(
+            name,
+            "table",
+            format!(
+                "{part} moves to another partition go: it would be told as cancelled; watch {root}"
+            ),
+        ),
+        (false, true) => report.warning(
+            name,
+            "table",
+            format!("{part} moves to another partition go: that is not told; watch {root}"),
+        ),
+        (false, false) => {}
     }
     Ok(())
 }

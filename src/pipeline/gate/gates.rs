@@ -93,6 +93,10 @@ impl GateInput<'_> {
             let why = "a muted change of the entity is not claimed yet";
             return Some(Decision::defer(self.now + ORDER_WAIT, WaitsFor::Order, why));
         }
+        if self.present.is_one_of_several {
+            let text = "the table has several rows with this key; name columns in key of the watch that identify one";
+            return Some(Decision::Fail(Failure::Unwritable, text.to_owned()));
+        }
         let most = self.compiled.config.max_recipients;
         (self.present.recipients.len() > most).then(|| {
             let text = format!(

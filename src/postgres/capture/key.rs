@@ -4,7 +4,7 @@ use tokio_postgres::Client;
 
 use crate::domain::value::change;
 use crate::postgres::capture::quoting::{field, literal, quote};
-use crate::postgres::capture::table::{TableColumn, WatchedTable};
+use crate::postgres::capture::table::WatchedTable;
 use crate::postgres::connection::statement::text;
 
 /// The key of a row: each value as `to_jsonb` writes it. A cast writes some types the same way, and costs half.
@@ -15,7 +15,7 @@ pub fn key_expression(table: &WatchedTable, from: &str) -> String {
             Some("smallint" | "integer" | "bigint" | "text" | "uuid") => {
                 format!("{value}::pg_catalog.text")
             }
-            _ if table.column(column).is_some_and(TableColumn::is_padded) => {
+            _ if table.column(column).is_some_and(|c| c.is_padded() || c.has_structure) => {
                 table.stored(from, column)
             }
             _ => format!("pg_catalog.to_jsonb({value}) operator(pg_catalog.#>>) '{{}}'"),
@@ -86,4 +86,22 @@ pub async fn unindexed(
         })
     })
     .transpose()
+}
+
+/// Whether the database keeps two rows from having the same key.
+pub async fn is_unique(
+    client: &tokio_postgres::Client,
+    table: &WatchedTable,
+) -> Result<bool, tokio_postgres::Error> {
+    let query = "select exists (
+                     select from pg_index as i
+                      where i.indrelid = $1 and (i.indisunique or i.indisexclusion) and i.indisvalid
+                        and i.indpred is null and i.indexprs is null
+                        and not exists (
+                            select from unnest(i.indkey) with ordinality as k (attnum, position)
+                              join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+                             where k.position <= i.indnkeyatts and a.attname::text <> all ($2)
+                        )
+                 )";
+    client.query_one(query, &[&table.oid, &table.key]).await?.try_get(0)
 }

@@ -21,6 +21,8 @@ use crate::postgres::capture::table::{TableColumn, WatchedTable};
 pub struct PresentRow {
     /// The row as it is now; None when it is gone.
     pub row: Option<Row>,
+    /// The table has more rows with this key.
+    pub is_one_of_several: bool,
     /// What the recipient query gave, one more than `max_recipients` at most.
     pub recipients: Vec<Row>,
     pub expires_at: Option<AskedMoment>,
@@ -89,10 +91,12 @@ pub fn preview_sql(table: &WatchedTable, watch: &Watch) -> String {
 
 fn sql_over(table: &WatchedTable, watch: &Watch, join_present: &str) -> String {
     let asked = asked(watch);
+    // Of a composite value "is not null" asks whether each field has one.
     let first_key = quote(table.key.first().map_or("", String::as_str));
     format!(
         "-- compose_read: the rows of one watch as they are now, their recipients, what those know.
-select case when present.{first_key} is not null then {values} end as row,
+select item.ordinal,
+       case when present.{first_key} is distinct from null then {values} end as row,
        recipient.rows as recipients,
        asked.expires_at,
        asked.expires_at_wall,
@@ -121,11 +125,11 @@ select case when present.{first_key} is not null then {values} end as row,
         where t.watch = $4 and t.entity_key = item.entity_key
   ) as ledger on true
  cross join lateral (
-       select {present} where present.{first_key} is not null
+       select {present} where present.{first_key} is distinct from null
        union all
        -- A row that came and went while its last message waited: only what was known before tells of it.
        select gone.* from {gone}
-        where present.{first_key} is null
+        where present.{first_key} is not distinct from null
   ) as changed
   {recipients}
   {asked}
@@ -311,7 +315,17 @@ pub async fn read(
     let fallbacks: Vec<bool> = wanted.iter().map(|w| w.is_fallback).collect();
     let rows =
         client.query(&statement, &[&ids, &keys, &captured, &table.watch, &fallbacks]).await?;
-    rows.iter().map(|row| present(row, &table.captured)).collect()
+    let mut read: Vec<PresentRow> = Vec::with_capacity(wanted.len());
+    let mut last = 0_i64;
+    for row in &rows {
+        let ordinal = row.try_get("ordinal")?;
+        match read.last_mut().filter(|_| ordinal == last) {
+            Some(first) => first.is_one_of_several = true,
+            None => read.push(present(row, &table.captured)?),
+        }
+        last = ordinal;
+    }
+    Ok(read)
 }
 
 /// Reads one entity as if the columns of `invented` had these values.
@@ -350,6 +364,7 @@ fn present(
 ) -> Result<PresentRow, tokio_postgres::Error> {
     Ok(PresentRow {
         row: list_of(row, "row")?.map(|values| columns.iter().cloned().zip(values).collect()),
+        is_one_of_several: false,
         recipients: list(row, "recipients")?,
         expires_at: asked_moment(row, "expires_at", "expires_at_wall")?,
         about: asked_moment(row, "about", "about_wall")?,

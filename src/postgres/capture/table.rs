@@ -80,6 +80,8 @@ pub struct TableColumn {
     pub is_comparable: bool,
     /// The type without the domains around it, which may forbid null.
     pub bare_type: String,
+    /// Whether JSON writes a value as a list or an object: in a key it stands as PostgreSQL's own text.
+    pub has_structure: bool,
 }
 
 impl TableColumn {
@@ -220,6 +222,9 @@ impl WatchedTable {
         let Some(column) = self.column(name) else { return value };
         let sort = match ColumnKind::of(&column.base_type) {
             ColumnKind::Padded => return format!("{value}::pg_catalog.text"),
+            _ if self.key.iter().any(|key| key == name) && column.has_structure => {
+                return format!("{value}::pg_catalog.text");
+            }
             _ if self.key.iter().any(|key| key == name) => return value,
             ColumnKind::Text if column.may_be_huge() => HugeValue::Text,
             ColumnKind::Json if !self.paths.contains(name) => HugeValue::Json,
@@ -362,6 +367,7 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_po
         base_type: r.get(2),
         is_comparable: r.get(3),
         bare_type: r.get(4),
+        has_structure: r.get(5),
     };
     Ok(rows.iter().map(column).collect())
 }

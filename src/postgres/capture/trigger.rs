@@ -89,8 +89,7 @@ pub fn trigger_sql(table: &WatchedTable, watch: &Watch, part: &TablePart) -> Str
     )
 }
 
-/// What the trigger carries: watch, key, watched and stored columns (JSON arrays), and whether it
-/// may ring.
+/// What the trigger carries: watch, key, watched and stored columns (JSON arrays), and when it may ring.
 pub fn arguments(table: &WatchedTable, watch: &Watch) -> Vec<String> {
     let list = |names: &[String]| serde_json::to_string(names).unwrap_or_default();
     vec![
@@ -98,7 +97,12 @@ pub fn arguments(table: &WatchedTable, watch: &Watch) -> Vec<String> {
         list(&table.key),
         list(&table.watched(watch)),
         list(&table.captured),
-        if watch.ring { "ring" } else { "silent" }.to_owned(),
+        match watch.ring {
+            Some(true) => "ring",
+            Some(false) => "silent",
+            None => "ring unless prepared",
+        }
+        .to_owned(),
     ]
 }
 
@@ -172,29 +176,34 @@ begin
     elsif failure is null then
         -- The table is not any more what it was when this function was made.
         perform rowbell.capture_by_name(
-            {watch}, {layout}, {key}, {watched}, {columns}, pg_catalog.lower(tg_op), was, is_now
+            {watch}, {layout}, {key}, {watched}, {columns}, {lower_operation}, was, is_now
         );
     else
         insert into rowbell.change (watch, layout_id, operation, capture_error)
-        values ({watch}, {layout}, pg_catalog.lower(tg_op)::rowbell.change_operation, failure);
+        values ({watch}, {layout}, {any_operation}, failure);
     end if;
 {ring}    return null;
 end",
         operation = operation_expression(operations),
+        any_operation = operation_expression(&[]),
+        lower_operation = OPERATION,
         read = for_each_operation(operations, &|operation| read(table, watch, operation)),
         watch = literal(&table.watch),
         layout = layout_id(table),
         key = text_array(&table.key),
         watched = text_array(&bases),
         columns = text_array(&table.captured),
-        ring = if watch.ring { RING } else { "" },
+        ring = ring(watch.ring),
     )
 }
+
+/// What fired the trigger, by its name. In Turkish the lower case of `INSERT` is another word.
+const OPERATION: &str = "pg_catalog.lower(tg_op collate pg_catalog.\"C\")";
 
 fn operation_expression(operations: &[Operation]) -> String {
     match operations {
         [only] => literal(only.into_str()),
-        _ => "pg_catalog.lower(tg_op)::rowbell.change_operation".to_owned(),
+        _ => format!("{OPERATION}::rowbell.change_operation"),
     }
 }
 
@@ -302,12 +311,24 @@ fn values(table: &WatchedTable, rows: &[&str]) -> String {
 }
 
 /// Looked at for every change: that is cheaper than remembering for the rest of the transaction what
-/// it said. PostgreSQL keeps only the first of several equal notifications of a transaction.
-const RING: &str = "
+/// it said. PostgreSQL keeps only the first of several equal notifications of a transaction, and refuses to prepare a
+/// transaction that has any: nobody knows here whether this one will be.
+fn ring(setting: Option<bool>) -> String {
+    let condition = match setting {
+        Some(false) => return String::new(),
+        Some(true) => "",
+        None => {
+            "\n           where pg_catalog.current_setting('max_prepared_transactions') operator(pg_catalog.=) '0'"
+        }
+    };
+    format!(
+        "
     if pg_catalog.pg_sequence_last_value('rowbell.doorbell') operator(pg_catalog.=) 2 then
-        perform pg_catalog.pg_notify('rowbell', '');
+        perform pg_catalog.pg_notify('rowbell', ''){condition};
     end if;
-";
+"
+    )
+}
 
 fn text_array(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
