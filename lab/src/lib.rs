@@ -62,6 +62,7 @@ pub mod bench {
     pub mod idle;
     pub mod latency;
     pub mod report;
+    pub mod statements;
     pub mod write;
 }
 pub mod cli;

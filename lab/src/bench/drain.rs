@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::bench::report::{Report, machine};
+use crate::bench::statements;
 use crate::demo::daemon::cpu_time_of_tree;
 use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::{Arrival, ReceiptOptions, SandboxOptions};
@@ -26,11 +27,14 @@ pub struct DrainArgs {
     /// Another session holds an old snapshot throughout.
     #[arg(long)]
     pub hold_snapshot: bool,
+    /// What each statement costs the server, by pg_stat_statements (which costs some time itself).
+    #[arg(long)]
+    pub statements: bool,
 }
 
 /// Builds the backlog without a daemon, starts the daemon, and waits until nothing is left.
 pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
-    let options = TestbedOptions {
+    let mut options = TestbedOptions {
         // One delivery each: the same words twice to one phone would count as a duplicate.
         customers: args.messages,
         deliveries: args.messages,
@@ -39,6 +43,9 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
         webhook: false,
         ..TestbedOptions::default()
     };
+    if args.statements {
+        options.cluster.settings = statements::settings();
+    }
     let provider =
         SandboxOptions { receipts: ReceiptOptions::none(), keep: 100, ..SandboxOptions::default() };
     let testbed = Testbed::raise(exe, options, provider).await?;
@@ -56,6 +63,9 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
     let snapshot = if args.hold_snapshot { Some(old_snapshot(&testbed).await?) } else { None };
 
     let postmaster = testbed.cluster.postmaster().unwrap_or_default();
+    if args.statements {
+        statements::begin(&client).await?;
+    }
     let postgres_before = cpu_time_of_tree(postmaster);
     let timeout = Duration::from_secs(60) + TIMEOUT_PER_MESSAGE * u32::try_from(args.messages)?;
     let deadline = Instant::now() + timeout;
@@ -78,7 +88,11 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
     anyhow::ensure!(duplicates == 0, "{duplicates} customers got a message twice");
     anyhow::ensure!(arrivals.len() as u64 == sendable, "not every message arrived exactly once");
     let run = Run { arrivals, ended_ns, cpu: usage.cpu, postgres, peak_kib: usage.peak_rss_kib };
-    Ok(run.report(machine(&client).await?, args))
+    let mut report = run.report(machine(&client).await?, args);
+    if args.statements {
+        report.row("statements", statements::dearest(&client, sendable as f64).await?);
+    }
+    Ok(report)
 }
 
 /// Another session whose snapshot stays as old as now.

@@ -41,7 +41,10 @@ impl Report {
         println!("{}\n{}\n", self.title, self.machine);
         let width = self.rows.keys().map(String::len).max().unwrap_or(0);
         for (name, value) in &self.rows {
-            println!("  {name:width$}  {}", grouped(value));
+            match value.as_array() {
+                Some(lines) => print_lines(name, lines),
+                None => println!("  {name:width$}  {}", grouped(value)),
+            }
         }
         if !self.notes.is_empty() {
             println!();
@@ -50,6 +53,23 @@ impl Report {
             println!("  {note}");
         }
     }
+}
+
+/// A table within the report: a line for each object, its keys above.
+fn print_lines(name: &str, lines: &[Value]) {
+    println!("\n  {name}");
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    for (at, line) in lines.iter().filter_map(Value::as_object).enumerate() {
+        if at == 0 {
+            table.set_header(line.keys().map(|key| key.replace('_', " ")));
+        }
+        table.add_row(line.values().map(|value| match value {
+            Value::String(text) => text.clone(),
+            number => grouped(number),
+        }));
+    }
+    println!("{table}");
 }
 
 /// Thousands are set apart by commas.
