@@ -70,8 +70,9 @@ begin
         grant select, insert, update, delete on rowbell.opt_out_request to rowbell_daemon;
         grant select, insert, delete on rowbell.opt_out_report to rowbell_daemon;
 
-        -- Changes are written by the triggers, which run as their owner; the daemon takes them away.
-        grant select, delete on rowbell.change to rowbell_daemon;
+        -- Changes are written by the triggers, which run as their owner; the daemon takes them away. What was never
+        -- captured is written by "catch-up", which runs as the same user.
+        grant select, insert, delete on rowbell.change to rowbell_daemon;
         grant select on rowbell.layout, rowbell.change_row to rowbell_daemon;
         grant select on sequence rowbell.change_change_id_seq to rowbell_daemon;
         grant select, update on sequence rowbell.doorbell to rowbell_daemon;

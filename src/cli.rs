@@ -41,6 +41,7 @@ pub mod inspect {
 }
 /// What a person decides.
 pub mod control {
+    pub mod catch_up;
     pub mod channel;
     pub mod forget;
     pub mod hold;
@@ -52,7 +53,7 @@ pub mod control {
     pub mod settle;
 }
 
-use control::{channel, forget, hold, opt_out, pause, retry, send_test, settle};
+use control::{catch_up, channel, forget, hold, opt_out, pause, retry, send_test, settle};
 use inspect::{doctor, explain, preview, status};
 use setup::{check, init, migrate, suggest, watch};
 
@@ -102,6 +103,8 @@ enum Command {
     Approve(hold::ApproveArgs),
     /// End held messages without sending them, after showing which.
     Discard(hold::DiscardArgs),
+    /// Find what people were not told because it was never captured, and hold it for approval; shows it first.
+    CatchUp(catch_up::CatchUpArgs),
     /// Tell what happened to a row, and why: changes, message, attempts, receipts; changes nothing.
     Explain(explain::ExplainArgs),
     /// Stop a channel or a watch until `resume`; changes are captured and wait.
@@ -222,6 +225,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Held(args) => hold::held(&args, &config()?).await,
         Command::Approve(args) => hold::approve(&args, &config()?).await,
         Command::Discard(args) => hold::discard(&args, &config()?).await,
+        Command::CatchUp(args) => catch_up::run(&args, &config()?).await,
         Command::Explain(args) => explain::run(&args, &config()?).await,
         Command::Pause(args) => pause::pause(&args, &config()?).await,
         Command::Resume(args) => pause::resume(&args, &config()?).await,

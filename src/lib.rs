@@ -125,6 +125,7 @@ pub mod postgres {
     }
     /// Triggers on the tables of the business, and the rows as they are now.
     pub mod capture {
+        pub mod catch_up;
         pub mod huge_value;
         pub mod install;
         pub mod key;
@@ -278,6 +279,7 @@ pub mod http {
 }
 /// What commands do.
 pub mod operations {
+    pub mod catch_up;
     pub mod check;
     pub mod check_webhook;
     pub mod doctor;

@@ -13,7 +13,10 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     ("To look", &["doctor", "status", "explain", "held", "config"]),
     (
         "To decide",
-        &["approve", "discard", "pause", "resume", "retry", "settle", "opt-out", "forget"],
+        &[
+            "approve", "discard", "catch-up", "pause", "resume", "retry", "settle", "opt-out",
+            "forget",
+        ],
     ),
 ];
 
@@ -26,13 +29,14 @@ const TEMPLATE: &str = "{before-help}{about-with-newline}\n{usage-heading} {usag
 const WIDEST: usize = 100;
 
 /// What one types.
-const EXAMPLES_OF: [(&str, &str); 10] = [
+const EXAMPLES_OF: [(&str, &str); 11] = [
     ("init", "rowbell init --table public.delivery"),
     ("preview", "rowbell preview home_delivery 17 --set status=shipped"),
     ("send-test", "rowbell send-test home_delivery 17 --to +12025550143"),
     ("explain", "rowbell explain home_delivery 17"),
     ("approve", "rowbell approve --limit 10"),
     ("discard", "rowbell discard --as-told"),
+    ("catch-up", "rowbell catch-up home_delivery --since 30d"),
     ("pause", "rowbell pause channel main"),
     ("retry", "rowbell retry --since 2h --reason rejected"),
     ("settle", "rowbell settle 4711 --arrived"),

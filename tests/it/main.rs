@@ -22,6 +22,7 @@ mod capture {
 }
 /// What is told, in which words, and when.
 mod content {
+    pub mod catch_up;
     pub mod deadlines;
     pub mod diffs;
     pub mod gates;

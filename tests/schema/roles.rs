@@ -71,7 +71,6 @@ async fn the_daemon_may_do_no_more() {
         "update rowbell.message set watch = 'other'",
         "update rowbell.attempt set started_at = now()",
         "update rowbell.receipt set status = 'read'",
-        "insert into rowbell.change (watch, operation) values ('delivery', 'update')",
         "update rowbell.opt_out set phone = '1'",
         "update rowbell.installation set schema_version = 1",
         "select from shop.salary",
@@ -94,8 +93,6 @@ async fn the_daemon_may_do_no_more() {
       permission denied for table attempt
     update rowbell.receipt set status = 'read'
       permission denied for table receipt
-    insert into rowbell.change (watch, operation) values ('delivery', 'update')
-      permission denied for table change
     update rowbell.opt_out set phone = '1'
       permission denied for table opt_out
     update rowbell.installation set schema_version = 1

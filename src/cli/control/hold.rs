@@ -206,7 +206,7 @@ fn headline(hold: &Hold) -> String {
     )
 }
 
-fn would_say(shown: &Preview) -> String {
+pub fn would_say(shown: &Preview) -> String {
     match &shown.words {
         Some(words) => format!("would say: {}", words.wording.summary),
         None => format!("would not leave now: {}", shown.why()),

@@ -281,6 +281,19 @@ fn is_plain_type(base_type: &str) -> bool {
         || name.starts_with("time")
 }
 
+/// The query for rows that meet a condition of a person's, about `changed`: the places of those keys that do.
+pub fn condition_sql(table: &WatchedTable, condition: &str) -> String {
+    format!(
+        "select item.place from unnest($1::jsonb[]) with ordinality as item (captured, place)
+ where exists (
+       select from (select stored.* from {} as stored where {}) as changed
+        where (\n{condition}\n)
+ )",
+        table.table,
+        on_key(table, "stored")
+    )
+}
+
 fn on_key(table: &WatchedTable, alias: &str) -> String {
     let conditions: Vec<String> = table
         .key

@@ -1,0 +1,92 @@
+//! `rowbell catch-up`: tells what was never captured.
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::confirm::agreed;
+use crate::cli::connection::connect;
+use crate::cli::control::hold::would_say;
+use crate::cli::control::retry::time_of;
+use crate::cli::error::CliError;
+use crate::cli::inspect::explain;
+use crate::cli::text::count;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::value::row::Row;
+use crate::operations::catch_up::{self, CatchUp, CatchUpScope};
+use crate::operations::preview::preview;
+use crate::postgres::connection::pool::Client;
+
+/// Rows shown as examples.
+const EXAMPLES: usize = 3;
+
+#[derive(Debug, Args)]
+pub struct CatchUpArgs {
+    /// The watch.
+    watch: String,
+    /// Only rows of which somebody was told since then: a time such as 2026-06-24T09:00Z, or how long ago, such as 2h.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only rows that meet this condition, in SQL, such as "updated_at > now() - interval '2 days'".
+    #[arg(long = "where", value_name = "SQL")]
+    condition: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: &CatchUpArgs, config: &Config) -> Result<(), CliError> {
+    explain::find(config, &args.watch)?;
+    let clock = Clock::system();
+    let since = args.since.as_deref().map(|since| time_of("--since", since, clock.now()));
+    let scope = CatchUpScope { since: since.transpose()?, condition: args.condition.clone() };
+    let mut client = connect(config).await?;
+    let found = catch_up::look(&mut client, config, &clock, &args.watch, &scope)
+        .await
+        .map_err(anyhow::Error::from)?;
+    if !args.json {
+        print!("{}", shown(&mut client, config, &args.watch, &found).await);
+    }
+    let missed = found.missed.len() as i64;
+    let question = format!("Hold {} for approval?", count(missed, "row"));
+    let hold = match missed > 0 && agreed(args.yes, &question)? {
+        true => {
+            let hold = catch_up::hold(&mut client, &args.watch, &found, clock.now()).await;
+            Some(hold.map_err(anyhow::Error::from)?)
+        }
+        false => None,
+    };
+    match hold {
+        _ if args.json => println!(
+            "{}",
+            json!({"watch": args.watch, "compared": found.compared, "missed": missed, "hold": hold})
+        ),
+        Some(hold) => println!(
+            "hold {hold}: nothing leaves until you say so; rowbell approve {hold} lets them leave, rowbell discard {hold} ends them"
+        ),
+        None => {}
+    }
+    Ok(())
+}
+
+/// What was found, with the words of the first few messages.
+async fn shown(client: &mut Client, config: &Config, watch: &str, found: &CatchUp) -> String {
+    let compared = count(found.compared as i64, "row");
+    if found.missed.is_empty() {
+        return format!("{compared} of watch {watch} compared: people know them as they are\n");
+    }
+    let mut text =
+        format!("{compared} of watch {watch} compared, {} to catch up with:\n", found.missed.len());
+    for missed in found.missed.iter().take(EXAMPLES) {
+        let (clock, key) = (Clock::system(), &missed.entity_key);
+        let said = match preview(client, config, &clock, watch, key, &Row::new()).await {
+            Ok(shown) => shown.iter().map(would_say).collect::<Vec<_>>().join("; "),
+            Err(error) => format!("cannot be shown: {error}"),
+        };
+        text += &format!("  {key}: {said}\n");
+    }
+    text
+}

@@ -1,0 +1,145 @@
+//! Catches up after a gap: what was never captured, because a trigger was off, a backup was restored or a disk was
+//! full, can still be told, for the ledger knows what people believe.
+//!
+//! Compares it with the table as it is now, recipient by recipient, by the gates of the daemon: whoever knows the row
+//! already is told nothing. What differs is written down as changes of one transaction, which waits for a person as a
+//! storm does. Only rows of which somebody was told are compared: of others nobody knows anything that could be wrong.
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::message::message::Message;
+use crate::domain::value::row::Row;
+use crate::operations::preview::{PreviewError, key_row, previewed};
+use crate::pipeline::context::context::CompiledWatch;
+use crate::pipeline::context::stage::StageError;
+use crate::pipeline::gate::gates::GateInput;
+use crate::pipeline::gate::recipients::{self, Concern, People};
+use crate::postgres::capture::catch_up::{self, KnownEntity, Missed};
+use crate::postgres::capture::row_query::{self, RowRequest};
+
+/// Entities that are compared at once.
+const PAGE: i64 = 500;
+
+/// Which rows are compared.
+#[derive(Clone, Debug, Default)]
+pub struct CatchUpScope {
+    /// Only those of which somebody was told since then.
+    pub since: Option<Timestamp>,
+    /// Only those that meet this condition, in SQL, about `changed`.
+    pub condition: Option<String>,
+}
+
+/// What was missed, and how many rows were compared.
+#[derive(Clone, Debug, Default)]
+pub struct CatchUp {
+    pub missed: Vec<Missed>,
+    pub compared: usize,
+}
+
+/// Compares what people were told of a watch with its table as it is now. Changes nothing.
+pub async fn look(
+    client: &mut deadpool_postgres::Client,
+    config: &Config,
+    clock: &Clock,
+    watch: &str,
+    scope: &CatchUpScope,
+) -> Result<CatchUp, PreviewError> {
+    let compiled = CompiledWatch::look_up(client, config, watch)
+        .await
+        .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why: why.to_string() })?;
+    let condition = scope.condition.as_ref();
+    let condition = condition.map(|sql| row_query::condition_sql(&compiled.table, sql));
+    let mut found = CatchUp::default();
+    let mut above = String::new();
+    loop {
+        let tx =
+            client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
+        let known = catch_up::known(&tx, watch, &above, scope.since, PAGE).await;
+        let known = known.map_err(StageError::from)?;
+        let Some(last) = known.last() else { return Ok(found) };
+        above.clone_from(&last.entity_key);
+        let mut keys = Vec::with_capacity(known.len());
+        for known in &known {
+            keys.push(key_row(&compiled, &known.entity_key)?);
+        }
+        let mut page: Vec<(KnownEntity, Row)> = known.into_iter().zip(keys).collect();
+        if let Some(condition) = &condition {
+            let keys: Vec<&Row> = page.iter().map(|(_, key)| key).collect();
+            let met = catch_up::met(&tx, condition, &keys).await.map_err(StageError::from)?;
+            let mut place = 0;
+            page.retain(|_| {
+                place += 1;
+                met.contains(&place)
+            });
+        }
+        found.compared += page.len();
+        found.missed.extend(compare(&tx, config, &compiled, &page, clock.now()).await?);
+    }
+}
+
+/// Which of these entities somebody would be told of.
+async fn compare(
+    tx: &deadpool_postgres::Transaction<'_>,
+    config: &Config,
+    compiled: &CompiledWatch,
+    page: &[(KnownEntity, Row)],
+    now: Timestamp,
+) -> Result<Vec<Missed>, StageError> {
+    let read = |source| StageError::Read { watch: compiled.name.clone(), source };
+    let captured: Vec<&Row> =
+        page.iter().map(|(known, key)| known.row.as_ref().unwrap_or(key)).collect();
+    let wanted: Vec<RowRequest<'_>> = page
+        .iter()
+        .zip(&captured)
+        .map(|((known, _), captured)| RowRequest {
+            message_id: None,
+            entity_key: &known.entity_key,
+            is_fallback: false,
+            captured,
+        })
+        .collect();
+    let presents =
+        row_query::read(tx, &compiled.read_sql, &compiled.table, &wanted).await.map_err(read)?;
+    let messages: Vec<Message> = page
+        .iter()
+        .zip(&presents)
+        .map(|((known, key), present)| {
+            let new_row = present.row.clone().unwrap_or_else(|| key.clone());
+            let rows = (known.row.clone(), new_row);
+            let message = previewed(compiled, &known.entity_key, rows, now);
+            Message { new_row: present.row.clone(), ..message }
+        })
+        .collect();
+    let concern = |(message, present)| Concern::new(config, compiled, message, present);
+    let concerns: Vec<Concern<'_>> = messages.iter().zip(&presents).map(concern).collect();
+    let people = recipients::people(tx, compiled, &concerns).await?;
+    let all = page.iter().zip(&presents).zip(concerns.iter().zip(&people));
+    let missed = all.filter(|(_, (concern, people))| is_news(config, concern, people, now));
+    let missed = missed.map(|((page, present), _)| Missed {
+        entity_key: page.0.entity_key.clone(),
+        old_row: page.0.row.clone(),
+        new_row: present.row.clone(),
+    });
+    Ok(missed.filter(|missed| missed.old_row.is_some() || missed.new_row.is_some()).collect())
+}
+
+/// Whether somebody would be told something.
+fn is_news(config: &Config, concern: &Concern<'_>, people: &People<'_>, now: Timestamp) -> bool {
+    people.cases.iter().any(|case| GateInput::of(config, concern, case, now).pass().is_ok())
+}
+
+/// Writes down what was missed, in a hold; its id.
+pub async fn hold(
+    client: &mut deadpool_postgres::Client,
+    watch: &str,
+    found: &CatchUp,
+    now: Timestamp,
+) -> Result<i64, StageError> {
+    let tx = client.transaction().await?;
+    let reason = "catch-up: what people were last told differs from the table";
+    let hold_id = catch_up::hold(&tx, watch, reason, &found.missed, now).await?;
+    tx.commit().await?;
+    Ok(hold_id)
+}

@@ -1,0 +1,168 @@
+//! Catching up after a gap: what was never captured is told to those who do not know it, and to nobody else.
+
+use rowbell::clock::Clock;
+use rowbell::operations::catch_up::{self, CatchUp, CatchUpScope};
+use rowbell::postgres::operations::holds::{self, HoldSelection};
+
+use crate::harness::{JUAN, MARIA, World};
+
+/// The shop, after Maria and Juan have each been told of a delivery.
+async fn told() -> World {
+    let mut world = World::with("storm = { transaction = 0, minute = 0 }").await;
+    world.sql("update delivery set status = 'packed'").await;
+    world.settle().await;
+    assert_eq!((world.read(MARIA).len(), world.read(JUAN).len()), (1, 1));
+    world
+}
+
+/// What the business does while nothing is captured, as after a restore or a load of a replica.
+async fn unseen(world: &World, sql: &str) {
+    let sql = format!(
+        "alter table delivery disable trigger user; {sql}; alter table delivery enable trigger user"
+    );
+    world.sql(&sql).await;
+}
+
+async fn look(world: &World, scope: &CatchUpScope) -> CatchUp {
+    let mut client = world.stages.context.pool.get().await.unwrap();
+    let clock: &Clock = &world.clock;
+    catch_up::look(&mut client, &world.config, clock, "home_delivery", scope).await.unwrap()
+}
+
+fn keys(found: &CatchUp) -> Vec<&str> {
+    found.missed.iter().map(|missed| missed.entity_key.as_str()).collect()
+}
+
+/// Holds what was found, looks that nothing leaves by itself, and lets it go.
+async fn catch_up_with(world: &mut World, found: &CatchUp) {
+    let now = world.now();
+    let mut client = world.stages.context.pool.get().await.unwrap();
+    let before = world.sandbox.count();
+    let hold_id = catch_up::hold(&mut client, "home_delivery", found, now).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.sandbox.count(), before, "nothing leaves until a person says so");
+    let wanted = HoldSelection { hold_id: Some(hold_id), watch: None };
+    let hold = holds::list(&world.db, &wanted).await.unwrap().remove(0);
+    assert_eq!(hold.messages, found.missed.len() as i64);
+    holds::approve(&mut world.db, &hold, hold.messages, now).await.unwrap();
+    world.settle().await;
+}
+
+#[tokio::test]
+async fn who_does_not_know_the_row_is_told_and_who_does_is_not() {
+    let mut world = told().await;
+    unseen(&world, "update delivery set address = '2 New Street' where id = 1").await;
+    world.settle().await;
+    assert_eq!(world.read(MARIA).len(), 1, "nobody has seen it");
+
+    let found = look(&world, &CatchUpScope::default()).await;
+    assert_eq!((keys(&found), found.compared), (vec!["1"], 2));
+    catch_up_with(&mut world, &found).await;
+    let read = world.read(MARIA);
+    assert!(read.len() == 2 && read[1].contains("1 Main Street → 2 New Street"), "{read:?}");
+    assert_eq!(world.read(JUAN).len(), 1);
+    // There is nothing left to tell.
+    assert!(look(&world, &CatchUpScope::default()).await.missed.is_empty());
+}
+
+/// The one before reads that it is no longer theirs, the new one the whole row, and nobody a value of the other's.
+#[tokio::test]
+async fn rows_that_went_over_or_are_gone_are_told_too() {
+    let mut world = told().await;
+    unseen(
+        &world,
+        "update delivery set customer_id = 2, address = '9 Ninth Avenue' where id = 1;
+         delete from delivery where id = 2",
+    )
+    .await;
+    let found = look(&world, &CatchUpScope::default()).await;
+    assert_eq!(keys(&found), ["1", "2"]);
+    catch_up_with(&mut world, &found).await;
+    let (maria, juan) = (world.read(MARIA), world.read(JUAN));
+    assert_eq!((maria.len(), juan.len()), (2, 3), "{maria:?} {juan:?}");
+    assert!(!maria.iter().any(|text| text.contains("Ninth")), "{maria:?}");
+    assert!(!juan.iter().any(|text| text.contains("Main")), "{juan:?}");
+    assert!(juan.iter().any(|text| text.contains("9 Ninth Avenue")), "{juan:?}");
+}
+
+#[tokio::test]
+async fn only_what_is_asked_for_is_compared() {
+    let world = told().await;
+    unseen(&world, "update delivery set address = 'elsewhere'").await;
+    let of_juan = CatchUpScope {
+        condition: Some("customer_id = 2 and changed.status = 'packed'".to_owned()),
+        since: None,
+    };
+    assert_eq!(keys(&look(&world, &of_juan).await), ["2"]);
+    let later = CatchUpScope { since: Some(world.now()), condition: None };
+    assert_eq!(look(&world, &later).await.compared, 0);
+    let earlier = CatchUpScope {
+        since: Some(world.now() - std::time::Duration::from_secs(600)),
+        condition: None,
+    };
+    assert_eq!(keys(&look(&world, &earlier).await), ["1", "2"]);
+}
+
+/// What waits already tells the row as it is.
+#[tokio::test]
+async fn what_waits_to_leave_is_not_told_twice() {
+    let mut world = told().await;
+    unseen(&world, "update delivery set address = 'elsewhere' where id = 1").await;
+    world.sql("update delivery set status = 'on its way' where id = 1").await;
+    world.work().await;
+    assert!(look(&world, &CatchUpScope::default()).await.missed.is_empty());
+    world.settle().await;
+    let read = world.read(MARIA);
+    assert!(read.len() == 2 && read[1].contains("elsewhere"), "{read:?}");
+}
+
+/// Whatever is seen and unseen, in whatever order: after catching up there is nothing that anybody believes and that is
+/// not so.
+#[tokio::test]
+async fn after_gaps_at_random_everybody_knows_the_rows_as_they_are() {
+    let mut world = told().await;
+    let mut seed = 20_261_201_u64;
+    let mut random = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    for step in 0..24 {
+        let id = 1 + random(2);
+        let sql = match random(4) {
+            0 => format!("update delivery set address = 'street {}' where id = {id}", random(3)),
+            1 => format!("update delivery set status = 'status {}' where id = {id}", random(3)),
+            2 => format!("update delivery set customer_id = 3 - customer_id where id = {id}"),
+            _ => format!("update delivery set note = 'nobody is told {step}' where id = {id}"),
+        };
+        match random(2) {
+            0 => world.sql(&sql).await,
+            _ => unseen(&world, &sql).await,
+        }
+        if random(3) == 0 {
+            world.settle().await;
+        }
+        if random(6) == 0 {
+            world.settle().await;
+            let found = look(&world, &CatchUpScope::default()).await;
+            if !found.missed.is_empty() {
+                catch_up_with(&mut world, &found).await;
+            }
+        }
+    }
+    world.settle().await;
+    let found = look(&world, &CatchUpScope::default()).await;
+    if !found.missed.is_empty() {
+        catch_up_with(&mut world, &found).await;
+    }
+    assert!(look(&world, &CatchUpScope::default()).await.missed.is_empty());
+    // What stands in the ledger of those whose row it is, is the row.
+    let wrong = "select count(*) from delivery d join customer c on c.id = d.customer_id
+                  where not exists (
+                      select from (select distinct on (t.recipient_key) t.recipient_key, t.row
+                                     from rowbell.last_told t
+                                    where t.entity_key = d.id::text and t.recipient_key <> ''
+                                    order by t.recipient_key, t.told_at desc, t.message_id desc) as t
+                       where t.row ->> 'address' = d.address and t.row ->> 'status' = d.status
+                         and (t.row ->> 'customer_id')::bigint = d.customer_id)";
+    assert_eq!(world.value(wrong).await, "0");
+}
