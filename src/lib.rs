@@ -6,6 +6,7 @@
 
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
+    pub mod person_act;
     /// The life of a message: states, attempts, receipts, evidence, and what an answer means.
     pub mod message {
         pub mod attempt;
@@ -161,7 +162,10 @@ pub mod postgres {
     }
     /// What the page asks besides.
     pub mod page {
+        pub mod figure_rows;
+        pub mod found_messages;
         pub mod overview;
+        pub mod person_acts;
     }
 }
 /// Everything that knows a wire format.
@@ -299,6 +303,7 @@ pub mod page {
     pub mod layout;
     pub mod login;
     pub mod login_guard;
+    pub mod mask;
     pub mod server;
     pub mod session;
     pub mod state;
@@ -308,6 +313,30 @@ pub mod page {
         pub mod now;
         pub mod snapshot;
         pub mod strip;
+    }
+    /// Messages, and one of them as its story.
+    pub mod messages {
+        pub mod bubble;
+        pub mod events;
+        pub mod filter;
+        pub mod find;
+        pub mod story;
+    }
+    /// Figures with the queries that make them.
+    pub mod figures {
+        pub mod chart;
+        pub mod figures;
+        pub mod read_figures;
+    }
+    /// What is watched, and what a change would say.
+    pub mod watches {
+        pub mod rules;
+        pub mod watches;
+    }
+    /// What waits for a person, and what the person decides.
+    pub mod holds {
+        pub mod acts;
+        pub mod holds;
     }
 }
 /// Looks at a table and writes a watch for it.

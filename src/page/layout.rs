@@ -12,12 +12,21 @@ use crate::page::state::PageState;
 #[strum(const_into_str)]
 pub enum View {
     Now,
+    Messages,
+    #[strum(serialize = "Holds and doubts")]
+    Holds,
+    Figures,
+    Watches,
 }
 
 impl View {
     fn path(self) -> &'static str {
         match self {
             View::Now => "/now",
+            View::Messages => "/messages",
+            View::Holds => "/holds",
+            View::Figures => "/figures",
+            View::Watches => "/watches",
         }
     }
 }

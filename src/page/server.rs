@@ -13,15 +13,19 @@ use axum::http::header::{
 };
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::server::{HttpServer, Listener};
 use crate::http::sockets::Sockets;
 use crate::page::answer::PageError;
+use crate::page::figures::figures;
+use crate::page::holds::{acts, holds};
+use crate::page::messages::{find, story};
 use crate::page::now::now;
 use crate::page::session::{SessionKeys, SessionKeysError};
 use crate::page::state::PageState;
+use crate::page::watches::watches;
 use crate::page::{assets, login};
 use crate::pipeline::context::context::Context;
 use crate::postgres::connection::pool::DatabaseError;
@@ -114,9 +118,20 @@ fn router(state: Arc<PageState>) -> Router {
     Router::new()
         .route("/", get(login::first))
         .route("/login", get(login::asked).post(login::logged_in))
-        .route("/logout", axum::routing::post(login::logged_out))
+        .route("/logout", post(login::logged_out))
         .route("/now", get(now::view))
         .route("/now/live", get(now::live))
+        .route("/messages", get(find::view).post(find::by_phone))
+        .route("/message/{id}", get(story::view))
+        .route("/message/{id}/shown", post(story::unmasked))
+        .route("/message/{id}/settled", post(acts::settled))
+        .route("/holds", get(holds::view))
+        .route("/hold/{id}/approved", post(acts::approve))
+        .route("/hold/{id}/discarded", post(acts::discard))
+        .route("/figures", get(figures::view))
+        .route("/figures/{file}", get(figures::csv))
+        .route("/watches", get(watches::view))
+        .route("/watches/{watch}", get(watches::one).post(watches::previewed))
         .route("/assets/{name}", get(assets::asset))
         .fallback(|| async { PageError::NotFound })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Database};
+use crate::page::figures::read_figures::ReadFigures;
 use crate::page::login_guard::LoginGuard;
 use crate::page::now::snapshot::LatestSnapshot;
 use crate::page::session::SessionKeys;
@@ -31,6 +32,7 @@ pub struct PageState {
     pub keys: SessionKeys,
     pub logins: LoginGuard,
     pub latest: Mutex<LatestSnapshot>,
+    pub figures: Mutex<Option<Arc<ReadFigures>>>,
     pub live: Arc<Semaphore>,
     /// Ends what is kept up to date.
     pub stop: CancellationToken,
@@ -51,6 +53,7 @@ impl PageState {
             keys,
             logins: LoginGuard::default(),
             latest: Mutex::default(),
+            figures: Mutex::default(),
             live: Arc::new(Semaphore::new(LIVE_AT_ONCE)),
             stop: CancellationToken::new(),
         })

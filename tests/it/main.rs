@@ -91,8 +91,14 @@ mod operations {
 /// What people see and do on the page.
 mod page {
     pub mod browser;
+    pub mod figures;
+    pub mod holds;
     pub mod logins;
+    pub mod messages;
     pub mod now;
+    pub mod real_browser;
+    pub mod walk;
+    pub mod watches;
 }
 /// What others make of a database: its tables and keys, and the sessions that write.
 mod surroundings {

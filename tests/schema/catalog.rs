@@ -9,6 +9,7 @@ use rowbell::domain::message::receipt::{
 };
 use rowbell::domain::message::state::{Failure, Skip, WaitsFor};
 use rowbell::domain::message::unconfirmed::LookupMethod;
+use rowbell::domain::person_act::PersonActKind;
 use rowbell::domain::recipient::last_told::ToldStatus;
 use rowbell::domain::value::change::Operation;
 use rowbell::postgres::capture::install;
@@ -100,6 +101,7 @@ async fn enums_have_the_words_of_their_types() {
         ("reconcile_lookup_method", words::<LookupMethod>()),
         ("opt_out_source", words::<OptOutSource>()),
         ("retention_task", words::<RetentionTask>()),
+        ("person_act_kind", words::<PersonActKind>()),
     ] {
         let query = format!(
             "select string_agg(enumlabel, ' ' order by enumsortorder)

@@ -2,6 +2,7 @@
 --
 -- $1 watch, $2 entity_key: the entity
 -- $3 limit: how many messages at most
+-- $4 message_id: only this one; null: any
 select m.message_id, m.state::text, m.reason::text,
        case when m.redacted_at is null then m.reason_text
             else concat_ws('; ', m.reason_text, 'its personal data was removed on ' || (m.redacted_at at time zone 'UTC')::date)
@@ -19,5 +20,6 @@ select m.message_id, m.state::text, m.reason::text,
   left join rowbell.queue as q using (message_id)
   left join rowbell.fallback as f using (message_id)
  where m.watch = $1 and m.entity_key = $2
+   and ($4::bigint is null or m.message_id = $4)
  order by m.message_id desc
  limit $3;

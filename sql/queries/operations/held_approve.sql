@@ -6,6 +6,7 @@
 -- $1 watch, $2 hold_id: the hold
 -- $3 limit: how many messages at most
 -- $4 now: the time
+-- $5 approved_by: who; null: the user of the database
 with chosen as (
     select q.message_id
       from rowbell.queue as q
@@ -24,7 +25,7 @@ with chosen as (
 )
 update rowbell.message as m
    set state       = 'scheduled',
-       reason_text = 'approved by ' || session_user,
+       reason_text = 'approved by ' || coalesce($5, session_user::text),
        waits_for   = null,
        due_at      = $4,
        updated_at  = $4,

@@ -165,28 +165,58 @@ pub async fn story(
 ) -> Result<EntityHistory, Error> {
     // One more than asked for, to know whether there are more.
     let many = i64::from(limit) + 1;
-    let query = text!("explain/explain_messages");
-    let rows = client.query(query, &[&watch, &entity_key, &many]).await?;
-    let limit = usize::from(limit);
-    let mut messages = Vec::with_capacity(rows.len());
-    for row in rows.iter().take(limit).rev() {
-        messages.extend(message(row, selection)?);
+    let mut messages = messages(client, (watch, entity_key, None), selection, many).await?;
+    let has_earlier = messages.len() > usize::from(limit);
+    if has_earlier {
+        messages.remove(0);
     }
-    let query = text!("explain/explain_attempts");
-    attach(client, query, &mut messages, |message| &mut message.attempts).await?;
-    let query = text!("explain/explain_receipts");
-    attach(client, query, &mut messages, |message| &mut message.receipts).await?;
-    let query = text!("explain/explain_lookups");
-    attach(client, query, &mut messages, |message| &mut message.lookups).await?;
+    attach_all(client, &mut messages).await?;
     let query = text!("explain/explain_changes");
     let changes = client.query(query, &[&watch, &entity_key]).await?;
     Ok(EntityHistory {
         watch: watch.to_owned(),
         entity_key: entity_key.to_owned(),
-        has_earlier: rows.len() > limit,
+        has_earlier,
         messages,
         changes: changes.iter().map(|row| change(row, selection)).collect::<Result<_, _>>()?,
     })
+}
+
+/// Reads one message of an entity; None: there is none of this id.
+pub async fn one_message(
+    client: &Client,
+    (watch, entity_key): (&str, &str),
+    message_id: i64,
+    selection: &FieldOrder<'_>,
+) -> Result<Option<MessageHistory>, Error> {
+    let mut found = messages(client, (watch, entity_key, Some(message_id)), selection, 1).await?;
+    attach_all(client, &mut found).await?;
+    Ok(found.pop())
+}
+
+/// In the order in which they were opened, without what belongs to each.
+async fn messages(
+    client: &Client,
+    (watch, entity_key, message_id): (&str, &str, Option<i64>),
+    selection: &FieldOrder<'_>,
+    many: i64,
+) -> Result<Vec<MessageHistory>, Error> {
+    let query = text!("explain/explain_messages");
+    let rows = client.query(query, &[&watch, &entity_key, &many, &message_id]).await?;
+    let mut messages = Vec::with_capacity(rows.len());
+    for row in rows.iter().rev() {
+        messages.extend(message(row, selection)?);
+    }
+    Ok(messages)
+}
+
+async fn attach_all(client: &Client, messages: &mut [MessageHistory]) -> Result<(), Error> {
+    let query = text!("explain/explain_attempts");
+    attach(client, query, messages, |message| &mut message.attempts).await?;
+    let query = text!("explain/explain_receipts");
+    attach(client, query, messages, |message| &mut message.receipts).await?;
+    let query = text!("explain/explain_lookups");
+    attach(client, query, messages, |message| &mut message.lookups).await
 }
 
 fn fields(old: Option<&Row>, new: Option<&Row>, selection: &FieldOrder<'_>) -> Vec<Field> {

@@ -56,11 +56,23 @@ pub async fn approve(
     limit: i64,
     now: Timestamp,
 ) -> Result<i64, Error> {
+    approve_as(client, hold, limit, None, now).await
+}
+
+/// The same in the name of somebody who is not the user of the database.
+pub async fn approve_as(
+    client: &mut Client,
+    hold: &Hold,
+    limit: i64,
+    by: Option<&str>,
+    now: Timestamp,
+) -> Result<i64, Error> {
     let mut done = 0;
     while done < limit {
         let chunk = CHUNK.min(limit - done);
         let query = text!("operations/held_approve");
-        let moved = client.query(query, &[&hold.watch, &hold.hold_id, &chunk, &now]).await?;
+        let params: &[&(dyn ToSql + Sync)] = &[&hold.watch, &hold.hold_id, &chunk, &now, &by];
+        let moved = client.query(query, params).await?;
         done += moved.len() as i64;
         if moved.is_empty() {
             break;

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("05_channel", include_str!("../../../sql/migrations/05_channel.sql")),
     ("06_reconcile", include_str!("../../../sql/migrations/06_reconcile.sql")),
     ("07_report", include_str!("../../../sql/migrations/07_report.sql")),
+    ("08_person_act", include_str!("../../../sql/migrations/08_person_act.sql")),
 ];
 
 /// Writes down what the migrations made, for `doctor` to find later what is gone or was changed.

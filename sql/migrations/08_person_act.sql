@@ -1,0 +1,56 @@
+-- 08_person_act: what people decided about messages, and whose name and phone they asked to see.
+
+create type rowbell.person_act_kind as enum (
+    'approved',    -- held messages leave
+    'discarded',   -- held messages end
+    'arrived',     -- an unconfirmed message counts as delivered
+    'give_up',     -- an unconfirmed message ends as failed
+    'send_again',  -- an unconfirmed message is sent again
+    'shown'        -- the name and the phone of a message were shown
+);
+comment on type rowbell.person_act_kind is
+    'What a person did. approved, discarded: held messages. arrived, give_up, send_again: an unconfirmed message. shown: name and phone of a message were asked for.';
+
+-- Append-only.
+create table rowbell.person_act (
+    act_id      bigint generated always as identity primary key,
+    acted_at    timestamptz not null default now(),
+    decided_by  text not null,
+    kind        rowbell.person_act_kind not null,
+
+    watch       text not null,
+    hold_id     bigint,
+    message_id  bigint,
+    messages    bigint not null,
+    reason      text,
+
+    constraint hold_or_message check ((hold_id is null) <> (message_id is null))
+);
+create index person_act_of_message_idx on rowbell.person_act (message_id) where message_id is not null;
+
+comment on table  rowbell.person_act is 'What people decided, and whose name and phone they asked to see, as they said who they are.';
+comment on column rowbell.person_act.act_id is 'Key.';
+comment on column rowbell.person_act.acted_at is 'When.';
+comment on column rowbell.person_act.decided_by is 'Who: the name of a login of the page, or the user of the database for commands.';
+comment on column rowbell.person_act.kind is 'What was done.';
+comment on column rowbell.person_act.watch is 'The watch of the messages.';
+comment on column rowbell.person_act.hold_id is 'The hold whose messages it was about.';
+comment on column rowbell.person_act.message_id is 'The message that it was about.';
+comment on column rowbell.person_act.messages is 'How many messages it moved or showed.';
+comment on column rowbell.person_act.reason is 'Why, as the person wrote it.';
+
+
+create view rowbell_report.person_acts as
+select a.act_id, a.acted_at, a.decided_by, a.kind::text as kind, a.watch, a.hold_id, a.message_id, a.messages, a.reason
+  from rowbell.person_act as a;
+
+comment on view   rowbell_report.person_acts is 'What people decided, and whose name and phone they asked to see: order by act_id. Fast when filtered by message_id.';
+comment on column rowbell_report.person_acts.act_id is 'Order in which they were recorded.';
+comment on column rowbell_report.person_acts.acted_at is 'When.';
+comment on column rowbell_report.person_acts.decided_by is 'Who: the name that a person gave to the page, or the database user of a command.';
+comment on column rowbell_report.person_acts.kind is 'approved or discarded (held messages); arrived, give_up or send_again (an unconfirmed message); shown: name and phone were asked for.';
+comment on column rowbell_report.person_acts.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell_report.person_acts.hold_id is 'The hold whose messages it was about; null where it was about one message.';
+comment on column rowbell_report.person_acts.message_id is 'The message that it was about; null where it was about a hold.';
+comment on column rowbell_report.person_acts.messages is 'How many messages it moved or showed.';
+comment on column rowbell_report.person_acts.reason is 'Why, as the person wrote it.';

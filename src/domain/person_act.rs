@@ -1,0 +1,46 @@
+//! What a person may do about messages.
+
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+use crate::domain::message::unconfirmed::Settlement;
+
+/// What a person did. The words are those of `rowbell.person_act_kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum PersonActKind {
+    /// Held messages leave.
+    Approved,
+    /// Held messages end.
+    Discarded,
+    /// An unconfirmed message counts as delivered.
+    Arrived,
+    /// An unconfirmed message ends as failed.
+    GiveUp,
+    /// An unconfirmed message is sent again.
+    SendAgain,
+    /// Name and phone of a message were shown.
+    Shown,
+}
+
+impl PersonActKind {
+    pub fn in_words(self) -> &'static str {
+        match self {
+            PersonActKind::Approved => "approved",
+            PersonActKind::Discarded => "discarded",
+            PersonActKind::Arrived => "said that it arrived",
+            PersonActKind::GiveUp => "gave it up",
+            PersonActKind::SendAgain => "wanted it sent again",
+            PersonActKind::Shown => "asked to see name and phone",
+        }
+    }
+}
+
+impl From<Settlement> for PersonActKind {
+    fn from(settlement: Settlement) -> PersonActKind {
+        match settlement {
+            Settlement::Arrived => PersonActKind::Arrived,
+            Settlement::GiveUp => PersonActKind::GiveUp,
+            Settlement::SendAgain => PersonActKind::SendAgain,
+        }
+    }
+}

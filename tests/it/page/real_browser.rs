@@ -1,0 +1,160 @@
+//! A real browser: Debian's Chromium, asked over the WebDriver protocol through its own driver. scripts/test installs both.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+/// How a page is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub width: u32,
+    pub is_dark: bool,
+    pub has_scripts: bool,
+}
+
+/// A running driver with one window.
+pub struct Chromium {
+    driver: Child,
+    client: Client,
+    session: String,
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // The driver ends its browser when it is told to end itself.
+        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
+        let _ = self.driver.wait();
+    }
+}
+
+impl Chromium {
+    pub async fn open(look: Look) -> Chromium {
+        let driver =
+            std::env::var("ROWBELL_CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
+        let mut driver = Command::new(driver)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver runs; scripts/test installs it with Chromium");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines
+            .find_map(|line| {
+                let line = line.ok()?;
+                let port = line.split("started successfully on port ").nth(1)?;
+                Some(port.trim_end_matches('.').to_owned())
+            })
+            .expect("chromedriver says on which port it listens");
+        // What it says later must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let mut chromium = Chromium {
+            driver,
+            client: Client::new(),
+            session: format!("http://127.0.0.1:{port}/session"),
+        };
+        let scripts = if look.has_scripts { 1 } else { 2 };
+        let options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1440,1000"],
+            "prefs": {"profile.managed_default_content_settings.javascript": scripts},
+        });
+        let asked = json!({"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}});
+        let answer = chromium.ask("", asked).await;
+        let id = answer["sessionId"].as_str().unwrap().to_owned();
+        chromium.session = format!("{}/{id}", chromium.session);
+        let metrics =
+            json!({"width": look.width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        chromium.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        let scheme = if look.is_dark { "dark" } else { "light" };
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        chromium.devtools("Emulation.setEmulatedMedia", media).await;
+        chromium
+    }
+
+    async fn ask(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.session);
+        let request = self.client.post(&url).header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert!(answer["value"]["error"].is_null(), "{path}: {text}");
+        answer["value"].clone()
+    }
+
+    async fn devtools(&self, command: &str, params: Value) {
+        self.ask("/goog/cdp/execute", json!({"cmd": command, "params": params})).await;
+    }
+
+    pub async fn go(&self, url: &str) {
+        self.ask("/url", json!({"url": url})).await;
+    }
+
+    /// Runs a script of the test in the page, whatever the page's own rules and scripts are.
+    pub async fn eval(&self, script: &str) -> Value {
+        self.ask("/execute/sync", json!({"script": script, "args": []})).await
+    }
+
+    /// Runs one that calls its last argument when it is done.
+    pub async fn eval_later(&self, script: &str) -> Value {
+        self.ask("/execute/async", json!({"script": script, "args": []})).await
+    }
+
+    async fn element(&self, css: &str) -> String {
+        let found = self.ask("/element", json!({"using": "css selector", "value": css})).await;
+        let id = found.as_object().unwrap().values().next().unwrap();
+        format!("/element/{}", id.as_str().unwrap())
+    }
+
+    pub async fn click(&self, css: &str) {
+        let element = self.element(css).await;
+        self.ask(&format!("{element}/click"), json!({})).await;
+    }
+
+    pub async fn type_in(&self, css: &str, text: &str) {
+        let element = self.element(css).await;
+        self.ask(&format!("{element}/value"), json!({"text": text})).await;
+    }
+
+    /// What the page's own question is answered with.
+    pub async fn agree(&self) {
+        self.ask("/alert/accept", json!({})).await;
+    }
+
+    async fn read(&self, path: &str) -> String {
+        let url = format!("{}{path}", self.session);
+        let text = self.client.get(&url).send().await.unwrap().text().await.unwrap();
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        answer["value"].as_str().unwrap_or_else(|| panic!("{path}: {text}")).to_owned()
+    }
+
+    /// The page as it stands now.
+    pub async fn source(&self) -> String {
+        self.read("/source").await
+    }
+
+    /// A picture of the window, as PNG in base64.
+    pub async fn picture(&self) -> String {
+        self.read("/screenshot").await
+    }
+
+    /// What axe-core finds on the page, each as its rule and the element.
+    pub async fn violations(&self) -> Vec<String> {
+        let file = std::env::var("ROWBELL_AXE").unwrap_or_else(|_| {
+            concat!(env!("CARGO_MANIFEST_DIR"), "/target/axe/axe.min.js").to_owned()
+        });
+        let axe = std::fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("{file}: {error}; scripts/test fetches axe-core"));
+        self.eval(&format!("{axe}; return null")).await;
+        let found = self
+            .eval_later(
+                "const done = arguments[arguments.length - 1];
+                 axe.run(document, {resultTypes: ['violations']}).then(
+                     (found) => done(found.violations.flatMap((rule) => rule.nodes.map(
+                         (node) => rule.id + ': ' + node.html + ' ' + node.failureSummary))),
+                     (error) => done(['axe: ' + error]))",
+            )
+            .await;
+        found.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+    }
+}

@@ -1,0 +1,133 @@
+//! A person walks through the page in a real browser: narrow and wide, light and dark, with and without JavaScript.
+
+use std::time::Duration;
+
+use rowbell_lab::sandbox::{Fault, FaultRule};
+
+use crate::harness::{ACT_TOKEN, CONFIG, SHOP, World};
+use crate::page::browser::{PAGE, Served};
+use crate::page::real_browser::{Chromium, Look};
+
+/// A doubt about Maria's delivery, then a storm of twenty that waits.
+async fn shop() -> (World, Served) {
+    let config = CONFIG.replace("{settings}", PAGE);
+    let storm = "storm = { transaction = 5, minute = 0 }\nquiet_hours = []";
+    let mut world = World::over(SHOP, &config, storm).await;
+    world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Lost { status: 504 })]);
+    world.sql("update delivery set address = '2 New Street' where id = 1").await;
+    world.settle().await;
+    world.pass(Duration::from_secs(600));
+    world.work().await;
+    world
+        .sql(
+            "insert into delivery select i, 1 + i % 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'start'
+               from generate_series(101, 120) i; delete from rowbell.change;
+             update delivery set address = 'Dock 7' where id > 100",
+        )
+        .await;
+    world.settle().await;
+    let served = Served::of(&world).await;
+    (world, served)
+}
+
+async fn log_in(browser: &Chromium, served: &Served, token: &str) {
+    browser.go(&format!("{}/login", served.url)).await;
+    browser.type_in("#name", "Olga").await;
+    browser.type_in("#token", token).await;
+    browser.click("form.login button").await;
+}
+
+/// Every view, one after the other: nothing for axe to find, nothing wider than the window, nothing that the policy had to
+/// stop.
+async fn look_at_all(browser: &Chromium, served: &Served, look: Look) {
+    for path in [
+        "/now",
+        "/messages",
+        "/message/1",
+        "/holds",
+        "/figures",
+        "/watches",
+        "/watches/home_delivery",
+        "/nothing",
+    ] {
+        browser.go(&format!("{}{path}", served.url)).await;
+        let found = browser.violations().await;
+        assert!(found.is_empty(), "{path} {look:?}: {found:#?}");
+        let wide =
+            browser.eval("return document.documentElement.scrollWidth - window.innerWidth").await;
+        assert!(wide.as_i64().unwrap() <= 0, "{path} {look:?} is {wide} pixels too wide");
+        if let Some(folder) = std::env::var_os("ROWBELL_SCREENSHOTS") {
+            keep(&folder, path, look, &browser.picture().await);
+        }
+    }
+}
+
+fn keep(folder: &std::ffi::OsStr, path: &str, look: Look, picture: &str) {
+    let name = path.trim_start_matches('/').replace('/', "-");
+    let scheme = if look.is_dark { "dark" } else { "light" };
+    let file =
+        std::path::Path::new(folder).join(format!("{name}-{}-{scheme}.png.base64", look.width));
+    std::fs::write(file, picture).unwrap();
+}
+
+async fn states(world: &World) -> String {
+    let states = "select string_agg(s, ', ' order by s) from (select state || ' ' || count(*) as s
+                    from rowbell.message group by state) as s";
+    world.value(states).await
+}
+
+/// With JavaScript, wide and light: a wrong token, then the right one; all views; the storm is approved after the page has
+/// asked; the view of what waits is kept up to date without being loaded again.
+#[tokio::test]
+async fn a_person_walks_through_the_page() {
+    let (mut world, served) = shop().await;
+    let look = Look { width: 1440, is_dark: false, has_scripts: true };
+    let browser = Chromium::open(look).await;
+    log_in(&browser, &served, "a-wrong-token").await;
+    assert!(browser.source().await.contains("not known here"));
+    log_in(&browser, &served, ACT_TOKEN).await;
+    look_at_all(&browser, &served, look).await;
+    browser.go(&format!("{}/holds", served.url)).await;
+    browser.click("form[action='/hold/1/approved'] button[name=all]").await;
+    browser.agree().await;
+    assert!(browser.source().await.contains("20 messages of hold 1"));
+    world.settle().await;
+    assert_eq!(states(&world).await, "sent 20, unconfirmed 1");
+    browser.go(&format!("{}/now", served.url)).await;
+    world.sql("insert into rowbell.pause (kind, name) values ('channel', 'main')").await;
+    let news = "const done = arguments[arguments.length - 1];
+        const look = () => document.body.innerText.includes('A person has paused channel main') ? done(true) : setTimeout(look, 50);
+        look()";
+    world.clock.advance(Duration::from_secs(3));
+    assert_eq!(browser.eval_later(news).await, true, "the server tells the browser");
+}
+
+/// Without JavaScript, narrow and dark: the same views, and the doubt is marked as arrived.
+#[tokio::test]
+async fn a_person_walks_through_the_page_on_a_phone_without_javascript() {
+    let (world, served) = shop().await;
+    let look = Look { width: 360, is_dark: true, has_scripts: false };
+    let browser = Chromium::open(look).await;
+    log_in(&browser, &served, ACT_TOKEN).await;
+    assert!(browser.source().await.contains("What needs a person"));
+    look_at_all(&browser, &served, look).await;
+    browser.go(&format!("{}/holds", served.url)).await;
+    browser.type_in("form[action='/message/1/settled'] input[name=reason]", "she called").await;
+    browser.click("form[action='/message/1/settled'] button[value=arrived]").await;
+    assert!(browser.source().await.contains("said that it arrived: she called"));
+    assert_eq!(states(&world).await, "delivered 1, held 20");
+}
+
+/// The other two ways of looking.
+#[tokio::test]
+async fn narrow_and_light_or_wide_and_dark_are_as_good() {
+    let (_world, served) = shop().await;
+    for look in [
+        Look { width: 360, is_dark: false, has_scripts: true },
+        Look { width: 1440, is_dark: true, has_scripts: true },
+    ] {
+        let browser = Chromium::open(look).await;
+        log_in(&browser, &served, ACT_TOKEN).await;
+        look_at_all(&browser, &served, look).await;
+    }
+}
