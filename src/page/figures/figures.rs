@@ -70,7 +70,7 @@ fn one(figure: &FigureQuery, found: &FigureRows, zone: &str) -> Markup {
 
 fn table(found: &FigureRows, title: &str) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-labelledby=(title) {
+        div.wide tabindex="0" role="group" aria-labelledby=(title) {
             table {
                 thead { tr { @for column in &found.columns { th scope="col" { (column) } } } }
                 tbody {

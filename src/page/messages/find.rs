@@ -118,7 +118,7 @@ fn phone_form(page: &PageState, visitor: &Visitor) -> Markup {
 
 fn table(found: &[FoundMessage], times: &Times) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-labelledby="found" {
+        div.wide tabindex="0" role="group" aria-labelledby="found" {
             table {
                 thead {
                     tr {

@@ -136,7 +136,7 @@ fn changed(message: &MessageHistory, mask: &Mask) -> Markup {
         return html! { p { "No watched column differs in the end, or what it held was removed." } };
     }
     html! {
-        div.wide tabindex="0" role="region" aria-labelledby="changed" {
+        div.wide tabindex="0" role="group" aria-labelledby="changed" {
             table {
                 thead { tr { th scope="col" { "Column" } th scope="col" { "Before" } th scope="col" { "After" } } }
                 tbody {

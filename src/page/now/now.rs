@@ -104,11 +104,11 @@ fn inner(page: &PageState, snapshot: &Snapshot) -> Markup {
         }
         section aria-labelledby="channels" {
             h2 #channels { "Channels" }
-            div.wide tabindex="0" role="region" aria-labelledby="channels" { (channels(snapshot, &times)) }
+            div.wide tabindex="0" role="group" aria-labelledby="channels" { (channels(snapshot, &times)) }
         }
         section aria-labelledby="watches" {
             h2 #watches { "Watches" }
-            div.wide tabindex="0" role="region" aria-labelledby="watches" { (watches(status, &times)) }
+            div.wide tabindex="0" role="group" aria-labelledby="watches" { (watches(status, &times)) }
         }
         section aria-labelledby="daemons" {
             h2 #daemons { "Daemons" }
