@@ -10,6 +10,7 @@ use futures_util::stream;
 use maud::{Markup, html};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::domain::message::state::State as MessageState;
 use crate::domain::text::short_text::{LATE, count, length};
 use crate::page::answer::{PageError, shown};
 use crate::page::layout::{View, framed};
@@ -131,7 +132,7 @@ fn tiles(status: &Status, times: &Times) -> Markup {
             (tile("Messages that wait", sum(|channel| channel.open)))
             (tile("On their way", sum(|channel| channel.leased)))
             (tile("Held for a person", sum(|channel| channel.held)))
-            (tile("Unconfirmed", sum(|channel| channel.unconfirmed)))
+            (tile("Unconfirmed", unconfirmed(status)))
             div {
                 dt { "Due for" }
                 dd {
@@ -145,6 +146,15 @@ fn tiles(status: &Status, times: &Times) -> Markup {
     }
 }
 
+/// Messages of the last day whose request got no answer, those included that wait for a person.
+fn unconfirmed(status: &Status) -> i64 {
+    let outcomes = status.outcomes.iter();
+    outcomes
+        .filter(|outcome| outcome.state == MessageState::Unconfirmed)
+        .map(|outcome| outcome.messages)
+        .sum()
+}
+
 /// What stands still, in words, and what else a person should look at.
 fn needs(status: &Status, times: &Times) -> Markup {
     let late: Vec<&ChannelStatus> =
@@ -152,14 +162,17 @@ fn needs(status: &Status, times: &Times) -> Markup {
     let troubled: Vec<&WatchStatus> =
         status.watches.iter().filter(|watch| is_troubled(watch)).collect();
     let blockers = &status.blockers;
-    let nobody = status.daemons.is_empty();
+    let (nobody, doubts) = (status.daemons.is_empty(), unconfirmed(status));
     html! {
-        @if blockers.is_empty() && late.is_empty() && troubled.is_empty() && !nobody {
+        @if blockers.is_empty() && late.is_empty() && troubled.is_empty() && doubts == 0 && !nobody {
             p.good { "Nothing." }
         } @else {
             ul.needs {
                 @if nobody { li.bad { "No daemon runs: nothing is sent." } }
                 @for blocker in blockers { li { (in_words(blocker, times)) } }
+                @if doubts > 0 {
+                    li.warn { "The requests of " a href="/holds" { (count(doubts, "message")) } " got no answer: did they arrive?" }
+                }
                 @for channel in late {
                     li.warn {
                         "Messages on channel " strong { (channel.channel) } " are late; the oldest has been due for "
@@ -199,8 +212,10 @@ fn in_words(blocker: &ActiveBlocker, times: &Times) -> Markup {
     };
     html! {
         strong { (sentence) }
-        ", since " (times.at(blocker.since)) "."
-        @if let Some(reason) = &blocker.reason { " " (reason) "." }
+        ", since " (times.at(blocker.since))
+        @if let Some(reason) = &blocker.reason { ": " (reason) }
+        "."
+        @if blocker.kind == BlockerKind::Hold { " " a href="/holds" { "Decide" } }
         @if blocker.state == BlockerState::Probing { " One message is being tried." }
         @else if let Some(at) = blocker.next_try_at { " The next message is tried " (times.at(at)) "." }
     }

@@ -78,7 +78,8 @@ pub async fn approve_as(
             break;
         }
     }
-    done += decide(client, hold, limit - done, LargeDecision::Leaves, "approved").await?;
+    let text = by.map_or("approved".to_owned(), |by| format!("approved by {by}"));
+    done += decide(client, hold, limit - done, LargeDecision::Leaves, &text).await?;
     ring(client).await?;
     Ok(done)
 }

@@ -51,7 +51,7 @@ impl Chromium {
         std::thread::spawn(move || lines.for_each(drop));
         let mut chromium = Chromium {
             driver,
-            client: Client::new(),
+            client: Client::builder().build().unwrap(),
             session: format!("http://127.0.0.1:{port}/session"),
         };
         let scripts = if look.has_scripts { 1 } else { 2 };
