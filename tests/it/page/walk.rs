@@ -124,7 +124,7 @@ async fn a_person_walks_through_the_page_on_a_phone_without_javascript() {
     browser.type_in("form[action='/message/1/settled'] input[name=reason]", "she called").await;
     browser.click("form[action='/message/1/settled'] button[value=arrived]").await;
     assert!(browser.source().await.contains("said that it arrived: she called"));
-    assert_eq!(states(&world).await, "delivered 1, held 20");
+    assert_eq!(states(&world).await, "delivered 1");
 }
 
 /// The other two ways of looking.
