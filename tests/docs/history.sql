@@ -89,7 +89,8 @@ insert into rowbell.change (watch, entity_key, operation, old_row, new_row, chan
     '2026-06-24 09:40:30Z', 'backoffice');
 
 insert into rowbell.opt_out (phone, since, reason, source) values
-('12025550199', '2026-06-20 08:00Z', 'STOP', 'inbound');
+('12025550199', '2026-06-20 08:00Z', 'STOP', 'inbound'),
+('12025550144', '2026-06-24 10:00Z', 'no more', 'inbound');
 
 insert into rowbell.reconcile_lookup (message_id, number, asked_at, method, found) values
 (4, 1, '2026-06-24 09:31:00Z', 'list', 'no such message in the provider''s list');
@@ -104,3 +105,6 @@ select m.watch, m.entity_key, m.recipient_phone, m.message_id, m.attempt_count, 
 insert into rowbell.person_act (acted_at, decided_by, kind, watch, hold_id, message_id, messages, reason) values
 ('2026-06-24 11:00:00Z', 'Olga (page)', 'approved', 'home_delivery', 7, null, 120, 'checked with Ana'),
 ('2026-06-24 11:05:00Z', 'Ana (page)', 'shown', 'home_delivery', null, 2, 1, null);
+
+update rowbell.message
+   set changed_by = case when message_id in (2, 6, 8) then '{import (psql)}' else '{ana (crm)}' end::text[];
