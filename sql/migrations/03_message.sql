@@ -261,6 +261,16 @@ $$;
 comment on function rowbell.known_after_mute(jsonb, jsonb, jsonb, boolean, boolean) is
     'What somebody knows of a row once a muted change of it counts as told.';
 
+create function rowbell.has_recipients(known jsonb, recipient_columns jsonb)
+returns boolean
+language sql immutable
+as $$
+    select known is null or recipient_columns is null
+           or not exists (select from jsonb_each(recipient_columns) as r where known -> r.key is distinct from r.value);
+$$;
+comment on function rowbell.has_recipients(jsonb, jsonb) is
+    'Whether a row belongs to those to whom other values of the columns of the recipient query belong.';
+
 
 create type rowbell.queue_state as enum (
     'open',         -- may leave at due_at; later changes of the entity still fold into it

@@ -47,6 +47,9 @@ mod delivery {
 }
 /// What people know, and what is known of them.
 mod people {
+    pub mod handovers;
+    pub mod judge;
+    pub mod replay;
     pub mod steps_in_order;
 }
 /// What comes back: receipts, replies, evidence.
@@ -114,7 +117,6 @@ mod resilience {
     pub mod lost_connections;
     pub mod pooler;
     pub mod receipt_truth;
-    pub mod replay;
     pub mod row_errors;
     pub mod row_security;
     pub mod session_settings;

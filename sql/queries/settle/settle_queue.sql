@@ -13,6 +13,7 @@ select m.message_id, m.channel, m.watch, m.entity_key,
  where m.message_id = $1
     on conflict (message_id) do update
    set state            = excluded.state,
+       recipient_key    = excluded.recipient_key,
        due_at           = excluded.due_at,
        late_since       = case when (
                               select a.error_class

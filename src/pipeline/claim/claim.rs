@@ -28,7 +28,7 @@ use crate::domain::value::versions::{FoldRules, without_moves};
 use crate::pipeline::claim::burst_hold::StormGuard;
 use crate::pipeline::claim::claimed_batch::{ClaimResult, ring_others};
 use crate::pipeline::claim::large_transaction::{self, Group, LargeTransactions};
-use crate::pipeline::claim::muted::{fold_muted, make_known};
+use crate::pipeline::claim::muted::{find_recipients, fold_muted, make_known};
 use crate::pipeline::claim::new_message::{
     discarded, folded_in, held, leaves_at, muted, unreadable, waiting,
 };
@@ -461,9 +461,10 @@ impl Claim {
             }
         }
         let muted = folded.muted.iter().map(|(net, _)| net);
-        let muted = fold_muted(muted, |watch, old, new| {
+        let mut muted = fold_muted(muted, |watch, old, new| {
             watches.get(watch).is_some_and(|known| !known.names_the_same(old, new))
         });
+        find_recipients(tx, &watches, &self.context.config.recipient.region, &mut muted).await?;
         queries::claim::claim_mute(tx, &muted).await?;
         make_known(&muted, &mut folded.nets);
         Ok(())

@@ -5,10 +5,17 @@
 //! waits to be claimed is put off, so that no entry of the ledger holds a later change than the muted one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use deadpool_postgres::Transaction;
 
 use crate::domain::value::change::NetChange;
 use crate::domain::value::row::Row;
-use crate::postgres::queries::claim::MutedChange;
+use crate::pipeline::context::context::CompiledWatch;
+use crate::pipeline::context::stage::StageError;
+use crate::pipeline::gate::recipients::key_of;
+use crate::postgres::capture::row_query;
+use crate::postgres::queries::claim::{MutedChange, NamedBoth};
 
 /// The muted changes of a batch, in order of capture, folded to one for each entity. `is_handover` tells whether the
 /// recipients of a watch may differ between two rows.
@@ -30,6 +37,9 @@ pub fn fold_muted<'a>(
             new_row: net.new_row.clone(),
             is_new: net.old_row.is_none(),
             is_handover: handover,
+            recipient_columns: None,
+            old_row: net.old_row.clone(),
+            named: None,
         };
         match places.get(&(net.watch.as_str(), net.entity_key.as_str())) {
             Some(place) => fold_in(&mut folded[*place], later),
@@ -63,6 +73,42 @@ fn fold_in(earlier: &mut MutedChange, later: MutedChange) {
     earlier.is_handover |= later.is_handover;
 }
 
+/// Finds whose rows were muted: nobody else learns anything by it. A recipient query that cannot be run keeps no change
+/// from being claimed.
+pub async fn find_recipients(
+    tx: &Transaction<'_>,
+    watches: &HashMap<String, Arc<CompiledWatch>>,
+    region: &str,
+    muted: &mut [MutedChange],
+) -> Result<(), StageError> {
+    for (name, compiled) in watches {
+        let mut of_watch: Vec<&mut MutedChange> =
+            muted.iter_mut().filter(|muted| &muted.watch == name).collect();
+        let rows = |muted: &MutedChange| [muted.old_row.clone(), muted.new_row.clone()];
+        let asked: Vec<[Option<Row>; 2]> = of_watch.iter().map(|muted| rows(muted)).collect();
+        let asked: Vec<&Row> = asked.iter().flatten().flatten().collect();
+        tx.batch_execute("savepoint muted").await?;
+        let named = row_query::named(tx, &compiled.named_sql, &asked).await;
+        if named.is_err() {
+            tx.batch_execute("rollback to savepoint muted").await?;
+        }
+        tx.batch_execute("release savepoint muted").await?;
+        let mut named = named.ok().map(Vec::into_iter);
+        for muted in &mut of_watch {
+            muted.recipient_columns =
+                muted.old_row.as_ref().map(|row| compiled.recipient_columns_of(row));
+            let Some(named) = &mut named else { continue };
+            let mut keys = |row: &Option<Row>| -> Vec<String> {
+                let named = row.as_ref().and_then(|_| named.next()).unwrap_or_default();
+                named.iter().map(|recipient| key_of(recipient, region)).collect()
+            };
+            muted.named =
+                Some(NamedBoth { before: keys(&muted.old_row), after: keys(&muted.new_row) });
+        }
+    }
+    Ok(())
+}
+
 /// The same for what the batch itself is about to tell: the row before its changes.
 pub fn make_known(muted: &[MutedChange], nets: &mut [NetChange]) {
     for net in nets {
@@ -72,11 +118,19 @@ pub fn make_known(muted: &[MutedChange], nets: &mut [NetChange]) {
             (_, _, None) => None,
             (Some(_), _, Some(new)) if muted.is_handover => Some(new.clone()),
             (Some(mut old), Some(changed), _) => {
-                old.extend(changed.clone());
+                // A row that was somebody else's: its people learn nothing of what changed later.
+                if has_recipients(&old, muted.recipient_columns.as_ref()) {
+                    old.extend(changed.clone());
+                }
                 Some(old)
             }
             (None, _, Some(new)) if muted.is_new => Some(new.clone()),
             (old, _, _) => old,
         };
     }
+}
+
+fn has_recipients(row: &Row, recipient_columns: Option<&Row>) -> bool {
+    let mut columns = recipient_columns.into_iter().flatten();
+    columns.all(|(column, value)| row.get(column) == Some(value))
 }

@@ -106,13 +106,14 @@ async fn pass_gates(
         .collect();
     join(tx, &messages, &people, &whole, now).await?;
     prune(tx, compiled, &messages, &people, &presents).await?;
+    let is_spent: Vec<bool> = people.iter().map(|people| people.is_spent).collect();
     drop((people, concerns));
-    let all = messages.into_iter().zip(presents).zip(cases.into_iter().zip(whole));
-    let outcomes = all.flat_map(|((message, present), (cases, whole))| match whole {
+    let all = messages.into_iter().zip(presents).zip(cases.into_iter().zip(whole)).zip(is_spent);
+    let outcomes = all.flat_map(|(((message, present), (cases, whole)), is_spent)| match whole {
         // It has no row yet, and needs none.
         Some(Decision::Skip(Skip::Superseded, _)) if message.message_id.is_none() => Vec::new(),
         Some(decision) => vec![Outcome::whole(message, decision)],
-        None => Outcome::each(message, present.row, cases),
+        None => Outcome::each(message, present.row, cases, is_spent),
     });
     Ok(outcomes.collect())
 }

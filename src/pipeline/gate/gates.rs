@@ -130,8 +130,7 @@ impl GateInput<'_> {
         if !self.present.ledger.is_being_told(&self.case.key, self.message.message_id) {
             return Ok(());
         }
-        let why = "an earlier message of the entity is being sent";
-        Err(Decision::defer(self.now + ORDER_WAIT, WaitsFor::Order, why))
+        Err(in_order(self.now))
     }
 
     /// Where nobody is told of a handover, what the row holds then counts as told.
@@ -298,6 +297,12 @@ impl GateInput<'_> {
             Err(unwritable) => Decision::Fail(Failure::Unwritable, unwritable.to_string()),
         }
     }
+}
+
+/// What becomes of a message while an earlier one of its entity is being sent to the recipient.
+pub fn in_order(now: Timestamp) -> Decision {
+    let why = "an earlier message of the entity is being sent";
+    Decision::defer(now + ORDER_WAIT, WaitsFor::Order, why)
 }
 
 /// What becomes of a message to a phone that opted out.

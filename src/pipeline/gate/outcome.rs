@@ -1,5 +1,6 @@
 //! What became of a message at the gates: it goes to one recipient of its entity, and the others get one of their own.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
@@ -11,7 +12,7 @@ use crate::domain::text::labels::FoundNames;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::gate::gates::{GateInput, PreparedMessage};
+use crate::pipeline::gate::gates::{GateInput, PreparedMessage, in_order};
 use crate::postgres::queries;
 
 /// What becomes of a message for one recipient, before it is known who opted out.
@@ -70,27 +71,43 @@ impl Outcome {
     }
 
     /// The message for the first recipient, and a new one for each of the others. Where nobody is told anything, it
-    /// stands for all of them.
-    pub fn each(message: Message, row: Option<Row>, mut cases: Vec<CaseOutcome>) -> Vec<Outcome> {
+    /// stands for all of them. One that was tried before stays with its recipient: what is learned late about its
+    /// attempts is theirs.
+    pub fn each(
+        mut message: Message,
+        row: Option<Row>,
+        mut cases: Vec<CaseOutcome>,
+        is_spent: bool,
+    ) -> Vec<Outcome> {
         debug_assert!(!cases.is_empty());
-        if cases.iter().any(CaseOutcome::is_news) {
+        let is_tried = message.attempt_count > 0;
+        let own = cases
+            .iter()
+            .position(|case| is_tried && Some(&case.key) == message.recipient_key.as_ref());
+        let own = own.map(|place| cases.remove(place));
+        if own.is_some() || is_spent || cases.iter().any(CaseOutcome::is_news) {
             cases.retain(CaseOutcome::is_news);
         } else {
             cases.truncate(1);
         }
+        let mut cases = own.into_iter().chain(cases);
+        let first = if is_spent { None } else { cases.next() };
+        let others: Vec<CaseOutcome> = cases.collect();
         // Of one recipient it takes in later changes of the entity, which may concern others.
-        let mut message = message;
-        message.is_for_all &= cases.len() == 1;
-        let mut others = cases.split_off(cases.len().min(1));
+        message.is_for_all &= others.is_empty();
+        let new = Message { message_id: None, attempt_count: 0, ..message.clone() };
         let mut outcomes = Vec::with_capacity(others.len() + 1);
-        for case in others.drain(..) {
-            let own = Message { message_id: None, ..message.clone() };
-            outcomes.push(Outcome::one(own, row.clone(), case));
-        }
-        let first = cases.pop().map(|case| Outcome::one(message, row, case));
-        outcomes.extend(first);
         // The message itself first.
-        outcomes.rotate_right(1);
+        outcomes.push(match first {
+            Some(case) => Outcome::one(message, row.clone(), case),
+            None => {
+                let text =
+                    "the row is not theirs any more; new messages tell the others".to_owned();
+                Outcome::whole(message, Decision::Skip(Skip::Superseded, Some(text)))
+            }
+        });
+        outcomes
+            .extend(others.into_iter().map(|case| Outcome::one(new.clone(), row.clone(), case)));
         outcomes
     }
 
@@ -105,8 +122,16 @@ impl Outcome {
 /// recorded: their lease says so.
 pub fn in_turn(context: &Context, outcomes: &mut [Outcome], limit: usize) {
     let mut room = limit;
+    let mut told: HashSet<(String, Option<String>)> = HashSet::new();
     for outcome in outcomes {
         if !matches!(outcome.decision, Decision::Send(_)) {
+            continue;
+        }
+        // Two messages of one entity may come to the same recipient, as when both were for somebody else.
+        let message = &outcome.message;
+        if !told.insert((message.entity_key.clone(), message.recipient_key.clone())) {
+            outcome.decision = in_order(context.clock.now());
+            outcome.message.told_row = None;
             continue;
         }
         let is_new = outcome.message.message_id.is_none();

@@ -46,6 +46,8 @@ pub struct People<'a> {
     pub cases: Vec<RecipientCase<'a>>,
     /// Open messages of single recipients that tell it instead.
     pub joined: Vec<i64>,
+    /// The message may have told somebody whom it does not concern any more: what comes back about it is theirs.
+    pub is_spent: bool,
 }
 
 /// A message with what the database says about its entity.
@@ -144,7 +146,7 @@ impl<'a> Concern<'a> {
     pub fn rows_to_ask(&self) -> Vec<&'a Row> {
         let mut rows: Vec<&Row> = Vec::new();
         let known = self.present.ledger.recipients();
-        let known = known.iter().filter_map(|key| self.known_row(key));
+        let known = known.iter().flat_map(|key| self.known_rows(key));
         for row in self.row_before().into_iter().chain(known) {
             let is_asked = |asked: &&Row| self.compiled.names_the_same(asked, row);
             if !self.compiled.names_the_same(self.current, row) && !rows.iter().any(is_asked) {
@@ -163,13 +165,14 @@ impl<'a> Concern<'a> {
         RowBefore { at: self.message.first_changed_at, row: self.message.old_row.as_ref() }
     }
 
-    /// The row that a recipient knows, or may know.
-    fn known_row(&self, key: &str) -> Option<&'a Row> {
+    /// The rows that a recipient knows, or may know.
+    fn known_rows(&self, key: &str) -> Vec<&'a Row> {
         let ledger = &self.present.ledger;
-        match ledger.last(key, self.counts()) {
-            Some(told) => told.row.as_ref(),
-            None => ledger.all(key).iter().rev().find_map(|told| told.row.as_ref()),
-        }
+        let told = match ledger.last(key, self.counts()) {
+            Some(last) => [vec![last], ledger.possible(key, self.counts())].concat(),
+            None => ledger.all(key),
+        };
+        told.into_iter().filter_map(|told| told.row.as_ref()).collect()
     }
 
     /// Everybody whom the message concerns. `named` answers `rows_to_ask`.
@@ -178,19 +181,33 @@ impl<'a> Concern<'a> {
     pub fn people(&self, named: &NamedRows<'a>) -> People<'a> {
         let mut people = People::default();
         let mut cases = self.cases(named);
-        if !self.message.is_for_all
-            && let Some(own) = &self.message.recipient_key
-            && cases.iter().any(|case| &case.key == own)
-        {
-            cases.retain(|case| &case.key == own);
+        if let Some(own) = &self.message.recipient_key {
+            let is_own = |case: &RecipientCase<'_>| &case.key == own;
+            match cases.iter().any(is_own) {
+                true if !self.message.is_for_all => cases.retain(is_own),
+                true => {}
+                false => people.is_spent = self.may_have_told(own),
+            }
+            // Of somebody whom it does not concern any more: one that is for all tells the others.
+            let for_all = self.present.open.iter().find(|(open, _)| open.is_none());
+            if let Some((_, message_id)) = for_all.filter(|_| !cases.iter().any(is_own)) {
+                people.joined.push(*message_id);
+                return people;
+            }
         }
         for case in cases {
-            match self.present.open.iter().find(|(open, _)| open == &case.key) {
+            match self.present.open.iter().find(|(open, _)| open.as_ref() == Some(&case.key)) {
                 Some((_, message_id)) => people.joined.push(*message_id),
                 None => people.cases.push(case),
             }
         }
         people
+    }
+
+    /// Whether a request for the message may have told something to a recipient.
+    fn may_have_told(&self, key: &str) -> bool {
+        let all = self.present.ledger.all(key);
+        all.iter().any(|told| Some(told.message_id) == self.message.message_id)
     }
 
     /// The recipients of the row, then those who are told that it is no longer theirs.
@@ -265,10 +282,8 @@ impl<'a> Concern<'a> {
     fn before(&self, named: &NamedRows<'a>) -> Vec<Keyed<'a>> {
         let mut before: Vec<Keyed<'_>> = Vec::new();
         let ledger = &self.present.ledger;
-        let known = ledger
-            .recipients()
-            .into_iter()
-            .filter_map(|key| Some((Some(key), self.known_row(key)?)));
+        let rows = |key| self.known_rows(key).into_iter().map(move |row| (Some(key), row));
+        let known = ledger.recipients().into_iter().flat_map(rows);
         let assumed = self.row_before().into_iter().map(|row| (None, row));
         for (key, row) in known.chain(assumed) {
             for (named, recipient) in self.names(row, named).unwrap_or_default() {

@@ -41,6 +41,7 @@ pub async fn transition(
     let now = context.clock.now();
     match state {
         State::Scheduled => {
+            queries::settle::settle_split(tx, message_id).await?;
             queries::settle::settle_queue(tx, message_id, "open", details.due_at).await?;
             if let Some(channel_sender) = context.channel_senders.get(&snapshot.channel) {
                 channel_sender.put_off(details.due_at);

@@ -31,8 +31,8 @@ pub struct PresentRow {
     /// The time zone that the row itself names.
     pub time_zone: Option<String>,
     pub ledger: Ledger,
-    /// Recipients who have an open message of their own about the entity, and that message.
-    pub open: Vec<(String, i64)>,
+    /// Open messages about the entity, each with the recipient whose own it is; None: it is for all.
+    pub open: Vec<(Option<String>, i64)>,
     /// A muted change of the entity is not claimed yet: the row holds what does not stand in the ledger.
     pub has_muted_change: bool,
 }
@@ -107,7 +107,7 @@ select item.ordinal,
        (select json_agg(json_build_array(q.recipient_key, q.message_id))
           from rowbell.queue as q
          where q.watch = $4 and q.entity_key = item.entity_key and q.state in ('open', 'held')
-           and q.recipient_key is not null and q.message_id is distinct from item.message_id) as open,
+           and q.message_id is distinct from item.message_id) as open,
        exists (select from rowbell.change as c
                 where c.entity_key = item.entity_key and c.watch = $4 and c.mute_reason is not null) as has_muted_change
   from unnest($1::bigint[], $2::text[], $3::jsonb[], $5::boolean[])

@@ -134,6 +134,18 @@ pub struct MutedChange {
     pub is_new: bool,
     /// A column of the recipient query changed.
     pub is_handover: bool,
+    /// What the recipient query asks of the row before.
+    pub recipient_columns: Option<Row>,
+    pub old_row: Option<Row>,
+    /// Whom the recipient query names for the row before and after; None: it cannot be asked.
+    pub named: Option<NamedBoth>,
+}
+
+/// Keys of recipients.
+#[derive(Clone, Debug, Default)]
+pub struct NamedBoth {
+    pub before: Vec<String>,
+    pub after: Vec<String>,
 }
 
 pub async fn claim_mute(tx: &Transaction<'_>, muted: &[MutedChange]) -> Result<(), Error> {
@@ -144,6 +156,9 @@ pub async fn claim_mute(tx: &Transaction<'_>, muted: &[MutedChange]) -> Result<(
         &array(muted, |m| m.new_row.as_ref().map(Json)),
         &array(muted, |m| m.is_new),
         &array(muted, |m| m.is_handover),
+        &array(muted, |m| m.recipient_columns.as_ref().map(Json)),
+        &array(muted, |m| m.named.as_ref().map(|named| Json(&named.before))),
+        &array(muted, |m| m.named.as_ref().map(|named| Json(&named.after))),
     ];
     named!(tx, "claim/claim_mute", params).map(drop)
 }

@@ -319,6 +319,10 @@ statements! {
     settle_queue(tx: &Transaction<'_>, message_id: i64, state: &str, due_at: Timestamp)
         -> () = "settle/settle_queue";
 
+    /// A message whose row went over to somebody else meanwhile is for its recipient only.
+    settle_split(tx: &Transaction<'_>, message_id: i64)
+        -> () = "settle/settle_split";
+
     /// How many attempts of each message reached nobody, where there are some.
     settle_unsent(tx: &Transaction<'_>, messages: &[i64])
         -> Vec<(i64, i64)> = "settle/settle_unsent";
