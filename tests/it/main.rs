@@ -51,6 +51,7 @@ mod people {
     pub mod judge;
     pub mod replay;
     pub mod steps_in_order;
+    pub mod upkeep;
 }
 /// What comes back: receipts, replies, evidence.
 mod receipts {
@@ -121,4 +122,5 @@ mod resilience {
     pub mod row_security;
     pub mod session_settings;
     pub mod shutdown;
+    pub mod three_daemons;
 }

@@ -527,6 +527,7 @@ impl Claim {
             .filter(|m| m.recipient_key.is_none())
             .map(|m| ((m.watch.clone(), m.entity_key.clone()), m))
             .collect();
+        self.split(tx, &nets, &mut open).await?;
         let mut fresh = Vec::with_capacity(nets.len());
         for net in nets {
             match open.remove(&(net.watch.clone(), net.entity_key.clone())) {
@@ -537,6 +538,33 @@ impl Claim {
             }
         }
         Ok(fresh)
+    }
+
+    /// A message that was tried in vain waits for its recipient. Where the row goes over to others, they do not.
+    async fn split(
+        &self,
+        tx: &Transaction<'_>,
+        nets: &[NetChange],
+        open: &mut HashMap<(String, String), OpenMessage>,
+    ) -> Result<(), StageError> {
+        let mut tried = Vec::new();
+        for net in nets {
+            let (Some(old), Some(new)) = (&net.old_row, &net.new_row) else { continue };
+            let message = open.get(&(net.watch.clone(), net.entity_key.clone()));
+            let Some(message) = message.filter(|message| message.waits_after_attempt()) else {
+                continue;
+            };
+            if let Ok(compiled) = self.context.compiled(&net.watch).await?
+                && !compiled.names_the_same(old, new)
+            {
+                tried.push(message.message_id);
+            }
+        }
+        if !tried.is_empty() {
+            let split = queries::claim::claim_split(tx, &tried).await?;
+            open.retain(|_, message| !split.contains(&message.message_id));
+        }
+        Ok(())
     }
 
     /// Opens messages for entities that have none: those that may leave now with their words.

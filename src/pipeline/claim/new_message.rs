@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::config::{self, Config};
 use crate::domain::message::message::Message;
-use crate::domain::message::state::{Failure, Skip, State, WaitsFor};
+use crate::domain::message::state::{Failure, Skip, State};
 use crate::domain::value::change::{NetChange, Operation};
 use crate::postgres::queries::claim::{FoldedIn, OpenMessage};
 use crate::postgres::queries::claimed_batch::Taken;
@@ -38,9 +38,7 @@ pub fn folded_in(
     let due_at = leaves_at(watch, message.first_changed_at, net.last_changed_at, now);
     // A wait after an attempt in vain goes on. What a gate had put off, tried before or not, is decided anew:
     // the change may be urgent, where what was to be told before was not.
-    let is_put_off = message.waits_for.is_some_and(WaitsFor::is_gate);
-    let is_waited_for = message.attempt_count > 0 && !is_put_off;
-    let due_at = if is_waited_for { due_at.max(message.due_at) } else { due_at };
+    let due_at = if message.waits_after_attempt() { due_at.max(message.due_at) } else { due_at };
     let operation = Operation::between(message.old_row.as_ref(), net.new_row.as_ref());
     let hold_id = net.hold_id();
     Some(FoldedIn {

@@ -67,9 +67,20 @@ row! {
     }
 }
 
+impl OpenMessage {
+    /// An attempt was in vain, and it waits for the next one.
+    pub fn waits_after_attempt(&self) -> bool {
+        self.attempt_count > 0 && !self.waits_for.is_some_and(WaitsFor::is_gate)
+    }
+}
+
 statements! {
     claim_open(tx: &Transaction<'_>, watches: &[&str], keys: &[&str])
         -> Vec<OpenMessage> = "claim/claim_open";
+
+    /// Messages that are for their recipients only from now on.
+    claim_split(tx: &Transaction<'_>, messages: &[i64])
+        -> Vec<i64> = "claim/claim_split";
 }
 
 /// Later changes of an open message.

@@ -10,7 +10,7 @@ use crate::harness::{CONFIG, JUAN, MARIA, SHOP, World};
 const FAMILY: &str = "
     create table guardian (customer_id bigint, full_name text, phone text);
     insert into guardian values (1, 'Gina', '+1 212 200 0009');";
-const GINA: &str = "12122000009";
+pub const GINA: &str = "12122000009";
 
 /// A recipient query that names its people, and their guardians.
 const WITH_KEY: &str = r#"
@@ -22,7 +22,7 @@ const WITH_KEY: &str = r#"
 quiet_period = "20s""#;
 
 /// The shop with its families, and lines for its watch.
-async fn families(watch: &str) -> World {
+pub async fn families(watch: &str) -> World {
     let begin = CONFIG.find("\n  select c.full_name").unwrap();
     let end = CONFIG.find("\n{watch}").unwrap();
     let config = format!("{}{WITH_KEY}{}", &CONFIG[..begin], &CONFIG[end..]);

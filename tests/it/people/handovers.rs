@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
 use crate::harness::{JUAN, MARIA, World};
@@ -93,4 +94,28 @@ async fn a_muted_handover_teaches_the_one_before_nothing() {
         maria.len() == 2 && maria[1].contains('B') && !maria[1].contains("Secret"),
         "{maria:?}"
     );
+}
+
+/// WhatsApp chose not to deliver to Maria, and asks to leave her alone for a day. The row goes over to Juan, who need not
+/// wait for that.
+#[tokio::test]
+async fn nobody_waits_for_what_failed_for_somebody_else() {
+    let mut world = World::new().await;
+    world.sql("update delivery set address = 'A' where id = 1").await;
+    world.settle().await;
+    let receipt = Receipt {
+        provider_message_id: world.sandbox.seen(MARIA)[0].id.clone(),
+        status: ReceiptStatus::Failed,
+        error_code: Some(131_049),
+        ..Receipt::default()
+    };
+    world.receipt(receipt).await;
+    world.sql("update delivery set customer_id = 2 where id = 1").await;
+    world.settle().await;
+    assert_eq!((world.read(MARIA).len(), world.read(JUAN).len()), (1, 1), "Juan is told at once");
+    world.pass(Duration::from_secs(30 * 3_600));
+    world.work().await;
+    let maria = world.read(MARIA);
+    assert!(maria.len() == 2 && maria[1].contains("It is no longer in your name."), "{maria:?}");
+    assert_eq!(world.read(JUAN).len(), 1);
 }
