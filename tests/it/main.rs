@@ -107,6 +107,7 @@ mod page {
 /// What others make of a database: its tables and keys, and the sessions that write.
 mod surroundings {
     pub mod keys;
+    pub mod poison;
     pub mod writers;
 }
 /// Crashes, lost answers, rows at fault.

@@ -119,3 +119,40 @@ async fn a_listening_session_that_meets_silence_tries_again() {
     arrived(&world, 1).await;
     daemon.stop().await;
 }
+
+/// Every connection of the server is taken by others: what waits leaves as soon as there is one again, and meanwhile it
+/// is said why not.
+#[tokio::test]
+async fn where_no_connection_is_left_the_work_goes_on_with_the_next_one() {
+    let mut world = crate::harness::World::new().await;
+    let url = world.cluster.url("postgres");
+    let mut theirs = Vec::new();
+    while let Ok(one) = rowbell_lab::demo::testbed::connect(&url).await {
+        theirs.push(one);
+    }
+    assert!(theirs.len() > 50, "{}", theirs.len());
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    // Ours are ended, and their places taken at once.
+    world
+        .sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rowbell%'")
+        .await;
+    while let Ok(one) = rowbell_lab::demo::testbed::connect(&url).await {
+        theirs.push(one);
+    }
+    let mut errors = Vec::new();
+    for _ in 0..20 {
+        match world.stages.claim.step().await {
+            Err(error) => errors.push(rowbell::error_chain::chain(&error)),
+            Ok(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    assert!(errors.iter().any(|why| why.contains("too many clients already")), "{errors:?}");
+    drop(theirs);
+    let began = Instant::now();
+    while world.stages.claim.step().await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.settle().await;
+    assert_eq!(world.read(crate::harness::MARIA).len(), 1);
+}
