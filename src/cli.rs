@@ -10,12 +10,12 @@ use crate::cli::error::CliError;
 use crate::config::load;
 use crate::config::show;
 use crate::error_chain::chain;
-use crate::finding::hint;
 
 pub mod confirm;
 mod connection;
 mod error;
 mod help;
+mod manual;
 pub mod run;
 mod service;
 pub mod text;
@@ -38,6 +38,7 @@ pub mod inspect {
     pub mod status;
     pub(crate) mod status_blockers;
     mod status_channels;
+    mod status_verdict;
 }
 /// What a person decides.
 pub mod control {
@@ -138,8 +139,11 @@ enum Command {
     },
     /// Print a page of the manual, for `man -l -`.
     Man {
-        /// Commands whose page to print, such as `config show`; without any, that of rowbell.
+        /// Command whose page to print, such as `config show`, or `rowbell.toml`; without any, that of rowbell.
         commands: Vec<String>,
+        /// Write all pages into this folder instead, named as `man` looks for them.
+        #[arg(long, value_name = "FOLDER", conflicts_with = "commands")]
+        all: Option<PathBuf>,
     },
 }
 
@@ -221,7 +225,7 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Preview(args) => preview::run(&args, &config()?).await,
         Command::SendTest(args) => send_test::run(&args, &with_secrets()?).await,
         Command::Doctor(args) => doctor::run(&args, &cli.config).await,
-        Command::Status(args) => status::run(&args, &config()?).await,
+        Command::Status(args) => status::run(&args, config).await,
         Command::Held(args) => hold::held(&args, &config()?).await,
         Command::Approve(args) => hold::approve(&args, &config()?).await,
         Command::Discard(args) => hold::discard(&args, &config()?).await,
@@ -251,29 +255,9 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
             print!("{}", String::from_utf8_lossy(&script));
             Ok(())
         }
-        Command::Man { commands } => man(&commands),
+        Command::Man { commands, all: None } => manual::print(&commands),
+        Command::Man { all: Some(folder), .. } => manual::write_all(&folder),
     }
-}
-
-fn man(commands: &[String]) -> Result<(), CliError> {
-    // A page of the manual lists the commands by itself.
-    let mut root = help::plain();
-    root.build();
-    let mut command = &root;
-    for name in commands {
-        let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-        command = command.find_subcommand(name).ok_or_else(|| {
-            anyhow::anyhow!("there is no command \"{name}\"{}", hint(name, &known))
-        })?;
-    }
-    // Its pages are named as `man` looks for them: rowbell-config-show.
-    let name = std::iter::once("rowbell").chain(commands.iter().map(String::as_str));
-    let name = name.collect::<Vec<_>>().join("-");
-    let page = clap_mangen::Man::new(command.clone()).title(&name);
-    let mut text = Vec::new();
-    page.render(&mut text).map_err(anyhow::Error::from)?;
-    print!("{}{}", String::from_utf8_lossy(&text), help::sections(commands));
-    Ok(())
 }
 
 #[cfg(test)]

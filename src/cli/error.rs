@@ -25,6 +25,9 @@ pub enum CliError {
     /// The same, of what works and may not be meant.
     #[error("")]
     Warned,
+    /// How it stands was said already, and this is what a monitoring system reads.
+    #[error("")]
+    Verdict(u8),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
@@ -36,6 +39,7 @@ impl CliError {
             CliError::App(AppError::Pool(_)) | CliError::Database(_) => 69,
             CliError::App(error) if error.is_configuration() => 78,
             CliError::Warned => 3,
+            CliError::Verdict(code) => *code,
             CliError::Said | CliError::App(_) | CliError::Other(_) => 1,
         }
     }

@@ -113,6 +113,9 @@ A setting, above all files: \fBROWBELL__DATABASE__URL\fR is \fBurl\fR of \fB[dat
 .B CREDENTIALS_DIRECTORY
 Where systemd has put secrets.
 .TP
+.B NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, LISTEN_FDNAMES
+How systemd is told of the state, whether it watches over the daemon, and which sockets it has opened: \fBwebhook\fR, \fBmetrics\fR, \fBpage\fR.
+.TP
 .B NO_COLOR
 Nothing is coloured.
 "#;
@@ -123,13 +126,16 @@ const EXIT_STATUS: &str = r#".SH EXIT STATUS
 Done.
 .TP
 .B 1
-Failed; or something is wrong, for \fBcheck\fR, \fBdoctor\fR and \fBstatus \-\-exit\-code\fR.
+Failed; or something is wrong, for \fBcheck\fR and \fBdoctor\fR.
 .TP
 .B 2
 The command line is wrong.
 .TP
 .B 3
 \fBdoctor\fR found what works and may not be meant, and nothing worse.
+.TP
+.B 0, 1, 2, 3
+\fBstatus \-\-exit\-code\fR: nothing needs attention; something does; customers are not told; it cannot be seen.
 .TP
 .B 69
 The database cannot be used.
@@ -144,7 +150,7 @@ const SIGNALS: &str = r#".SH SIGNALS
 Takes nothing new, finishes what is in flight for at most \fBdelivery.shutdown_timeout\fR, and ends.
 .TP
 .B SIGHUP
-Does nothing but say that the configuration is read at the start.
+Reads the configuration again and takes it over without a gap; one that cannot be used changes nothing. On a terminal that is closed it ends the daemon in order.
 "#;
 
 const EXAMPLES: &str = r#".SH EXAMPLES
@@ -166,7 +172,7 @@ Shows the manual of a command.
 "#;
 
 const SEE_ALSO: &str = r#".SH SEE ALSO
-\fBpsql\fR(1), \fBsystemctl\fR(1), \fBjournalctl\fR(1)
+\fBrowbell.toml\fR(5), \fBpsql\fR(1), \fBsystemctl\fR(1), \fBjournalctl\fR(1)
 "#;
 
 #[cfg(test)]

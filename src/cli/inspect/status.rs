@@ -8,11 +8,14 @@ use jiff::Timestamp;
 
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
+use crate::cli::inspect::status_verdict::Verdict;
 use crate::cli::inspect::{status_blockers, status_channels};
 use crate::cli::text::{LATE, age, are, count, fitted, table, terminal_width, wrapped};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::load::LoadError;
 use crate::domain::message::state::{Skip, State};
+use crate::error_chain::chain;
 use crate::finding::Finding;
 use crate::postgres::connection::identity;
 use crate::postgres::operations::status_report::{
@@ -27,7 +30,8 @@ const CLOCK_DIFFERS: f64 = 1.0;
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// End with 1 if something needs attention.
+    /// For Nagios and its relatives: one line first; ends with 0 where nothing needs attention, 1 warning, 2 critical, 3
+    /// where it cannot be seen.
     #[arg(long)]
     exit_code: bool,
     /// One JSON object instead of tables.
@@ -35,7 +39,26 @@ pub struct StatusArgs {
     json: bool,
 }
 
-pub async fn run(args: &StatusArgs, config: &Config) -> Result<(), CliError> {
+pub async fn run(
+    args: &StatusArgs,
+    config: impl FnOnce() -> Result<Config, LoadError>,
+) -> Result<(), CliError> {
+    let looked = look(args, config).await;
+    match looked {
+        Err(error) if args.exit_code && !matches!(error, CliError::Verdict(_)) => {
+            let why = chain(anyhow::Error::from(error).as_ref());
+            println!("{}", Verdict::Unknown.line(&[why]));
+            Err(CliError::Verdict(Verdict::Unknown.exit_code()))
+        }
+        looked => looked,
+    }
+}
+
+async fn look(
+    args: &StatusArgs,
+    config: impl FnOnce() -> Result<Config, LoadError>,
+) -> Result<(), CliError> {
+    let config = &config()?;
     let client = connect(config).await?;
     let clock = Clock::system();
     let asked_at = clock.steady();
@@ -45,6 +68,11 @@ pub async fn run(args: &StatusArgs, config: &Config) -> Result<(), CliError> {
     let mut status =
         status_report::status(&client, config, now).await.map_err(anyhow::Error::from)?;
     status.clock_ahead_seconds = clock.host().duration_since(now).as_secs_f64();
+    let needs = attention(&status);
+    let verdict = Verdict::of(&status, &needs);
+    if args.exit_code && !args.json {
+        println!("{}\n", verdict.line(&needs));
+    }
     if args.json {
         let mut shown = serde_json::to_value(&status).map_err(anyhow::Error::from)?;
         shown["needs_attention"] = attention(&status).into();
@@ -52,8 +80,8 @@ pub async fn run(args: &StatusArgs, config: &Config) -> Result<(), CliError> {
     } else {
         print!("{}", as_text_within(&status, terminal_width()));
     }
-    match args.exit_code && !attention(&status).is_empty() {
-        true => Err(CliError::Said),
+    match args.exit_code && verdict != Verdict::Ok {
+        true => Err(CliError::Verdict(verdict.exit_code())),
         false => Ok(()),
     }
 }
@@ -418,6 +446,36 @@ mod tests {
             retry_reasons: Vec::new(),
             blockers: Vec::new(),
         }
+    }
+
+    /// What a monitoring system makes of it at night.
+    #[test]
+    fn a_person_is_woken_for_what_keeps_customers_from_being_told_and_for_nothing_else() {
+        let verdict = |change: fn(&mut Status)| {
+            let mut status = calm();
+            change(&mut status);
+            let needs = attention(&status);
+            let verdict = Verdict::of(&status, &needs);
+            (verdict.exit_code(), verdict.line(&needs))
+        };
+        assert_eq!(verdict(|_| ()), (0, "ROWBELL OK - nothing needs attention".to_owned()));
+        let (code, line) = verdict(|status| status.clock_ahead_seconds = 3.0);
+        assert!(
+            code == 1 && line.starts_with("ROWBELL WARNING - the clock of this host"),
+            "{line}"
+        );
+        let (code, line) = verdict(|status| status.daemon.sessions = 0);
+        assert!(code == 2 && line.starts_with("ROWBELL CRITICAL - no daemon"), "{line}");
+        assert_eq!(
+            verdict(|status| status.watches[0].oldest_changed_at = Some(at("11:00:00"))).0,
+            2
+        );
+        assert_eq!(verdict(|status| status.channels[0].oldest_due_at = Some(at("11:00:00"))).0, 2);
+        let (code, line) = verdict(|status| {
+            status.clock_ahead_seconds = 3.0;
+            status.notification_queue_usage = 0.6;
+        });
+        assert!(code == 2 && line.ends_with("(and 1 more)"), "{line}");
     }
 
     #[test]
