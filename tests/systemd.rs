@@ -75,6 +75,27 @@ fn systemd_has_nothing_to_say_about_the_socket() {
     assert_eq!((said.as_ref(), output.status.code()), ("", Some(0)));
 }
 
+/// What is better in one of them must not be missing in the other.
+#[test]
+fn an_instance_for_one_database_has_the_unit_of_the_only_one() {
+    let instance = include_str!("../systemd/rowbell@.service");
+    let is_own = |line: &&str| line.contains("%i") || line.contains("rowbell@");
+    let own = instance.lines().filter(is_own).count();
+    assert_eq!(own, 7, "the first line, and those with a path");
+    let shared: Vec<&str> = instance.lines().filter(|line| !is_own(line)).collect();
+    let of_the_only_one: Vec<&str> = UNIT.lines().collect();
+    let missing: Vec<&&str> =
+        shared.iter().filter(|line| !of_the_only_one.contains(line)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert_eq!(instance.lines().count(), UNIT.lines().count() + 2, "nothing of it is missing");
+    let folder = Scratch::new("test").unwrap();
+    let file = folder.path().join("rowbell@.service");
+    fs::write(&file, instance.replace("/usr/bin/rowbell", EXE)).unwrap();
+    let output = analyze(&["verify"], &folder.path().join("rowbell@crm.service"));
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert_eq!((said.as_ref(), output.status.code()), ("", Some(0)));
+}
+
 #[test]
 fn its_user_is_one_that_systemd_can_make() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/rowbell.sysusers");
