@@ -138,7 +138,7 @@ impl Lives {
     }
 
     pub fn is_excused(id: usize) -> bool {
-        id % EXCUSED == 0
+        id.is_multiple_of(EXCUSED)
     }
 
     fn one_in(&mut self, many: u32) -> bool {
