@@ -51,7 +51,7 @@ begin
 
         -- Who sends on a channel, and what it has learned.
         grant insert, update on rowbell.channel to rowbell_daemon;
-        grant select, insert, update, delete on rowbell.daemon to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.daemon, rowbell.budget_recipient to rowbell_daemon;
 
         -- The first daemon ever writes down for which environment and server it sends.
         grant update (environment, system_identifier, database_oid, updated_at) on rowbell.installation to rowbell_daemon;
@@ -74,6 +74,8 @@ begin
         -- captured is written by "catch-up", which runs as the same user.
         grant select, insert, delete on rowbell.change to rowbell_daemon;
         grant select on rowbell.layout, rowbell.change_row to rowbell_daemon;
+        grant select, insert, update on rowbell.gap to rowbell_daemon;
+        grant select on sequence rowbell.dropped to rowbell_daemon;
         grant select on sequence rowbell.change_change_id_seq to rowbell_daemon;
         grant select, update on sequence rowbell.doorbell to rowbell_daemon;
 

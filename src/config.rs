@@ -14,6 +14,7 @@ use crate::domain::recipient::allow_list::AllowList;
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::PhraseSettings;
 
+pub mod capture;
 pub mod channel;
 pub mod check {
     pub mod check;
@@ -36,7 +37,8 @@ pub mod show;
 pub mod units;
 pub mod watch;
 
-pub use channel::{AuthPlace, Channel, ChannelKind, ChannelLimits, OneMsg};
+pub use capture::{CaptureSettings, OnFull};
+pub use channel::{AuthPlace, Budget, Channel, ChannelKind, ChannelLimits, OneMsg};
 pub use gateway::{Answers, Http, HttpMethod, RecipientAddress, Smtp, SmtpTls};
 pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
 pub use watch::{
@@ -50,6 +52,7 @@ pub struct Config {
     pub installation: Installation,
     pub database: Database,
     pub doorbell: DoorbellSettings,
+    pub capture: CaptureSettings,
     pub recipient: RecipientDefaults,
     pub quiet_hours: QuietHoursDefaults,
     pub delivery: Delivery,
@@ -64,6 +67,8 @@ pub struct Config {
     pub log: Log,
     #[serde(default)]
     pub channel: BTreeMap<String, Channel>,
+    #[serde(default)]
+    pub budget: BTreeMap<String, Budget>,
     #[serde(default)]
     pub template: BTreeMap<String, TemplateSettings>,
     #[serde(default)]

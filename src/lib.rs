@@ -124,9 +124,13 @@ pub mod postgres {
         pub mod tls;
         pub mod word;
     }
+    /// What was never captured: gaps, and the way to catch up.
+    pub mod missed {
+        pub mod catch_up;
+        pub mod gap;
+    }
     /// Triggers on the tables of the business, and the rows as they are now.
     pub mod capture {
-        pub mod catch_up;
         pub mod huge_value;
         pub mod install;
         pub mod key;
@@ -269,6 +273,7 @@ pub mod pipeline {
     /// What comes after: the next channel, lost leases, retention.
     pub mod follow_up {
         pub mod fallback;
+        pub mod gaps;
         pub mod retention;
         pub mod sweep;
     }

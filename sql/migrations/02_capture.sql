@@ -191,6 +191,37 @@ comment on function rowbell.capture_by_name(text, bigint, text[], text[], text[]
     'Records a change of a table that is no longer what it was when its trigger was made: columns are looked up by name.';
 
 
+-- Counts the changes that triggers dropped because there was no room for them (capture.on_full = "drop"): a sequence
+-- is written in place.
+create sequence rowbell.dropped;
+comment on sequence rowbell.dropped is 'How many changes were dropped because there was no room to write them down.';
+
+create type rowbell.gap_cause as enum (
+    'no_trigger',  -- the trigger was missing or disabled
+    'dropped'      -- there was no room to write changes down
+);
+comment on type rowbell.gap_cause is 'Why nothing was captured.';
+
+-- Times in which a watch captured nothing, as the daemon noticed them.
+create table rowbell.gap (
+    gap_id         bigint generated always as identity primary key,
+    watch          text not null,
+    cause          rowbell.gap_cause not null,
+    began_at       timestamptz not null,
+    ended_at       timestamptz,
+    dropped_until  bigint,
+    caught_up_at   timestamptz
+);
+comment on table  rowbell.gap is 'Times in which a watch captured nothing. "rowbell catch-up" tells afterwards what people do not know.';
+comment on column rowbell.gap.gap_id is 'Key.';
+comment on column rowbell.gap.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell.gap.cause is 'no_trigger: its trigger was missing or disabled. dropped: changes, of whatever watch, were dropped.';
+comment on column rowbell.gap.began_at is 'When it was noticed; the daemon looks once a minute.';
+comment on column rowbell.gap.ended_at is 'When changes were captured again, as far as noticed; null: they are not.';
+comment on column rowbell.gap.dropped_until is 'How many changes were dropped in all by then.';
+comment on column rowbell.gap.caught_up_at is 'When somebody caught up with the whole watch; null: nobody has.';
+
+
 -- The doorbell. Its last value is 1 while a daemon is awake (it will look by itself) and 2 while
 -- the daemon is parked (somebody has to ring). A sequence is read and set outside transactions and
 -- snapshots, so that a writer in any isolation level sees the present.

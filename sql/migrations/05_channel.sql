@@ -32,6 +32,22 @@ comment on column rowbell.channel.learned_at is 'When that was. The rate has gro
 comment on column rowbell.channel.updated_at is 'When this row was last written.';
 
 
+-- Whom the channels of a budget have written to within the last day: WhatsApp counts different phones by business
+-- portfolio, and channels of one portfolio may be sent by several daemons.
+create table rowbell.budget_recipient (
+    budget      text not null,
+    phone       text not null,
+    written_at  timestamptz not null,
+
+    primary key (budget, phone)
+);
+create index budget_recipient_time_idx on rowbell.budget_recipient (budget, written_at);
+comment on table  rowbell.budget_recipient is 'Phones that the channels of a budget have written to within the last day.';
+comment on column rowbell.budget_recipient.budget is 'Name of the budget, as in the configuration.';
+comment on column rowbell.budget_recipient.phone is 'International digits, in the form in which phones are compared.';
+comment on column rowbell.budget_recipient.written_at is 'When it was last about to be written to.';
+
+
 -- Each session of a daemon holds a shared advisory lock, whose second key are the first eight digits of its instance.
 create function rowbell.is_connected(instance text) returns boolean
 language sql stable set search_path = pg_catalog, pg_temp

@@ -144,6 +144,24 @@ pub struct ChannelLimits {
     pub daily_recipients: u32,
 }
 
+/// `[budget.X]`: what several channels share, because WhatsApp counts it by business portfolio.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    pub channels: Vec<String>,
+    /// Different phones within 24 hours, over all of them.
+    pub daily_recipients: u32,
+}
+
+impl Config {
+    /// The budget of a channel, if it has one.
+    pub fn budget_of(&self, channel: &str) -> Option<(&str, &Budget)> {
+        let mut budgets = self.budget.iter();
+        let found = budgets.find(|(_, budget)| budget.channels.iter().any(|name| name == channel));
+        found.map(|(name, budget)| (name.as_str(), budget))
+    }
+}
+
 impl ChannelLimits {
     /// Nobody is written to too often.
     pub const fn none() -> ChannelLimits {

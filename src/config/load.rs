@@ -129,6 +129,9 @@ fn finish(
     let (mut config, mut mistakes) =
         read_all::<Config>(tree.clone(), &defaults, channel::provider_with);
     if let Some(config) = &mut config {
+        for watch in config.watch.values_mut() {
+            watch.on_full = config.capture.on_full;
+        }
         for file in config.files_mut() {
             *file = path_in(folder, file);
         }

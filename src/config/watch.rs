@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::{Config, WatchQuietHours};
+use crate::config::{Config, OnFull, WatchQuietHours};
 use crate::domain::message::state::{Failure, Skip, State};
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::rules::SayRule;
@@ -112,6 +112,9 @@ pub struct Watch {
     /// server allows no prepared transactions.
     #[serde(default)]
     pub ring: Option<bool>,
+    /// `capture.on_full`, for its trigger.
+    #[serde(skip)]
+    pub on_full: OnFull,
     /// How large its part of the channel is where messages of several watches wait for it.
     pub share: u32,
     pub unconfirmed: UnconfirmedPolicy,

@@ -16,8 +16,9 @@ use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::gates::GateInput;
 use crate::pipeline::gate::recipients::{self, Concern, People};
-use crate::postgres::capture::catch_up::{self, KnownEntity, Missed};
 use crate::postgres::capture::row_query::{self, RowRequest};
+use crate::postgres::missed::catch_up::{self, KnownEntity, Missed};
+use crate::postgres::missed::gap;
 
 /// Entities that are compared at once.
 const PAGE: i64 = 500;
@@ -128,6 +129,22 @@ async fn compare(
 /// Whether somebody would be told something.
 fn is_news(config: &Config, concern: &Concern<'_>, people: &People<'_>, now: Timestamp) -> bool {
     people.cases.iter().any(|case| GateInput::of(config, concern, case, now).pass().is_ok())
+}
+
+impl CatchUpScope {
+    /// Whether everything is compared.
+    pub fn is_whole(&self) -> bool {
+        self.since.is_none() && self.condition.is_none()
+    }
+}
+
+/// Somebody has caught up with the gaps of a watch.
+pub async fn done(
+    client: &deadpool_postgres::Client,
+    watch: &str,
+    now: Timestamp,
+) -> Result<(), StageError> {
+    Ok(gap::close(client, watch, now).await?)
 }
 
 /// Writes down what was missed, in a hold; its id.

@@ -65,6 +65,7 @@ mod receipts {
 }
 /// Rates, bursts, circuits, and who may send.
 mod limits {
+    pub mod budgets;
     pub mod channel_leases;
     pub mod channel_spread;
     pub mod circuit;

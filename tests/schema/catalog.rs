@@ -13,6 +13,7 @@ use rowbell::domain::person_act::PersonActKind;
 use rowbell::domain::recipient::last_told::ToldStatus;
 use rowbell::domain::value::change::Operation;
 use rowbell::postgres::capture::install;
+use rowbell::postgres::missed::gap::GapCause;
 use rowbell::postgres::operations::opt_outs::OptOutSource;
 use rowbell::postgres::queries::claimed_batch::LargeDecision;
 use rowbell::postgres::queries::retention::RetentionTask;
@@ -85,6 +86,7 @@ async fn enums_have_the_words_of_their_types() {
         ("message_operation", words::<Operation>()),
         // What a recipient is told and nobody captures.
         ("change_operation", words::<Operation>().replace(" withdrawn", "")),
+        ("gap_cause", words::<GapCause>()),
         ("large_decision", words::<LargeDecision>()),
         ("told_status", words::<ToldStatus>()),
         ("message_waits_for", words::<WaitsFor>()),

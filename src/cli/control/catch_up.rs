@@ -52,7 +52,12 @@ pub async fn run(args: &CatchUpArgs, config: &Config) -> Result<(), CliError> {
     }
     let missed = found.missed.len() as i64;
     let question = format!("Hold {} for approval?", count(missed, "row"));
-    let hold = match missed > 0 && agreed(args.yes, &question)? {
+    let is_agreed = missed == 0 || agreed(args.yes, &question)?;
+    if is_agreed && scope.is_whole() {
+        let done = catch_up::done(&client, &args.watch, clock.now()).await;
+        done.map_err(anyhow::Error::from)?;
+    }
+    let hold = match missed > 0 && is_agreed {
         true => {
             let hold = catch_up::hold(&mut client, &args.watch, &found, clock.now()).await;
             Some(hold.map_err(anyhow::Error::from)?)

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::check::check_channel::{check_channel, check_fallback, is_for_whatsapp};
+use crate::config::check::check_channel::{
+    check_budget, check_channel, check_fallback, is_for_whatsapp,
+};
 use crate::config::check::check_findings::CheckFindings;
 use crate::config::check::check_url;
 use crate::config::load::counted;
@@ -46,6 +48,9 @@ pub fn mistakes(config: &Config) -> Vec<Finding> {
     general(config, &mut found);
     for (name, channel) in &config.channel {
         check_channel(&format!("channel.{name}"), channel, config, &mut found);
+    }
+    for (name, budget) in &config.budget {
+        check_budget(name, budget, config, &mut found);
     }
     for (name, template) in &config.template {
         let is_approved = is_for_whatsapp(config, name);

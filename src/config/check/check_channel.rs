@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::check::check_findings::CheckFindings;
 use crate::config::{
-    Channel, ChannelKind, ChannelLimits, Config, Http, OneMsg, Smtp, SmtpTls, Watch,
+    Budget, Channel, ChannelKind, ChannelLimits, Config, Http, OneMsg, Smtp, SmtpTls, Watch,
 };
 
 /// Parts of header names whose values are secrets.
@@ -31,6 +31,30 @@ pub(crate) fn check_channel(
         ChannelKind::OneMsg(settings) => check_one_msg(key, settings, channel.limits, found),
         ChannelKind::Http(settings) => check_http(key, settings, found),
         ChannelKind::Smtp(settings) => check_smtp(key, settings, found),
+    }
+}
+
+pub(crate) fn check_budget(
+    name: &str,
+    budget: &Budget,
+    config: &Config,
+    found: &mut CheckFindings,
+) {
+    let key = format!("budget.{name}");
+    found.unless(
+        budget.daily_recipients >= 1,
+        format!("{key}.daily_recipients"),
+        "expected at least 1; without a limit the budget is not needed",
+    );
+    found.unless(!budget.channels.is_empty(), format!("{key}.channels"), "names no channel");
+    for channel in &budget.channels {
+        found.known(format!("{key}.channels"), "channel", channel, &config.channel);
+        let first = config.budget_of(channel).map(|(first, _)| first);
+        found.unless(
+            first == Some(name),
+            format!("{key}.channels"),
+            format!("channel {channel} has a budget already: {}", first.unwrap_or_default()),
+        );
     }
 }
 

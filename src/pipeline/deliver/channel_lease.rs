@@ -329,12 +329,20 @@ async fn past(
         }
         None => Vec::new(),
     };
-    let recipients = match channel_sender.limiter.counts_recipients() {
+    let budget = context.config.budget_of(channel);
+    let counts = channel_sender.limiter.counts_recipients();
+    let mut recipients = match counts || budget.is_some() {
         true => {
             queries::channel_lease::channel_lease_recipients(&tx, channel, now, DAY, lease).await?
         }
         false => Vec::new(),
     };
+    if let Some((name, _)) = budget {
+        queries::channel_lease::budget_seed(&tx, name, &recipients).await?;
+    }
+    if !counts {
+        recipients.clear();
+    }
     tx.commit().await?;
     Ok(SentBefore { left, pairs, recipients, learned })
 }

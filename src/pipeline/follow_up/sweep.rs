@@ -2,7 +2,8 @@
 //!
 //! Takes leases that ran out: the daemon that held one died or hangs, and the provider may have the
 //! message, so it becomes unconfirmed; unless it was a dry run, which posts nothing. Takes messages that were unconfirmed for longer than
-//! `delivery.unconfirmed_after`: the policy of their watch decides.
+//! `delivery.unconfirmed_after`: the policy of their watch decides. Looks once a minute whether every watch captures
+//! (gaps).
 //!
 //! If the process dies here, the next sweep of any daemon does the same again. Not promised: that a
 //! lease is noticed the moment it runs out.
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Transaction;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::UnconfirmedPolicy;
@@ -19,6 +21,7 @@ use crate::domain::message::state::{Event, Failure};
 use crate::domain::message::unconfirmed::LookupMethod;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
+use crate::pipeline::follow_up::gaps;
 use crate::pipeline::settle::circuit;
 use crate::pipeline::settle::settle::settle_answer;
 use crate::pipeline::settle::transition::transition;
@@ -33,14 +36,19 @@ const BATCH: i64 = 100;
 /// How often to look, at most.
 const LONGEST_REST: Duration = Duration::from_secs(17);
 
+/// How often to look whether every watch captures.
+const GAPS_EVERY: Duration = Duration::from_secs(60);
+
 /// Finishes what was left behind.
 pub struct Sweep {
     context: Arc<Context>,
+    /// By the steady clock.
+    gaps_at: Option<Timestamp>,
 }
 
 impl Sweep {
     pub fn new(context: Arc<Context>) -> Sweep {
-        Sweep { context }
+        Sweep { context, gaps_at: None }
     }
 }
 
@@ -54,6 +62,12 @@ impl Stage for Sweep {
         let swept = self.leases(&tx).await? + self.unconfirmed(&tx).await?;
         circuit::write_opt_outs(&tx, &self.context).await?;
         tx.commit().await?;
+        drop(client);
+        let now = self.context.clock.steady();
+        if self.gaps_at.is_none_or(|at| at <= now) {
+            self.gaps_at = Some(now + GAPS_EVERY);
+            gaps::note(&self.context).await?;
+        }
         if swept == 0 {
             return Ok(Progress::Idle);
         }

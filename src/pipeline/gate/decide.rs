@@ -61,7 +61,7 @@ pub async fn decide(
         outcomes.into_iter().map(|outcome| (outcome.message, outcome.decision)).unzip();
     same_phone::hold_back(tx, context, &messages, &mut decisions).await?;
     hold_back(tx, context, blockers, &messages, &mut decisions).await?;
-    limits::hold_back(context, &messages, &mut decisions);
+    limits::hold_back(tx, context, &messages, &mut decisions).await?;
     let decided = messages.into_iter().zip(decisions).map(|(mut message, decision)| {
         decision.apply_to(&mut message);
         message

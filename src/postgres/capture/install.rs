@@ -264,6 +264,18 @@ pub async fn is_installed(
     Ok(triggers_of(client, &table.watch).await?.iter().any(|found| found.oid == table.oid))
 }
 
+/// Whether changes of the table and all that inherit from it are captured for its watch.
+pub fn captures(triggers: &[CaptureTrigger], table: &WatchedTable) -> bool {
+    let fires = |oid: u32| {
+        triggers.iter().any(|trigger| {
+            trigger.watch == table.watch
+                && trigger.oid == oid
+                && !matches!(trigger.firing, Firing::Never | Firing::ForReplication)
+        })
+    };
+    table.parts.iter().all(|part| fires(part.oid))
+}
+
 /// What is installed differently from what the configuration asks for.
 pub async fn drift(
     client: &Client,

@@ -12,8 +12,11 @@
 //! costs as much as comparing the columns: every function, operator and type in it is qualified. Where the text of a
 //! value depends on a setting of the writer's session, the function has that setting of its own, the same as the
 //! sessions of the daemon: two writers never write one value, or one key, in two ways.
+//!
+//! Where a change may be dropped rather than fail the statement (`capture.on_full`), what is written is guarded too: a
+//! subtransaction for each change. Where not, nothing of it stands in the function.
 
-use crate::config::Watch;
+use crate::config::{OnFull, Watch};
 use crate::domain::value::change::Operation;
 use crate::postgres::capture::key::key_expression;
 use crate::postgres::capture::quoting::{field, jsonb_array, literal, quote};
@@ -164,7 +167,7 @@ begin
         end;
     end;
 
-    if captured is not null then
+{guard}    if captured is not null then
         insert into rowbell.change (watch, entity_key, operation, layout_id, captured)
         values (
             {watch},
@@ -182,7 +185,7 @@ begin
         insert into rowbell.change (watch, layout_id, operation, capture_error)
         values ({watch}, {layout}, {any_operation}, failure);
     end if;
-{ring}    return null;
+{ring}{unless_full}    return null;
 end",
         operation = operation_expression(operations),
         any_operation = operation_expression(&[]),
@@ -194,6 +197,8 @@ end",
         watched = text_array(&bases),
         columns = text_array(&table.captured),
         ring = ring(watch.ring),
+        guard = if watch.on_full == OnFull::Drop { "    begin\n" } else { "" },
+        unless_full = if watch.on_full == OnFull::Drop { UNLESS_FULL } else { "" },
     )
 }
 
@@ -329,6 +334,12 @@ fn ring(setting: Option<bool>) -> String {
 "
     )
 }
+
+/// Counted where that needs no room.
+const UNLESS_FULL: &str = "    exception when insufficient_resources then
+        perform pg_catalog.nextval('rowbell.dropped');
+    end;
+";
 
 fn text_array(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();

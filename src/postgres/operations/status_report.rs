@@ -14,6 +14,7 @@ use crate::domain::message::state::State;
 use crate::postgres::capture::{install, proof};
 use crate::postgres::connection::statement::{FromRows, row, text};
 use crate::postgres::connection::word::{state, word};
+use crate::postgres::missed::gap;
 use crate::postgres::operations::blockers::{self, ActiveBlocker};
 use crate::postgres::operations::channel_moves::{self, RunningDaemon};
 use crate::postgres::schema::migrate;
@@ -218,6 +219,10 @@ async fn watches(client: &Client, config: &Config) -> Result<Vec<WatchStatus>, E
         entry.changes = row.try_get("changes")?;
         entry.unreadable = row.try_get("unreadable")?;
         entry.oldest_changed_at = row.try_get("oldest_changed_at")?;
+    }
+    for gap in gap::open(client).await? {
+        let Some(entry) = watches.get_mut(&gap.watch) else { continue };
+        entry.faults.push(gap.sentence());
     }
     for row in client.query(text!("status/status_watch_waits"), &[]).await? {
         let Some(entry) = watches.get_mut(row.try_get::<_, &str>("watch")?) else { continue };

@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use crate::domain::limit::channel_spread::{ChannelHolder, LiveDaemon};
+use crate::domain::recipient::phone_forms;
 use crate::postgres::connection::statement::{FromRow, FromRows, named, statements};
 
 /// A channel that this daemon may send on.
@@ -150,6 +151,37 @@ pub async fn channel_lease_recipient_limits(
         &[&channel, &now, &since, &every, &back]
     )?;
     FromRows::from_rows(&rows)
+}
+
+/// How long a phone counts.
+const BUDGET_DAY: Duration = Duration::from_secs(86_400);
+
+/// Takes places in a budget for phones in the order in which they are to be written to: those that have to wait, and
+/// until when. A message leaves at the latest when its lease ends.
+pub async fn budget_take(
+    tx: &Transaction<'_>,
+    budget: &str,
+    phones: &[&str],
+    now: Timestamp,
+    lease: Duration,
+    most: u32,
+) -> Result<Vec<(String, Timestamp)>, Error> {
+    let window = BUDGET_DAY + lease;
+    named!(tx, "budget/budget_lock", &[&budget, &(now - window)])?;
+    let (most, seconds) = (i64::from(most), window.as_secs_f64());
+    let rows = named!(tx, "budget/budget_take", &[&budget, &phones, &now, &most, &seconds])?;
+    FromRows::from_rows(&rows)
+}
+
+/// Notes phones that a channel of a budget has written to.
+pub async fn budget_seed(
+    tx: &Transaction<'_>,
+    budget: &str,
+    written: &[(String, Timestamp)],
+) -> Result<(), Error> {
+    let phones: Vec<String> = written.iter().map(|(phone, _)| phone_forms::key(phone)).collect();
+    let at: Vec<Timestamp> = written.iter().map(|(_, at)| *at).collect();
+    named!(tx, "budget/budget_seed", &[&budget, &phones, &at]).map(drop)
 }
 
 /// Phones that were written to within `back`.

@@ -2,7 +2,9 @@
 
 use rowbell::clock::Clock;
 use rowbell::operations::catch_up::{self, CatchUp, CatchUpScope};
+use rowbell::pipeline::context::stage::Stage as _;
 use rowbell::postgres::operations::holds::{self, HoldSelection};
+use rowbell::postgres::operations::status_report;
 
 use crate::harness::{JUAN, MARIA, World};
 
@@ -165,4 +167,69 @@ async fn after_gaps_at_random_everybody_knows_the_rows_as_they_are() {
                        where t.row ->> 'address' = d.address and t.row ->> 'status' = d.status
                          and (t.row ->> 'customer_id')::bigint = d.customer_id)";
     assert_eq!(world.value(wrong).await, "0");
+}
+
+async fn sweep(world: &mut World) {
+    world.pass(std::time::Duration::from_secs(61));
+    world.stages.sweep.step().await.unwrap();
+}
+
+async fn said(world: &World) -> Vec<String> {
+    let status = status_report::status(&world.db, &world.config, world.now()).await.unwrap();
+    let watch = status.watches.into_iter().find(|watch| watch.watch == "home_delivery");
+    watch.unwrap().faults
+}
+
+/// Whoever looks at the status afterwards reads that there was a gap, until somebody has caught up.
+#[tokio::test]
+async fn a_gap_is_said_until_somebody_has_caught_up() {
+    let mut world = told().await;
+    sweep(&mut world).await;
+    assert!(said(&world).await.is_empty());
+    world.sql("alter table delivery disable trigger user").await;
+    sweep(&mut world).await;
+    sweep(&mut world).await;
+    let faults = said(&world).await;
+    assert!(faults.len() == 1 && faults[0].contains("nothing is captured since"), "{faults:?}");
+    world.sql("alter table delivery enable trigger user").await;
+    sweep(&mut world).await;
+    let faults = said(&world).await;
+    assert!(
+        faults.len() == 1 && faults[0].contains("rowbell catch-up home_delivery"),
+        "{faults:?}"
+    );
+    let client = world.stages.context.pool.get().await.unwrap();
+    catch_up::done(&client, "home_delivery", world.now()).await.unwrap();
+    assert!(said(&world).await.is_empty());
+}
+
+/// A full disk failed 360 of 360 updates of the business. With on_full = "drop" they go through, what was dropped is
+/// counted, and the status asks for a catch-up.
+#[tokio::test]
+async fn without_room_for_changes_the_business_goes_on_if_it_says_so() {
+    for (on_full, goes_through) in [("fail", false), ("drop", true)] {
+        let settings =
+            format!("[capture]\non_full = \"{on_full}\"\n[storm]\ntransaction = 0\nminute = 0\n");
+        let mut world = World::with_settings(&settings).await;
+        sweep(&mut world).await;
+        // What the server says when it cannot make a file longer.
+        world
+            .sql(
+                "create function no_room() returns trigger language plpgsql as
+                     $$ begin raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$;
+                 create trigger no_room before insert on rowbell.change for each row execute function no_room()",
+            )
+            .await;
+        let updated = world.db.execute("update delivery set address = 'elsewhere'", &[]).await;
+        assert_eq!(updated.is_ok(), goes_through, "{on_full}");
+        let counted = if goes_through { "2" } else { "null" };
+        assert_eq!(world.value("select pg_sequence_last_value('rowbell.dropped')").await, counted);
+        sweep(&mut world).await;
+        let faults = said(&world).await;
+        assert_eq!(
+            faults.iter().any(|fault| fault.contains("dropped")),
+            goes_through,
+            "{faults:?}"
+        );
+    }
 }
