@@ -242,7 +242,8 @@ async fn not_as_the_ledger(world: &World, lives: &Lives, readings: &Readings) ->
     wrong
 }
 
-/// The same said twice in a row, though no answer was lost in between.
+/// The same said twice in a row, though no answer was lost and nothing failed late: what is told before the failure of
+/// the message between them is reported is told once more.
 async fn twice(world: &World, lives: &Lives, readings: &Readings) -> Vec<Wrong> {
     let lost = "select distinct m.entity_key::bigint, substr(m.recipient_key, 2)::bigint
                   from rowbell.attempt a join rowbell.message m using (message_id) where a.result = 'unknown'";
@@ -252,9 +253,15 @@ async fn twice(world: &World, lives: &Lives, readings: &Readings) -> Vec<Wrong> 
         .map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1)))
         .map(|(id, person)| (usize::try_from(id).unwrap(), usize::try_from(person).unwrap()))
         .collect();
+    let mut failed: HashSet<(usize, usize)> = HashSet::new();
+    for message in world.sandbox.all_seen() {
+        if lives.failed.contains_key(&message.id) {
+            failed.insert((reading(&message.parameters[2]).0, lives.phones[&message.phone]));
+        }
+    }
     let mut wrong = Vec::new();
     for (key @ (id, person), all) in readings {
-        if lost.contains(key) || lives.muted[*id] {
+        if lost.contains(key) || failed.contains(key) || lives.muted[*id] {
             continue;
         }
         for pair in all.windows(2).filter(|pair| pair[0].text == pair[1].text) {
