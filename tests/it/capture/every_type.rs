@@ -413,6 +413,8 @@ impl Dice {
                 quoted(&self.value("place[]")),
                 quoted(&self.text())
             ),
+            // Before PostgreSQL 16 one byte of a longer sign is no text; docs/LIMITS.md says so.
+            "\"char\"" => self.one(&["a", "B", " ", "1", "~"]).to_owned(),
             "mood" => self.one(&["so, so", "b\\c", "\"", ""]).to_owned(),
             "tsvector" => format!("'{}':{}", self.digits(5), 1 + self.below(100)),
             "tsquery" => format!("'{}' & !'{}'", self.digits(3), self.digits(3)),
@@ -641,14 +643,15 @@ async fn differences(world: &World, tables: &[(String, bool, usize, String)]) ->
     found
 }
 
-/// What the customer reads of some rows of each table: the one column that changed.
+/// What the customer reads of some rows of each table: the one column that changed, once. What is claimed after that
+/// tells nothing new.
 async fn told(world: &mut World, tables: &[(String, bool, usize, String)]) {
     world.sql(&format!("delete from rowbell.change where (captured ->> 0)::bigint > {TOLD}")).await;
     world.settle().await;
     let last = SESSIONS - 1;
     let query = format!(
         "select watch, entity_key, state::text, coalesce(reason_text, ''), coalesce(summary, '') from rowbell.message
-          where state <> 'sent' or summary <> 'address: before → after {last}.'"
+          where not coalesce(state = 'sent' and summary = 'address: before → after {last}.' or reason = 'no_net_change', false)"
     );
     let wrong = world.db.query(&query, &[]).await.unwrap();
     let wrong: Vec<String> = wrong

@@ -7,6 +7,10 @@ use rowbell::operations::preview::preview;
 use crate::harness::{HEAD, MARIA, World};
 
 const THINGS: &str = "
+    -- PostgreSQL 13 has no multiranges.
+    do $$ begin
+        if current_setting('server_version_num')::int < 140000 then create domain datemultirange as text; end if;
+    end $$;
     create type span_of as (length interval, since timestamptz, weight real);
     create table thing (
         id bigint, created_at timestamptz, weight double precision, primary key (id, created_at, weight),
