@@ -40,6 +40,7 @@ fn the_official_sdk_lists_templates_sends_and_sets_the_webhook() {
     let english = json!(["service_change", NAMESPACE, "en", "approved"]);
     assert_eq!(report["templates"][0], english);
     assert_eq!(report["status"], "connected");
+    assert_eq!(report["vertical"], "Other");
 
     assert_eq!(report["webhook_before"], "");
     assert_eq!(report["webhook_set"], json!({ "set": true, "message": WEBHOOK }));

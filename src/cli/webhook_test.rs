@@ -1,5 +1,6 @@
 //! `rowbell webhook test`: proves that a delivery of the provider reaches the daemon and is stored.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -52,6 +53,9 @@ pub async fn run(
         timeout: Duration::from_secs(args.wait),
         now: Clock::system().now(),
     };
+    if args.to.is_some() && std::io::stderr().is_terminal() {
+        eprintln!("sends the message, and waits up to {} s for its receipt", args.wait);
+    }
     let report = test.run().await;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?);

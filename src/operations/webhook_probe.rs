@@ -248,6 +248,23 @@ impl WebhookTest<'_> {
         let (Some(url), Ok(probe)) = (url, WebhookProbe::new(self.channel)) else {
             return not_tried("address", "no address to post to");
         };
+        // Ours knows the secret; asked first, anybody else is told at once, and gets no delivery.
+        match probe.challenge(url, secret, "rowbell").await {
+            ProbeResult::Answered(200, text) if text != "rowbell" => {
+                let shown = webhook_settings::shown(url, Some(secret));
+                return failed(
+                    "address",
+                    format!("what answers at {shown} is not rowbell"),
+                    "the provider posts to somebody else: register the address at which the daemon is reached \
+                     (`rowbell webhook register <url>`), or have that host pass /webhook/ on to webhook.listen",
+                );
+            }
+            ProbeResult::Answered(..) => {}
+            unreached => {
+                let shown = webhook_settings::shown(url, Some(secret));
+                return refused(&unreached, shown, daemon);
+            }
+        }
         let id = format!("{TEST_ID}{:016x}", rand::random::<u64>());
         let instance = self.channel.one_msg().map(|settings| settings.channel_id.as_str());
         let body = json!({ "instanceId": instance, "ack": [{ "id": id, "status": "test" }] });

@@ -20,7 +20,8 @@ const OF_OTHERS: [&str; 5] = ["cargo", "curl", "install", "systemctl", "systemd-
 
 /// Commands that ask a provider who is not there, run until they are stopped, write a file at a place of the
 /// system, or name messages that are not there. Stories of their own run them.
-const NOT_HERE: [&[&str]; 7] = [
+const NOT_HERE: [&[&str]; 8] = [
+    &["doctor"],
     &["run"],
     &["init"],
     &["webhook", "register"],

@@ -53,6 +53,7 @@ with sdk.ApiClient(sdk.Configuration(host=base_url)) as client:
         ],
         "status": channel.get_status(token=token)["status"],
         "webhook_before": before.webhook_url,
+        "vertical": sdk.ProfileApi(client).get_me(token=token).vertical,
         "webhook_set": was_set,
         "webhook_after": webhooks.get_webhook(token=token).webhook_url,
         "sent": templates.send_template(token=token, send_template_request=template()),

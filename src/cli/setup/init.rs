@@ -1,4 +1,5 @@
-//! `rowbell init`: writes a first configuration.
+//! `rowbell init`: writes a first configuration. Each answer is tried at once where it can be: a wrong one is asked for
+//! again, and those before it stay.
 
 use std::io::{self, BufRead, IsTerminal as _, Write};
 use std::path::Path;
@@ -8,8 +9,17 @@ use clap::Args;
 use crate::cli::error::CliError;
 use crate::cli::setup::suggest::{connect, database, watch_for};
 use crate::config::load::{self, LoadError};
+use crate::config::secret;
+use crate::domain::recipient::numbering_plan::is_region;
 use crate::domain::value::moment;
+use crate::error_chain::chain;
+use crate::provider::onemsg::client::OneMsgClient;
+use crate::provider::onemsg::template_list;
 use crate::suggest::suggestion::quoted;
+
+/// What the first channel and the first template are called in the file.
+const CHANNEL: &str = "main";
+const TEMPLATE: &str = "service_change";
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
@@ -19,6 +29,9 @@ pub struct InitArgs {
     /// Id of the channel at 1MSG.
     #[arg(long, value_name = "ID")]
     channel_id: Option<String>,
+    /// Where the provider is reached, such as the sandbox of `rowbell-lab`; without it, 1MSG.
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
     /// File that holds the token of the channel.
     #[arg(long, value_name = "FILE", default_value = "1msg.token")]
     token_file: String,
@@ -43,14 +56,17 @@ pub struct InitArgs {
 }
 
 /// What the configuration is made of.
+#[derive(Debug, Default)]
 struct Answers {
     database: String,
     channel_id: String,
+    base_url: Option<String>,
     template: String,
     namespace: String,
     region: String,
     time_zone: String,
-    tables: Vec<String>,
+    /// Watches as they stand in a file.
+    watches: Vec<String>,
 }
 
 fn time_zone(zone: &str) -> Result<String, String> {
@@ -69,22 +85,23 @@ pub async fn run(args: &InitArgs, path: &Path) -> Result<(), CliError> {
         .into());
     }
     let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let mut not_done = Vec::new();
     let answers = if is_terminal {
-        ask_all(args, &mut io::stdin().lock(), &mut io::stderr()).map_err(anyhow::Error::from)?
+        let asker = Asker { input: io::stdin().lock(), output: io::stderr() };
+        asker.ask_all(args, &Site::default()).await.map_err(anyhow::Error::from)?
     } else {
-        given(args)?
+        given(args, &mut not_done).await?
     };
     let mut text = text(&answers, &args.token_file);
-    if !answers.tables.is_empty() {
-        let client = connect(&database(&answers.database)?).await?;
-        for table in &answers.tables {
-            text += "\n";
-            text += &watch_for(&client, table, "main", "service_change").await?;
-        }
+    for watch in &answers.watches {
+        text += &format!("\n{watch}");
     }
     // What was written must be readable, whatever was answered.
     readable(&text)?;
     write(path, &text).map_err(|error| anyhow::anyhow!("could not write {shown}: {error}"))?;
+    for (table, why) in &not_done {
+        eprintln!("rowbell: no watch was written for {table}: {why}");
+    }
     println!("{shown} is written; read it, and decide where it says so. Then:");
     println!("  put the token of the channel into {}", args.token_file);
     println!("  rowbell --config {shown} migrate");
@@ -93,8 +110,9 @@ pub async fn run(args: &InitArgs, path: &Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What the flags say; what is missing is named all at once.
-fn given(args: &InitArgs) -> Result<Answers, CliError> {
+/// What the flags say; what is missing is named all at once. Tables that cannot be watched are left out, as long as one
+/// can.
+async fn given(args: &InitArgs, not_done: &mut Vec<(String, String)>) -> Result<Answers, CliError> {
     let needed = [
         ("--database", &args.database),
         ("--channel-id", &args.channel_id),
@@ -111,80 +129,199 @@ fn given(args: &InitArgs) -> Result<Answers, CliError> {
         .into());
     }
     let value = |value: &Option<String>| value.clone().unwrap_or_default();
-    Ok(Answers {
+    let mut answers = Answers {
         database: value(&args.database),
         channel_id: value(&args.channel_id),
-        template: args.template.clone().unwrap_or_else(|| "service_change".to_owned()),
+        base_url: args.base_url.clone(),
+        template: args.template.clone().unwrap_or_else(|| TEMPLATE.to_owned()),
         namespace: value(&args.namespace),
         region: value(&args.region),
         time_zone: value(&args.time_zone),
-        tables: args.tables.clone(),
-    })
-}
-
-/// Asks for what no flag says. An empty answer takes what stands in brackets.
-fn ask_all(
-    args: &InitArgs,
-    input: &mut impl BufRead,
-    output: &mut impl Write,
-) -> io::Result<Answers> {
-    let mut ask = |given: &Option<String>, question: &str, default: &str| {
-        let Some(given) = given else {
-            return ask(input, output, question, default);
-        };
-        Ok(given.clone())
+        watches: Vec::new(),
     };
-    let database = ask(
-        &args.database,
-        "URL of the database",
-        "postgresql://rowbell@/crm?host=/run/postgresql",
-    )?;
-    let channel_id = ask(&args.channel_id, "Id of the channel at 1MSG, such as ODI371267300", "")?;
-    let template = ask(&args.template, "Name of the approved template", "service_change")?;
-    let namespace = ask(&args.namespace, "Namespace of the template", "")?;
-    let region = ask(
-        &args.region,
-        "Region of phones without country code, such as US; empty: refuse them",
-        "",
-    )?;
-    let question = "Time zone of customers whose row names none, such as America/New_York; empty: hours are told in UTC, \
-                    with its name";
-    let mut zone = ask(&args.time_zone, question, "")?;
-    // A wrong answer is asked for again; at the end of the input there is none, which is no zone.
-    while let Some(wrong) =
-        Some(&zone).filter(|zone| !zone.is_empty()).and_then(|zone| time_zone(zone).err())
-    {
-        zone = ask(&None, &wrong, "")?;
+    if !args.tables.is_empty() {
+        let client = connect(&database(&answers.database)?).await?;
+        for table in &args.tables {
+            match watch_for(&client, table, CHANNEL, TEMPLATE).await {
+                Ok(watch) => answers.watches.push(watch),
+                Err(error) if args.tables.len() == 1 => return Err(error),
+                Err(error) => not_done.push((table.clone(), error.to_string())),
+            }
+        }
+        if answers.watches.is_empty() {
+            let said: Vec<String> = not_done.iter().map(|(_, why)| why.clone()).collect();
+            return Err(CliError::Settings(said));
+        }
     }
-    let mut tables = args.tables.clone();
-    if tables.is_empty() {
-        let table = ask(&None, "Table to watch, such as public.delivery; empty: none yet", "")?;
-        tables.extend((!table.is_empty()).then_some(table));
-    }
-    Ok(Answers { database, channel_id, template, namespace, region, time_zone: zone, tables })
+    Ok(answers)
 }
 
-fn ask(
-    input: &mut impl BufRead,
-    output: &mut impl Write,
-    question: &str,
-    default: &str,
-) -> io::Result<String> {
-    match default {
-        "" => write!(output, "{question}: ")?,
-        default => write!(output, "{question} [{default}]: ")?,
+/// Tries answers. A story has another one, which asks nobody.
+trait Try {
+    async fn database(&self, url: &str) -> Result<(), String>;
+    /// The approved templates of the channel, each with its namespace; none where the token is not there yet.
+    async fn templates(&self, answers: &Answers, token: &Path) -> Result<Vec<Approved>, String>;
+    async fn watch(&self, url: &str, table: &str) -> Result<String, String>;
+}
+
+/// Name and namespace of a template.
+type Approved = (String, String);
+
+#[derive(Default)]
+struct Site;
+
+impl Try for Site {
+    async fn database(&self, url: &str) -> Result<(), String> {
+        let tried = async { connect(&database(url)?).await.map(drop) };
+        tried.await.map_err(|error: CliError| said(error))
     }
-    output.flush()?;
-    let mut answer = String::new();
-    input.read_line(&mut answer)?;
-    Ok(match answer.trim() {
-        "" => default.to_owned(),
-        answer => answer.to_owned(),
-    })
+
+    async fn templates(&self, answers: &Answers, token: &Path) -> Result<Vec<Approved>, String> {
+        let Ok(token) = secret::secret(token) else { return Ok(Vec::new()) };
+        let config =
+            load::from_text(&text(answers, "/dev/null")).map_err(|error| error.to_string())?;
+        let channel = &config.channel[CHANNEL];
+        let Some(settings) = channel.one_msg() else { return Ok(Vec::new()) };
+        let client = OneMsgClient::new(channel, settings, token).map_err(|error| chain(&error))?;
+        let listed = client.all_templates().await.map_err(|error| chain(&error))?;
+        let listed = template_list::read(&listed).unwrap_or_default().into_iter();
+        let approved = listed.filter(|one| one.status == "approved");
+        Ok(approved.map(|one| (one.name, one.namespace.unwrap_or_default())).collect())
+    }
+
+    async fn watch(&self, url: &str, table: &str) -> Result<String, String> {
+        let made = async {
+            let client = connect(&database(url)?).await?;
+            watch_for(&client, table, CHANNEL, TEMPLATE).await
+        };
+        made.await.map_err(said)
+    }
+}
+
+fn said(error: CliError) -> String {
+    chain(anyhow::Error::from(error).as_ref())
+}
+
+/// Asks a person.
+struct Asker<I, O> {
+    input: I,
+    output: O,
+}
+
+impl<I: BufRead, O: Write> Asker<I, O> {
+    /// Asks for what no flag says. An empty answer takes what stands in brackets.
+    async fn ask_all(mut self, args: &InitArgs, site: &impl Try) -> io::Result<Answers> {
+        let mut answers = Answers { base_url: args.base_url.clone(), ..Answers::default() };
+        let local = "postgresql://rowbell@/crm?host=/run/postgresql";
+        answers.database = self.asked(&args.database, "URL of the database", local)?;
+        while let Err(why) = site.database(&answers.database).await {
+            let Some(other) = self.again(&why)? else { break };
+            answers.database = other;
+        }
+        let question = "Id of the channel at 1MSG, such as ODI371267300";
+        answers.channel_id = self.asked(&args.channel_id, question, "")?;
+        answers.template = TEMPLATE.to_owned();
+        let token = Path::new(&args.token_file);
+        let approved = loop {
+            match site.templates(&answers, token).await {
+                Ok(approved) => break approved,
+                Err(why) => match self.again(&why)? {
+                    Some(other) => answers.channel_id = other,
+                    None => break Vec::new(),
+                },
+            }
+        };
+        let first = approved.first().map_or(TEMPLATE, |(name, _)| name.as_str());
+        answers.template = self.asked(&args.template, "Name of the approved template", first)?;
+        let known = approved.iter().find(|(name, _)| *name == answers.template);
+        let namespace = known.map_or("", |(_, namespace)| namespace.as_str());
+        answers.namespace = self.asked(&args.namespace, "Namespace of the template", namespace)?;
+        let question = "Region of phones without country code, such as US; empty: refuse them";
+        answers.region = self.asked(&args.region, question, "")?.to_uppercase();
+        while !answers.region.is_empty() && !is_region(&answers.region) {
+            let why = format!("\"{}\" is no region; expected one such as US", answers.region);
+            answers.region = self.ask(&why, "")?.to_uppercase();
+        }
+        self.ask_zone(args, &mut answers)?;
+        self.ask_tables(args, site, &mut answers).await?;
+        Ok(answers)
+    }
+
+    fn ask_zone(&mut self, args: &InitArgs, answers: &mut Answers) -> io::Result<()> {
+        let question = "Time zone of customers whose row names none, such as America/New_York; empty: hours are told in UTC, \
+                        with its name";
+        let mut zone = self.asked(&args.time_zone, question, "")?;
+        // A wrong answer is asked for again; at the end of the input there is none, which is no zone.
+        while let Some(wrong) =
+            Some(&zone).filter(|zone| !zone.is_empty()).and_then(|zone| time_zone(zone).err())
+        {
+            zone = self.ask(&wrong, "")?;
+        }
+        answers.time_zone = zone;
+        Ok(())
+    }
+
+    async fn ask_tables(
+        &mut self,
+        args: &InitArgs,
+        site: &impl Try,
+        answers: &mut Answers,
+    ) -> io::Result<()> {
+        let mut wanted = args.tables.clone();
+        wanted.reverse();
+        loop {
+            let table = match wanted.pop() {
+                Some(table) => table,
+                None if !args.tables.is_empty() => return Ok(()),
+                None => self.ask("Table to watch, such as public.delivery; empty: no more", "")?,
+            };
+            if table.is_empty() {
+                return Ok(());
+            }
+            match site.watch(&answers.database, &table).await {
+                Ok(watch) => answers.watches.push(watch),
+                Err(why) => writeln!(self.output, "{why}")?,
+            }
+        }
+    }
+
+    /// What the flag says, or else the answer.
+    fn asked(
+        &mut self,
+        given: &Option<String>,
+        question: &str,
+        default: &str,
+    ) -> io::Result<String> {
+        given.clone().map_or_else(|| self.ask(question, default), Ok)
+    }
+
+    /// An answer did not work: another one, or None to keep it.
+    fn again(&mut self, why: &str) -> io::Result<Option<String>> {
+        writeln!(self.output, "{why}")?;
+        let other = self.ask("Another one; empty: keep it", "")?;
+        Ok(Some(other).filter(|other| !other.is_empty()))
+    }
+
+    fn ask(&mut self, question: &str, default: &str) -> io::Result<String> {
+        match default {
+            "" => write!(self.output, "{question}: ")?,
+            default => write!(self.output, "{question} [{default}]: ")?,
+        }
+        self.output.flush()?;
+        let mut answer = String::new();
+        self.input.read_line(&mut answer)?;
+        Ok(match answer.trim() {
+            "" => default.to_owned(),
+            answer => answer.to_owned(),
+        })
+    }
 }
 
 fn text(answers: &Answers, token_file: &str) -> String {
-    let Answers { database, channel_id, template, namespace, region, time_zone, .. } = answers;
+    let Answers { database, channel_id, base_url, template, namespace, region, time_zone, .. } =
+        answers;
+    let base_url =
+        base_url.as_ref().map_or_else(String::new, |url| format!("base_url   = {}\n", quoted(url)));
     let region = match region.as_str() {
         "" => "# Region of phones without a country code; without it they are refused.\n# region = \"US\"".to_owned(),
         region => format!("region = {}", quoted(region)),
@@ -200,7 +337,7 @@ fn text(answers: &Answers, token_file: &str) -> String {
          [database]\nurl = {}\n\n[recipient]\n{region}\n{time_zone}\n\n\
          [channel.main]\nprovider   = \"1msg\"\nchannel_id = {}\n\
          # Holds the token of the channel; relative: a systemd credential of that name, if there is one.\n\
-         token_file = {}\n\n\
+         token_file = {}\n{base_url}\n\
          # The template as WhatsApp approved it; `rowbell check` compares it with what 1MSG lists.\n\
          [template.service_change]\nname      = {}\nnamespace = {}\n\
          # Decide: the code of each language in which it was approved, such as es = \"es\".\n\
@@ -250,19 +387,52 @@ mod tests {
         args: InitArgs,
     }
 
-    #[test]
-    fn what_no_flag_says_is_asked() -> io::Result<()> {
-        let line = Line::parse_from(["init", "--channel-id", "ODI1"]);
+    /// A site on which the first answers are wrong.
+    struct Strict;
+
+    impl Try for Strict {
+        async fn database(&self, url: &str) -> Result<(), String> {
+            match url.contains("/shop") {
+                true => Ok(()),
+                false => Err("that database does not exist".to_owned()),
+            }
+        }
+
+        async fn templates(&self, answers: &Answers, _: &Path) -> Result<Vec<Approved>, String> {
+            match answers.channel_id.as_str() {
+                "ODI1" => Ok(vec![("order_news".to_owned(), "3f1c".to_owned())]),
+                _ => Err("the provider answered 404: no such channel".to_owned()),
+            }
+        }
+
+        async fn watch(&self, _: &str, table: &str) -> Result<String, String> {
+            match table {
+                "public.delivery" => Ok("[watch.delivery]\n".to_owned()),
+                _ => Err(format!("there is no table {table} that can be watched")),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_answer_is_asked_for_again_and_the_others_stay() -> io::Result<()> {
+        let line = Line::parse_from(["init", "--base-url", "http://127.0.0.1:8471"]);
         let mut said = Vec::new();
-        let typed = "\n\n3f1c\nUS\nNew York\nAmerica/New_York\npublic.delivery\n";
-        let answers = ask_all(&line.args, &mut typed.as_bytes(), &mut said)?;
+        let typed = "\npostgresql://rowbell@/shop\nODI2\nODI1\n\n\nusa\nus\nNew York\nAmerica/New_York\n\
+                     delivry\npublic.delivery\n\n";
+        let asker = Asker { input: typed.as_bytes(), output: &mut said };
+        let answers = asker.ask_all(&line.args, &Strict).await?;
         insta::assert_snapshot!(String::from_utf8_lossy(&said).replace(": ", ":\n"));
+        assert_eq!(answers.database, "postgresql://rowbell@/shop");
+        assert_eq!(answers.channel_id, "ODI1");
         assert_eq!(
-            (answers.channel_id.as_str(), answers.template.as_str()),
-            ("ODI1", "service_change")
+            (answers.template.as_str(), answers.namespace.as_str()),
+            ("order_news", "3f1c"),
+            "as the provider lists them"
         );
-        assert_eq!((answers.region.as_str(), answers.tables.len()), ("US", 1));
+        assert_eq!(answers.region, "US");
         assert_eq!(answers.time_zone, "America/New_York");
+        assert_eq!(answers.watches, ["[watch.delivery]\n"]);
+        assert!(text(&answers, "1msg.token").contains("base_url   = \"http://127.0.0.1:8471\""));
         Ok(())
     }
 
@@ -275,8 +445,7 @@ mod tests {
             template: odd.clone(),
             namespace: odd,
             region: "US".to_owned(),
-            time_zone: String::new(),
-            tables: Vec::new(),
+            ..Answers::default()
         };
         let wrong = readable(&text(&answers, "1msg.token")).err().map(|error| error.to_string());
         assert_eq!(wrong, None);

@@ -5,16 +5,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio_postgres::types::Json;
 
 use crate::config::{Config, load::counted};
+use crate::domain::locale::formats::formats;
 use crate::domain::message::decision::Decision;
 use crate::domain::message::state::Skip;
 use crate::domain::recipient::recipient::Recipient;
-use crate::domain::text::labels::FoundNames;
+use crate::domain::text::labels::{FoundNames, text_of};
 use crate::domain::value::change::{Operation, entity_key};
+use crate::domain::value::moment;
 use crate::domain::value::row::Row;
 use crate::error_chain::chain;
+use crate::finding::Finding;
 use crate::operations::check::report::CheckReport;
 use crate::operations::preview::previewed;
 use crate::pipeline::context::context::CompiledWatch;
@@ -110,8 +114,12 @@ struct Tally {
     rows: usize,
     stale: usize,
     no_recipient: usize,
-    bad_phone: Vec<String>,
-    bad_email: Vec<String>,
+    too_many: usize,
+    /// Why, and the address with most of it hidden.
+    bad_phone: Vec<(String, String)>,
+    bad_email: Vec<(String, String)>,
+    unknown_zone: Vec<String>,
+    unknown_locale: Vec<String>,
     nameless: usize,
     unwritable: Vec<String>,
 }
@@ -131,6 +139,7 @@ pub fn findings(
         let message = previewed(compiled, "", (None, row.clone()), now);
         tally.rows += 1;
         let concern = Concern::new(config, compiled, &message, present);
+        tally.too_many += usize::from(present.recipients.len() > compiled.config.max_recipients);
         let Some(recipient) = present.recipients.first() else {
             tally.no_recipient += 1;
             continue;
@@ -149,10 +158,21 @@ impl Tally {
         self.stale += usize::from(input.expires_at().is_some_and(|at| at <= input.now));
         match input.recipient() {
             Ok(recipient) => self.word(input, recipient, sample),
-            Err(Decision::Skip(Skip::BadPhone, why)) => self.bad_phone.extend(why),
-            Err(Decision::Skip(Skip::BadEmail, why)) => self.bad_email.extend(why),
+            Err(Decision::Skip(Skip::BadPhone, why)) => {
+                self.bad_phone.extend(why.map(|why| (why, masked(input, "phone"))));
+            }
+            Err(Decision::Skip(Skip::BadEmail, why)) => {
+                self.bad_email.extend(why.map(|why| (why, masked(input, "email"))));
+            }
             Err(_) => {}
         }
+        let named = |column: &str| input.case.recipient.get(column).and_then(Value::as_str);
+        let zone =
+            named("time_zone").filter(|zone| !zone.is_empty() && moment::zone(zone).is_err());
+        self.unknown_zone.extend(zone.map(str::to_owned));
+        let locale =
+            named("locale").filter(|locale| !locale.is_empty() && formats(locale).is_err());
+        self.unknown_locale.extend(locale.map(str::to_owned));
     }
 
     fn word(&mut self, input: &GateInput<'_>, recipient: Recipient, sample: &SampleRows) {
@@ -185,14 +205,14 @@ impl Tally {
                 false => report.warning(name, "recipient", what),
             }
         }
-        if let (Some(expression), true) =
-            (&compiled.config.expires_at, self.rows > 0 && self.stale == self.rows)
+        if let (Some(expression), true) = (&compiled.config.expires_at, self.stale * 2 > self.rows)
         {
+            let stale = of_all(self.stale, self.rows, "would", "would");
             report.warning(
                 name,
                 "expires_at",
                 format!(
-                    "of the last {of} all would be stale, because \"{expression}\" is over: nobody is told of them; name \
+                    "of the last {of} {stale} be stale, because \"{expression}\" is over: nobody is told of them; name \
                      the moment after which a message is too late"
                 ),
             );
@@ -207,15 +227,53 @@ impl Tally {
             _ => "",
         };
         for (bad, hint) in [(&self.bad_phone, region), (&self.bad_email, "")] {
-            if let Some(why) = bad.first().filter(|_| many(bad.len())) {
+            if let Some((why, example)) = bad.first() {
                 let have = of_all(bad.len(), self.rows, "cannot", "cannot");
-                report.warning(
-                    name,
-                    "recipient",
-                    format!("of the last {of} {have} be told: {why}{hint}"),
-                );
+                let what =
+                    format!("of the last {of} {have} be told: {why}{hint}; one is {example}");
+                report.push(some(name, "recipient", what, many(bad.len())));
             }
         }
+        if self.too_many > 0 {
+            let what = format!(
+                "of the last {of} {} more than max_recipients = {}, which is taken for a mistake, and nobody is told",
+                of_all(self.too_many, self.rows, "gives", "give"),
+                compiled.config.max_recipients
+            );
+            report.problem(name, "recipient", what);
+        }
+        let unknown = [
+            ("time_zone", &self.unknown_zone, "a time zone such as \"Europe/Berlin\""),
+            ("locale", &self.unknown_locale, "a locale such as \"es-MX\""),
+        ];
+        for (column, values, expected) in unknown {
+            if let Some(first) = values.first() {
+                let have = of_all(values.len(), self.rows, "has", "have");
+                let what = format!(
+                    "of the last {of} {have} a {column} that is not known, such as \"{first}\": expected {expected}; it \
+                     counts as if there were none"
+                );
+                report.push(some(name, "recipient", what, many(values.len())));
+            }
+        }
+    }
+}
+
+/// What is so for many rows may be a mistake in the watch; for a few, in the rows.
+fn some(watch: &str, setting: &str, what: String, is_many: bool) -> Finding {
+    let key = format!("watch.{watch}.{setting}");
+    if is_many { Finding::warning(key, what) } else { Finding::note(key, what) }
+}
+
+/// An address of a recipient, of which the end is enough to find it by.
+fn masked(input: &GateInput<'_>, column: &str) -> String {
+    let address = input.case.recipient.get(column).and_then(text_of).unwrap_or_default();
+    let length = address.chars().count();
+    let end: String = address.chars().skip(length.saturating_sub(2)).collect();
+    match length {
+        0 => "empty".to_owned(),
+        1..=4 => format!("{length} characters long"),
+        _ => format!("\"…{end}\", {length} characters long"),
     }
 }
 

@@ -118,8 +118,6 @@ fn pieces(table: &WatchedTable, watch: &Watch) -> Vec<Piece> {
         ),
         whole("recipient", recipient(table, watch)),
     ];
-    // The row has another name out there: what the server suggests names it by the one that is inside.
-    let changed = changed(table).replace(" as changed", " as \"row of rowbell\"");
     let expressions = [
         ("expires_at", &watch.expires_at),
         ("quiet_hours.of", &watch.quiet_hours.of),
@@ -129,8 +127,11 @@ fn pieces(table: &WatchedTable, watch: &Watch) -> Vec<Piece> {
         let Some(expression) = expression else { continue };
         // As where it is used: its columns are those of the row, and of nothing else.
         let sql = format!(
-            "select said.* {changed}
- cross join lateral (select (\n{expression}\n) from (select \"row of rowbell\".*) as changed) as said"
+            "select said.* from unnest($1::jsonb[]) as item (\"item of rowbell\")
+ cross join lateral (
+       select (\n{expression}\n) from jsonb_populate_record(null::{}, item.\"item of rowbell\") as changed
+  ) as said",
+            table.table
         );
         pieces.push(whole(setting, sql));
     }

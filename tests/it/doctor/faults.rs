@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use rowbell::cli::inspect::doctor::examined;
 use rowbell::config::Config;
 use rowbell::finding::{Finding, Mend};
+use rowbell::operations::check::report::CheckReport;
+use rowbell::operations::doctor::measure::measured;
+use rowbell::postgres::connection::pool;
 use rowbell::postgres::operations::doctor::Limits;
 
 use crate::harness::World;
@@ -408,4 +411,54 @@ async fn each_host_of_the_url_is_tried() {
     let found = site.found(false).await;
     assert_eq!(found.len(), 1, "{}", told(&found));
     assert_eq!(found[0].severity.into_str(), "error");
+}
+
+/// What a trigger costs is measured where it runs, and of the measuring nothing stays.
+#[tokio::test]
+async fn the_cost_of_a_trigger_is_measured_and_nothing_stays() {
+    let site = Site::new().await;
+    let mut client = connect(&site.config).await;
+    let mut report = CheckReport::default();
+    let said = measured(&mut client, &site.config, &mut report).await;
+    assert_eq!(report.unseen, [""; 0]);
+    assert!(
+        said.len() == 1 && said[0].starts_with("watch home_delivery: an update of one row takes "),
+        "{said:?}"
+    );
+    assert_eq!(site.world.value("select count(*) from rowbell.change").await, "0");
+    assert_eq!(told(&site.found(false).await), "");
+}
+
+async fn connect(config: &Config) -> pool::Client {
+    pool::get(&pool::connect(&config.database).unwrap()).await.unwrap()
+}
+
+/// Rows of the business that reach nobody: too late, a phone with letters, a zone that is none.
+#[tokio::test]
+async fn rows_that_reach_nobody_are_counted_with_an_example_that_names_nobody() {
+    let mut site = Site::new().await;
+    let watch = site.config.watch.get_mut("home_delivery").unwrap();
+    watch.recipient =
+        watch.recipient.replace("c.phone,", "c.phone, 'Madrid' as time_zone, 'spanish' as locale,");
+    site.world
+        .sql(
+            "insert into customer values (3, 'Ana', 'ask Juan', true);
+             insert into delivery select n, 3, 1, 'planned', now() - interval '1 day' from generate_series(3, 6) as n",
+        )
+        .await;
+    let said = told(&site.found(false).await);
+    for expected in [
+        "expires_at: of the last 6 rows 4 would be stale",
+        "recipient: of the last 6 rows 4 cannot be told: the phone is not one number",
+        "one is \"…an\", 8 characters long",
+        "of the last 6 rows all have a time_zone that is not known, such as \"Madrid\"",
+        "of the last 6 rows all have a locale that is not known, such as \"spanish\"",
+    ] {
+        assert!(said.contains(expected), "expected {expected}, found {said}");
+    }
+    assert!(!said.contains("ask Juan"), "{said}");
+    site.config.watch.get_mut("home_delivery").unwrap().recipient =
+        "select c.full_name as name, c.phone, c.opted_in from customer c cross join generate_series(1, 20)".to_owned();
+    let said = told(&site.found(false).await);
+    assert!(said.contains("of the last 6 rows all give more than max_recipients = 10"), "{said}");
 }

@@ -190,7 +190,8 @@ async fn me(_: Caller) -> Json<Value> {
         "description": "",
         "email": "",
         "phone": "19075550100",
-        "vertical": "OTHER",
+        // In the words of 1MSG, which are not Meta's.
+        "vertical": "Other",
         "photo": "",
         "websites": [],
     }))
