@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{bench, demo, sandbox};
+use crate::commands::{bench, demo, dev, sandbox};
 
 /// Tries rowbell, and measures it, without a number at the provider.
 #[derive(Debug, Parser)]
@@ -21,6 +21,8 @@ pub struct Cli {
 enum Command {
     /// Run a simulator of the 1MSG API, to try things without sending anything.
     Sandbox(sandbox::SandboxArgs),
+    /// Run your own configuration against the simulator, and show the phone of a customer in the browser.
+    Dev(dev::DevArgs),
     /// Show the whole job on a throwaway PostgreSQL with a simulated provider.
     Demo(demo::DemoArgs),
     /// Measure, on a throwaway PostgreSQL.
@@ -32,6 +34,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Sandbox(args) => sandbox::run(&args).await,
+            Command::Dev(args) => dev::run(&args, &daemon(self.exe)?).await,
             Command::Demo(args) => demo::run(&args, &daemon(self.exe)?).await,
             Command::Bench(args) => bench::run(&args, &daemon(self.exe)?).await,
         }

@@ -55,6 +55,10 @@ pub mod demo {
     pub mod testbed;
     pub mod workload;
 }
+/// A site's own configuration against the sandbox.
+pub mod dev {
+    pub mod dev;
+}
 /// Measurements of the whole job.
 pub mod bench {
     pub mod bulk;
@@ -70,5 +74,6 @@ pub mod cli;
 pub mod commands {
     pub mod bench;
     pub mod demo;
+    pub mod dev;
     pub mod sandbox;
 }

@@ -134,7 +134,7 @@ fn options(args: &SandboxArgs) -> anyhow::Result<SandboxOptions> {
 }
 
 /// The WhatsApp channels of a site, as if the provider had approved every template.
-fn of_site(config: &Config) -> anyhow::Result<Vec<ChannelOptions>> {
+pub fn of_site(config: &Config) -> anyhow::Result<Vec<ChannelOptions>> {
     let templates: Vec<TemplateOptions> = config.template.values().flat_map(approved).collect();
     let mut channels = Vec::new();
     for (name, channel) in &config.channel {
