@@ -6,7 +6,8 @@ use tokio_postgres::error::DbError;
 
 /// Layers of the libraries below us that add nothing for a reader, and line breaks of PostgreSQL's
 /// errors: a failure is one line of the log.
-const TIDIED: [(&str, &str); 3] = [
+const TIDIED: [(&str, &str); 4] = [
+    ("Error occurred while creating a new object: db error: ", ""),
     ("Error occurred while creating a new object: ", ""),
     ("\nDETAIL: ", "; "),
     ("\nHINT: ", "; "),

@@ -135,7 +135,6 @@ pub mod postgres {
         pub mod install;
         pub mod key;
         pub mod label_query;
-        pub mod measure;
         pub mod plan;
         pub mod proof;
         pub mod quoting;
@@ -149,11 +148,15 @@ pub mod postgres {
         pub mod migrate;
         pub mod roles;
     }
+    /// What the catalog and the statistics say of a site, and what a trigger costs there.
+    pub mod inspection {
+        pub mod doctor;
+        pub mod measure;
+    }
     /// What the commands ask and write.
     pub mod operations {
         pub mod blockers;
         pub mod channel_moves;
-        pub mod doctor;
         pub mod entity_history;
         pub mod figures;
         pub mod holds;

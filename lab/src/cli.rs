@@ -10,7 +10,7 @@ use crate::commands::{bench, demo, dev, sandbox};
 #[derive(Debug, Parser)]
 #[command(name = "rowbell-lab", version, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
-    /// The program `rowbell` that demo and bench start; by default the one beside this program.
+    /// The program `rowbell` that dev, demo and bench start; by default the one beside this program.
     #[arg(long, global = true, env = "ROWBELL_EXE", hide_env_values = true, value_name = "FILE")]
     exe: Option<PathBuf>,
     #[command(subcommand)]

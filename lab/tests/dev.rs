@@ -35,7 +35,7 @@ async fn a_changed_row_appears_on_the_phone() {
     let page = reqwest::get(&dev.url).await.unwrap().text().await.unwrap();
     assert!(page.contains("What customers read"), "{page}");
     let db = site.connect().await.unwrap();
-    db.batch_execute("update delivery set status = 'shipped' where id = 1").await.unwrap();
+    db.batch_execute("update delivery set status = 'on_the_way' where id = 1").await.unwrap();
     dev.sandbox.wait_for(1, Duration::from_secs(30)).await.unwrap();
     let seen = reqwest::get(format!("{}/messages", dev.url)).await.unwrap();
     let seen: serde_json::Value = seen.json().await.unwrap();

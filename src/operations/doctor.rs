@@ -16,7 +16,7 @@ use crate::operations::check::report::CheckReport;
 use crate::operations::{check, check_webhook, templates};
 use crate::postgres::capture::install;
 use crate::postgres::connection::pool::{self, Client};
-use crate::postgres::operations::doctor::{self, Limits};
+use crate::postgres::inspection::doctor::{self, Limits};
 use crate::postgres::schema::{migrate, roles};
 
 /// Looks at everything. The connection is handed back for what the caller wants to add; None: there is none.

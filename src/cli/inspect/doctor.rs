@@ -18,7 +18,7 @@ use crate::operations::check::report::CheckReport;
 use crate::operations::doctor::{self, measure};
 use crate::postgres::connection::identity;
 use crate::postgres::connection::pool::Client;
-use crate::postgres::operations::doctor::Limits;
+use crate::postgres::inspection::doctor::Limits;
 use crate::postgres::operations::status_report;
 use crate::postgres::schema::migrate;
 

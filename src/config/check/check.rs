@@ -7,7 +7,6 @@ use crate::config::check::check_channel::{
 };
 use crate::config::check::check_findings::CheckFindings;
 use crate::config::check::check_url;
-use crate::config::load::counted;
 use crate::config::secret::secret_path;
 use crate::config::{Config, TemplateSettings, Watch};
 use crate::domain::recipient::allow_list::AllowList;
@@ -294,8 +293,8 @@ fn check_template(
             count == template.body.len(),
             format!("{key}.text.{tag}"),
             format!(
-                "has {}, but {key}.body has {}",
-                counted(count, "variable", "variables"),
+                "has {count} {}, but {key}.body has {}",
+                if count == 1 { "variable" } else { "variables" },
                 template.body.len()
             ),
         );

@@ -7,8 +7,8 @@ use crate::error_chain::chain;
 use crate::finding::Finding;
 use crate::operations::check::report::CheckReport;
 use crate::postgres::capture::install;
-use crate::postgres::capture::measure::{self, TriggerCost};
 use crate::postgres::connection::pool::Client;
+use crate::postgres::inspection::measure::{self, TriggerCost};
 
 /// A row that takes so much longer to write is worth a word.
 const MUCH: Duration = Duration::from_micros(200);

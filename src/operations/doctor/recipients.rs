@@ -8,7 +8,7 @@ use crate::postgres::capture::plan::{self, WholeScan};
 use crate::postgres::capture::quoting::quote;
 use crate::postgres::capture::{key, label_query, proof};
 use crate::postgres::connection::pool::Client;
-use crate::postgres::operations::doctor::Limits;
+use crate::postgres::inspection::doctor::Limits;
 
 pub async fn look(client: &Client, config: &Config, limits: &Limits, report: &mut CheckReport) {
     for (name, watch) in &config.watch {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::finding::{Finding, Severity};
-use crate::postgres::operations::doctor::ServerFacts;
+use crate::postgres::inspection::doctor::ServerFacts;
 
 /// The first minor of each release in which `LISTEN` works again after an old listener kept the log of transactions:
 /// before them it may fail with "could not access status of transaction".

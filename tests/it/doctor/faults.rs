@@ -10,7 +10,7 @@ use rowbell::finding::{Finding, Mend};
 use rowbell::operations::check::report::CheckReport;
 use rowbell::operations::doctor::measure::measured;
 use rowbell::postgres::connection::pool;
-use rowbell::postgres::operations::doctor::Limits;
+use rowbell::postgres::inspection::doctor::Limits;
 
 use crate::harness::World;
 

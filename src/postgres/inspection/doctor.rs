@@ -49,7 +49,7 @@ pub async fn findings(
     limits: &Limits,
 ) -> (Vec<Finding>, Vec<Unasked>) {
     let watched = (&watched as _, Type::OID_ARRAY);
-    let queries: [(&str, &str, Vec<Parameter<'_>>); 6] = [
+    let queries: [(&str, &str, Vec<Parameter<'_>>); 7] = [
         (
             "the role of the daemon",
             text!("doctor/role"),
@@ -57,6 +57,7 @@ pub async fn findings(
         ),
         ("who may read rowbell", text!("doctor/exposed"), vec![]),
         ("the schema of rowbell", text!("doctor/own_schema"), vec![]),
+        ("the tables of rowbell", text!("doctor/own_tables"), vec![]),
         ("settings of roles and of the server", text!("doctor/settings"), vec![watched]),
         (
             "sessions that hold others back",
