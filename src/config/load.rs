@@ -11,6 +11,7 @@ use crate::config::layers::reading::read_all;
 use crate::config::layers::sources::{self, Sources};
 use crate::config::layers::tree::{self, Table, Value};
 use crate::config::secret::path_in;
+use crate::config::units::counted;
 use crate::config::{Config, channel, watch};
 use crate::finding::{Finding, Place};
 
@@ -31,11 +32,6 @@ pub enum LoadError {
     NotAFile(String),
     #[error("the configuration has {}:\n{}", counted(.0.len(), "mistake", "mistakes"), lines(.0))]
     Mistakes(Vec<Finding>),
-}
-
-/// A number with its noun.
-pub fn counted(number: usize, one: &str, several: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { several })
 }
 
 fn lines(mistakes: &[Finding]) -> String {

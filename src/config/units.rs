@@ -102,6 +102,11 @@ fn parse_rate(text: &str) -> Option<Rate> {
     (count.is_finite() && count > 0.0).then_some(Rate(count / seconds))
 }
 
+/// A number with its noun.
+pub fn counted(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

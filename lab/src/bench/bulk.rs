@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use tokio_postgres::Client;
 
-use crate::bench::drain::round;
-use crate::bench::report::{Report, machine};
+use crate::bench::report::{Report, machine, round};
 use crate::bench::write::median;
 use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::SandboxOptions;

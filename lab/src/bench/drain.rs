@@ -4,9 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
-use crate::bench::report::{Report, machine};
+use crate::bench::report::{Report, machine, round};
 use crate::bench::statements;
 use crate::demo::daemon::cpu_time_of_tree;
 use crate::demo::testbed::{Testbed, TestbedOptions};
@@ -148,10 +146,4 @@ fn rate(arrivals: &[Arrival]) -> f64 {
         }
         _ => 0.0,
     }
-}
-
-/// A number with so many decimals, for people and for JSON alike.
-pub fn round(value: f64, decimals: i32) -> serde_json::Value {
-    let factor = 10_f64.powi(decimals);
-    json!((value * factor).round() / factor)
 }

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::bench::drain::round;
-use crate::bench::report::{Report, machine};
+use crate::bench::report::{Report, machine, round};
 use crate::demo::testbed::{Testbed, TestbedOptions, connect};
 use crate::sandbox::SandboxOptions;
 

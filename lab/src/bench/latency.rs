@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::bench::drain::round;
-use crate::bench::report::{Report, machine};
+use crate::bench::report::{Report, machine, round};
 use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::{ReceiptOptions, SandboxOptions};
 use rowbell::clock::Clock;

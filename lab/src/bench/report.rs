@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The result of one benchmark, with the machine it ran on.
 pub struct Report {
@@ -53,6 +53,12 @@ impl Report {
             println!("  {note}");
         }
     }
+}
+
+/// A number with so many decimals, for people and for JSON alike.
+pub fn round(value: f64, decimals: i32) -> Value {
+    let factor = 10_f64.powi(decimals);
+    json!((value * factor).round() / factor)
 }
 
 /// A table within the report: a line for each object, its keys above.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 
-use crate::bench::drain::round;
+use crate::bench::report::round;
 
 /// The settings of a server that counts statements.
 pub fn settings() -> Vec<(String, String)> {

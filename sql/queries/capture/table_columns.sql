@@ -1,5 +1,4 @@
--- table_columns: reads the columns of a table: name, type, what the type comes down to, and whether "=" detects a
--- change.
+-- table_columns: reads the columns of a table: name, type, what it comes down to, and whether "=" detects a change.
 --
 -- Called by postgres/capture/table.rs. The third column is read by `ColumnKind::of`: domains are replaced by
 -- their base, again and again; `list`, `range` and `multirange` stand before what they consist of; the
@@ -7,7 +6,6 @@
 --
 -- "=" detects a change where a value is never null, and no two that are equal are written differently: not so
 -- with a collation to which two texts may be equal, with numbers that keep zeros, with intervals.
---
 -- The last column says whether JSON writes a value as more than one text: as a list, an object, or a JSON value of its own.
 --
 -- $1 table: oid of the table
@@ -35,21 +33,17 @@ with recursive step as (
 select a.attname::text,
        format_type(a.atttypid, a.atttypmod),
        last.prefix || case when t.typtype = 'e' then 'enum' else format_type(last.type, last.modifier) end,
-       a.attnotnull
-       and (t.typtype = 'e'
+       a.attnotnull and (t.typtype = 'e'
             or a.atttypid in ('boolean'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype,
                               'date'::regtype, 'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'uuid'::regtype)
             or (a.atttypid in ('text'::regtype, 'varchar'::regtype) and l.collisdeterministic)),
-       bare.type,
-       bare.has_structure
+       bare.type, bare.has_structure
   from pg_attribute as a
  cross join lateral (
        select s.prefix, s.type, s.modifier
          from step as s
          join pg_type as d on d.oid = s.type
-        where s.attnum = a.attnum
-          and d.typtype not in ('d', 'r', 'm')
-          and not (d.typcategory = 'A' and d.typelem <> 0)
+        where s.attnum = a.attnum and d.typtype not in ('d', 'r', 'm') and not (d.typcategory = 'A' and d.typelem <> 0)
   ) as last
   join pg_type as t on t.oid = last.type
  cross join lateral (

@@ -219,7 +219,7 @@ async fn import(
     tx.commit().await.map_err(anyhow::Error::from)?;
     println!(
         "{} read: {added} are not written to any more, {} had opted out before or stand there twice",
-        crate::config::load::counted(requests.len(), "phone", "phones"),
+        crate::config::units::counted(requests.len(), "phone", "phones"),
         requests.len() - added
     );
     Ok(())

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::cli::error::CliError;
 use crate::config::check::check_secrets;
-use crate::config::load::{self, Secrets, counted};
+use crate::config::load::{self, Secrets};
+use crate::config::units::counted;
 use crate::error_chain::chain;
 use crate::finding::{Finding, Mend};
 use crate::operations::check::report::CheckReport;

@@ -8,6 +8,7 @@ use crate::config::check::check_channel::{
 use crate::config::check::check_findings::CheckFindings;
 use crate::config::check::check_url;
 use crate::config::secret::secret_path;
+use crate::config::units::counted;
 use crate::config::{Config, TemplateSettings, Watch};
 use crate::domain::recipient::allow_list::AllowList;
 use crate::domain::recipient::numbering_plan::is_region;

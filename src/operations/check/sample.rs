@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio_postgres::types::Json;
 
-use crate::config::{Config, load::counted};
+use crate::config::Config;
+use crate::config::units::counted;
 use crate::domain::locale::formats::formats;
 use crate::domain::message::decision::Decision;
 use crate::domain::message::state::Skip;
