@@ -108,6 +108,9 @@ begin
         grant usage on schema rowbell_report to rowbell_daemon;
         grant select on rowbell_report.funnel, rowbell_report.delivery_by_day, rowbell_report.failures to rowbell_daemon;
 
+        -- What the application is told, and which outcomes it wants to be told.
+        grant select, insert, update, delete on rowbell.outcome_hook, rowbell.outcome_call to rowbell_daemon;
+
         -- What people decide on the page, or ask to see; nobody takes that back.
         grant select, insert on rowbell.person_act to rowbell_daemon;
 

@@ -27,6 +27,7 @@ use crate::pipeline::context::stage::{Stage, StageError};
 use crate::pipeline::deliver::channel_lease::ChannelLease;
 use crate::pipeline::deliver::deliver::Deliver;
 use crate::pipeline::follow_up::fallback::Fallback;
+use crate::pipeline::follow_up::outcome_hooks::OutcomeHooks;
 use crate::pipeline::follow_up::retention::Retention;
 use crate::pipeline::follow_up::sweep::Sweep;
 use crate::pipeline::gate::copy_guard;
@@ -130,6 +131,7 @@ pub struct Stages {
     pub settle: Settle,
     pub sweep: Sweep,
     pub retention: Retention,
+    pub outcome_hooks: OutcomeHooks,
     pub fallback: Fallback,
     /// One for each channel sender; none where polling is off.
     pub polls: Vec<Poll>,
@@ -168,6 +170,7 @@ impl Stages {
             settle: Settle::new(context.clone(), settle_rx),
             sweep: Sweep::new(context.clone()),
             retention: Retention::new(context.clone()),
+            outcome_hooks: OutcomeHooks::new(context.clone()),
             fallback: Fallback::new(context.clone()),
             polls,
             reconciles,
@@ -229,6 +232,7 @@ impl App {
         }
         takers.spawn(run_stage(&context, stages.sweep, &intake));
         takers.spawn(run_stage(&context, stages.retention, &intake));
+        takers.spawn(run_stage(&context, stages.outcome_hooks, &intake));
         if stages.context.has_fallbacks() {
             takers.spawn(run_stage(&context, stages.fallback, &intake));
         }

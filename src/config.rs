@@ -42,7 +42,8 @@ pub use channel::{AuthPlace, Budget, Channel, ChannelKind, ChannelLimits, OneMsg
 pub use gateway::{Answers, Http, HttpMethod, RecipientAddress, Smtp, SmtpTls};
 pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
 pub use watch::{
-    Consent, FallbackStep, Handover, Lookup, Storm, UnconfirmedPolicy, Watch, WatchStorm,
+    Consent, FallbackStep, Handover, Lookup, OutcomeHook, Storm, UnconfirmedPolicy, Watch,
+    WatchStorm,
 };
 
 /// Everything that `rowbell` is told.
@@ -64,6 +65,7 @@ pub struct Config {
     pub inbound: InboundSettings,
     pub metrics: Metrics,
     pub page: PageSettings,
+    pub outcome: OutcomeSettings,
     pub log: Log,
     #[serde(default)]
     pub channel: BTreeMap<String, Channel>,
@@ -102,6 +104,10 @@ pub struct Database {
     pub pool_size: usize,
     pub connect_timeout: Duration,
     pub statement_timeout: Duration,
+    /// Whether outcomes are noted for the application: some watch has a hook, or whoever listens is notified. Not a
+    /// setting: it follows from others once they are read.
+    #[serde(skip)]
+    pub notes_outcomes: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -239,6 +245,16 @@ pub struct Metrics {
     pub token_file: Option<PathBuf>,
 }
 
+/// How the application is told what became of messages.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeSettings {
+    /// NOTIFY rowbell_outcome for each outcome of every watch.
+    pub notify: bool,
+    /// How long one hook may work.
+    pub timeout: Duration,
+}
+
 /// The page on which people see what was told, and decide.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -315,6 +331,11 @@ fn yes() -> bool {
 }
 
 impl Config {
+    /// Whether the application wants to be told what became of messages.
+    pub fn has_outcome_hooks(&self) -> bool {
+        self.outcome.notify || self.watch.values().any(|watch| !watch.outcome.is_empty())
+    }
+
     /// Every file that the settings name.
     pub fn files_mut(&mut self) -> Vec<&mut PathBuf> {
         let database = self.database.password_file.iter_mut().chain(&mut self.database.ca_file);

@@ -6,6 +6,7 @@
 
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
+    pub mod outcome;
     pub mod person_act;
     /// The life of a message: states, attempts, receipts, evidence, and what an answer means.
     pub mod message {
@@ -167,6 +168,10 @@ pub mod postgres {
         pub mod unconfirmed;
         pub mod webhook_probe;
     }
+    /// What the application is told.
+    pub mod outcome {
+        pub mod outcome_calls;
+    }
     /// What the page asks besides.
     pub mod page {
         pub mod figure_rows;
@@ -277,6 +282,7 @@ pub mod pipeline {
     pub mod follow_up {
         pub mod fallback;
         pub mod gaps;
+        pub mod outcome_hooks;
         pub mod retention;
         pub mod sweep;
     }

@@ -112,7 +112,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
 
 /// The stages: each has its guarantee at the head of its file, and works by the loop of `Stage` or has `step()` and
 /// `run()` of its own.
-const STAGES: [&str; 12] = [
+const STAGES: [&str; 13] = [
     "claim/claim",
     "compose/compose",
     "deliver/deliver",
@@ -124,6 +124,7 @@ const STAGES: [&str; 12] = [
     "reconcile/reconcile",
     "follow_up/fallback",
     "follow_up/sweep",
+    "follow_up/outcome_hooks",
     "follow_up/retention",
 ];
 

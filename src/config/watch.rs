@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::config::{Config, OnFull, WatchQuietHours};
 use crate::domain::message::state::{Failure, Skip, State};
+use crate::domain::outcome::OutcomeState;
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::rules::SayRule;
 use crate::domain::value::change::Operation;
@@ -83,6 +84,17 @@ pub struct FallbackStep {
     pub on_opt_out: bool,
 }
 
+/// `[[watch.X.outcome]]`: SQL of the application that is run when a message has come to one of some states.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeHook {
+    pub states: Vec<OutcomeState>,
+    /// One statement with parameters such as `$key` and `$sent_at`.
+    pub sql: String,
+    /// The role that runs it; None: the user of the daemon.
+    pub role: Option<String>,
+}
+
 /// The configuration for one table: which columns matter, who is told, in which words.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +148,9 @@ pub struct Watch {
     pub lookup: BTreeMap<String, Lookup>,
     #[serde(default)]
     pub say: Vec<SayRule>,
+    /// What the application is told of what became of a message.
+    #[serde(default)]
+    pub outcome: Vec<OutcomeHook>,
     pub locale: Option<String>,
     pub time_zone: Option<String>,
     /// SQL expression over `changed`: the zone in which the times of this row are read, above all others.

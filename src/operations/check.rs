@@ -2,6 +2,7 @@
 //! its table, with rows that it has and could have put into words.
 
 pub mod advice;
+pub mod outcome_rehearsal;
 pub mod rehearsal;
 pub mod report;
 pub mod sample;
@@ -197,6 +198,7 @@ async fn watch(
         report.problem(name, "recipient", missing);
     }
     advice::of_watch(client, config, compiled, report).await?;
+    outcome_rehearsal::findings(client, config, compiled, report).await;
     let sample = sample::read(client, compiled, report).await;
     // What is wrong with a rule is found there with its cause; the words of a row show the rest.
     let now = Clock::system().now();

@@ -108,3 +108,6 @@ insert into rowbell.person_act (acted_at, decided_by, kind, watch, hold_id, mess
 
 update rowbell.message
    set changed_by = case when message_id in (2, 6, 8) then '{import (psql)}' else '{ana (crm)}' end::text[];
+
+insert into rowbell.outcome_call (message_id, watch, place, state, stored_at, due_at, attempt_count, last_error) values
+(6, 'home_delivery', 0, 'sent', '2026-06-24 09:10:40Z', '2026-06-24 09:13:20Z', 3, 'permission denied for table delivery (SQLSTATE 42501)');

@@ -288,6 +288,7 @@ impl World {
         note(self.stages.channel_lease.step().await.unwrap());
         note(self.stages.sweep.step().await.unwrap());
         note(self.stages.fallback.step().await.unwrap());
+        note(self.stages.outcome_hooks.step().await.unwrap());
         note(goes_on(self.stages.claim.step().await));
         self.keep();
         for compose in &mut self.stages.composes {

@@ -93,6 +93,10 @@ mod operations {
     pub mod suggest_applications;
     pub mod templates;
 }
+/// What the application is told.
+mod hooks {
+    pub mod outcome_hooks;
+}
 /// What people see and do on the page.
 mod page {
     pub mod browser;

@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
+use strum::VariantArray as _;
+
 use crate::config::check::check_channel::{
     check_budget, check_channel, check_fallback, is_for_whatsapp,
 };
 use crate::config::check::check_findings::CheckFindings;
 use crate::config::check::check_url;
 use crate::config::secret::secret_path;
-use crate::config::units::counted;
 use crate::config::{Config, TemplateSettings, Watch};
+use crate::domain::outcome::{OutcomeParameter, numbered};
 use crate::domain::recipient::allow_list::AllowList;
 use crate::domain::recipient::numbering_plan::is_region;
 use crate::domain::recipient::opt_out_keywords::folded;
 use crate::domain::recipient::quiet_hours::QuietHours;
 use crate::domain::recipient::time_of_day::Window;
 use crate::domain::value::change::Operation;
-use crate::finding::Finding;
+use crate::finding::{Finding, hint};
 
 /// The secrets that cannot be seen from here. Who sends nothing needs none.
 pub fn missing_secrets(config: &Config) -> Vec<Finding> {
@@ -107,6 +109,9 @@ fn general(config: &Config, found: &mut CheckFindings) {
     check_webhook(config, found);
     check_metrics(config, found);
     check_page(config, found);
+    let times = Duration::from_millis(10)..=Duration::from_secs(60);
+    let what = format!("expected \"10ms\" to \"1m\", found {:?}", config.outcome.timeout);
+    found.unless(times.contains(&config.outcome.timeout), "outcome.timeout", what);
     check_inbound(config, found);
     found.unless(
         config.log.level.split(',').all(is_log_filter),
@@ -354,6 +359,21 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut CheckFindi
         found.column(key, format!("{key}.column.{column}"), watch, column);
     }
     check_say(key, watch, found);
+    for (i, hook) in watch.outcome.iter().enumerate() {
+        let at = format!("{key}.outcome[{i}]");
+        found.unless(
+            !hook.states.is_empty(),
+            format!("{at}.states"),
+            "expected at least one state",
+        );
+        let unknown = numbered(&hook.sql).err();
+        let names: Vec<&str> =
+            OutcomeParameter::VARIANTS.iter().map(|name| name.into_str()).collect();
+        let what = unknown.as_ref().map_or(String::new(), |name| {
+            format!("there is no parameter ${name}{}", hint(name, &names))
+        });
+        found.unless(unknown.is_none(), format!("{at}.sql"), what);
+    }
 }
 
 fn check_say(key: &str, watch: &Watch, found: &mut CheckFindings) {

@@ -101,6 +101,9 @@ pub fn connect(database: &Database) -> Result<Pool, DatabaseError> {
     Ok(builder(database)?.build()?)
 }
 
+/// What a session says whose outcomes are noted for the application; see sql/migrations/09_outcome_hook.sql.
+const NOTES_OUTCOMES: &str = "set rowbell.outcomes = 'on'";
+
 fn builder(database: &Database) -> Result<PoolBuilder, DatabaseError> {
     let dial = dial(database)?;
     let settings = dial.settings.clone();
@@ -113,6 +116,15 @@ fn builder(database: &Database) -> Result<PoolBuilder, DatabaseError> {
             false => Err(HookError::message("another connection of that time was lost")),
         }
     });
+    let notes_outcomes = database.notes_outcomes;
+    let noted = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+        Box::pin(async move {
+            if notes_outcomes {
+                client.batch_execute(NOTES_OUTCOMES).await.map_err(HookError::Backend)?;
+            }
+            Ok(())
+        })
+    });
     Ok(Pool::builder(Manager::from_connect(settings, connector, recycling))
         .max_size(database.pool_size)
         // The connection used last knows the statements already.
@@ -121,6 +133,7 @@ fn builder(database: &Database) -> Result<PoolBuilder, DatabaseError> {
         // The hosts have shared the time of connecting; this is for what comes after it.
         .create_timeout(Some(database.connect_timeout + Duration::from_secs(1)))
         .pre_recycle(trust)
+        .post_create(noted)
         .runtime(Runtime::Tokio1))
 }
 

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("06_reconcile", include_str!("../../../sql/migrations/06_reconcile.sql")),
     ("07_report", include_str!("../../../sql/migrations/07_report.sql")),
     ("08_person_act", include_str!("../../../sql/migrations/08_person_act.sql")),
+    ("09_outcome_hook", include_str!("../../../sql/migrations/09_outcome_hook.sql")),
 ];
 
 /// Writes down what the migrations made, for `doctor` to find later what is gone or was changed.

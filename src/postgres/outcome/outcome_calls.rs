@@ -1,0 +1,234 @@
+//! Outcomes that the application has still to be told.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use deadpool_postgres::Transaction;
+use jiff::Timestamp;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Error};
+
+use crate::domain::outcome::{NumberedSql, OutcomeParameter, OutcomeState};
+use crate::postgres::capture::install::WatchedTable;
+use crate::postgres::capture::quoting::quote;
+use crate::postgres::connection::statement::{FromRows, array, named, row, text};
+
+/// The place of what is no hook but a notification.
+pub const NOTIFICATION: i16 = -1;
+
+/// The channel of notifications.
+const CHANNEL: &str = "rowbell_outcome";
+
+/// What stands in `rowbell.mute` while a hook runs.
+const MUTE: &str = "an outcome hook";
+
+/// Characters of an error that are kept.
+const LONGEST_ERROR: usize = 500;
+
+/// An outcome that a hook wants to be told.
+#[derive(Clone, Copy, Debug)]
+pub struct WantedOutcome<'a> {
+    pub watch: &'a str,
+    pub place: i16,
+    pub state: OutcomeState,
+}
+
+/// Writes which outcomes of these watches are wanted.
+pub async fn write_wanted(
+    client: &Client,
+    watches: &[&str],
+    wanted: &[WantedOutcome<'_>],
+) -> Result<(), Error> {
+    let hook_watches = array(wanted, |wanted| wanted.watch);
+    let places = array(wanted, |wanted| wanted.place);
+    let states = array(wanted, |wanted| wanted.state.into_str());
+    client
+        .execute(text!("outcome/outcome_wanted"), &[&watches, &hook_watches, &places, &states])
+        .await?;
+    Ok(())
+}
+
+row! {
+    /// An outcome, and what a hook may be told of it.
+    #[derive(Clone, Debug)]
+    pub struct OutcomeCall {
+        pub call_id: i64,
+        pub message_id: i64,
+        pub watch: String,
+        pub place: i16,
+        pub state: String,
+        pub attempt_count: i32,
+        pub entity_key: String,
+        pub recipient_key: Option<String>,
+        pub reason: Option<String>,
+        pub channel: String,
+        pub operation: String,
+        pub provider_message_id: Option<String>,
+        pub sent_at: Option<String>,
+        pub delivered_at: Option<String>,
+        pub read_at: Option<String>,
+        pub finished_at: Option<String>,
+    }
+}
+
+impl OutcomeCall {
+    /// How often its hook has failed.
+    pub fn failures(&self) -> u32 {
+        self.attempt_count.try_into().unwrap_or(0)
+    }
+
+    fn value(&self, parameter: OutcomeParameter) -> AsText {
+        let some = |text: &str| Some(text.to_owned());
+        AsText(match parameter {
+            OutcomeParameter::Key => some(&self.entity_key),
+            OutcomeParameter::Message => Some(self.message_id.to_string()),
+            OutcomeParameter::Watch => some(&self.watch),
+            OutcomeParameter::State => some(&self.state),
+            OutcomeParameter::Reason => self.reason.clone(),
+            OutcomeParameter::Operation => some(&self.operation),
+            OutcomeParameter::Channel => some(&self.channel),
+            OutcomeParameter::RecipientKey => self.recipient_key.clone(),
+            OutcomeParameter::ProviderMessageId => self.provider_message_id.clone(),
+            OutcomeParameter::SentAt => self.sent_at.clone(),
+            OutcomeParameter::DeliveredAt => self.delivered_at.clone(),
+            OutcomeParameter::ReadAt => self.read_at.clone(),
+            OutcomeParameter::FinishedAt => self.finished_at.clone(),
+        })
+    }
+}
+
+/// A value as text, which the server reads as whatever type the statement has in its place.
+#[derive(Debug)]
+struct AsText(Option<String>);
+
+impl ToSql for AsText {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        let Some(text) = &self.0 else { return Ok(IsNull::Yes) };
+        out.extend_from_slice(text.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}
+
+/// Locks the outcome that is due first.
+pub async fn take(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    watches: &[&str],
+) -> Result<Option<OutcomeCall>, Error> {
+    let rows = named!(tx, "outcome/outcome_take", &[&now, &watches])?;
+    FromRows::from_rows(&rows)
+}
+
+/// Runs a hook, so that what it did is undone if it fails. What it changes is muted.
+pub async fn run(
+    tx: &mut Transaction<'_>,
+    call: &OutcomeCall,
+    sql: &NumberedSql,
+    role: Option<&str>,
+    timeout: Duration,
+) -> Result<(), Error> {
+    let inner = tx.transaction().await?;
+    let role = role.map_or_else(String::new, |role| format!("; set local role {}", quote(role)));
+    let time = timeout.as_millis();
+    let settings = format!(
+        "set local statement_timeout = {time}; set local lock_timeout = {time}; set local rowbell.mute = '{MUTE}'{role}"
+    );
+    inner.batch_execute(&settings).await?;
+    let values: Vec<AsText> =
+        sql.parameters.iter().map(|parameter| call.value(*parameter)).collect();
+    let values: Vec<&(dyn ToSql + Sync)> =
+        values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
+    let statement = inner.prepare(&sql.sql).await?;
+    inner.execute(&statement, &values).await?;
+    inner
+        .batch_execute(
+            "reset role; set local statement_timeout = default; set local rowbell.mute = ''",
+        )
+        .await?;
+    inner.commit().await
+}
+
+/// Runs a hook for a row that is there, and undoes it; how many changes of its own watch it makes.
+pub async fn rehearse(
+    client: &mut deadpool_postgres::Client,
+    watch: &str,
+    table: &WatchedTable,
+    hook: (&NumberedSql, Option<&str>),
+    timeout: Duration,
+) -> Result<i64, Error> {
+    let mut tx = client.transaction().await?;
+    let keys = array(&table.key, |key| format!("{}::text", quote(key)));
+    let key = format!("select concat_ws(',', {}) from {} limit 1", keys.join(", "), table.table);
+    let key: Option<String> =
+        tx.query_opt(&key, &[]).await?.map(|row| row.try_get(0)).transpose()?;
+    let at = || Some("2026-06-24 10:00Z".to_owned());
+    let call = OutcomeCall {
+        call_id: 0,
+        message_id: 0,
+        watch: watch.to_owned(),
+        place: 0,
+        state: OutcomeState::Sent.into_str().to_owned(),
+        attempt_count: 0,
+        entity_key: key.unwrap_or_else(|| "0".to_owned()),
+        recipient_key: None,
+        reason: None,
+        channel: String::new(),
+        operation: "update".to_owned(),
+        provider_message_id: None,
+        sent_at: at(),
+        delivered_at: None,
+        read_at: None,
+        finished_at: at(),
+    };
+    run(&mut tx, &call, hook.0, hook.1, timeout).await?;
+    let own = tx.query_one(text!("outcome/outcome_own_changes"), &[&watch]).await?;
+    tx.rollback().await?;
+    own.try_get("changes")
+}
+
+/// Tells whoever listens. Notifications of one transaction that say the same are one.
+pub async fn notify(tx: &Transaction<'_>, call: &OutcomeCall) -> Result<(), Error> {
+    let payload = serde_json::json!({
+        "watch": call.watch, "key": call.entity_key, "message": call.message_id, "state": call.state,
+    });
+    tx.execute("select pg_notify($1, left($2, 7999))", &[&CHANNEL, &payload.to_string()]).await?;
+    Ok(())
+}
+
+pub async fn done(tx: &Transaction<'_>, call_id: i64) -> Result<(), Error> {
+    named!(tx, "outcome/outcome_done", &[&call_id])?;
+    Ok(())
+}
+
+pub async fn later(
+    tx: &Transaction<'_>,
+    call_id: i64,
+    due_at: Timestamp,
+    last_error: &str,
+) -> Result<(), Error> {
+    named!(tx, "outcome/outcome_later", &[&call_id, &due_at, &last_error])?;
+    Ok(())
+}
+
+/// What the database said.
+pub fn reason(error: &Error) -> String {
+    let text = error.as_db_error().map_or_else(
+        || error.to_string(),
+        |said| format!("{} (SQLSTATE {})", said.message(), said.code().code()),
+    );
+    text.chars().take(LONGEST_ERROR).collect()
+}
