@@ -124,8 +124,11 @@ impl Stage for OutcomeHooks {
     }
 
     async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
-        if last == Progress::Idle {
-            sleep(EVERY, stop).await;
+        match last {
+            Progress::Idle if self.context.config.has_outcome_hooks() => sleep(EVERY, stop).await,
+            // What was noted for hooks that are gone is gone too, and nothing is noted any more.
+            Progress::Idle => stop.cancelled().await,
+            _ => {}
         }
     }
 }

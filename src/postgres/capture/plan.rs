@@ -88,8 +88,9 @@ fn walk(plan: &Value, scans: &mut Vec<Scan>, conditions: &mut Vec<String>) {
 fn compared(alias: &str, columns: &[String], conditions: &[String]) -> Vec<String> {
     let quoted = |name: &str| format!("\"?{}\"?", regex::escape(name));
     let is_compared = |column: &&String| {
-        let name =
-            format!("\\(?{}\\.{}\\b\"?\\)?(?:::[a-z ]+)?\\)?", quoted(alias), quoted(column));
+        let name = format!("{}\\.{}\\b\"?", quoted(alias), quoted(column));
+        // In brackets of its own, or in none: those of a function are not an index's.
+        let name = format!("(?:{name}|\\({name}\\))(?:::[a-z ]+)?");
         let pattern = format!("(?:^|[^\\w.\"]){name} = |= {name}(?:$|[^\\w.])");
         Regex::new(&pattern)
             .is_ok_and(|pattern| conditions.iter().any(|condition| pattern.is_match(condition)))

@@ -101,7 +101,7 @@ pub async fn discard(
             &[&hold.watch, &hold.hold_id, &chunk, &now, &reason.into_str(), &text];
         let ended = tx.query(text!("operations/held_discard"), params).await?;
         let ended: Vec<i64> = FromRows::from_rows(&ended)?;
-        tx.execute(text!("compose/told_assume"), &[&ended]).await?;
+        tx.execute(text!("ledger/told_assume"), &[&ended]).await?;
         tx.commit().await?;
         done += ended.len() as i64;
         if ended.is_empty() {

@@ -120,7 +120,7 @@ pub async fn told_prune(
         &array(obsolete, |(_, recipient_key, _)| *recipient_key),
         &array(obsolete, |(_, _, before)| *before),
     ];
-    named!(tx, "compose/told_prune", params).map(drop)
+    named!(tx, "ledger/told_prune", params).map(drop)
 }
 
 /// The row before what the open messages of an entity are to tell; the outer None: there is no such message.

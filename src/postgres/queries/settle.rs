@@ -310,11 +310,11 @@ row! {
 statements! {
     /// Notes what was known before messages that told nobody anything.
     told_assume(tx: &Transaction<'_>, message_ids: &[i64])
-        -> () = "compose/told_assume";
+        -> () = "ledger/told_assume";
 
     /// Brings the ledger in line with what is known of the attempts of messages.
     told_settle(tx: &Transaction<'_>, message_ids: &[i64], silent_channels: &[String])
-        -> () = "settle/told_settle";
+        -> () = "ledger/told_settle";
 
     settle_queue(tx: &Transaction<'_>, message_id: i64, state: &str, due_at: Timestamp)
         -> () = "settle/settle_queue";
