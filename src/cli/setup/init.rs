@@ -88,7 +88,7 @@ pub async fn run(args: &InitArgs, path: &Path) -> Result<(), CliError> {
     let mut not_done = Vec::new();
     let answers = if is_terminal {
         let asker = Asker { input: io::stdin().lock(), output: io::stderr() };
-        asker.ask_all(args, &Site::default()).await.map_err(anyhow::Error::from)?
+        asker.ask_all(args, &Site).await.map_err(anyhow::Error::from)?
     } else {
         given(args, &mut not_done).await?
     };
