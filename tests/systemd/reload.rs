@@ -101,6 +101,8 @@ async fn a_reload_takes_the_new_configuration_over_and_nobody_notices() {
     for id in 1..=20 {
         change(id).await;
     }
+    // What has not left before the reload may leave in the new words.
+    testbed.sandbox.wait_for(20, DEADLINE).await.unwrap();
     service.write("en = \"home delivery\"", "en = \"parcel\"");
     service.signal(Signal::HUP);
     for id in 21..=40 {
