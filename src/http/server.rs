@@ -8,6 +8,7 @@ use axum::Router;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
@@ -22,6 +23,9 @@ const HEAD_TIMEOUT_WHEN_BUSY: Duration = Duration::from_millis(300);
 
 /// Bytes that hyper buffers for one connection; the least that it allows is 8 KiB.
 const BUFFER: usize = 16 * 1024;
+
+/// How long somebody who has connected, and not posted yet, may take for that when the server stops.
+const JUST_CONNECTED: Duration = Duration::from_millis(500);
 
 /// How long to wait when the system gives no more connections.
 const ACCEPT_WAIT: Duration = Duration::from_millis(100);
@@ -117,17 +121,30 @@ impl HttpServer {
         router: Router,
         stop: CancellationToken,
     ) {
+        let asked = CancellationToken::new();
+        let answers = TowerToHyperService::new(router);
+        let service = service_fn(|request| {
+            asked.cancel();
+            answers.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(head_timeout)
             .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+            .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         tokio::select! {
             // A connection that breaks is the other side's affair: it will post again.
             _ = connection.as_mut() => return,
-            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = stop.cancelled() => {}
         }
+        // Who has just connected is about to post: closed now, that would be refused.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = asked.cancelled() => {}
+            () = tokio::time::sleep(JUST_CONNECTED) => {}
+        }
+        connection.as_mut().graceful_shutdown();
         let _ = tokio::time::timeout(self.timeout, connection).await;
     }
 }
