@@ -46,6 +46,7 @@ pub mod domain {
         pub mod comparison;
         pub mod diff;
         pub mod fold;
+        pub mod hex;
         pub mod interval;
         pub mod moment;
         pub mod range;

@@ -157,6 +157,33 @@ create index message_of_entity_idx on rowbell.message (watch, entity_key, messag
 -- What a receipt asks that came late: who stands in for this message?
 create index message_fallback_idx on rowbell.message (fallback_of) where fallback_of is not null;
 
+-- The first message that was opened since a moment; all from it on are since then. There is no index on time, and the
+-- history may be long. But ids rise with time, so it is found by halving: some thirty look-ups in the primary key.
+-- Clocks of several daemons differ a little, so ids rise with time only almost: whoever counts compares created_at too.
+create function rowbell.first_message_since(moment timestamptz) returns bigint
+language sql stable
+as $$
+    with recursive search (low, high) as (
+        -- The first message since the moment has an id of at least low; all from high on are since then.
+        select coalesce(min(m.message_id), 0), coalesce(max(m.message_id), 0) + 1
+          from rowbell.message as m
+        union all
+        select case when probe.created_at >= moment then s.low else probe.message_id + 1 end,
+               case when probe.created_at >= moment then (s.low + s.high) / 2 else s.high end
+          from search as s
+         cross join lateral (
+               select m.message_id, m.created_at
+                 from rowbell.message as m
+                where m.message_id >= (s.low + s.high) / 2
+                order by m.message_id
+                limit 1
+         ) as probe
+         where s.low < s.high
+    )
+    select min(high) from search
+$$;
+comment on function rowbell.first_message_since(timestamptz) is 'The id of the first message that was opened since a moment; without one, an id beyond the last.';
+
 comment on table  rowbell.message is 'One net change of one entity for one recipient, from the first change to the last receipt.';
 comment on column rowbell.message.message_id is 'Key. Rises with the time at which the message was opened.';
 comment on column rowbell.message.watch is 'Name of the watch, as in the configuration.';

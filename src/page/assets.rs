@@ -8,6 +8,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::value::hex::hex;
+
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
@@ -20,8 +22,7 @@ pub static SCRIPT_PATH: LazyLock<String> = LazyLock::new(|| path("js", SCRIPT));
 
 fn path(ending: &str, text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
-    let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("/assets/{digest}.{ending}")
+    format!("/assets/{}.{ending}", hex(&digest[..8]))
 }
 
 pub async fn asset(Path(name): Path<String>) -> Response {

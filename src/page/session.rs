@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::config::PageSettings;
 use crate::config::secret::{SecretError, page_token};
+use crate::domain::value::hex::{hex, unhex};
 
 /// The name of the field with the token of a form.
 pub const FORM_TOKEN: &str = "form_token";
@@ -160,15 +161,6 @@ impl SessionKeys {
         mac.update(text.as_bytes());
         hex(&mac.finalize().into_bytes())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let pair = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    (0..text.len()).step_by(2).map(pair).collect()
 }
 
 #[cfg(test)]

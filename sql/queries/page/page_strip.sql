@@ -1,25 +1,9 @@
 -- page_strip: counts, minute by minute of the last hour, what was changed, sent, delivered, and what failed.
 --
--- Of messages that were opened within the last three hours: ids rise with time, so the first of them is found by
--- halving, and the history below it is not read.
+-- Of messages that were opened within the last three hours: the history below them is not read.
 --
 -- $1 now: the end of the last minute
-with recursive search (low, high) as (
-    select coalesce(min(m.message_id), 0), coalesce(max(m.message_id), 0) + 1
-      from rowbell.message as m
-    union all
-    select case when probe.created_at >= $1::timestamptz - interval '3 hours' then s.low else probe.message_id + 1 end,
-           case when probe.created_at >= $1::timestamptz - interval '3 hours' then (s.low + s.high) / 2 else s.high end
-      from search as s
-     cross join lateral (
-           select m.message_id, m.created_at
-             from rowbell.message as m
-            where m.message_id >= (s.low + s.high) / 2
-            order by m.message_id
-            limit 1
-     ) as probe
-     where s.low < s.high
-), happened as (
+with happened as (
     select what.kind, what.at, what.times
       from rowbell.message as m
      cross join lateral (
@@ -28,7 +12,7 @@ with recursive search (low, high) as (
                   ('delivered', m.delivered_at, 1::bigint),
                   ('failed', case m.state when 'failed' then m.finished_at end, 1::bigint)
      ) as what (kind, at, times)
-     where m.message_id >= (select min(high) from search)
+     where m.message_id >= (select rowbell.first_message_since($1::timestamptz - interval '3 hours'))
        and what.at > $1::timestamptz - interval '1 hour' and what.at <= $1::timestamptz
 )
 select floor(extract(epoch from $1::timestamptz - h.at) / 60)::integer as minutes_ago,

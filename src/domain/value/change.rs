@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+use crate::domain::value::hex::hex;
 use crate::domain::value::row::Row;
 
 /// What happened to a row, or to a recipient's part in it. The words are those of `rowbell.message_operation`; changes
@@ -160,7 +161,7 @@ pub fn bounded_key(key: String) -> String {
         return key;
     }
     let digest = Sha256::digest(key.as_bytes());
-    let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&digest[..16]);
     let mut end = LONGEST_KEY - 100;
     while !key.is_char_boundary(end) {
         end -= 1;

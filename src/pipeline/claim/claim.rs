@@ -1,9 +1,9 @@
 //! claim: makes messages of committed changes, one per entity.
 //!
-//! Takes changes of the watches in turn, those of one watch in order of capture, and deletes them; folds those of one entity into its open
-//! message, or opens one. A message whose quiet period is over already, and for which there is a
-//! permit, gets its words and its lease in the same transaction and leaves at once; the others wait
-//! in the queue. One transaction, a few statements whatever the number of changes.
+//! Takes changes of the watches in turn, those of one watch in order of capture, and deletes them; folds those of
+//! one entity into its open message, or opens one. A message whose quiet period is over already, and for which
+//! there is a permit, gets its words and its lease in the same transaction and leaves at once; the others wait in
+//! the queue. One transaction, a few statements whatever the number of changes.
 //!
 //! If the process dies before the commit, nothing has happened and the changes are claimed again.
 //! If it dies after it, see compose. Not promised: that changes of different transactions are claimed

@@ -9,7 +9,7 @@ use rowbell::http::sockets::Sockets;
 use rowbell::page::server::PageServer;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::harness::World;
+use crate::harness::{CONFIG, SHOP, World};
 
 /// The section of the configuration.
 pub const PAGE: &str = r#"
@@ -18,6 +18,32 @@ listen = "127.0.0.1:0"
 read_token_file = "{folder}/page.read"
 act_token_file = "{folder}/page.act"
 "#;
+
+/// A shop that has a page, and in which more than five deliveries that move at once are a storm.
+pub async fn careful_shop() -> World {
+    let config = CONFIG.replace("{settings}", PAGE);
+    let storm = "storm = { transaction = 5, minute = 0 }\nquiet_hours = []";
+    World::over(SHOP, &config, storm).await
+}
+
+/// Twenty deliveries move at once, and wait.
+pub async fn move_twenty(world: &mut World) {
+    world
+        .sql(
+            "insert into delivery select i, 1 + i % 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'start'
+               from generate_series(101, 120) i; delete from rowbell.change;
+             update delivery set address = 'Dock 7' where id > 100",
+        )
+        .await;
+    world.settle().await;
+}
+
+/// How many messages there are in each state.
+pub async fn states(world: &World) -> String {
+    let states = "select string_agg(s, ', ' order by s) from (select state || ' ' || count(*) as s
+                    from rowbell.message group by state) as s";
+    world.value(states).await
+}
 
 /// The page of a world, served.
 pub struct Served {

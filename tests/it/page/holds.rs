@@ -5,30 +5,15 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
-use crate::harness::{ACT_TOKEN, CONFIG, MARIA, READ_TOKEN, SHOP, World};
-use crate::page::browser::{Browser, PAGE, Served};
+use crate::harness::{ACT_TOKEN, MARIA, READ_TOKEN, World};
+use crate::page::browser::{Browser, PAGE, Served, careful_shop, move_twenty, states};
 
 /// Twenty deliveries move at once, and wait.
 async fn storm() -> (World, Served) {
-    let config = CONFIG.replace("{settings}", PAGE);
-    let storm = "storm = { transaction = 5, minute = 0 }\nquiet_hours = []";
-    let mut world = World::over(SHOP, &config, storm).await;
-    world
-        .sql(
-            "insert into delivery select i, 1 + i % 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'start'
-               from generate_series(101, 120) i; delete from rowbell.change;
-             update delivery set address = 'Dock 7' where id > 100",
-        )
-        .await;
-    world.settle().await;
+    let mut world = careful_shop().await;
+    move_twenty(&mut world).await;
     let served = Served::of(&world).await;
     (world, served)
-}
-
-async fn states(world: &World) -> String {
-    let states = "select string_agg(s, ', ' order by s) from (select state || ' ' || count(*) as s
-                    from rowbell.message group by state) as s";
-    world.value(states).await
 }
 
 /// The owner sees the texts as they would leave, lets three go to see how they look, then all; the messages and the

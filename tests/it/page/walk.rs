@@ -4,28 +4,19 @@ use std::time::Duration;
 
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
-use crate::harness::{ACT_TOKEN, CONFIG, SHOP, World};
-use crate::page::browser::{PAGE, Served};
+use crate::harness::{ACT_TOKEN, World};
+use crate::page::browser::{Served, careful_shop, move_twenty, states};
 use crate::page::real_browser::{Chromium, Look};
 
 /// A doubt about Maria's delivery, then a storm of twenty that waits.
 async fn shop() -> (World, Served) {
-    let config = CONFIG.replace("{settings}", PAGE);
-    let storm = "storm = { transaction = 5, minute = 0 }\nquiet_hours = []";
-    let mut world = World::over(SHOP, &config, storm).await;
+    let mut world = careful_shop().await;
     world.sandbox.set_faults(vec![FaultRule::next(1, Fault::Lost { status: 504 })]);
     world.sql("update delivery set address = '2 New Street' where id = 1").await;
     world.settle().await;
     world.pass(Duration::from_secs(600));
     world.work().await;
-    world
-        .sql(
-            "insert into delivery select i, 1 + i % 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'start'
-               from generate_series(101, 120) i; delete from rowbell.change;
-             update delivery set address = 'Dock 7' where id > 100",
-        )
-        .await;
-    world.settle().await;
+    move_twenty(&mut world).await;
     let served = Served::of(&world).await;
     (world, served)
 }
@@ -77,12 +68,6 @@ fn keep(folder: &std::ffi::OsStr, path: &str, look: Look, picture: &str) {
     let file =
         std::path::Path::new(folder).join(format!("{name}-{}-{scheme}.png.base64", look.width));
     std::fs::write(file, picture).unwrap();
-}
-
-async fn states(world: &World) -> String {
-    let states = "select string_agg(s, ', ' order by s) from (select state || ' ' || count(*) as s
-                    from rowbell.message group by state) as s";
-    world.value(states).await
 }
 
 /// With JavaScript, wide and light: a wrong token, then the right one; all views; the storm is approved after the page has
