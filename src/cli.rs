@@ -177,7 +177,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let code = error.exit_code();
-            if !matches!(error, CliError::Said | CliError::Warned) {
+            if !matches!(error, CliError::Said(_)) {
                 let text = chain(anyhow::Error::from(error).as_ref());
                 // Where nobody can be told, the exit code still tells.
                 let _ = writeln!(std::io::stderr(), "rowbell: {text}");

@@ -19,28 +19,27 @@ pub enum CliError {
     /// Settings that are wrong beyond what `config` sees.
     #[error("{}", .0.join("\nrowbell: "))]
     Settings(Vec<String>),
-    /// What is wrong was said already.
+    /// What there is to say was said already; the exit code.
     #[error("")]
-    Said,
-    /// The same, of what works and may not be meant.
-    #[error("")]
-    Warned,
-    /// How it stands was said already, and this is what a monitoring system reads.
-    #[error("")]
-    Verdict(u8),
+    Said(u8),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 
 impl CliError {
+    /// Something is wrong, and was said already.
+    pub const FAILED: CliError = CliError::Said(1);
+
+    /// What works may not be meant, and that was said already.
+    pub const WARNED: CliError = CliError::Said(3);
+
     pub fn exit_code(&self) -> u8 {
         match self {
             CliError::Config(_) | CliError::Settings(_) | CliError::Telemetry(_) => 78,
             CliError::App(AppError::Pool(_)) | CliError::Database(_) => 69,
             CliError::App(error) if error.is_configuration() => 78,
-            CliError::Warned => 3,
-            CliError::Verdict(code) => *code,
-            CliError::Said | CliError::App(_) | CliError::Other(_) => 1,
+            CliError::Said(code) => *code,
+            CliError::App(_) | CliError::Other(_) => 1,
         }
     }
 }

@@ -186,7 +186,7 @@ async fn register(
         "Let channel {name} post to us, and keep the {others} other URL(s) that it posts to?"
     );
     if !agreed(yes, &question)? {
-        return Err(CliError::Said);
+        return Err(CliError::FAILED);
     }
     client.set_webhook_settings(&urls).await.map_err(anyhow::Error::from)?;
     if webhook_settings.acks != Some(true) {

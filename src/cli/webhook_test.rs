@@ -62,7 +62,7 @@ pub async fn run(
     } else {
         print!("{}", as_text(&report));
     }
-    if report.is_proven { Ok(()) } else { Err(CliError::Said) }
+    if report.is_proven { Ok(()) } else { Err(CliError::FAILED) }
 }
 
 /// The message that is sent, after the question.
@@ -80,7 +80,7 @@ fn message(
         masked(phone.as_str())
     );
     if !agreed(args.yes, &question)? {
-        return Err(CliError::Said);
+        return Err(CliError::FAILED);
     }
     let languages = template.language.each();
     let language = languages.iter().find(|(tag, _)| *tag == "default").or(languages.first());

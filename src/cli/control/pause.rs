@@ -96,7 +96,7 @@ pub async fn adopt(args: &AdoptArgs, config: &Config) -> Result<(), CliError> {
          customers are told twice."
     );
     if !agreed(args.yes, &question)? {
-        return Err(CliError::Said);
+        return Err(CliError::FAILED);
     }
     let server = identity::system_identifier(&client).await.map_err(anyhow::Error::from)?;
     identity::adopt(&client, environment, server.as_deref()).await.map_err(anyhow::Error::from)?;

@@ -79,7 +79,7 @@ pub async fn run(args: &SendTestArgs, config: &Config) -> Result<(), CliError> {
         }
         other => {
             if args.json {
-                return Err(CliError::Said);
+                return Err(CliError::FAILED);
             }
             let status =
                 answer.http_status.map_or(String::new(), |status| format!(", HTTP {status}"));

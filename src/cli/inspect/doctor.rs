@@ -54,8 +54,8 @@ pub async fn run(args: &DoctorArgs, path: &Path) -> Result<(), CliError> {
         false => print!("{}", as_text(&report, &measured, path, terminal_width())),
     }
     match report.findings.iter().map(|found| found.severity).max() {
-        Some(Severity::Error) => Err(CliError::Said),
-        Some(Severity::Warning) => Err(CliError::Warned),
+        Some(Severity::Error) => Err(CliError::FAILED),
+        Some(Severity::Warning) => Err(CliError::WARNED),
         Some(Severity::Note) | None => Ok(()),
     }
 }

@@ -45,10 +45,10 @@ pub async fn run(
 ) -> Result<(), CliError> {
     let looked = look(args, config).await;
     match looked {
-        Err(error) if args.exit_code && !matches!(error, CliError::Verdict(_)) => {
+        Err(error) if args.exit_code && !matches!(error, CliError::Said(_)) => {
             let why = chain(anyhow::Error::from(error).as_ref());
             println!("{}", Verdict::Unknown.line(&[why]));
-            Err(CliError::Verdict(Verdict::Unknown.exit_code()))
+            Err(CliError::Said(Verdict::Unknown.exit_code()))
         }
         looked => looked,
     }
@@ -81,7 +81,7 @@ async fn look(
         print!("{}", as_text_within(&status, terminal_width()));
     }
     match args.exit_code && verdict != Verdict::Ok {
-        true => Err(CliError::Verdict(verdict.exit_code())),
+        true => Err(CliError::Said(verdict.exit_code())),
         false => Ok(()),
     }
 }

@@ -68,7 +68,7 @@ pub async fn run(args: &CheckArgs, path: &Path) -> Result<(), CliError> {
     if args.json {
         let is_good = problems.is_empty();
         println!("{:#}", json!({"is_good": is_good, "findings": findings, "unseen": unseen}));
-        return if is_good { Ok(()) } else { Err(CliError::Said) };
+        return if is_good { Ok(()) } else { Err(CliError::FAILED) };
     }
     for warning in &warnings {
         println!("warning: {warning}");
@@ -83,7 +83,7 @@ pub async fn run(args: &CheckArgs, path: &Path) -> Result<(), CliError> {
         eprintln!("rowbell: {problem}");
     }
     if !problems.is_empty() {
-        return Err(CliError::Said);
+        return Err(CliError::FAILED);
     }
     println!(
         "the {} good: {}, {}, {}{}{}",

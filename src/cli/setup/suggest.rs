@@ -94,7 +94,7 @@ pub async fn watch_for(
     catalog::see_values(client, own).await.map_err(anyhow::Error::from)?;
     let oid = own.oid;
     catalog::see_contacts(client, &mut tables).await.map_err(anyhow::Error::from)?;
-    let Some(own) = tables.get(&oid) else { return Err(CliError::Said) };
+    let Some(own) = tables.get(&oid) else { return Err(CliError::FAILED) };
     let mut recipient_paths = recipient_paths(own, &tables);
     if recipient_paths.is_empty() {
         recipient_paths = mail_paths(own, &tables);
