@@ -245,7 +245,8 @@ async fn not_as_the_ledger(world: &World, lives: &Lives, readings: &Readings) ->
 /// The same said twice in a row, though no answer was lost and nothing failed late: what is told before the failure of
 /// the message between them is reported is told once more.
 async fn twice(world: &World, lives: &Lives, readings: &Readings) -> Vec<Wrong> {
-    let lost = "select distinct m.entity_key::bigint, substr(m.recipient_key, 2)::bigint
+    // A message that waits for its next try may be for somebody else by then: its attempt says to whom that was.
+    let lost = "select distinct m.entity_key::bigint, substr(coalesce(a.parameters, m.parameters) ->> 0, 8)::bigint
                   from rowbell.attempt a join rowbell.message m using (message_id) where a.result = 'unknown'";
     let lost = world.db.query(lost, &[]).await.unwrap();
     let lost: HashSet<(usize, usize)> = lost
