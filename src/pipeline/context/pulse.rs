@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
@@ -31,11 +33,26 @@ pub fn beat() {
 pub struct Pulses {
     clock: Clock,
     all: Mutex<Vec<Arc<Pulse>>>,
+    movement: watch::Sender<()>,
+}
+
+/// Whether something was done by any stage since it was waited for last: for stages that follow others.
+pub struct Movement(watch::Receiver<()>);
+
+impl Movement {
+    /// Waits until something is done, at most so long.
+    pub async fn wait(&mut self, longest: Duration, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = tokio::time::timeout(longest, self.0.changed()) => {}
+        }
+    }
 }
 
 /// The pulse of one stage.
 pub struct Pulse {
     clock: Clock,
+    movement: watch::Sender<()>,
     stage: String,
     beats: Mutex<Beats>,
 }
@@ -59,18 +76,29 @@ impl Beats {
 
 impl Pulses {
     pub fn new(clock: Clock) -> Pulses {
-        Pulses { clock, all: Mutex::default() }
+        Pulses { clock, all: Mutex::default(), movement: watch::Sender::new(()) }
     }
 
     /// The pulse of a stage that begins.
     pub fn of(&self, stage: impl Into<String>) -> Arc<Pulse> {
         let pulse = Arc::new(Pulse {
             clock: self.clock.clone(),
+            movement: self.movement.clone(),
             stage: stage.into(),
             beats: Mutex::new(Beats::at_rest()),
         });
         self.all.lock().unwrap_or_else(PoisonError::into_inner).push(pulse.clone());
         pulse
+    }
+
+    /// For a stage that follows others.
+    pub fn movement(&self) -> Movement {
+        Movement(self.movement.subscribe())
+    }
+
+    /// Something was done outside of stages, as by the webhook.
+    pub fn moved(&self) {
+        self.movement.send_replace(());
     }
 
     /// Stages whose step lasts longer than this.
@@ -117,6 +145,11 @@ impl Pulse {
     /// The step did what it should.
     pub fn worked(&self) {
         self.note(|beats| *beats = Beats::at_rest());
+    }
+
+    /// Something was done that others may wait for.
+    pub fn moved(&self) {
+        self.movement.send_replace(());
     }
 
     /// The step failed, and will be done again. `is_cut_off`: because there is no connection to the database.

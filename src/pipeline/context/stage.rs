@@ -127,6 +127,9 @@ pub trait Stage: Send + Sized {
                 match step {
                     Ok(progress) => {
                         pulse.worked();
+                        if progress == Progress::Worked {
+                            pulse.moved();
+                        }
                         failures.end();
                         self.rest(progress, &stop).await;
                     }

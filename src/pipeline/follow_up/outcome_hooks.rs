@@ -3,6 +3,7 @@
 //! Takes the outcomes that a trigger on rowbell.message noted in the transaction that stored them; runs the hook of each in
 //! a transaction that also deletes the note. A hook that fails, hangs or meets a deadlock is noted with its error and tried
 //! again, later and later; it delays no outcome and no other hook. Of one message the outcomes come in their order.
+//! Whoever listens is notified of many at once, after they are stored: no NOTIFY is in the way of what stores them.
 //!
 //! What a hook changes is muted (`rowbell.mute`), so that a hook which changes the watched table tells nobody, and is not
 //! called again for it.
@@ -14,19 +15,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use strum::VariantArray as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::backoff::doubled;
 use crate::domain::outcome::{NumberedSql, OutcomeState, numbered};
 use crate::pipeline::context::context::Context;
+use crate::pipeline::context::pulse::Movement;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::postgres::outcome::outcome_calls::{
     self as outcome, NOTIFICATION, OutcomeCall, WantedOutcome,
 };
 
-/// How often to look for outcomes.
-const EVERY: Duration = Duration::from_millis(500);
+/// How often to look for outcomes that nobody here told of: those that another process stored, and left.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// How long to gather outcomes after the first: in a rush many are told by one look.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// The pause before a hook that failed is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
@@ -44,6 +50,9 @@ pub struct OutcomeHooks {
     /// By watch and place.
     hooks: BTreeMap<(String, i16), PreparedHook>,
     has_written: bool,
+    /// When the first outcome is due that is known of.
+    next_at: Option<Timestamp>,
+    others: Movement,
 }
 
 impl OutcomeHooks {
@@ -56,7 +65,8 @@ impl OutcomeHooks {
                 hooks.insert((name.clone(), place), PreparedHook { role: hook.role.clone(), sql });
             }
         }
-        OutcomeHooks { context, hooks, has_written: false }
+        let others = context.pulses.movement();
+        OutcomeHooks { context, hooks, has_written: false, next_at: None, others }
     }
 
     /// Which outcomes are noted from now on; those of a hook that is gone are not.
@@ -88,22 +98,31 @@ impl OutcomeHooks {
 impl Stage for OutcomeHooks {
     const NAME: &'static str = "outcome_hooks";
 
-    /// Tells one outcome.
+    /// Tells one outcome by a hook, or many by notifications.
     async fn step(&mut self) -> Result<Progress, StageError> {
         if !self.has_written {
             self.write_wanted().await?;
             self.has_written = true;
         }
         let now = self.context.clock.now();
-        let mut client = self.context.pool.get().await?;
-        let mut tx = client.transaction().await?;
         let watches = self.context.watch_names();
+        let mut client = self.context.pool.get().await?;
+        let next = outcome::next(&client, &watches).await?;
+        self.next_at = next.map(|(at, _)| at);
+        let Some((_, place)) = next.filter(|(at, _)| *at <= now) else {
+            return Ok(Progress::Idle);
+        };
+        let mut tx = client.transaction().await?;
+        if place == NOTIFICATION {
+            let told = outcome::notify(&tx, now, &watches).await?;
+            tx.commit().await?;
+            return Ok(if told > 0 { Progress::Worked } else { Progress::Idle });
+        }
         let Some(call) = outcome::take(&tx, now, &watches).await? else {
             return Ok(Progress::Idle);
         };
         let timeout = self.context.config.outcome.timeout;
         let told = match self.hooks.get(&(call.watch.clone(), call.place)) {
-            _ if call.place == NOTIFICATION => outcome::notify(&tx, &call).await,
             Some(hook) => {
                 outcome::run(&mut tx, &call, &hook.sql, hook.role.as_deref(), timeout).await
             }
@@ -124,12 +143,17 @@ impl Stage for OutcomeHooks {
     }
 
     async fn rest(&mut self, last: Progress, stop: &CancellationToken) {
-        match last {
-            Progress::Idle if self.context.config.has_outcome_hooks() => sleep(EVERY, stop).await,
-            // What was noted for hooks that are gone is gone too, and nothing is noted any more.
-            Progress::Idle => stop.cancelled().await,
-            _ => {}
+        if last == Progress::Worked {
+            return;
         }
+        if !self.context.config.has_outcome_hooks() {
+            // What was noted for hooks that are gone is gone too, and nothing is noted any more.
+            return stop.cancelled().await;
+        }
+        let left = self.next_at.map(|at| at.duration_since(self.context.clock.now()));
+        let left = left.map(|left| Duration::try_from(left).unwrap_or_default().max(GATHER));
+        self.others.wait(left.unwrap_or(EVERY).min(EVERY), stop).await;
+        sleep(GATHER, stop).await;
     }
 }
 

@@ -115,6 +115,7 @@ impl Receive {
         take_opt_out_requests(&tx, &self.context, &self.words, channel, &delivered.messages)
             .await?;
         tx.commit().await?;
+        self.context.pulses.moved();
         if delivered.is_test() {
             return Ok(());
         }

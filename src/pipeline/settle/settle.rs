@@ -72,6 +72,7 @@ impl Settle {
                 pulse.begin();
             }
             pulse.worked();
+            pulse.moved();
             failures.end();
         }
     }

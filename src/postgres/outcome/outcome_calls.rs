@@ -22,6 +22,10 @@ const CHANNEL: &str = "rowbell_outcome";
 /// What stands in `rowbell.mute` while a hook runs.
 const MUTE: &str = "an outcome hook";
 
+/// Outcomes of which one transaction notifies, and bytes of one notification: PostgreSQL takes 7999.
+const NOTIFIED_AT_ONCE: i64 = 1_000;
+const LONGEST_PAYLOAD: usize = 7_900;
+
 /// Characters of an error that are kept.
 const LONGEST_ERROR: usize = 500;
 
@@ -144,8 +148,13 @@ pub async fn run(
     let inner = tx.transaction().await?;
     let role = role.map_or_else(String::new, |role| format!("; set local role {}", quote(role)));
     let time = timeout.as_millis();
+    // Whoever waits for a lock for deadlock_timeout looks for a deadlock, and is its victim. That must not be the
+    // application: a hook gives way before.
     let settings = format!(
-        "set local statement_timeout = {time}; set local lock_timeout = {time}; set local rowbell.mute = '{MUTE}'{role}"
+        "set local statement_timeout = {time}; \
+         select set_config('lock_timeout', least({time}, (extract(epoch from \
+         current_setting('deadlock_timeout')::interval) * 500)::bigint)::text, true); \
+         set local rowbell.mute = '{MUTE}'{role}"
     );
     inner.batch_execute(&settings).await?;
     let values: Vec<AsText> =
@@ -200,13 +209,61 @@ pub async fn rehearse(
     own.try_get("changes")
 }
 
-/// Tells whoever listens. Notifications of one transaction that say the same are one.
-pub async fn notify(tx: &Transaction<'_>, call: &OutcomeCall) -> Result<(), Error> {
-    let payload = serde_json::json!({
-        "watch": call.watch, "key": call.entity_key, "message": call.message_id, "state": call.state,
-    });
-    tx.execute("select pg_notify($1, left($2, 7999))", &[&CHANNEL, &payload.to_string()]).await?;
-    Ok(())
+/// Which outcome is due first, and when: its time and its place.
+pub async fn next(client: &Client, watches: &[&str]) -> Result<Option<(Timestamp, i16)>, Error> {
+    let row = client.query_opt(text!("outcome/outcome_next"), &[&watches]).await?;
+    row.map(|row| Ok((row.try_get("due_at")?, row.try_get("place")?))).transpose()
+}
+
+row! {
+    /// An outcome, as whoever listens is notified of it.
+    #[derive(Clone, Debug)]
+    pub struct NotifiedOutcome {
+        pub message_id: i64,
+        pub watch: String,
+        pub state: String,
+        pub entity_key: String,
+    }
+}
+
+/// Tells whoever listens of the outcomes that are due, many by one notification; gives how many it were.
+pub async fn notify(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    watches: &[&str],
+) -> Result<usize, Error> {
+    let rows = named!(tx, "outcome/outcome_notify", &[&now, &watches, &NOTIFIED_AT_ONCE])?;
+    let outcomes: Vec<NotifiedOutcome> = FromRows::from_rows(&rows)?;
+    let payloads = payloads(&outcomes);
+    if !payloads.is_empty() {
+        let notify = "select pg_notify($1, payload) from unnest($2::text[]) as payload";
+        tx.execute(notify, &[&CHANNEL, &payloads]).await?;
+    }
+    Ok(outcomes.len())
+}
+
+/// Lists of outcomes in JSON, each no longer than PostgreSQL takes. A key that is longer by itself is left out.
+fn payloads(outcomes: &[NotifiedOutcome]) -> Vec<String> {
+    let one = |outcome: &NotifiedOutcome, key: Option<&str>| {
+        let (watch, message, state) = (&outcome.watch, outcome.message_id, &outcome.state);
+        serde_json::json!({ "watch": watch, "key": key, "message": message, "state": state })
+            .to_string()
+    };
+    let mut lists: Vec<String> = Vec::new();
+    for outcome in outcomes {
+        let mut item = one(outcome, Some(&outcome.entity_key));
+        if item.len() > LONGEST_PAYLOAD - 2 {
+            item = one(outcome, None);
+        }
+        match lists.last_mut() {
+            Some(list) if list.len() + 1 + item.len() < LONGEST_PAYLOAD => {
+                list.push(',');
+                list.push_str(&item);
+            }
+            _ => lists.push(format!("[{item}")),
+        }
+    }
+    lists.into_iter().map(|list| list + "]").collect()
 }
 
 pub async fn done(tx: &Transaction<'_>, call_id: i64) -> Result<(), Error> {
@@ -231,4 +288,46 @@ pub fn reason(error: &Error) -> String {
         |said| format!("{} (SQLSTATE {})", said.message(), said.code().code()),
     );
     text.chars().take(LONGEST_ERROR).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(message_id: i64, entity_key: String) -> NotifiedOutcome {
+        let (watch, state) = ("home_delivery".to_owned(), "sent".to_owned());
+        NotifiedOutcome { message_id, watch, state, entity_key }
+    }
+
+    #[test]
+    fn one_notification_tells_of_as_many_outcomes_as_fit_and_each_is_json() {
+        assert!(payloads(&[]).is_empty());
+        let outcomes: Vec<_> = (0..1_000).map(|i| outcome(i, format!("kéy \"{i}\""))).collect();
+        let lists = payloads(&outcomes);
+        assert!(
+            lists.iter().all(|list| list.len() <= 7_999) && lists.len() < 20,
+            "{}",
+            lists.len()
+        );
+        let told: Vec<serde_json::Value> = lists
+            .iter()
+            .flat_map(|list| {
+                serde_json::from_str::<Vec<serde_json::Value>>(list).unwrap_or_default()
+            })
+            .collect();
+        assert_eq!(told.len(), 1_000);
+        assert_eq!(told[999]["key"], "kéy \"999\"");
+        assert_eq!(told[999]["message"], 999);
+    }
+
+    /// A key may be a text of any length.
+    #[test]
+    fn a_key_that_fits_into_no_notification_is_left_out() {
+        let lists = payloads(&[outcome(1, "1".to_owned()), outcome(2, "ü".repeat(9_000))]);
+        assert_eq!(lists.len(), 1, "{lists:?}");
+        assert!(
+            lists[0]
+                .ends_with(r#"{"watch":"home_delivery","key":null,"message":2,"state":"sent"}]"#)
+        );
+    }
 }
