@@ -78,6 +78,7 @@ create table rowbell.message (
     -- entity, and where there are several, each of them gets one of their own when it is put into words.
     recipient_key        text,
     is_for_all           boolean not null default true,
+    was_set_aside        boolean not null default false,
     fallback_of          bigint,
 
     state                rowbell.message_state not null,
@@ -190,6 +191,7 @@ comment on column rowbell.message.watch is 'Name of the watch, as in the configu
 comment on column rowbell.message.entity_key is 'Primary key of the watched row, as text; see rowbell.change.entity_key.';
 comment on column rowbell.message.recipient_key is 'Who is told: recipient_key of the recipient query, or else the phone, or else the mail address. Null until it is known.';
 comment on column rowbell.message.is_for_all is 'True: it tells whoever the recipients are when it leaves, and takes in later changes until then. False: it is for one of several.';
+comment on column rowbell.message.was_set_aside is 'True: it tells of a large transaction that was set aside and left in its own turn. It counts for no storm.';
 comment on column rowbell.message.fallback_of is 'The message that this one stands in for on another channel: the first of its chain. Null for a message that stands for itself.';
 comment on column rowbell.message.state is 'waiting, scheduled, held, sending, unconfirmed, sent, delivered, read, failed or skipped.';
 comment on column rowbell.message.reason is 'Why it failed or was skipped; null in every other state.';

@@ -71,6 +71,7 @@ mod limits {
     pub mod circuit;
     pub mod large_transactions;
     pub mod limits;
+    pub mod shared_storm;
     pub mod storm;
 }
 /// What `rowbell doctor` finds, and how it is mended.

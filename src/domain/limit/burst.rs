@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// How far apart the changes of one storm may be.
-const WINDOW: Duration = Duration::from_secs(60);
+pub const WINDOW: Duration = Duration::from_secs(60);
 
 /// The entities of one watch that changed last, one more than may change within a minute. Time is
 /// that of the changes, so catching up after a pause is no storm.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::domain::message::state::{State, Wait};
 use crate::domain::recipient::recipient::Recipient;
 use crate::domain::text::summary::Wording;
-use crate::domain::value::change::{self, NetChange, Operation};
+use crate::domain::value::change::{self, NetChange, Operation, SetAside};
 use crate::domain::value::row::Row;
 
 /// What is told of one entity, on one channel.
@@ -25,6 +25,8 @@ pub struct Message {
     pub recipient_key: Option<String>,
     /// It tells whoever the recipients are when it leaves.
     pub is_for_all: bool,
+    /// It tells of a large transaction that leaves in its own turn.
+    pub was_set_aside: bool,
     /// The message that it stands in for.
     pub fallback_of: Option<i64>,
     /// Attempts that were made in vain.
@@ -53,6 +55,7 @@ impl Message {
     /// A message that waits, and is due at once.
     pub fn new(net: NetChange, channel: &str) -> Message {
         let hold_id = net.hold_id();
+        let was_set_aside = net.set_aside == Some(SetAside::Leaves);
         Message {
             message_id: None,
             watch: net.watch,
@@ -60,6 +63,7 @@ impl Message {
             channel: channel.to_owned(),
             recipient_key: None,
             is_for_all: true,
+            was_set_aside,
             fallback_of: None,
             attempt_count: 0,
             operation: net.operation,

@@ -6,20 +6,23 @@
 //! has left. What still waits joins the hold.
 //!
 //! Holds are rows, so another daemon, or this one after a restart, goes on with the same hold. What
-//! changed within the last minute is counted in this process only.
+//! changed within the last minute is counted for all daemons together: one that does not send on every channel, or has
+//! not until now, reads before it counts which messages others have opened. A daemon that is alone reads that once.
 
 use std::collections::HashMap;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
-use crate::domain::limit::burst::BurstWindow;
+use crate::domain::limit::burst::{BurstWindow, WINDOW};
+use crate::domain::message::message::Message;
 use crate::domain::value::change::{NetChange, SetAside};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::blockers::Blockers;
 use crate::postgres::queries;
+use crate::postgres::queries::claim::RecentEntity;
 
 /// A hold that one claim opened; it is logged after the commit.
 #[derive(Clone, Debug)]
@@ -29,13 +32,59 @@ pub struct NewHold {
     pub reason: String,
 }
 
+/// How many messages of others are looked at, at most.
+const LOOK_BACK: i64 = 20_000;
+
 /// What claim remembers of the last minute.
 #[derive(Default)]
 pub struct StormGuard {
     bursts: HashMap<String, BurstWindow>,
+    /// The last message that this process opened: what others had opened by then is counted.
+    seen: Option<i64>,
+    /// The rights to send that this process had when it counted last.
+    epochs: Vec<Option<i64>>,
 }
 
 impl StormGuard {
+    /// Counts what other daemons have opened since this one did.
+    pub async fn look(
+        &mut self,
+        tx: &Transaction<'_>,
+        context: &Context,
+        nets: &[NetChange],
+    ) -> Result<(), StageError> {
+        let limit_of = |watch: &str| context.config.storm_of(watch).minute;
+        let counts = |net: &&NetChange| net.set_aside.is_none() && limit_of(&net.watch) > 0;
+        if !nets.iter().any(|net| counts(&net)) || self.is_alone(context) {
+            return Ok(());
+        }
+        let names = context.watch_names().into_iter();
+        let watches: Vec<&str> = names.filter(|watch| limit_of(watch) > 0).collect();
+        let since = context.clock.now() - WINDOW;
+        let opened =
+            queries::claim::storm_recent(tx, self.seen, since, LOOK_BACK, &watches).await?;
+        for RecentEntity { watch, entity_key, first_changed_at } in opened {
+            let limit = limit_of(&watch);
+            self.bursts.entry(watch).or_default().join(&entity_key, first_changed_at, limit);
+        }
+        Ok(())
+    }
+
+    /// Nobody else can have claimed since this process counted last: it has the right to send on every channel, as it
+    /// had then.
+    fn is_alone(&mut self, context: &Context) -> bool {
+        let held = context.channel_senders.values().map(|sender| sender.held_lease());
+        let epochs: Vec<Option<i64>> = held.map(|lease| lease.map(|lease| lease.epoch)).collect();
+        let is_alone = self.epochs == epochs && epochs.iter().all(Option::is_some);
+        self.epochs = epochs;
+        is_alone
+    }
+
+    /// These messages were opened, and are counted.
+    pub fn opened(&mut self, messages: &[Message]) {
+        self.seen = messages.iter().filter_map(|message| message.message_id).max().or(self.seen);
+    }
+
     /// Too many new messages of a watch within a minute: all that are to be opened now join a hold,
     /// and those that wait already. What was decided about as a large
     /// transaction does not count.

@@ -360,6 +360,7 @@ impl Claim {
         claimed.hold(&tx, now).await?;
         tx.commit().await?;
         self.note_claimed(batch.count);
+        self.storms.opened(&claimed.messages);
         // Only now: a claim that is rolled back has scanned nothing.
         let scanned = Scanned { reached: &batch.reached, is_full, claimed_by: batch.claimed_by };
         self.bounds.scanned(&bound, &watches, scanned);
@@ -575,6 +576,7 @@ impl Claim {
         now: Timestamp,
         claimed: &mut ClaimResult,
     ) -> Result<(), StageError> {
+        self.storms.look(tx, &self.context, &nets).await?;
         let mut by_watch: BTreeMap<String, Vec<NetChange>> = BTreeMap::new();
         for net in nets {
             by_watch.entry(net.watch.clone()).or_default().push(net);

@@ -295,6 +295,7 @@ pub async fn claim_write(
         &array(messages, |m| m.recipient_key.as_deref()),
         &array(messages, |m| actors(&m.changed_by)),
         &array(messages, |m| m.is_for_all),
+        &array(messages, |m| m.was_set_aside),
     ];
     let rows = named!(tx, "claim/claim_write", params)?;
     for (message, row) in messages.iter_mut().zip(&rows) {
@@ -330,8 +331,22 @@ pub async fn storm_join(
     named!(tx, "storm/storm_join", &[&messages, &holds, &now]).map(drop)
 }
 
+row! {
+    /// An entity of which a message was opened lately.
+    #[derive(Debug)]
+    pub struct RecentEntity {
+        pub watch: String,
+        pub entity_key: String,
+        pub first_changed_at: Timestamp,
+    }
+}
+
 statements! {
     /// Messages of a watch that wait to leave for the first time and tell of changes made since then.
     storm_gather(tx: &Transaction<'_>, watch: &str, since: Timestamp)
         -> Vec<i64> = "storm/storm_gather";
+
+    /// Entities of the messages that were opened lately, oldest first.
+    storm_recent(tx: &Transaction<'_>, after: Option<i64>, since: Timestamp, at_most: i64, watches: &[&str])
+        -> Vec<RecentEntity> = "storm/storm_recent";
 }

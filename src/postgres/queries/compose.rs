@@ -52,6 +52,7 @@ pub async fn compose_due(
                 entity_key: row.try_get("entity_key")?,
                 channel: channel.to_owned(),
                 is_for_all: recipient_key.is_none(),
+                was_set_aside: false,
                 recipient_key,
                 fallback_of: row.try_get("fallback_of")?,
                 attempt_count: row.try_get("attempt_count")?,
