@@ -136,6 +136,24 @@ comment on column rowbell.change_row.mute_reason is 'Why the change counts as to
 comment on column rowbell.change_row.capture_error is 'Why the row could not be read by the trigger.';
 
 
+-- A value that can be read: bytes that are no text, as "char" may hold them, become \ooo, as PostgreSQL 15 and later
+-- write them. Only value::bytea takes the bytes of a text as they are.
+create function rowbell.readable(value jsonb) returns jsonb
+language plpgsql immutable strict set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform convert_to(value::text, 'UTF8');
+    return value;
+exception when character_not_in_repertoire then
+    return replace(replace(replace(
+               encode(replace(value::text, E'\\', E'\\\\')::bytea, 'escape'),
+               E'\\\\', E'\x01'), E'\\', E'\\\\'), E'\x01', E'\\')::jsonb;
+end
+$$;
+comment on function rowbell.readable(jsonb) is
+    'A value whose bytes that are no text in UTF-8 are written as \ooo.';
+
+
 -- All columns of a row by their names, in one form whatever the session of the writer is set to. Triggers call it when
 -- a table no longer is what it was when they were made: what its columns need is not known then.
 create function rowbell.whole_row(this record) returns jsonb
@@ -144,7 +162,8 @@ set TimeZone = 'UTC' set DateStyle = 'ISO, MDY' set IntervalStyle = 'postgres'
 set extra_float_digits = '1' set bytea_output = 'hex'
 as $$
 begin
-    return pg_catalog.to_jsonb(this);
+    return (select pg_catalog.jsonb_object_agg(c.key, rowbell.readable(c.value))
+              from pg_catalog.jsonb_each(pg_catalog.to_jsonb(this)) as c);
 end
 $$;
 comment on function rowbell.whole_row(record) is

@@ -112,6 +112,7 @@ mod page {
 }
 /// What others make of a database: its tables and keys, and the sessions that write.
 mod surroundings {
+    pub mod bytes;
     pub mod keys;
     pub mod poison;
     pub mod writers;

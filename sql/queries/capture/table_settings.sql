@@ -1,4 +1,5 @@
--- table_settings: reads on which settings of a session the text of a column's values depends.
+-- table_settings: reads on which settings of a session the text of a column's values depends, and where a value may
+-- hold bytes that are no text (setting is null): wherever the type "char" stands in it.
 --
 -- Called by postgres/capture/table.rs. JSON writes a date or a moment by itself in one form, but not within a range,
 -- and a moment always in the time zone of the session: that is the same moment for whoever compares moments, but
@@ -49,4 +50,6 @@ select distinct p.column_name, s.setting, s.is_of_key
            when n.nspname = 'pg_catalog' then t.typname
            when t.typcategory <> 'S' and t.typname not in ('hstore', 'ltree', 'geometry', 'geography') then 'other'
        end = any (string_to_array(s.types, ' '))
- order by p.column_name, s.setting, s.is_of_key;
+union
+select p.column_name, null, false from part as p where p.type = '"char"'::regtype
+ order by 1, 2, 3;

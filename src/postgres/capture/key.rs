@@ -15,6 +15,9 @@ pub fn key_expression(table: &WatchedTable, from: &str) -> String {
             Some("smallint" | "integer" | "bigint" | "text" | "uuid") => {
                 format!("{value}::pg_catalog.text")
             }
+            _ if table.bytewise.contains(column) => {
+                format!("{} operator(pg_catalog.#>>) '{{}}'", table.stored(from, column))
+            }
             _ if table.column(column).is_some_and(|c| c.is_padded() || c.has_structure) => {
                 table.stored(from, column)
             }

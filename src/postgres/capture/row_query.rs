@@ -299,6 +299,11 @@ fn on_key(table: &WatchedTable, alias: &str) -> String {
         .key
         .iter()
         .map(|column| {
+            if table.bytewise.contains(column) {
+                // What its bytes are written as is not read as the same value by every version.
+                let stored = table.stored(alias, column);
+                return format!("{stored} #>> '{{}}' = item.captured ->> {}", literal(column));
+            }
             let type_name = table
                 .columns
                 .iter()

@@ -121,6 +121,8 @@ pub struct WatchedTable {
     pub captured: Vec<String>,
     /// Settings of a session on which the text of what is stored depends.
     pub settings: BTreeSet<String>,
+    /// Columns whose values may hold bytes that are no text.
+    pub bytewise: BTreeSet<String>,
     /// JSON columns into which watched paths lead.
     pub paths: BTreeSet<String>,
     /// Columns that decide in which partition a row lies.
@@ -220,11 +222,14 @@ impl WatchedTable {
     pub fn stored(&self, from: &str, name: &str) -> String {
         let value = field(from, name);
         let Some(column) = self.column(name) else { return value };
+        let is_listed_key = column.has_structure && self.key.iter().any(|key| key == name);
+        if self.bytewise.contains(name) {
+            let value = if is_listed_key { format!("{value}::pg_catalog.text") } else { value };
+            return format!("rowbell.readable(pg_catalog.to_jsonb({value}))");
+        }
         let sort = match ColumnKind::of(&column.base_type) {
             ColumnKind::Padded => return format!("{value}::pg_catalog.text"),
-            _ if self.key.iter().any(|key| key == name) && column.has_structure => {
-                return format!("{value}::pg_catalog.text");
-            }
+            _ if is_listed_key => return format!("{value}::pg_catalog.text"),
             _ if self.key.iter().any(|key| key == name) => return value,
             ColumnKind::Text if column.may_be_huge() => HugeValue::Text,
             ColumnKind::Json if !self.paths.contains(name) => HugeValue::Json,
@@ -284,7 +289,7 @@ pub async fn describe(
         let watch = name.to_owned();
         return Err(CaptureError::Virtual { watch, table, column, expression });
     }
-    let settings = forming_settings(client, oid, &captured, &key).await?;
+    let (settings, bytewise) = forms(client, oid, &captured, &key).await?;
     let paths = watch.columns.iter().filter(|name| base_of(name, &columns) != name.as_str());
     let paths = paths.map(|name| base_of(name, &columns).to_owned()).collect();
     let partitioned_by = partitioned_by(client, oid).await?;
@@ -299,6 +304,7 @@ pub async fn describe(
         columns,
         captured,
         settings,
+        bytewise,
         paths,
         partitioned_by,
         parts,
@@ -372,21 +378,25 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_po
     Ok(rows.iter().map(column).collect())
 }
 
-async fn forming_settings(
+/// The settings on which the text of captured values depends, and the columns that may hold bytes that are no text.
+async fn forms(
     client: &Client,
     oid: u32,
     captured: &[String],
     key: &[String],
-) -> Result<BTreeSet<String>, tokio_postgres::Error> {
+) -> Result<(BTreeSet<String>, BTreeSet<String>), tokio_postgres::Error> {
     let query = include_str!("../../../sql/queries/capture/table_settings.sql");
-    let mut settings = BTreeSet::new();
+    let (mut settings, mut bytewise) = (BTreeSet::new(), BTreeSet::new());
     for row in client.query(query, &[&oid]).await? {
-        let (column, is_of_key): (String, bool) = (row.get(0), row.get(2));
+        let (column, is_of_key): (String, bool) = (row.try_get(0)?, row.try_get(2)?);
         if if is_of_key { key } else { captured }.contains(&column) {
-            settings.insert(row.get(1));
+            match row.try_get(1)? {
+                Some(setting) => settings.insert(setting),
+                None => bytewise.insert(column),
+            };
         }
     }
-    Ok(settings)
+    Ok((settings, bytewise))
 }
 
 /// The labels of each column that is an enum.

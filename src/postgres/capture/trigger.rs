@@ -371,6 +371,7 @@ mod tests {
             columns: Vec::new(),
             captured: (0..130).map(|n| format!("column {n}")).collect(),
             settings: BTreeSet::new(),
+            bytewise: BTreeSet::new(),
             paths: BTreeSet::new(),
             partitioned_by: Vec::new(),
             parts: Vec::new(),

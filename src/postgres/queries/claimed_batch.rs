@@ -1,13 +1,15 @@
 //! What a claim takes: changes, with the names of their columns put back; and what it leaves for later, because a large
 //! transaction made it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::error::Error as StdError;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use serde_json::Value;
 use strum::{EnumString, IntoStaticStr, VariantArray};
-use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::types::{FromSql, Json, ToSql, Type};
 use tokio_postgres::{Error, Row as SqlRow};
 
 use crate::domain::value::change::{CapturedTable, Change, Operation, SetAside, bounded_key};
@@ -143,7 +145,8 @@ pub async fn storm_ahead(
     let ids: Vec<String> = transactions.iter().map(i64::to_string).collect();
     let params: &[&(dyn ToSql + Sync)] = &[&watches, &above, &ids, &(most as i64), &no_deletes];
     let rows = named!(tx, "storm/storm_ahead", params)?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
+    let entity = |row: &SqlRow| row.try_get::<_, AnyText>(2).map(|key| key.readable);
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, entity(row)?))).collect()
 }
 
 statements! {
@@ -165,16 +168,43 @@ pub async fn own_transaction(tx: &Transaction<'_>) -> Result<i64, Error> {
     tx.query_one("select pg_current_xact_id()::text::bigint", &[]).await?.try_get(0)
 }
 
+/// A text of a writer's, whatever its bytes are: what PostgreSQL takes for text need not be text in UTF-8.
+struct AnyText {
+    /// With a sign for what cannot be read.
+    readable: String,
+    is_text: bool,
+}
+
+impl<'a> FromSql<'a> for AnyText {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<AnyText, Box<dyn StdError + Sync + Send>> {
+        let readable = String::from_utf8_lossy(raw);
+        let is_text = matches!(readable, Cow::Borrowed(_));
+        Ok(AnyText { readable: readable.into_owned(), is_text })
+    }
+
+    fn accepts(sql_type: &Type) -> bool {
+        <&str as FromSql>::accepts(sql_type)
+    }
+}
+
+fn any_text(row: &SqlRow, column: &str) -> Result<Option<String>, Error> {
+    Ok(row.try_get::<_, Option<AnyText>>(column)?.map(|text| text.readable))
+}
+
 fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
     let watch: String = row.try_get("watch")?;
     let operation = word(row, "operation")?;
     let changed_at: Timestamp = row.try_get("changed_at")?;
-    let entity_key: Option<String> = row.try_get("entity_key")?;
-    let entity_key = entity_key.map(bounded_key);
-    let error: Option<String> = row.try_get("capture_error")?;
+    let entity_key: Option<AnyText> = row.try_get("entity_key")?;
+    let is_key_readable = entity_key.as_ref().is_none_or(|key| key.is_text);
+    let entity_key = entity_key.map(|key| bounded_key(key.readable));
+    let error = any_text(row, "capture_error")?;
     let layout: Option<i64> = row.try_get("layout_id")?;
     let layout = layout.and_then(|id| layouts.get(&id.to_string()));
     let rows = match error {
+        None if !is_key_readable => {
+            Err("the key of the row holds bytes that are no text".to_owned())
+        }
         None => captured(row, operation, layout)?,
         Some(error) => Err(error),
     };
@@ -187,7 +217,7 @@ fn taken(row: &SqlRow, layouts: &Layouts) -> Result<Taken, Error> {
             old_row,
             new_row,
             changed_at,
-            changed_by: row.try_get("changed_by")?,
+            changed_by: any_text(row, "changed_by")?.unwrap_or_default(),
             mute_reason: mute_reason(row)?,
             transaction_id: row.try_get("transaction_id")?,
             set_aside: set_aside(row)?,
@@ -223,7 +253,7 @@ fn set_aside(row: &SqlRow) -> Result<Option<SetAside>, Error> {
 
 /// A change counts as told where its transaction said so, or a person since.
 fn mute_reason(row: &SqlRow) -> Result<Option<String>, Error> {
-    let muted: Option<String> = row.try_get("mute_reason")?;
+    let muted = any_text(row, "mute_reason")?;
     let told = maybe(row, "decision")? == Some(LargeDecision::Told);
     Ok(match (muted, told) {
         (None, true) => row.try_get("decision_text")?,
