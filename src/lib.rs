@@ -130,6 +130,7 @@ pub mod postgres {
     pub mod missed {
         pub mod catch_up;
         pub mod gap;
+        pub mod row_choice;
     }
     /// Triggers on the tables of the business, and the rows as they are now.
     pub mod capture {

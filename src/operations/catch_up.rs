@@ -3,13 +3,18 @@
 //!
 //! Compares it with the table as it is now, recipient by recipient, by the gates of the daemon: whoever knows the row
 //! already is told nothing. What differs is written down as changes of one transaction, which waits for a person as a
-//! storm does. Only rows of which somebody was told are compared: of others nobody knows anything that could be wrong.
+//! storm does. Of a row of which rowbell has never heard (nobody was told of it, and no message tells of it) it can
+//! only say that it is there, not since when: where the watch tells inserts, its people are told of it as new.
+//!
+//! Not known: a row that came and went within the gap, what a row held in between, and whether a row of which nobody
+//! was ever told is new or was there before the watch; a condition tells them apart.
 
 use jiff::Timestamp;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::message::Message;
+use crate::domain::value::change::Operation;
 use crate::domain::value::row::Row;
 use crate::operations::preview::{PreviewError, key_row, previewed};
 use crate::pipeline::context::context::CompiledWatch;
@@ -17,16 +22,16 @@ use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::gates::GateInput;
 use crate::pipeline::gate::recipients::{self, Concern, People};
 use crate::postgres::capture::row_query::{self, RowRequest};
-use crate::postgres::missed::catch_up::{self, KnownEntity, Missed};
-use crate::postgres::missed::gap;
+use crate::postgres::missed::catch_up::{self, KnownEntity, Missed, UntoldRows};
+use crate::postgres::missed::{gap, row_choice};
 
 /// Entities that are compared at once.
-const PAGE: i64 = 500;
+const PAGE: i32 = 500;
 
 /// Which rows are compared.
 #[derive(Clone, Debug, Default)]
 pub struct CatchUpScope {
-    /// Only those of which somebody was told since then.
+    /// Only those of which somebody was told since then. When the others came nobody knows.
     pub since: Option<Timestamp>,
     /// Only those that meet this condition, in SQL, about `changed`.
     pub condition: Option<String>,
@@ -37,6 +42,10 @@ pub struct CatchUpScope {
 pub struct CatchUp {
     pub missed: Vec<Missed>,
     pub compared: usize,
+    /// How many of those missed are rows of which nobody was ever told.
+    pub untold: usize,
+    /// Rows of which nobody was ever told were not looked for, although the watch tells inserts.
+    pub leaves_untold: bool,
 }
 
 /// Compares what people were told of a watch with its table as it is now. Changes nothing.
@@ -50,33 +59,94 @@ pub async fn look(
     let compiled = CompiledWatch::look_up(client, config, watch)
         .await
         .map_err(|why| PreviewError::Watch { watch: watch.to_owned(), why: why.to_string() })?;
-    let condition = scope.condition.as_ref();
-    let condition = condition.map(|sql| row_query::condition_sql(&compiled.table, sql));
-    let mut found = CatchUp::default();
-    let mut above = String::new();
-    loop {
-        let tx =
-            client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
-        let known = catch_up::known(&tx, watch, &above, scope.since, PAGE).await;
-        let known = known.map_err(StageError::from)?;
-        let Some(last) = known.last() else { return Ok(found) };
-        above.clone_from(&last.entity_key);
-        let mut keys = Vec::with_capacity(known.len());
-        for known in &known {
-            keys.push(key_row(&compiled, &known.entity_key)?);
+    let tx = client.build_transaction().read_only(true).start().await.map_err(StageError::from)?;
+    let mut looking =
+        CatchingUp { config, compiled: &compiled, now: clock.now(), found: CatchUp::default() };
+    looking.told(&tx, scope).await?;
+    if compiled.config.on.contains(&Operation::Insert) {
+        match scope.since {
+            Some(_) => looking.found.leaves_untold = true,
+            None => looking.untold(&tx, scope).await?,
         }
-        let mut page: Vec<(KnownEntity, Row)> = known.into_iter().zip(keys).collect();
-        if let Some(condition) = &condition {
-            let keys: Vec<&Row> = page.iter().map(|(_, key)| key).collect();
-            let met = catch_up::met(&tx, condition, &keys).await.map_err(StageError::from)?;
-            let mut place = 0;
-            page.retain(|_| {
-                place += 1;
-                met.contains(&place)
-            });
+    }
+    Ok(looking.found)
+}
+
+/// A comparison under way.
+struct CatchingUp<'a> {
+    config: &'a Config,
+    compiled: &'a CompiledWatch,
+    now: Timestamp,
+    found: CatchUp,
+}
+
+impl CatchingUp<'_> {
+    /// Compares the rows of which somebody was told.
+    async fn told(
+        &mut self,
+        tx: &deadpool_postgres::Transaction<'_>,
+        scope: &CatchUpScope,
+    ) -> Result<(), PreviewError> {
+        let (watch, table) = (&self.compiled.name, &self.compiled.table);
+        let condition = scope.condition.as_ref().map(|sql| row_choice::condition_sql(table, sql));
+        let mut above = String::new();
+        loop {
+            let known = catch_up::known(tx, watch, &above, scope.since, i64::from(PAGE)).await;
+            let known = known.map_err(StageError::from)?;
+            let Some(last) = known.last() else { return Ok(()) };
+            above.clone_from(&last.entity_key);
+            let mut page = self.page(known)?;
+            if let Some(condition) = &condition {
+                let rows: Vec<&Row> =
+                    page.iter().map(|(known, key)| known.row.as_ref().unwrap_or(key)).collect();
+                let met = catch_up::met(tx, condition, &rows).await.map_err(StageError::from)?;
+                let mut place = 0;
+                page.retain(|_| {
+                    place += 1;
+                    met.contains(&place)
+                });
+            }
+            self.compare(tx, &page).await?;
         }
-        found.compared += page.len();
-        found.missed.extend(compare(&tx, config, &compiled, &page, clock.now()).await?);
+    }
+
+    /// Compares the rows of which rowbell has never heard: what their people know of them is nothing.
+    async fn untold(
+        &mut self,
+        tx: &deadpool_postgres::Transaction<'_>,
+        scope: &CatchUpScope,
+    ) -> Result<(), PreviewError> {
+        let sql = row_choice::untold_sql(&self.compiled.table, scope.condition.as_deref());
+        let rows = UntoldRows::open(tx, &sql, &self.compiled.name).await;
+        let rows = rows.map_err(StageError::from)?;
+        loop {
+            let keys = rows.next(tx, PAGE).await.map_err(StageError::from)?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let unknown = |entity_key| KnownEntity { entity_key, row: None };
+            let page = self.page(keys.into_iter().map(unknown).collect())?;
+            self.found.untold += self.compare(tx, &page).await?;
+        }
+    }
+
+    /// Each entity with the key columns of its row.
+    fn page(&self, known: Vec<KnownEntity>) -> Result<Vec<(KnownEntity, Row)>, PreviewError> {
+        let key = |known: &KnownEntity| key_row(self.compiled, &known.entity_key);
+        known.into_iter().map(|known| key(&known).map(|key| (known, key))).collect()
+    }
+
+    /// Compares a page; how many of its rows somebody would be told of.
+    async fn compare(
+        &mut self,
+        tx: &deadpool_postgres::Transaction<'_>,
+        page: &[(KnownEntity, Row)],
+    ) -> Result<usize, StageError> {
+        let missed = compare(tx, self.config, self.compiled, page, self.now).await?;
+        let count = missed.len();
+        self.found.compared += page.len();
+        self.found.missed.extend(missed);
+        Ok(count)
     }
 }
 

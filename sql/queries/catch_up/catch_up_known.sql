@@ -1,11 +1,12 @@
 -- catch_up_known: reads entities of which somebody was told, each with the row that was told last, in order of their
--- keys. What waits to leave tells the row as it is: such entities are left out.
+-- keys. Where one was told a row and another that it is not theirs any more, the row counts. What waits to leave tells
+-- the row as it is: such entities are left out.
 --
 -- $1 watch: name of the watch
 -- $2 above: only entities with keys above this
 -- $3 since: only those of which somebody was told since then; null: all
 -- $4 limit: how many at most
-select t.entity_key, (array_agg(t.row order by t.told_at desc, t.message_id desc))[1] as row
+select t.entity_key, (array_agg(t.row order by t.row is null, t.told_at desc, t.message_id desc))[1] as row
   from rowbell.last_told as t
  where t.watch = $1 and t.entity_key > $2 and t.status <> 'rehearsed'
    and not exists (

@@ -24,10 +24,12 @@ const EXAMPLES: usize = 3;
 pub struct CatchUpArgs {
     /// The watch.
     watch: String,
-    /// Only rows of which somebody was told since then: a time such as 2026-06-24T09:00Z, or how long ago, such as 2h.
+    /// Only rows of which somebody was told since then, and none of which nobody was ever told: a time such as
+    /// 2026-06-24T09:00Z, or how long ago, such as 2h.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Only rows that meet this condition, in SQL, such as "updated_at > now() - interval '2 days'".
+    /// Only rows that meet this condition, in SQL, such as "updated_at > now() - interval '2 days'"; one that is gone
+    /// as it was told last.
     #[arg(long = "where", value_name = "SQL")]
     condition: Option<String>,
     /// Do not ask.
@@ -67,7 +69,7 @@ pub async fn run(args: &CatchUpArgs, config: &Config) -> Result<(), CliError> {
     match hold {
         _ if args.json => println!(
             "{}",
-            json!({"watch": args.watch, "compared": found.compared, "missed": missed, "hold": hold})
+            json!({"watch": args.watch, "compared": found.compared, "missed": missed, "untold": found.untold, "leaves_untold": found.leaves_untold, "hold": hold})
         ),
         Some(hold) => println!(
             "hold {hold}: nothing leaves until you say so; rowbell approve {hold} lets them leave, rowbell discard {hold} ends them"
@@ -80,11 +82,26 @@ pub async fn run(args: &CatchUpArgs, config: &Config) -> Result<(), CliError> {
 /// What was found, with the words of the first few messages.
 async fn shown(client: &mut Client, config: &Config, watch: &str, found: &CatchUp) -> String {
     let compared = count(found.compared as i64, "row");
+    let left = match found.leaves_untold {
+        true => {
+            "rows of which nobody was ever told are left out: rowbell does not know since when they are there; without --since, and with --where, they are compared too\n"
+        }
+        false => "",
+    };
     if found.missed.is_empty() {
-        return format!("{compared} of watch {watch} compared: people know them as they are\n");
+        return format!(
+            "{compared} of watch {watch} compared: people know them as they are\n{left}"
+        );
     }
     let mut text =
         format!("{compared} of watch {watch} compared, {} to catch up with:\n", found.missed.len());
+    if found.untold > 0 {
+        text += &format!(
+            "of {} of them nobody was ever told: they came while nothing was captured, or were there before the watch; --where chooses among them\n",
+            found.untold
+        );
+    }
+    text += left;
     for missed in found.missed.iter().take(EXAMPLES) {
         let (clock, key) = (Clock::system(), &missed.entity_key);
         let said = match preview(client, config, &clock, watch, key, &Row::new()).await {

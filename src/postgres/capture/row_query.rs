@@ -148,7 +148,7 @@ const LAST_KNOWN: &str = "(select t.row from rowbell.last_told as t
 
 /// A row of the table's columns from JSON that may have only some of them. A domain may forbid the nulls of the others:
 /// so where there are domains, the columns have the types below them.
-fn gone(table: &WatchedTable, json: &str) -> String {
+pub fn gone(table: &WatchedTable, json: &str) -> String {
     if !table.columns.iter().any(TableColumn::is_domain) {
         return format!("jsonb_populate_record(null::{}, {json}) as gone", table.table);
     }
@@ -160,7 +160,8 @@ fn gone(table: &WatchedTable, json: &str) -> String {
     format!("jsonb_to_record({json}) as gone ({})", columns.join(", "))
 }
 
-fn present_columns(table: &WatchedTable) -> String {
+/// The columns of a row that is there, as they stand beside those of one that is gone.
+pub fn present_columns(table: &WatchedTable) -> String {
     if !table.columns.iter().any(TableColumn::is_domain) {
         return "present.*".to_owned();
     }
@@ -281,20 +282,8 @@ fn is_plain_type(base_type: &str) -> bool {
         || name.starts_with("time")
 }
 
-/// The query for rows that meet a condition of a person's, about `changed`: the places of those keys that do.
-pub fn condition_sql(table: &WatchedTable, condition: &str) -> String {
-    format!(
-        "select item.place from unnest($1::jsonb[]) with ordinality as item (captured, place)
- where exists (
-       select from (select stored.* from {} as stored where {}) as changed
-        where (\n{condition}\n)
- )",
-        table.table,
-        on_key(table, "stored")
-    )
-}
-
-fn on_key(table: &WatchedTable, alias: &str) -> String {
+/// The condition that a row of the table has the key in `item.captured`.
+pub fn on_key(table: &WatchedTable, alias: &str) -> String {
     let conditions: Vec<String> = table
         .key
         .iter()

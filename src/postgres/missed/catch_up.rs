@@ -2,10 +2,10 @@
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
-use tokio_postgres::Error;
 use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::{Error, Portal};
 
-use crate::domain::value::change::Operation;
+use crate::domain::value::change::{Operation, bounded_key};
 use crate::domain::value::row::Row;
 use crate::postgres::capture::row_query::object;
 use crate::postgres::connection::statement::{FromRows, array, row, text};
@@ -15,7 +15,7 @@ row! {
     #[derive(Clone, Debug)]
     pub struct KnownEntity {
         pub entity_key: String,
-        /// The row that was told last; None: that it is gone.
+        /// The row that was told last; None: nobody was told of any.
         pub row: Option<Row> = object,
     }
 }
@@ -24,7 +24,7 @@ row! {
 #[derive(Clone, Debug)]
 pub struct Missed {
     pub entity_key: String,
-    /// The row that was told last; None: that it is gone.
+    /// The row that was told last; None: nobody was told of any.
     pub old_row: Option<Row>,
     /// None: it is gone.
     pub new_row: Option<Row>,
@@ -47,11 +47,30 @@ pub async fn known(
 pub async fn met(
     tx: &Transaction<'_>,
     condition_sql: &str,
-    keys: &[&Row],
+    rows: &[&Row],
 ) -> Result<Vec<i64>, Error> {
-    let keys: Vec<Json<&Row>> = keys.iter().map(|row| Json(*row)).collect();
-    let rows = tx.query(condition_sql, &[&keys]).await?;
-    FromRows::from_rows(&rows)
+    let rows: Vec<Json<&Row>> = rows.iter().map(|row| Json(*row)).collect();
+    FromRows::from_rows(&tx.query(condition_sql, &[&rows]).await?)
+}
+
+/// Rows of a table of which nobody was ever told, read bit by bit.
+pub struct UntoldRows(Portal);
+
+impl UntoldRows {
+    pub async fn open(
+        tx: &Transaction<'_>,
+        untold_sql: &str,
+        watch: &str,
+    ) -> Result<UntoldRows, Error> {
+        let statement = tx.prepare(untold_sql).await?;
+        Ok(UntoldRows(tx.bind(&statement, &[&watch]).await?))
+    }
+
+    /// The keys of the next rows; empty: there are no more.
+    pub async fn next(&self, tx: &Transaction<'_>, limit: i32) -> Result<Vec<String>, Error> {
+        let keys: Vec<String> = FromRows::from_rows(&tx.query_portal(&self.0, limit).await?)?;
+        Ok(keys.into_iter().map(bounded_key).collect())
+    }
 }
 
 /// Writes down what was missed, in a hold; its id.

@@ -6,7 +6,7 @@ use rowbell::pipeline::context::stage::Stage as _;
 use rowbell::postgres::operations::holds::{self, HoldSelection};
 use rowbell::postgres::operations::status_report;
 
-use crate::harness::{JUAN, MARIA, World};
+use crate::harness::{CONFIG, JUAN, MARIA, SHOP, World};
 
 /// The shop, after Maria and Juan have each been told of a delivery.
 async fn told() -> World {
@@ -87,6 +87,21 @@ async fn rows_that_went_over_or_are_gone_are_told_too() {
     assert!(juan.iter().any(|text| text.contains("9 Ninth Avenue")), "{juan:?}");
 }
 
+/// Handed over, and then deleted unseen: that the one before was told that it is not theirs any more, last of all, does
+/// not keep the new one from hearing that it is gone.
+#[tokio::test]
+async fn a_row_that_was_handed_over_and_is_gone_unseen_is_told_to_the_new_one() {
+    let mut world = told().await;
+    world.sql("update delivery set customer_id = 2 where id = 1").await;
+    world.settle().await;
+    unseen(&world, "delete from delivery where id = 1").await;
+    let found = look(&world, &CatchUpScope::default()).await;
+    assert_eq!(keys(&found), ["1"]);
+    let before = (world.read(MARIA).len(), world.read(JUAN).len());
+    catch_up_with(&mut world, &found).await;
+    assert_eq!((world.read(MARIA).len(), world.read(JUAN).len()), (before.0, before.1 + 1));
+}
+
 #[tokio::test]
 async fn only_what_is_asked_for_is_compared() {
     let world = told().await;
@@ -103,6 +118,54 @@ async fn only_what_is_asked_for_is_compared() {
         condition: None,
     };
     assert_eq!(keys(&look(&world, &earlier).await), ["1", "2"]);
+}
+
+/// Rows that came while nothing was captured are told as new, where the watch tells that rows are new.
+#[tokio::test]
+async fn rows_that_came_unseen_are_told_as_new() {
+    let new = "insert into delivery
+               select i, 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', i || ' Third Street' from generate_series(7, 9) i";
+    let mut world = told().await;
+    unseen(&world, new).await;
+    // A row that came and went is nowhere; of one that is captured already a message tells.
+    unseen(&world, "delete from delivery where id = 9").await;
+    world.sql("update delivery set status = 'packed' where id = 8").await;
+    world.settle().await;
+    let found = look(&world, &CatchUpScope::default()).await;
+    assert_eq!((keys(&found), found.untold, found.compared), (vec!["7"], 1, 4));
+    catch_up_with(&mut world, &found).await;
+    let read = world.read(JUAN);
+    assert!(read.iter().any(|text| text.contains("7 Third Street")), "{read:?}");
+    assert!(look(&world, &CatchUpScope::default()).await.missed.is_empty());
+
+    let text = CONFIG.replace("\"insert\", ", "").replace("{settings}", "");
+    let world = World::over(SHOP, &text, "").await;
+    unseen(&world, new).await;
+    let found = look(&world, &CatchUpScope::default()).await;
+    assert_eq!((found.untold, found.leaves_untold, found.compared), (0, false, 0));
+}
+
+/// Nobody knows since when a row is there of which nobody was told: a condition says which of them are meant.
+#[tokio::test]
+async fn among_rows_that_nobody_was_told_of_a_condition_chooses() {
+    let world = World::new().await;
+    let found = look(&world, &CatchUpScope::default()).await;
+    assert_eq!((keys(&found), found.untold), (vec!["1", "2"], 2), "they were there before");
+    let of_juan = CatchUpScope { condition: Some("customer_id = 2;".to_owned()), since: None };
+    assert_eq!(keys(&look(&world, &of_juan).await), ["2"]);
+    let since = CatchUpScope { since: Some(world.now()), condition: None };
+    let found = look(&world, &since).await;
+    assert_eq!((found.untold, found.leaves_untold, found.compared), (0, true, 0));
+}
+
+/// A row that is gone is chosen by what was told of it last.
+#[tokio::test]
+async fn a_condition_finds_rows_that_are_gone() {
+    let world = told().await;
+    unseen(&world, "delete from delivery").await;
+    let of_juan = CatchUpScope { condition: Some("customer_id = 2".to_owned()), since: None };
+    let found = look(&world, &of_juan).await;
+    assert_eq!((keys(&found), found.compared), (vec!["2"], 1));
 }
 
 /// What waits already tells the row as it is.
@@ -128,12 +191,16 @@ async fn after_gaps_at_random_everybody_knows_the_rows_as_they_are() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % below
     };
-    for step in 0..24 {
-        let id = 1 + random(2);
-        let sql = match random(4) {
+    for step in 0..36 {
+        let id = 1 + random(4);
+        let sql = match random(6) {
             0 => format!("update delivery set address = 'street {}' where id = {id}", random(3)),
             1 => format!("update delivery set status = 'status {}' where id = {id}", random(3)),
             2 => format!("update delivery set customer_id = 3 - customer_id where id = {id}"),
+            3 => format!("delete from delivery where id = {id}"),
+            4 => format!(
+                "insert into delivery values ({id}, 1, 'new', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'street 0') on conflict do nothing"
+            ),
             _ => format!("update delivery set note = 'nobody is told {step}' where id = {id}"),
         };
         match random(2) {
@@ -166,6 +233,13 @@ async fn after_gaps_at_random_everybody_knows_the_rows_as_they_are() {
                                     order by t.recipient_key, t.told_at desc, t.message_id desc) as t
                        where t.row ->> 'address' = d.address and t.row ->> 'status' = d.status
                          and (t.row ->> 'customer_id')::bigint = d.customer_id)";
+    assert_eq!(world.value(wrong).await, "0");
+    // Nobody believes that a row is there that is gone.
+    let wrong = "select count(*) from (
+                     select distinct on (t.entity_key, t.recipient_key) t.entity_key, t.row
+                       from rowbell.last_told t where t.recipient_key <> ''
+                      order by t.entity_key, t.recipient_key, t.told_at desc, t.message_id desc) as t
+                  where t.row is not null and not exists (select from delivery d where d.id::text = t.entity_key)";
     assert_eq!(world.value(wrong).await, "0");
 }
 

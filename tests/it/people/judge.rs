@@ -19,7 +19,7 @@ struct Reading {
 
 /// What somebody knows of a delivery.
 #[derive(Clone, Debug, PartialEq)]
-enum Told {
+pub enum Told {
     Gone,
     Is { address: String, status: String },
 }
@@ -46,6 +46,12 @@ fn reading(text: &str) -> (usize, Reading) {
         None => Told::Gone,
     };
     (id.parse().unwrap(), Reading { text: text.to_owned(), told, was })
+}
+
+/// Of which delivery a message speaks, and what it says.
+pub fn told(text: &str) -> (usize, Told) {
+    let (id, reading) = reading(text);
+    (id, reading.told)
 }
 
 pub async fn judge(world: &World, lives: &Lives) {
@@ -242,18 +248,22 @@ async fn not_as_the_ledger(world: &World, lives: &Lives, readings: &Readings) ->
     wrong
 }
 
-/// The same said twice in a row, though no answer was lost and nothing failed late: what is told before the failure of
-/// the message between them is reported is told once more.
-async fn twice(world: &World, lives: &Lives, readings: &Readings) -> Vec<Wrong> {
+/// Deliveries and people of whom an answer was lost.
+pub async fn lost(world: &World) -> HashSet<(usize, usize)> {
     // A message that waits for its next try may be for somebody else by then: its attempt says to whom that was.
     let lost = "select distinct m.entity_key::bigint, substr(coalesce(a.parameters, m.parameters) ->> 0, 8)::bigint
                   from rowbell.attempt a join rowbell.message m using (message_id) where a.result = 'unknown'";
     let lost = world.db.query(lost, &[]).await.unwrap();
-    let lost: HashSet<(usize, usize)> = lost
-        .iter()
+    lost.iter()
         .map(|row| (row.get::<_, i64>(0), row.get::<_, i64>(1)))
         .map(|(id, person)| (usize::try_from(id).unwrap(), usize::try_from(person).unwrap()))
-        .collect();
+        .collect()
+}
+
+/// The same said twice in a row, though no answer was lost and nothing failed late: what is told before the failure of
+/// the message between them is reported is told once more.
+async fn twice(world: &World, lives: &Lives, readings: &Readings) -> Vec<Wrong> {
+    let lost = lost(world).await;
     let mut failed: HashSet<(usize, usize)> = HashSet::new();
     for message in world.sandbox.all_seen() {
         if lives.failed.contains_key(&message.id) {

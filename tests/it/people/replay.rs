@@ -2,7 +2,7 @@
 //! that go over to others and come back, one to four people who come and go, new phones; refusals at once and late,
 //! those that stop the channel or a template in one language among them, lost answers, crashes; all of it while messages wait, are in flight or in doubt. Whatever happened, in the end
 //! everybody knows the row if it is theirs, nobody has read what it held for others, and the ledger says what the
-//! phones have read.
+//! phones have read. So it is once more after a time in which nothing was captured, when somebody has caught up.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use rowbell::pipeline::context::stage::Stage as _;
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
 use crate::harness::World;
+use crate::people::gap::gap;
 use crate::people::judge::judge;
 
 /// Deliveries; each lives its own life. More with ROWBELL_LIVES=5000; the same again with the seed that is printed.
@@ -169,7 +170,7 @@ impl Lives {
         })
     }
 
-    fn fresh(&mut self) -> Data {
+    pub fn fresh(&mut self) -> Data {
         self.addresses += 1;
         Data {
             address: format!("address {}", self.addresses),
@@ -198,7 +199,7 @@ impl Lives {
     }
 
     /// Mostly one person, at most four.
-    fn people(&mut self, id: usize) -> Vec<usize> {
+    pub fn people(&mut self, id: usize) -> Vec<usize> {
         let count = if self.one_in(3) { self.rng.random_range(2..5) } else { 1 };
         let mut people: Vec<usize> = (0..count).map(|_| self.somebody(id)).collect();
         people.sort_unstable();
@@ -207,7 +208,7 @@ impl Lives {
     }
 
     /// All others, one more, one less.
-    fn handed_over(&mut self, id: usize, mut row: Data) -> Data {
+    pub fn handed_over(&mut self, id: usize, mut row: Data) -> Data {
         match self.rng.random_range(0..3) {
             0 if row.people.len() < 4 => row.people.push(self.somebody(id)),
             1 if row.people.len() > 1 => {
@@ -259,7 +260,7 @@ impl Lives {
     }
 
     /// Writes rows as they are now: one transaction, as a batch job of the business would.
-    async fn write(&self, world: &World, ids: &[usize], mute: bool) {
+    pub async fn write(&self, world: &World, ids: &[usize], mute: bool) {
         let mute = if mute { "set local rowbell.mute = 'by hand';" } else { "" };
         let (mut gone, mut there) = (Vec::new(), Vec::new());
         for id in ids {
@@ -298,6 +299,18 @@ impl Lives {
         if !changed.is_empty() {
             let changed = changed.join(", ");
             world.sql(&format!("update person set phone = n.phone from (values {changed}) as n (id, phone) where person.id = n.id")).await;
+        }
+    }
+
+    /// Until nothing is left that has to leave.
+    pub async fn settle(&mut self, world: &mut World) {
+        for _ in 0..LAST_ROUNDS {
+            world.work().await;
+            if world.value("select count(*) from rowbell.queue").await == "0" {
+                break;
+            }
+            self.receive(world, false).await;
+            world.pass(Duration::from_secs(301));
         }
     }
 
@@ -400,15 +413,10 @@ async fn random_lives_end_with_everybody_knowing_their_rows() {
         lives.receive(&world, false).await;
         world.pass(Duration::from_secs(wait));
     }
-    for _ in 0..LAST_ROUNDS {
-        world.work().await;
-        if world.value("select count(*) from rowbell.queue").await == "0" {
-            break;
-        }
-        lives.receive(&world, false).await;
-        world.pass(Duration::from_secs(301));
-    }
+    lives.settle(&mut world).await;
     let stops = "select coalesce(sum(opened_count), 0) from rowbell.circuit";
     println!("circuits stopped {} times", world.value(stops).await);
+    judge(&world, &lives).await;
+    gap(&mut world, &mut lives).await;
     judge(&world, &lives).await;
 }
