@@ -61,6 +61,7 @@ pub mod dev {
 }
 /// Measurements of the whole job.
 pub mod bench {
+    pub mod behind;
     pub mod bulk;
     pub mod drain;
     pub mod idle;

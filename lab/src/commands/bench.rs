@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::bench::behind;
 use crate::bench::bulk;
 use crate::bench::drain::{self, DrainArgs};
 use crate::bench::idle::{self, IdleArgs};
@@ -34,6 +35,8 @@ enum What {
     Idle(IdleArgs),
     /// One statement that changes 100,000 rows.
     Bulk,
+    /// A change of another watch behind 100,000 changed rows, and a person's word about those.
+    Behind,
 }
 
 /// Runs one benchmark and prints its report.
@@ -55,6 +58,7 @@ async fn measure(exe: &Path, what: &What) -> anyhow::Result<Report> {
         What::Write(args) => write::run(exe, *args).await,
         What::Latency(args) => latency::run(exe, *args).await,
         What::Idle(args) => idle::run(exe, *args).await,
+        What::Behind => behind::run(exe).await,
         What::Bulk => bulk::run(exe).await,
         What::Drain(args) => drain::run(exe, *args).await,
     }

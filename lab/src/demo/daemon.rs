@@ -92,6 +92,11 @@ impl Daemon {
         Ok(())
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         match i32::try_from(self.pid).ok().and_then(Pid::from_raw) {

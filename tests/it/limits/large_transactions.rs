@@ -1,5 +1,7 @@
 //! Nobody waits behind somebody else's bulk edit: large transactions are set aside, and each watch has its turn.
 
+use std::time::Duration;
+
 use rowbell::domain::message::state::Skip;
 use rowbell::pipeline::context::stage::Progress;
 use rowbell::postgres::operations::holds::{self, Hold, HoldSelection};
@@ -89,6 +91,42 @@ async fn a_small_change_of_the_same_watch_does_not_wait_behind_a_bulk_edit() {
         world.sql("update delivery set address = '2 New Street' where id = 1").await;
         assert_eq!(claims_until(&mut world, "home_delivery", "1").await, 2, "{storm}");
     }
+}
+
+/// What a hundred thousand rows cost the others, and whoever decides about them: by rounds and rows, not by time.
+#[tokio::test]
+async fn a_hundred_thousand_rows_cost_others_one_round_and_a_decision_one_row() {
+    const ROWS: i64 = 100_000;
+    let mut world = shop(ROWS as usize, "storm = { transaction = 500, minute = 0 }").await;
+    world.sql("update parcel set place = 'door' where id = 2").await;
+    assert_eq!(claims_until(&mut world, "parcel", "2").await, 1, "without a bulk edit");
+    world.sql("update delivery set address = 'bulk' where id > 100").await;
+    world.sql("update parcel set place = 'door' where id = 1").await;
+    // The first round meets the large transaction and sets it aside.
+    assert_eq!(claims_until(&mut world, "parcel", "1").await, 2);
+    assert_eq!(count(&world, "rowbell.change").await, ROWS);
+
+    let (held, now) = (hold(&world).await, world.now());
+    let half = ROWS / 2;
+    let discarded = holds::discard(&mut world.db, &held, half, Skip::Discarded, "no", now);
+    assert_eq!(discarded.await.unwrap(), half);
+    // The decision stands in one row, and the rest waits in another; nothing else was written.
+    assert_eq!(count(&world, "rowbell.large_transaction").await, 2);
+    assert_eq!(count(&world, "rowbell.change").await, ROWS);
+    assert_eq!(count(&world, "rowbell.message where watch = 'home_delivery'").await, 0);
+    world.sql("update parcel set place = 'cellar' where id = 1").await;
+    world.stages.claim.step().await.unwrap();
+    let parcels = count(&world, "rowbell.message where watch = 'parcel'").await;
+    assert_eq!(parcels, 3, "what is discarded takes turns with it");
+
+    let held = hold(&world).await;
+    assert_eq!(held.messages, half);
+    assert_eq!(holds::approve(&mut world.db, &held, half, now).await.unwrap(), half);
+    // However long the UPDATE took: the daemon has its channels.
+    world.pass(Duration::ZERO);
+    world.stages.claim.step().await.unwrap();
+    let leaving = "rowbell.message where watch = 'home_delivery' and state = 'sending'";
+    assert!(count(&world, leaving).await > 0, "they leave from the first round on");
 }
 
 /// Many small transactions of one watch are no bulk edit, and do not keep another watch waiting either.
