@@ -110,6 +110,7 @@ begin
 
         -- What the application is told, and which outcomes it wants to be told.
         grant select, insert, update, delete on rowbell.outcome_hook, rowbell.outcome_call to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.outgoing_webhook, rowbell.outgoing_delivery to rowbell_daemon;
 
         -- What people decide on the page, or ask to see; nobody takes that back.
         grant select, insert on rowbell.person_act to rowbell_daemon;

@@ -28,6 +28,7 @@ use crate::pipeline::deliver::channel_lease::ChannelLease;
 use crate::pipeline::deliver::deliver::Deliver;
 use crate::pipeline::follow_up::fallback::Fallback;
 use crate::pipeline::follow_up::outcome_hooks::OutcomeHooks;
+use crate::pipeline::follow_up::outgoing_webhook::OutgoingWebhookSender;
 use crate::pipeline::follow_up::retention::Retention;
 use crate::pipeline::follow_up::sweep::Sweep;
 use crate::pipeline::gate::copy_guard;
@@ -43,6 +44,7 @@ use crate::postgres::schema::migrate;
 use crate::provider::client::ProviderClient;
 use crate::provider::client_error::ClientError;
 use crate::provider::limiter::Limiter;
+use crate::provider::outgoing_webhook::endpoint::Endpoint;
 
 /// Messages that one channel sender may have leased at once, for each request in flight: enough that the
 /// next batch is ready when this one is out.
@@ -67,6 +69,8 @@ pub enum AppError {
     Page(#[from] PageStartError),
     #[error("could not prepare channel.{channel}")]
     Channel { channel: String, source: ClientError },
+    #[error("could not prepare outgoing_webhook.{endpoint}")]
+    Endpoint { endpoint: String, source: ClientError },
     #[error("could not read of which environment the database is, or what was sent lately")]
     Installation(#[from] StageError),
     #[error("could not start the runtime that sends")]
@@ -80,7 +84,8 @@ impl AppError {
     pub fn is_configuration(&self) -> bool {
         match self {
             AppError::Listen(ListenError::WebhookSecret(_) | ListenError::WebhookWithoutSecret)
-            | AppError::Channel { .. } => true,
+            | AppError::Channel { .. }
+            | AppError::Endpoint { .. } => true,
             AppError::Page(error) => error.is_configuration(),
             _ => false,
         }
@@ -132,6 +137,8 @@ pub struct Stages {
     pub sweep: Sweep,
     pub retention: Retention,
     pub outcome_hooks: OutcomeHooks,
+    /// One for each endpoint of the application.
+    pub outgoing_webhooks: Vec<OutgoingWebhookSender>,
     pub fallback: Fallback,
     /// One for each channel sender; none where polling is off.
     pub polls: Vec<Poll>,
@@ -171,6 +178,7 @@ impl Stages {
             sweep: Sweep::new(context.clone()),
             retention: Retention::new(context.clone()),
             outcome_hooks: OutcomeHooks::new(context.clone()),
+            outgoing_webhooks: outgoing_webhooks(&context)?,
             fallback: Fallback::new(context.clone()),
             polls,
             reconciles,
@@ -233,6 +241,9 @@ impl App {
         takers.spawn(run_stage(&context, stages.sweep, &intake));
         takers.spawn(run_stage(&context, stages.retention, &intake));
         takers.spawn(run_stage(&context, stages.outcome_hooks, &intake));
+        for outgoing_webhook in stages.outgoing_webhooks {
+            takers.spawn(run_stage(&context, outgoing_webhook, &intake));
+        }
         if stages.context.has_fallbacks() {
             takers.spawn(run_stage(&context, stages.fallback, &intake));
         }
@@ -299,6 +310,17 @@ fn run_stage<S: Stage + 'static>(
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + Send + use<S> {
     stage.run(stop.clone(), context.pulses.of(S::NAME))
+}
+
+/// One for each endpoint of the application.
+fn outgoing_webhooks(context: &Arc<Context>) -> Result<Vec<OutgoingWebhookSender>, AppError> {
+    let settings = context.config.outgoing_webhook.iter();
+    let senders = settings.map(|(name, settings)| {
+        let endpoint = Endpoint::new(settings)
+            .map_err(|source| AppError::Endpoint { endpoint: name.clone(), source })?;
+        Ok(OutgoingWebhookSender::new(context.clone(), name, settings, endpoint))
+    });
+    senders.collect()
 }
 
 /// One for each channel whose provider can be asked.

@@ -38,6 +38,7 @@ pub mod inspect {
     pub mod status;
     pub(crate) mod status_blockers;
     mod status_channels;
+    mod status_endpoints;
     mod status_verdict;
 }
 /// What a person decides.
@@ -48,13 +49,16 @@ pub mod control {
     pub mod hold;
     pub mod opt_out;
     mod opt_out_file;
+    pub mod outgoing;
     pub mod pause;
     pub mod retry;
     pub mod send_test;
     pub mod settle;
 }
 
-use control::{catch_up, channel, forget, hold, opt_out, pause, retry, send_test, settle};
+use control::{
+    catch_up, channel, forget, hold, opt_out, outgoing, pause, retry, send_test, settle,
+};
 use inspect::{doctor, explain, preview, status};
 use setup::{check, init, migrate, suggest, watch};
 
@@ -120,6 +124,9 @@ enum Command {
     /// Let the provider post receipts to us, and show whether it does.
     #[command(arg_required_else_help = true)]
     Webhook(webhook::WebhookArgs),
+    /// Endpoints of the application that are told of outcomes: show, try, resume and tell them again.
+    #[command(subcommand, arg_required_else_help = true)]
+    Outgoing(outgoing::OutgoingCommand),
     /// Keep the list of phones that must not be written to.
     #[command(arg_required_else_help = true)]
     OptOut(opt_out::OptOutArgs),
@@ -236,6 +243,13 @@ async fn dispatch(cli: Cli) -> Result<(), CliError> {
         Command::Channel(command) => channel::run(&command, &config()?).await,
         Command::Adopt(args) => pause::adopt(&args, &config()?).await,
         Command::Webhook(args) => webhook::run(&args, &with_secrets()?).await,
+        Command::Outgoing(command) => {
+            outgoing::run(
+                &command,
+                &if command.needs_secrets() { with_secrets()? } else { config()? },
+            )
+            .await
+        }
         Command::OptOut(args) => opt_out::run(&args, &config()?).await,
         Command::Forget(args) => forget::run(&args, &config()?).await,
         Command::Retry(args) => retry::run(&args, &config()?).await,

@@ -20,6 +20,7 @@ pub mod check {
     pub mod check;
     mod check_channel;
     mod check_findings;
+    mod check_outgoing_webhook;
     pub mod check_secrets;
     mod check_url;
 }
@@ -31,6 +32,7 @@ mod layers {
     pub mod tree;
 }
 pub mod load;
+pub mod outgoing_webhook;
 pub mod quiet_hours;
 pub mod secret;
 pub mod show;
@@ -40,6 +42,7 @@ pub mod watch;
 pub use capture::{CaptureSettings, OnFull};
 pub use channel::{AuthPlace, Budget, Channel, ChannelKind, ChannelLimits, OneMsg};
 pub use gateway::{Answers, Http, HttpMethod, RecipientAddress, Smtp, SmtpTls};
+pub use outgoing_webhook::OutgoingWebhook;
 pub use quiet_hours::{QuietHoursDefaults, WatchQuietHours};
 pub use watch::{
     Consent, FallbackStep, Handover, Lookup, OutcomeHook, Storm, UnconfirmedPolicy, Watch,
@@ -67,6 +70,8 @@ pub struct Config {
     pub page: PageSettings,
     pub outcome: OutcomeSettings,
     pub log: Log,
+    #[serde(default)]
+    pub outgoing_webhook: BTreeMap<String, OutgoingWebhook>,
     #[serde(default)]
     pub channel: BTreeMap<String, Channel>,
     #[serde(default)]
@@ -104,8 +109,8 @@ pub struct Database {
     pub pool_size: usize,
     pub connect_timeout: Duration,
     pub statement_timeout: Duration,
-    /// Whether outcomes are noted for the application: some watch has a hook, or whoever listens is notified. Not a
-    /// setting: it follows from others once they are read.
+    /// Whether outcomes are noted for the application: some watch has a hook, there is an outgoing webhook, or whoever
+    /// listens is notified. Not a setting: it follows from others once they are read.
     #[serde(skip)]
     pub notes_outcomes: bool,
 }
@@ -331,9 +336,14 @@ fn yes() -> bool {
 }
 
 impl Config {
-    /// Whether the application wants to be told what became of messages.
+    /// Whether the application wants to be told in the database what became of messages.
     pub fn has_outcome_hooks(&self) -> bool {
         self.outcome.notify || self.watch.values().any(|watch| !watch.outcome.is_empty())
+    }
+
+    /// Whether outcomes are noted when they are stored.
+    pub fn notes_outcomes(&self) -> bool {
+        self.has_outcome_hooks() || !self.outgoing_webhook.is_empty()
     }
 
     /// Every file that the settings name.
@@ -341,6 +351,8 @@ impl Config {
         let database = self.database.password_file.iter_mut().chain(&mut self.database.ca_file);
         let own = database.chain(&mut self.webhook.secret_file).chain(self.page.files_mut());
         let own = own.chain(&mut self.metrics.token_file);
+        let endpoints = self.outgoing_webhook.values_mut().flat_map(OutgoingWebhook::files_mut);
+        let own = own.chain(endpoints);
         own.chain(self.channel.values_mut().flat_map(Channel::files_mut)).collect()
     }
 

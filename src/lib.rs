@@ -86,6 +86,7 @@ pub mod domain {
         pub mod burst;
         pub mod channel_spread;
         pub mod circuit;
+        pub mod endpoint_circuit;
         pub mod fair_share;
         pub mod unique_recipients;
     }
@@ -173,6 +174,7 @@ pub mod postgres {
     /// What the application is told.
     pub mod outcome {
         pub mod outcome_calls;
+        pub mod outgoing_deliveries;
     }
     /// What the page asks besides.
     pub mod page {
@@ -195,6 +197,12 @@ pub mod provider {
     pub mod smtp;
     pub mod transport;
     pub mod webhook_probe;
+    /// Endpoints of the application, after the Standard Webhooks specification.
+    pub mod outgoing_webhook {
+        pub mod endpoint;
+        pub mod event;
+        pub mod signature;
+    }
     /// The 1MSG API.
     pub mod onemsg {
         pub mod client;
@@ -285,6 +293,7 @@ pub mod pipeline {
         pub mod fallback;
         pub mod gaps;
         pub mod outcome_hooks;
+        pub mod outgoing_webhook;
         pub mod retention;
         pub mod sweep;
     }

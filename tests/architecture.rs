@@ -112,7 +112,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
 
 /// The stages: each has its guarantee at the head of its file, and works by the loop of `Stage` or has `step()` and
 /// `run()` of its own.
-const STAGES: [&str; 13] = [
+const STAGES: [&str; 14] = [
     "claim/claim",
     "compose/compose",
     "deliver/deliver",
@@ -125,6 +125,7 @@ const STAGES: [&str; 13] = [
     "follow_up/fallback",
     "follow_up/sweep",
     "follow_up/outcome_hooks",
+    "follow_up/outgoing_webhook",
     "follow_up/retention",
 ];
 

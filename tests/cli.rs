@@ -144,8 +144,12 @@ fn the_default_configuration_can_be_loaded_and_shows_itself() {
 #[test]
 fn the_examples_of_the_default_configuration_are_true() {
     let folder = Scratch::new("test").unwrap();
-    std::fs::write(folder.path().join("token"), "not-a-real-token").unwrap();
-    keep_to_us(&folder.path().join("token"));
+    for (name, secret) in
+        [("token", "not-a-real-token"), ("key", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")]
+    {
+        std::fs::write(folder.path().join(name), secret).unwrap();
+        keep_to_us(&folder.path().join(name));
+    }
     let default = text(&["config", "default"]);
     let examples = default.split("# A channel is one").nth(1).unwrap();
     let mut lines: Vec<&str> = examples.lines().skip(1).collect();
@@ -158,6 +162,8 @@ fn the_examples_of_the_default_configuration_are_true() {
     let token = folder.path().join("token").display().to_string();
     let secrets = ["1msg.token", "sms.authorization", "mail.password"];
     let toml = secrets.iter().fold(toml.join("\n"), |toml, file| toml.replace(file, &token));
+    let key = folder.path().join("key").display().to_string();
+    let toml = toml.replace("crm.signing.key", &key).replace("crm.signing.old", &key);
     // The system's authorities will do.
     let toml = toml.replace("ca_file ", "# ca_file ");
     let file = folder.path().join("rowbell.toml");

@@ -1,14 +1,16 @@
 -- 09_outcome_hook: what the application is told about outcomes.
 
+create type rowbell.outcome as enum ('sent', 'delivered', 'read', 'failed', 'skipped');
+comment on type rowbell.outcome is 'What the application may be told of a message: the states in which it has left, or ended.';
+
 -- Which outcomes are wanted: written by the daemon at its start, from its configuration.
 create table rowbell.outcome_hook (
     watch  text not null,
     -- Its place among the hooks of the watch, from 0; -1: a notification.
     place  smallint not null,
-    state  rowbell.message_state not null,
+    state  rowbell.outcome not null,
 
-    primary key (watch, place, state),
-    constraint only_outcomes check (state in ('sent', 'delivered', 'read', 'failed', 'skipped'))
+    primary key (watch, place, state)
 );
 comment on table  rowbell.outcome_hook is 'Which outcomes the application wants to be told, by watch. Written by the daemon at its start.';
 comment on column rowbell.outcome_hook.watch is 'The watch.';
@@ -22,7 +24,7 @@ create table rowbell.outcome_call (
     message_id     bigint not null,
     watch          text not null,
     place          smallint not null,
-    state          rowbell.message_state not null,
+    state          rowbell.outcome not null,
 
     stored_at      timestamptz not null default now(),
     due_at         timestamptz not null default now(),
@@ -49,35 +51,6 @@ comment on column rowbell.outcome_call.stored_at is 'When that was stored.';
 comment on column rowbell.outcome_call.due_at is 'When the hook is tried, or tried again.';
 comment on column rowbell.outcome_call.attempt_count is 'How often the hook has failed.';
 comment on column rowbell.outcome_call.last_error is 'Why it failed last.';
-
-
--- By a trigger, so that nobody who moves a message can forget it. Sessions of an installation without hooks leave
--- rowbell.outcomes unset, and pay next to nothing: called for each state, the function would cost more than the update.
--- What a hook itself has changed is muted, and of that
--- no hook is told: otherwise the two would go on for ever.
-create function rowbell.note_outcome() returns trigger
-language plpgsql set search_path = pg_catalog, pg_temp
-as $note$
-begin
-    insert into rowbell.outcome_call (message_id, watch, place, state)
-    select new.message_id, new.watch, h.place, new.state
-      from rowbell.outcome_hook as h
-     where h.watch = new.watch and h.state = new.state
-     order by h.place;
-    return null;
-end
-$note$;
-comment on function rowbell.note_outcome() is 'Notes that an outcome was stored which a hook wants to be told.';
-
-create trigger note_new_outcome after insert on rowbell.message for each row
-  when (current_setting('rowbell.outcomes', true) = 'on'
-        and new.state in ('sent', 'delivered', 'read', 'failed', 'skipped') and new.reason is distinct from 'muted')
-  execute function rowbell.note_outcome();
-create trigger note_outcome after update of state on rowbell.message for each row
-  when (current_setting('rowbell.outcomes', true) = 'on'
-        and new.state is distinct from old.state and new.state in ('sent', 'delivered', 'read', 'failed', 'skipped')
-        and new.reason is distinct from 'muted')
-  execute function rowbell.note_outcome();
 
 
 create view rowbell_report.outcome_calls as

@@ -9,7 +9,7 @@ use crate::cli::text::wrapped;
 pub const GROUPS: [(&str, &[&str]); 5] = [
     ("To begin", &["init", "suggest", "check", "migrate", "watch", "unwatch"]),
     ("To try", &["preview", "send-test"]),
-    ("To run", &["run", "webhook", "channel", "adopt"]),
+    ("To run", &["run", "webhook", "outgoing", "channel", "adopt"]),
     ("To look", &["doctor", "status", "explain", "held", "config"]),
     (
         "To decide",
@@ -29,7 +29,7 @@ const TEMPLATE: &str = "{before-help}{about-with-newline}\n{usage-heading} {usag
 const WIDEST: usize = 100;
 
 /// What one types.
-const EXAMPLES_OF: [(&str, &str); 11] = [
+const EXAMPLES_OF: [(&str, &str); 12] = [
     ("init", "rowbell init --table public.delivery"),
     ("preview", "rowbell preview home_delivery 17 --set status=shipped"),
     ("send-test", "rowbell send-test home_delivery 17 --to +12025550143"),
@@ -40,6 +40,7 @@ const EXAMPLES_OF: [(&str, &str); 11] = [
     ("pause", "rowbell pause channel main"),
     ("retry", "rowbell retry --since 2h --reason rejected"),
     ("settle", "rowbell settle 4711 --arrived"),
+    ("outgoing", "rowbell outgoing redeliver crm --since 2h"),
     ("forget", "rowbell forget +12025550143"),
 ];
 

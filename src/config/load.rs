@@ -131,7 +131,7 @@ fn finish(
         for file in config.files_mut() {
             *file = path_in(folder, file);
         }
-        config.database.notes_outcomes = config.has_outcome_hooks();
+        config.database.notes_outcomes = config.notes_outcomes();
         mistakes.extend(check::mistakes(config));
         if secrets == Secrets::Needed {
             mistakes.extend(check::missing_secrets(config));

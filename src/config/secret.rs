@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
 /// Why a secret cannot be read. Never holds it.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +20,16 @@ pub enum SecretError {
          {DIFFERENT} different ones; make one with `openssl rand -hex 16`"
     )]
     Weak { path: String },
+    #[error(
+        "{path} holds no key that signs: expected whsec_ and the base64 of 24 to 64 random bytes; make one with \
+         `echo whsec_$(openssl rand -base64 32)`"
+    )]
+    NoKey { path: String },
 }
+
+/// How a key that signs begins, and how many bytes it has: see https://www.standardwebhooks.com.
+const KEY_PREFIX: &str = "whsec_";
+const KEY_LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// Characters of a secret in a URL, and different ones among them: whoever guesses it can post receipts and opt-outs.
 const LEAST: usize = 8;
@@ -64,6 +75,16 @@ pub fn page_token(path: &Path) -> Result<SecretString, SecretError> {
     webhook_secret(path)
 }
 
+/// Reads a key that signs outgoing webhooks. Its prefix may be left out.
+pub fn signing_key(path: &Path) -> Result<SecretSlice<u8>, SecretError> {
+    let secret = secret(path)?;
+    let text = secret.expose_secret();
+    let key = BASE64_STANDARD.decode(text.strip_prefix(KEY_PREFIX).unwrap_or(text)).ok();
+    let key = key.filter(|key| KEY_LENGTHS.contains(&key.len()));
+    key.map(SecretSlice::from)
+        .ok_or_else(|| SecretError::NoKey { path: secret_path(path).display().to_string() })
+}
+
 /// The file of a secret that a configuration names: a path that is no credential is relative to its folder.
 pub fn path_in(folder: &Path, path: &Path) -> PathBuf {
     let found = secret_path(path);
@@ -87,6 +108,25 @@ pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
 mod tests {
     use super::*;
     use std::fs::{Permissions, set_permissions, write};
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_repeated() {
+        let file = std::env::temp_dir().join(format!("rowbell-key-{}", std::process::id()));
+        for wrong in ["whsec_", "whsec_short", "sandbox-token", "whsec_AAAAAAAA"] {
+            write(&file, wrong).unwrap();
+            let why = signing_key(&file).err().unwrap().to_string();
+            assert!(
+                why.contains("openssl rand") && (wrong == "whsec_" || !why.contains(wrong)),
+                "{why}"
+            );
+        }
+        for key in ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n"]
+        {
+            write(&file, key).unwrap();
+            assert!(signing_key(&file).is_ok());
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
 
     #[test]
     fn a_secret_that_can_be_guessed_is_refused_and_one_that_all_can_read_is_known() {

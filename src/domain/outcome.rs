@@ -17,6 +17,18 @@ pub enum OutcomeState {
     Skipped,
 }
 
+/// What of a person an endpoint may be told besides. WhatsApp's ids of messages hold the phone in another form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum PersonalField {
+    RecipientKey,
+    RecipientName,
+    RecipientPhone,
+    ProviderMessageId,
+    Summary,
+}
+
 /// What a hook may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]

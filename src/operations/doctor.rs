@@ -28,6 +28,7 @@ pub async fn examine(
     let mut report = CheckReport::default();
     report.findings.extend(check::offline(config));
     report.findings.extend(check_secrets::weak_secret(config));
+    report.findings.extend(check_secrets::unusable_keys(config));
     report.findings.extend(check_secrets::open_secrets(config));
     connection::hosts(config, &mut report).await;
     let client = match connected(config).await {

@@ -33,15 +33,25 @@ pub struct HttpReply {
 
 /// A client with these headers on every request.
 pub fn http(channel: &Channel, headers: HeaderMap) -> Result<reqwest::Client, TransportError> {
+    client(headers, channel.connect_timeout, channel.timeout, channel.concurrency)
+}
+
+/// A client with these headers, timeouts, and so many connections that rest.
+pub fn client(
+    headers: HeaderMap,
+    connect_timeout: Duration,
+    timeout: Duration,
+    concurrency: usize,
+) -> Result<reqwest::Client, TransportError> {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
         .default_headers(headers)
         .user_agent(concat!("rowbell/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(channel.connect_timeout)
-        .timeout(channel.timeout)
+        .connect_timeout(connect_timeout)
+        .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
-        .pool_max_idle_per_host(channel.concurrency)
+        .pool_max_idle_per_host(concurrency)
         .tcp_nodelay(true)
         .build()
         .map_err(TransportError::Http)

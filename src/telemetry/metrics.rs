@@ -44,7 +44,7 @@ impl Metric {
 }
 
 /// Counted by this process since its start.
-pub const OF_THE_PROCESS: [Metric; 27] = [
+pub const OF_THE_PROCESS: [Metric; 28] = [
     counter("rowbell_changes_claimed_total", &[], "changes taken to be folded into messages"),
     counter(
         "rowbell_messages_total",
@@ -148,6 +148,11 @@ pub const OF_THE_PROCESS: [Metric; 27] = [
         &["status"],
         "what the webhook answered: 200 stored, 400 not understood, 404 a wrong secret, 413 too long, 503 the database is away",
     ),
+    counter(
+        "rowbell_outgoing_webhook_attempts_total",
+        &["endpoint", "result"],
+        "outcomes posted to an endpoint of the application: delivered, failed (tried again), given_up",
+    ),
     gauge(
         "rowbell_rate_per_second",
         &["channel"],
@@ -185,7 +190,7 @@ pub const OF_THE_PROCESS: [Metric; 27] = [
 ];
 
 /// Asked of the database when somebody looks; the same from every daemon on it.
-pub const OF_THE_DATABASE: [Metric; 7] = [
+pub const OF_THE_DATABASE: [Metric; 10] = [
     gauge(
         "rowbell_database_up",
         &[],
@@ -221,6 +226,24 @@ pub const OF_THE_DATABASE: [Metric; 7] = [
         &["channel", "kind"],
         Unit::Count,
         "1 while errors have stopped the channel; how many of its templates they have stopped",
+    ),
+    gauge(
+        "rowbell_outgoing_webhook_pending",
+        &["endpoint"],
+        Unit::Count,
+        "outcomes that an endpoint of the application has not taken yet",
+    ),
+    gauge(
+        "rowbell_outgoing_webhook_oldest_age_seconds",
+        &["endpoint"],
+        Unit::Seconds,
+        "how long the first of them has waited",
+    ),
+    gauge(
+        "rowbell_outgoing_webhook_stopped",
+        &["endpoint"],
+        Unit::Count,
+        "1 while an endpoint rests after failures, or is gone (410)",
     ),
     gauge(
         "rowbell_notification_queue_usage_ratio",

@@ -20,13 +20,17 @@ const OF_OTHERS: [&str; 5] = ["cargo", "curl", "install", "systemctl", "systemd-
 
 /// Commands that ask a provider who is not there, run until they are stopped, write a file at a place of the
 /// system, or name messages that are not there. Stories of their own run them.
-const NOT_HERE: [&[&str]; 8] = [
+const NOT_HERE: [&[&str]; 12] = [
     &["doctor"],
     &["run"],
     &["init"],
     &["webhook", "register"],
     &["webhook", "test"],
     &["channel", "move"],
+    &["outgoing", "test"],
+    &["outgoing", "resume"],
+    &["outgoing", "redeliver"],
+    &["outgoing", "list"],
     &["retry", "4711"],
     &["settle", "4711"],
 ];

@@ -111,3 +111,13 @@ update rowbell.message
 
 insert into rowbell.outcome_call (message_id, watch, place, state, stored_at, due_at, attempt_count, last_error) values
 (6, 'home_delivery', 0, 'sent', '2026-06-24 09:10:40Z', '2026-06-24 09:13:20Z', 3, 'permission denied for table delivery (SQLSTATE 42501)');
+
+insert into rowbell.outgoing_webhook (endpoint, outcomes, failed_in_a_row, opened_at, next_try_at, pause_seconds,
+                                      last_delivered_at, last_failed_at, last_error) values
+('crm', '{delivered,read,failed}', 5, '2026-06-24 09:10:55Z', '2026-06-24 09:11:05Z', 10, '2026-06-24 09:05:43Z',
+ '2026-06-24 09:10:55Z', 'HTTP 503: it failed');
+insert into rowbell.outgoing_delivery (endpoint, message_id, watch, outcome, stored_at, state, due_at, attempt_count,
+                                       http_status, last_error, ended_at) values
+('crm', 1, 'home_delivery', 'delivered', '2026-06-24 09:00:42Z', 'delivered', null, 1, 204, null, '2026-06-24 09:00:42Z'),
+('crm', 1, 'home_delivery', 'read', '2026-06-24 09:05:42Z', 'delivered', null, 1, 204, null, '2026-06-24 09:05:43Z'),
+('crm', 6, 'home_delivery', 'sent', '2026-06-24 09:10:40Z', 'due', '2026-06-24 09:11:05Z', 2, 503, 'HTTP 503: it failed', null);

@@ -289,6 +289,9 @@ impl World {
         note(self.stages.sweep.step().await.unwrap());
         note(self.stages.fallback.step().await.unwrap());
         note(self.stages.outcome_hooks.step().await.unwrap());
+        for outgoing_webhook in &mut self.stages.outgoing_webhooks {
+            note(outgoing_webhook.step().await.unwrap());
+        }
         note(goes_on(self.stages.claim.step().await));
         self.keep();
         for compose in &mut self.stages.composes {

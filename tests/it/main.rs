@@ -98,6 +98,8 @@ mod operations {
 /// What the application is told.
 mod hooks {
     pub mod outcome_hooks;
+    pub mod outgoing_webhook;
+    pub mod receiver;
 }
 /// What people see and do on the page.
 mod page {

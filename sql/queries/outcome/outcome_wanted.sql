@@ -3,7 +3,7 @@
 -- $1 watches: these watches
 -- $2 hook_watches, $3 places, $4 states: one of each for an outcome that a hook wants
 with wanted as (
-    select w.watch, w.place, w.state::rowbell.message_state as state
+    select w.watch, w.place, w.state::rowbell.outcome as state
       from unnest($2::text[], $3::smallint[], $4::text[]) as w (watch, place, state)
 ), gone as (
     delete from rowbell.outcome_hook as h

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
 use crate::cli::inspect::status_verdict::Verdict;
-use crate::cli::inspect::{status_blockers, status_channels};
+use crate::cli::inspect::{status_blockers, status_channels, status_endpoints};
 use crate::cli::text::{LATE, age, are, count, fitted, table, terminal_width, wrapped};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -231,6 +231,7 @@ fn message_needs(status: &Status) -> Vec<String> {
         .channels
         .iter()
         .for_each(|channel| status_channels::needs(channel, status.taken_at, &mut needs));
+    needs.extend(status_endpoints::needs(&status.endpoints, status.taken_at));
     needs.extend(mostly_muted(status));
     let retrying: i64 = status.outcomes.iter().map(|outcome| outcome.retrying).sum();
     if retrying > 0 {
@@ -445,6 +446,7 @@ mod tests {
             outcomes: vec![outcome("sent", None, 4), outcome("delivered", None, 120)],
             retry_reasons: Vec::new(),
             blockers: Vec::new(),
+            endpoints: Vec::new(),
         }
     }
 

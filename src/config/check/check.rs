@@ -8,6 +8,7 @@ use crate::config::check::check_channel::{
     check_budget, check_channel, check_fallback, is_for_whatsapp,
 };
 use crate::config::check::check_findings::CheckFindings;
+use crate::config::check::check_outgoing_webhook::check_outgoing_webhook;
 use crate::config::check::check_url;
 use crate::config::secret::secret_path;
 use crate::config::{Config, TemplateSettings, Watch};
@@ -32,6 +33,11 @@ pub fn missing_secrets(config: &Config) -> Vec<Finding> {
     if let Some(file) = webhook.filter(|_| !config.webhook.listen.is_empty()) {
         found.file("webhook.secret_file", &secret_path(file));
     }
+    for (name, endpoint) in &config.outgoing_webhook {
+        for (setting, file) in endpoint.secret_files() {
+            found.file(format!("outgoing_webhook.{name}.{setting}"), &secret_path(file));
+        }
+    }
     let page = &config.page;
     for (key, file) in [
         ("page.read_token_file", &page.read_token_file),
@@ -50,6 +56,9 @@ pub fn mistakes(config: &Config) -> Vec<Finding> {
     general(config, &mut found);
     for (name, channel) in &config.channel {
         check_channel(&format!("channel.{name}"), channel, config, &mut found);
+    }
+    for (name, endpoint) in &config.outgoing_webhook {
+        check_outgoing_webhook(&format!("outgoing_webhook.{name}"), endpoint, config, &mut found);
     }
     for (name, budget) in &config.budget {
         check_budget(name, budget, config, &mut found);

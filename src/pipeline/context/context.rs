@@ -28,6 +28,7 @@ use crate::postgres::capture::install::{self, WatchedTable};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::proof::{self, SqlFault, WatchPart};
 use crate::postgres::capture::row_query;
+use crate::postgres::connection::identity;
 use crate::postgres::connection::pool::{Instance, Pool};
 use crate::postgres::connection::session::Rings;
 use crate::postgres::queries::claim::Lease;
@@ -159,6 +160,13 @@ impl Context {
     /// Notes whether the database is a copy; returns what was noted before.
     pub fn note_copy(&self, is_copy: bool) -> bool {
         self.is_copy.swap(is_copy, Ordering::Relaxed)
+    }
+
+    /// Whether the database is a copy: then nothing leaves but what a person sends by hand.
+    pub async fn is_copy_now(&self) -> Result<bool, StageError> {
+        let client = self.pool.get().await?;
+        let environment = &self.config.installation.environment;
+        Ok(identity::is_copy(&client, environment, self.system_identifier()).await?)
     }
 
     /// Names of the configured watches.

@@ -27,6 +27,7 @@ use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::postgres::outcome::outcome_calls::{
     self as outcome, NOTIFICATION, OutcomeCall, WantedOutcome,
 };
+use crate::postgres::outcome::outgoing_deliveries::{self, WantedEndpoint};
 
 /// How often to look for outcomes that nobody here told of: those that another process stored, and left.
 const EVERY: Duration = Duration::from_secs(10);
@@ -91,6 +92,15 @@ impl OutcomeHooks {
             }
         }
         let client = self.context.pool.get().await?;
+        let endpoints = self.context.config.outgoing_webhook.iter();
+        let endpoints: Vec<WantedEndpoint<'_>> = endpoints
+            .map(|(name, settings)| WantedEndpoint {
+                endpoint: name,
+                outcomes: &settings.states,
+                watches: &settings.watches,
+            })
+            .collect();
+        outgoing_deliveries::write_wanted(&client, &endpoints).await?;
         Ok(outcome::write_wanted(&client, &self.context.watch_names(), &wanted).await?)
     }
 }

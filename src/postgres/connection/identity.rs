@@ -51,6 +51,16 @@ pub async fn adopt(
     Ok(())
 }
 
+/// Whether this database is a copy of the one that sends for this environment.
+pub async fn is_copy(
+    client: &Client,
+    environment: &str,
+    system_identifier: Option<&str>,
+) -> Result<bool, Error> {
+    let query = include_str!("../../../sql/queries/gate/copy_read.sql");
+    client.query_one(query, &[&environment, &system_identifier]).await?.try_get("is_copy")
+}
+
 /// The time by the clock of the server, at this moment and not at the beginning of a transaction.
 pub async fn server_time(client: &Client) -> Result<Timestamp, Error> {
     let row = client.query_typed("select pg_catalog.clock_timestamp()", &[]).await?;

@@ -50,6 +50,8 @@ row! {
 statements! {
     readiness_change(tx: &Transaction<'_>, watches: &[&str])
         -> Option<FirstChange> = "readiness/readiness_change";
+    metrics_endpoints(tx: &Transaction<'_>, now: Timestamp)
+        -> Vec<Figure> = "outgoing_webhook/metrics_endpoints";
     readiness_channels(tx: &Transaction<'_>, now: Timestamp, channels: &[&str])
         -> Vec<ServedChannel> = "readiness/readiness_channels";
 }
@@ -86,7 +88,8 @@ pub async fn read(client: &mut Client, scope: Scope<'_>) -> Result<Vec<Figure>, 
         WORK.as_millis()
     );
     tx.batch_execute(&settings).await?;
-    let figures = metrics_read(&tx, scope).await?;
+    let mut figures = metrics_read(&tx, scope).await?;
+    figures.extend(metrics_endpoints(&tx, scope.now).await?);
     tx.commit().await?;
     Ok(figures)
 }

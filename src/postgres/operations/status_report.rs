@@ -17,6 +17,7 @@ use crate::postgres::connection::word::{state, word};
 use crate::postgres::missed::gap;
 use crate::postgres::operations::blockers::{self, ActiveBlocker};
 use crate::postgres::operations::channel_moves::{self, RunningDaemon};
+use crate::postgres::outcome::outgoing_deliveries::{self, EndpointStatus};
 use crate::postgres::schema::migrate;
 
 /// Outcomes are counted over so many hours.
@@ -47,6 +48,8 @@ pub struct Status {
     pub retry_reasons: Vec<RetryReason>,
     /// What keeps messages from leaving.
     pub blockers: Vec<ActiveBlocker>,
+    /// Endpoints of the application.
+    pub endpoints: Vec<EndpointStatus>,
 }
 
 /// How many of the latest messages were muted: a setting that stays in a session mutes all that follows in it.
@@ -199,6 +202,7 @@ pub async fn status(client: &Client, config: &Config, now: Timestamp) -> Result<
             &client.query(text!("status/status_retries"), &[]).await?,
         )?,
         blockers: blockers::read(client, config).await?,
+        endpoints: outgoing_deliveries::endpoints(client).await?,
     })
 }
 

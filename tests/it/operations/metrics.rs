@@ -393,7 +393,8 @@ fn every_metric_is_described_once_and_counted() {
     }
     let described: BTreeSet<String> = OF_THE_PROCESS.iter().map(|m| m.name.to_owned()).collect();
     assert_eq!(counted, described);
-    let sql = read("sql/queries/status/metrics_read.sql");
+    let sql = read("sql/queries/status/metrics_read.sql")
+        + &read("sql/queries/outgoing_webhook/metrics_endpoints.sql");
     for metric in OF_THE_DATABASE.iter().filter(|metric| metric.name != "rowbell_database_up") {
         assert!(sql.contains(&format!("'{}'", metric.name)), "{} is not asked for", metric.name);
     }
