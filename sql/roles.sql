@@ -73,7 +73,7 @@ begin
         -- Changes are written by the triggers, which run as their owner; the daemon takes them away. What was never
         -- captured is written by "catch-up", which runs as the same user.
         grant select, insert, delete on rowbell.change to rowbell_daemon;
-        grant select on rowbell.layout, rowbell.change_row to rowbell_daemon;
+        grant select on rowbell.layout, rowbell.change_row, rowbell.change_to_claim, rowbell.held_transaction to rowbell_daemon;
         grant select, insert, update on rowbell.gap to rowbell_daemon;
         grant select on sequence rowbell.dropped to rowbell_daemon;
         grant select on sequence rowbell.change_change_id_seq to rowbell_daemon;

@@ -435,6 +435,34 @@ comment on column rowbell.large_transaction.entity_count is 'How many rows of th
 comment on column rowbell.large_transaction.decision is 'leaves, discarded or told; null: it waits for a person.';
 comment on column rowbell.large_transaction.decision_text is 'Who decided, and why, in words.';
 
+create view rowbell.held_transaction as
+select l.large_transaction_id, l.watch, l.transaction_id, l.first_change_id, l.last_change_id, l.hold_id, l.entity_count
+  from rowbell.large_transaction as l
+ where l.decision is null;
+comment on view   rowbell.held_transaction is 'Large transactions that wait for a person. See rowbell.large_transaction.';
+comment on column rowbell.held_transaction.large_transaction_id is 'Key.';
+comment on column rowbell.held_transaction.watch is 'Name of the watch.';
+comment on column rowbell.held_transaction.transaction_id is 'The business transaction.';
+comment on column rowbell.held_transaction.first_change_id is 'The first of its changes that is left.';
+comment on column rowbell.held_transaction.last_change_id is 'The last of them.';
+comment on column rowbell.held_transaction.hold_id is 'The storm that it is.';
+comment on column rowbell.held_transaction.entity_count is 'How many rows of the business it is about.';
+
+create view rowbell.change_to_claim as
+select c.change_id, c.watch, c.changed_at, c.capture_error
+  from rowbell.change as c
+ where not exists (
+       select
+         from rowbell.held_transaction as h
+        where h.watch = c.watch and h.transaction_id = c.transaction_id
+          and c.change_id between h.first_change_id and h.last_change_id
+ );
+comment on view   rowbell.change_to_claim is 'Changes that are not folded yet, without those that wait for a person.';
+comment on column rowbell.change_to_claim.change_id is 'Order of capture.';
+comment on column rowbell.change_to_claim.watch is 'Name of the watch.';
+comment on column rowbell.change_to_claim.changed_at is 'When the row was changed, by the clock of the server.';
+comment on column rowbell.change_to_claim.capture_error is 'Why the row could not be read by the trigger.';
+
 
 create type rowbell.fallback_cause as enum (
     'failed',       -- undeliverable, or every attempt failed

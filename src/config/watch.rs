@@ -209,6 +209,11 @@ pub struct WatchStorm {
 }
 
 impl Config {
+    /// The watches, and the channel of each.
+    pub fn channels_of_watches(&self) -> (Vec<&str>, Vec<&str>) {
+        self.watch.iter().map(|(name, watch)| (name.as_str(), watch.channel.as_str())).unzip()
+    }
+
     /// The limits of a watch.
     pub fn storm_of(&self, watch: &str) -> Storm {
         let own = self.watch.get(watch).map(|watch| watch.storm).unwrap_or_default();

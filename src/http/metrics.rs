@@ -153,10 +153,12 @@ impl MetricsEndpoint {
     ) -> Result<Option<T>, StageError> {
         let config = &self.context.config;
         let channels: Vec<&str> = config.channel.keys().map(String::as_str).collect();
+        let (watches, watch_channels) = config.channels_of_watches();
         let scope = Scope {
             now: self.context.clock.now(),
             channels: &channels,
-            watches: &self.context.watch_names(),
+            watches: &watches,
+            watch_channels: &watch_channels,
             lease: config.delivery.lease,
         };
         let timeouts =

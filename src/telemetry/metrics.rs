@@ -201,7 +201,7 @@ pub const OF_THE_DATABASE: [Metric; 10] = [
         "rowbell_queue_messages",
         &["channel", "state"],
         Unit::Count,
-        "messages in the queue: due, waiting (due later), held (for a person), leased (being sent), unconfirmed",
+        "messages in the queue: due, waiting (due later), held (for a person; every row of a held bulk edit counts), leased (being sent), unconfirmed",
     ),
     gauge(
         "rowbell_oldest_due_age_seconds",

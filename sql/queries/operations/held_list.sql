@@ -13,17 +13,17 @@ select h.hold_id, h.watch, h.reason, h.began_at, h.message_count as joined, held
   ) as held
  cross join lateral (
        select coalesce(sum(l.entity_count), 0)::bigint as entities
-         from rowbell.large_transaction as l
-        where l.hold_id = h.hold_id and l.decision is null
+         from rowbell.held_transaction as l
+        where l.hold_id = h.hold_id
   ) as apart
  cross join lateral (
        select array(
                   select c.entity_key
-                    from rowbell.large_transaction as l
+                    from rowbell.held_transaction as l
                     join rowbell.change as c
                       on c.watch = l.watch and c.change_id between l.first_change_id and l.last_change_id
                      and c.transaction_id = l.transaction_id
-                   where l.hold_id = h.hold_id and l.decision is null and c.entity_key is not null
+                   where l.hold_id = h.hold_id and c.entity_key is not null
                    order by c.change_id
                    limit 3
               ) as examples

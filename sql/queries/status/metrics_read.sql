@@ -8,6 +8,7 @@
 -- $2 channels: the channels of the configuration
 -- $3 watches: the watches of the configuration
 -- $4 lease_seconds: how many seconds a lease holds
+-- $5 watch_channels: the channel of each of the watches
 with queued as (
     select q.channel,
            count(*) filter (where q.state = 'open' and q.due_at <= $1) as due,
@@ -19,10 +20,17 @@ with queued as (
            min(q.lease_expires_at) as lease_expires_at
       from rowbell.queue as q
      group by q.channel
+), apart as (
+    -- What a held bulk edit changed are no messages yet.
+    select w.channel, sum(h.entity_count) as held
+      from unnest($3::text[], $5::text[]) as w (watch, channel)
+      join rowbell.held_transaction as h on h.watch = w.watch
+     group by w.channel
 ), figures as materialized (
-    select c.channel, q.due, q.waiting, q.held, q.leased, q.unconfirmed, q.due_at, q.lease_expires_at
+    select c.channel, q.due, q.waiting, coalesce(q.held, 0) + coalesce(a.held, 0) as held, q.leased, q.unconfirmed, q.due_at, q.lease_expires_at
       from unnest($2::text[]) as c (channel)
       left join queued as q on q.channel = c.channel
+      left join apart as a on a.channel = c.channel
 )
 select 'rowbell_queue_messages' as metric, s.channel, n.state as word, coalesce(n.messages, 0)::float8 as value
   from figures as s
@@ -50,13 +58,8 @@ select 'rowbell_oldest_change_age_seconds', null, null,
        coalesce((select extract(epoch from $1 - min(c.changed_at))
                    from unnest($3::text[]) as w (watch), lateral (
                         select c.changed_at
-                          from rowbell.change as c
+                          from rowbell.change_to_claim as c
                          where c.watch = w.watch
-                           and not exists (
-                               select
-                                 from rowbell.large_transaction as l
-                                where l.watch = c.watch and l.transaction_id = c.transaction_id and l.decision is null
-                           )
                          order by c.change_id
                          limit 1
                   ) as c), 0)::float8

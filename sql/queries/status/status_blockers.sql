@@ -26,9 +26,8 @@ select 'hold', 'held', null, null, null, null, h.watch, h.hold_id, null, h.reaso
   from rowbell.hold as h
  cross join lateral (
        select (select count(*) from rowbell.queue as q where q.state = 'held' and q.watch = h.watch and q.hold_id = h.hold_id)
-              + coalesce((select sum(l.entity_count)::bigint
-                            from rowbell.large_transaction as l
-                           where l.hold_id = h.hold_id and l.decision is null), 0) as messages
+              + coalesce((select sum(l.entity_count)::bigint from rowbell.held_transaction as l where l.hold_id = h.hold_id), 0)
+              as messages
   ) as held
  where held.messages > 0
 union all

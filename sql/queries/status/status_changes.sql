@@ -5,11 +5,6 @@ select c.watch,
        count(*) as changes,
        count(c.capture_error) as unreadable,
        min(c.changed_at) as oldest_changed_at
-  from rowbell.change as c
- where not exists (
-       select
-         from rowbell.large_transaction as l
-        where l.watch = c.watch and l.transaction_id = c.transaction_id and l.decision is null
- )
+  from rowbell.change_to_claim as c
  group by c.watch
  order by c.watch;

@@ -76,6 +76,8 @@ pub struct Scope<'a> {
     pub now: Timestamp,
     pub channels: &'a [&'a str],
     pub watches: &'a [&'a str],
+    /// The channel of each of the watches.
+    pub watch_channels: &'a [&'a str],
     /// How long a lease holds.
     pub lease: Duration,
 }
@@ -95,8 +97,9 @@ pub async fn read(client: &mut Client, scope: Scope<'_>) -> Result<Vec<Figure>, 
 }
 
 async fn metrics_read(tx: &Transaction<'_>, scope: Scope<'_>) -> Result<Vec<Figure>, Error> {
-    let Scope { now, channels, watches, lease } = scope;
+    let Scope { now, channels, watches, watch_channels, lease } = scope;
+    let lease = lease.as_secs_f64();
     let rows =
-        named!(tx, "status/metrics_read", &[&now, &channels, &watches, &lease.as_secs_f64()])?;
+        named!(tx, "status/metrics_read", &[&now, &channels, &watches, &lease, &watch_channels])?;
     FromRows::from_rows(&rows)
 }

@@ -318,7 +318,8 @@ async fn channels(
     let mut channels: BTreeMap<String, ChannelStatus> =
         config.channel.keys().map(|name| (name.clone(), idle(config, name))).collect();
     let query = text!("status/status_channels");
-    for row in client.query(query, &[&now]).await? {
+    let (watches, of): (Vec<&str>, Vec<&str>) = config.channels_of_watches();
+    for row in client.query(query, &[&now, &watches, &of]).await? {
         let name: String = row.try_get("channel")?;
         let status = ChannelStatus {
             open: row.try_get("open")?,

@@ -9,6 +9,8 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rowbell::pipeline::context::stage::{Progress, Stage as _};
 use rowbell::postgres::operations::figures::{self, Figure, Scope};
+use rowbell::postgres::operations::holds::{self, HoldSelection};
+use rowbell::postgres::operations::status_report;
 use rowbell::telemetry::metrics::{Metric, OF_THE_DATABASE, OF_THE_PROCESS};
 use rowbell_lab::demo::cluster::ClusterOptions;
 use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
@@ -17,7 +19,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::harness::World;
+use crate::harness::{READ_TOKEN, World};
+use crate::page::browser::{Browser, PAGE, Served};
 
 const CHANNEL: &str = "ODI371267300";
 const SOON: Duration = Duration::from_secs(30);
@@ -262,6 +265,7 @@ async fn figure(world: &World, metric: &str, channel: Option<&str>, word: Option
         now: world.now(),
         channels: &["main"],
         watches: &["home_delivery"],
+        watch_channels: &["main"],
         lease: world.config.delivery.lease,
     };
     let figures = figures::read(&mut client, scope).await.unwrap();
@@ -271,6 +275,61 @@ async fn figure(world: &World, metric: &str, channel: Option<&str>, word: Option
             && figure.word.as_deref() == word
     };
     figures.iter().find(of).unwrap().value
+}
+
+/// A held bulk edit is no messages yet: metrics, status, the page and `rowbell held` say how many rows wait all the same.
+#[tokio::test]
+async fn what_a_person_has_to_decide_about_is_one_number_everywhere() {
+    let settings = format!("{PAGE}[storm]\ntransaction = 5\nminute = 0\n");
+    let mut world = World::with_settings(&settings).await;
+    world
+        .sql("insert into delivery select i, 1, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', 'start' from generate_series(101, 110) i;
+              delete from rowbell.change")
+        .await;
+    world.sql("update delivery set address = 'bulk' where id > 100").await;
+    world.settle().await;
+    // One of them has become a message: a later change waits in the same hold.
+    world.sql("update delivery set address = 'later' where id = 101").await;
+    world.settle().await;
+    for (approved, waits) in [(0, 10), (4, 6), (6, 0)] {
+        let now = world.now();
+        for hold in holds::list(&world.db, &HoldSelection::default()).await.unwrap() {
+            holds::approve(&mut world.db, &hold, approved, now).await.unwrap();
+        }
+        let held = holds::list(&world.db, &HoldSelection::default()).await.unwrap();
+        assert_eq!(held.iter().map(|hold| hold.messages).sum::<i64>(), waits);
+        let counted = figure(&world, "rowbell_queue_messages", Some("main"), Some("held")).await;
+        assert_eq!(counted, waits as f64);
+        let status = status_report::status(&world.db, &world.config, now).await.unwrap();
+        assert_eq!(status.channels.iter().map(|channel| channel.held).sum::<i64>(), waits);
+        let blocked = status.blockers.iter().filter_map(|blocker| blocker.messages).sum::<i64>();
+        assert_eq!(blocked, waits);
+        let served = Served::of(&world).await;
+        let browser = Browser::of(&served, "Maria", READ_TOKEN).await;
+        let seen = browser.get("/now").await;
+        let tile = format!("<dt>Held for a person</dt><dd>{waits}</dd>");
+        assert!(seen.has(&tile), "{tile}: {}", seen.text);
+    }
+    world.settle().await;
+    assert_eq!(
+        world.value("select count(*) from rowbell.message where state = 'sent'").await,
+        "10"
+    );
+}
+
+/// What is approved in part and not claimed yet waits for the daemon, and not for a person.
+#[tokio::test]
+async fn what_is_approved_of_a_bulk_edit_grows_old_until_it_is_claimed() {
+    let mut world = World::with("storm = { transaction = 1, minute = 0 }").await;
+    world.sql("update delivery set address = 'bulk'").await;
+    world.settle().await;
+    let change_age =
+        async |world: &World| figure(world, "rowbell_oldest_change_age_seconds", None, None).await;
+    assert_eq!(change_age(&world).await, 0.0, "it waits for a person");
+    let hold = holds::list(&world.db, &HoldSelection::default()).await.unwrap().remove(0);
+    let now = world.now();
+    assert_eq!(holds::approve(&mut world.db, &hold, 1, now).await.unwrap(), 1);
+    assert!(change_age(&world).await > 0.0, "one of two waits for the daemon");
 }
 
 #[tokio::test]
