@@ -11,6 +11,7 @@ use crate::config::load;
 use crate::config::show;
 use crate::error_chain::chain;
 
+pub mod acting;
 pub mod confirm;
 mod connection;
 mod error;

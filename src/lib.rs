@@ -166,6 +166,7 @@ pub mod postgres {
         pub mod holds;
         pub mod opt_outs;
         pub mod pauses;
+        pub mod person_acts;
         pub mod retry;
         pub mod status_report;
         pub mod unconfirmed;
@@ -181,7 +182,6 @@ pub mod postgres {
         pub mod figure_rows;
         pub mod found_messages;
         pub mod overview;
-        pub mod person_acts;
     }
 }
 /// Everything that knows a wire format.

@@ -18,8 +18,22 @@ pub enum PersonActKind {
     GiveUp,
     /// An unconfirmed message is sent again.
     SendAgain,
+    /// A message that had failed, was skipped or unconfirmed is sent again.
+    Retried,
+    /// What was never captured is held, to be decided about.
+    CaughtUp,
     /// Name and phone of a message were shown.
     Shown,
+}
+
+/// How a person did it. The words are those of `rowbell.person_act_way`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum PersonActWay {
+    /// On the page for people.
+    Page,
+    /// With a command.
+    Command,
 }
 
 impl PersonActKind {
@@ -30,6 +44,8 @@ impl PersonActKind {
             PersonActKind::Arrived => "said that it arrived",
             PersonActKind::GiveUp => "gave it up",
             PersonActKind::SendAgain => "wanted it sent again",
+            PersonActKind::Retried => "sent again",
+            PersonActKind::CaughtUp => "caught up with",
             PersonActKind::Shown => "asked to see name and phone",
         }
     }

@@ -7,12 +7,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::State;
 use crate::domain::message::unconfirmed::{LookupMethod, Settlement};
+use crate::domain::person_act::PersonActKind;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::settle::fallback_schedule;
 use crate::pipeline::settle::transition::transition;
 use crate::postgres::connection::pool::{Instance, Pool};
 use crate::postgres::operations::holds::ring;
+use crate::postgres::operations::person_acts::{self, ActingPerson, PersonAct};
 use crate::postgres::operations::unconfirmed::unconfirmed_confirm;
 use crate::postgres::queries;
 use crate::postgres::queries::settle::TransitionDetails;
@@ -22,8 +24,7 @@ use crate::postgres::queries::unconfirmed::LookupStep;
 #[derive(Clone, Debug)]
 pub struct PersonsWord {
     pub settlement: Settlement,
-    /// The database's user.
-    pub by: String,
+    pub who: ActingPerson,
     /// How the person knows.
     pub reason: Option<String>,
 }
@@ -33,9 +34,9 @@ impl PersonsWord {
     fn in_words(&self) -> String {
         let why = self.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
         match self.settlement {
-            Settlement::Arrived => format!("{} says that it arrived{why}", self.by),
-            Settlement::GiveUp => format!("given up by {}{why}", self.by),
-            Settlement::SendAgain => format!("{} wants it sent again{why}", self.by),
+            Settlement::Arrived => format!("{} says that it arrived{why}", self.who.by),
+            Settlement::GiveUp => format!("given up by {}{why}", self.who.by),
+            Settlement::SendAgain => format!("{} wants it sent again{why}", self.who.by),
         }
     }
 }
@@ -77,7 +78,7 @@ async fn settle_one(
     }
     let text = word.in_words();
     if word.settlement == Settlement::Arrived {
-        unconfirmed_confirm(&tx, message_id, &word.by, now).await?;
+        unconfirmed_confirm(&tx, message_id, &word.who.by, now).await?;
     }
     let step = LookupStep { way: LookupMethod::Person, found: &text, provider_message_id: None };
     let attempt = snapshot.attempt_count;
@@ -92,6 +93,9 @@ async fn settle_one(
     let event = word.settlement.event();
     let state = transition(&tx, context, message_id, &snapshot, event, details).await?;
     fallback_schedule::received(&tx, context, &[(message_id, state, snapshot.watch)]).await?;
+    let kind = PersonActKind::from(word.settlement);
+    let act = PersonAct { who: &word.who, kind, reason: word.reason.as_deref() };
+    person_acts::record_messages(&*tx, act, &[message_id], now).await?;
     tx.commit().await?;
     Ok(Some(state))
 }

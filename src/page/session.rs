@@ -9,7 +9,9 @@ use subtle::ConstantTimeEq as _;
 
 use crate::config::PageSettings;
 use crate::config::secret::{SecretError, page_token};
+use crate::domain::person_act::PersonActWay;
 use crate::domain::value::hex::{hex, unhex};
+use crate::postgres::operations::person_acts::ActingPerson;
 
 /// The name of the field with the token of a form.
 pub const FORM_TOKEN: &str = "form_token";
@@ -56,6 +58,11 @@ impl Visitor {
     /// As what they decided is recorded.
     pub fn signature(&self) -> String {
         format!("{} (page)", self.name)
+    }
+
+    /// Who acts.
+    pub fn acting(&self) -> ActingPerson {
+        ActingPerson { by: self.signature(), os_user: None, way: PersonActWay::Page }
     }
 
     pub fn is_expired(&self, now: Timestamp) -> bool {

@@ -102,9 +102,12 @@ select m.watch, m.entity_key, m.recipient_phone, m.message_id, m.attempt_count, 
   from rowbell.message as m
  where m.state in ('sent', 'unconfirmed', 'delivered', 'read') and m.recipient_phone is not null;
 
-insert into rowbell.person_act (acted_at, decided_by, kind, watch, hold_id, message_id, messages, reason) values
-('2026-06-24 11:00:00Z', 'Olga (page)', 'approved', 'home_delivery', 7, null, 120, 'checked with Ana'),
-('2026-06-24 11:05:00Z', 'Ana (page)', 'shown', 'home_delivery', null, 2, 1, null);
+insert into rowbell.person_act (acted_at, decided_by, way, kind, watch, hold_id, message_id, messages, reason) values
+('2026-06-24 11:00:00Z', 'Olga (page)', 'page', 'approved', 'home_delivery', 7, null, 120, 'checked with Ana'),
+('2026-06-24 11:05:00Z', 'Ana (page)', 'page', 'shown', 'home_delivery', null, 2, 1, null);
+
+insert into rowbell.person_act (acted_at, decided_by, os_user, way, kind, watch, hold_id, messages, reason) values
+('2026-06-24 11:10:00Z', 'crm', 'ana', 'command', 'discarded', 'home_delivery', 8, 31, 'a mistake');
 
 update rowbell.message
    set changed_by = case when message_id in (2, 6, 8) then '{import (psql)}' else '{ana (crm)}' end::text[];

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::acting::acting;
 use crate::cli::confirm::agreed;
 use crate::cli::connection::connect;
 use crate::cli::control::hold::would_say;
@@ -12,10 +13,12 @@ use crate::cli::inspect::explain;
 use crate::cli::text::count;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::person_act::PersonActKind;
 use crate::domain::value::row::Row;
 use crate::operations::catch_up::{self, CatchUp, CatchUpScope};
 use crate::operations::preview::preview;
 use crate::postgres::connection::pool::Client;
+use crate::postgres::operations::person_acts::{self, PersonAct};
 
 /// Rows shown as examples.
 const EXAMPLES: usize = 3;
@@ -62,7 +65,14 @@ pub async fn run(args: &CatchUpArgs, config: &Config) -> Result<(), CliError> {
     let hold = match missed > 0 && is_agreed {
         true => {
             let hold = catch_up::hold(&mut client, &args.watch, &found, clock.now()).await;
-            Some(hold.map_err(anyhow::Error::from)?)
+            let hold = hold.map_err(anyhow::Error::from)?;
+            let who = acting(&client).await?;
+            let reason = args.condition.as_deref();
+            let act = PersonAct { who: &who, kind: PersonActKind::CaughtUp, reason };
+            let (about, now) = ((args.watch.as_str(), hold), clock.now());
+            let noted = person_acts::record_hold(&**client, act, about, missed, now).await;
+            noted.map_err(anyhow::Error::from)?;
+            Some(hold)
         }
         false => None,
     };

@@ -1,8 +1,10 @@
 //! `rowbell held`, `rowbell approve` and `rowbell discard`: a person decides about a storm.
 
 use clap::Args;
+use jiff::Timestamp;
 use serde_json::json;
 
+use crate::cli::acting::acting;
 use crate::cli::confirm::agreed;
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
@@ -11,10 +13,12 @@ use crate::cli::text::{age, count, moment};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::Skip;
+use crate::domain::person_act::PersonActKind;
 use crate::domain::value::row::Row;
 use crate::operations::preview::{Preview, preview};
 use crate::postgres::connection::pool::Client;
 use crate::postgres::operations::holds::{self, Hold, HoldSelection};
+use crate::postgres::operations::person_acts::{self, ActingPerson, PersonAct};
 
 #[derive(Debug, Args)]
 pub struct HeldArgs {
@@ -105,6 +109,9 @@ pub async fn approve(args: &ApproveArgs, config: &Config) -> Result<(), CliError
     let now = Clock::system().now();
     let done =
         holds::approve(&mut client, &hold, messages, now).await.map_err(anyhow::Error::from)?;
+    let who = acting(&client).await?;
+    let act = PersonAct { who: &who, kind: PersonActKind::Approved, reason: None };
+    note(&client, act, &hold, done, now).await?;
     said(which, &hold, "approved", done);
     Ok(())
 }
@@ -129,10 +136,14 @@ pub async fn discard(args: &DiscardArgs, config: &Config) -> Result<(), CliError
         return Ok(());
     }
     let now = Clock::system().now();
-    let text = by_whom(&client, args.reason.as_deref()).await?;
+    let who = acting(&client).await?;
+    let text = by_whom(&who, args.reason.as_deref());
     let done = holds::discard(&mut client, &hold, messages, reason, &text, now)
         .await
         .map_err(anyhow::Error::from)?;
+    let reason = args.reason.as_deref();
+    let act = PersonAct { who: &who, kind: PersonActKind::Discarded, reason };
+    note(&client, act, &hold, done, now).await?;
     said(which, &hold, "discarded", done);
     Ok(())
 }
@@ -145,16 +156,21 @@ fn afterwards(args: &DiscardArgs) -> &'static str {
     }
 }
 
-async fn by_whom(client: &Client, reason: Option<&str>) -> Result<String, CliError> {
-    let user = session_user(client).await?;
+fn by_whom(who: &ActingPerson, reason: Option<&str>) -> String {
     let why = reason.map_or(String::new(), |reason| format!(": {reason}"));
-    Ok(format!("discarded by {user}{why}"))
+    format!("discarded by {}{why}", who.by)
 }
 
-/// Who decides: the user of the database.
-pub async fn session_user(client: &Client) -> Result<String, CliError> {
-    let row = client.query_one("select session_user::text", &[]).await;
-    Ok(row.and_then(|row| row.try_get(0)).map_err(anyhow::Error::from)?)
+async fn note(
+    client: &Client,
+    act: PersonAct<'_>,
+    hold: &Hold,
+    messages: i64,
+    now: Timestamp,
+) -> Result<(), CliError> {
+    let about = (hold.watch.as_str(), hold.hold_id);
+    let noted = person_acts::record_hold(&***client, act, about, messages, now).await;
+    Ok(noted.map_err(anyhow::Error::from)?)
 }
 
 fn said(which: &Which, hold: &Hold, word: &str, done: i64) {

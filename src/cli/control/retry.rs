@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use strum::VariantArray as _;
 
+use crate::cli::acting::acting;
 use crate::cli::confirm::ask;
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
@@ -15,7 +16,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::units;
 use crate::domain::message::state::{Failure, Skip, State};
+use crate::domain::person_act::PersonActKind;
 use crate::finding::hint;
+use crate::postgres::operations::person_acts::{self, PersonAct};
 use crate::postgres::operations::retry::{
     RetryCandidate, RetrySelection, count_all, look, put_back,
 };
@@ -70,6 +73,12 @@ pub async fn run(args: &RetryArgs, config: &Config) -> Result<(), CliError> {
         true => put_back(&client, &ids, WHY, now).await.map_err(anyhow::Error::from)?,
         false => Vec::new(),
     };
+    if !sent.is_empty() {
+        let who = acting(&client).await?;
+        let act = PersonAct { who: &who, kind: PersonActKind::Retried, reason: None };
+        let noted = person_acts::record_messages(&**client, act, &sent, now).await;
+        noted.map_err(anyhow::Error::from)?;
+    }
     match (args.json, goes_on) {
         (true, _) => {
             let missing = missing(&meant, &candidates);

@@ -6,8 +6,8 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::cli::acting::acting;
 use crate::cli::confirm::agreed;
-use crate::cli::control::hold::session_user;
 use crate::cli::control::retry::{cut, time_of};
 use crate::cli::error::CliError;
 use crate::cli::text::{age, count, length, moment};
@@ -90,10 +90,10 @@ pub async fn run(args: &SettleArgs, config: Config) -> Result<(), CliError> {
         && (args.yes || !args.json)
         && agreed(args.yes, &format!("\n{}", question(settlement, open.len())))?
     {
-        let by = session_user(&client).await?;
+        let who = acting(&client).await?;
         // The pool may have only this one.
         drop(client);
-        let word = PersonsWord { settlement, by, reason: args.reason.clone() };
+        let word = PersonsWord { settlement, who, reason: args.reason.clone() };
         settled = settle(&pool, Arc::new(config), clock, &open, &word)
             .await
             .map_err(anyhow::Error::from)?;

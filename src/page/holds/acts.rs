@@ -17,8 +17,7 @@ use crate::page::session::Visitor;
 use crate::page::state::PageState;
 use crate::postgres::connection::pool::Client;
 use crate::postgres::operations::holds::{self, Hold, HoldSelection};
-use crate::postgres::page::found_messages::entity_of;
-use crate::postgres::page::person_acts::{self, PersonAct, PersonActSubject};
+use crate::postgres::operations::person_acts::{self, PersonAct};
 
 /// Characters of a reason, at most.
 const LONGEST_REASON: usize = 500;
@@ -32,7 +31,7 @@ pub async fn approve(
     let (hold, messages) = chosen(&client, hold_id, &fields).await?;
     let (by, now) = (visitor.signature(), page.context.clock.now());
     let done = holds::approve_as(&mut client, &hold, messages, Some(&by), now).await?;
-    note(&page, &client, (&by, PersonActKind::Approved), &hold, done, &fields).await?;
+    note(&page, &client, (&visitor, PersonActKind::Approved), &hold, done, &fields).await?;
     Ok(to("/holds"))
 }
 
@@ -48,7 +47,7 @@ pub async fn discard(
     let why = said(&fields).map_or(String::new(), |why| format!(": {why}"));
     let text = format!("discarded by {by}{why}");
     let done = holds::discard(&mut client, &hold, messages, reason, &text, now).await?;
-    note(&page, &client, (&by, PersonActKind::Discarded), &hold, done, &fields).await?;
+    note(&page, &client, (&visitor, PersonActKind::Discarded), &hold, done, &fields).await?;
     Ok(to("/holds"))
 }
 
@@ -77,16 +76,15 @@ async fn chosen(client: &Client, hold_id: i64, fields: &Fields) -> Result<(Hold,
 async fn note(
     page: &PageState,
     client: &Client,
-    (by, kind): (&str, PersonActKind),
+    (visitor, kind): (&Visitor, PersonActKind),
     hold: &Hold,
     messages: i64,
     fields: &Fields,
 ) -> Result<(), PageError> {
-    let reason = said(fields);
-    let about = PersonActSubject::Hold(hold.hold_id);
-    let act =
-        PersonAct { by, kind, watch: &hold.watch, about, messages, reason: reason.as_deref() };
-    Ok(person_acts::record(client, act, page.context.clock.now()).await?)
+    let (who, reason) = (visitor.acting(), said(fields));
+    let act = PersonAct { who: &who, kind, reason: reason.as_deref() };
+    let (about, now) = ((hold.watch.as_str(), hold.hold_id), page.context.clock.now());
+    Ok(person_acts::record_hold(&***client, act, about, messages, now).await?)
 }
 
 fn said(fields: &Fields) -> Option<String> {
@@ -105,25 +103,13 @@ pub async fn settled(
         "give_up" => Settlement::GiveUp,
         _ => return Err(PageError::Form),
     };
-    let entity = entity_of(&**page.database().await?, message_id).await?;
-    let (watch, _) = entity.ok_or(PageError::NotFound)?;
-    let word = PersonsWord { settlement, by: visitor.signature(), reason: said(&fields) };
+    let word = PersonsWord { settlement, who: visitor.acting(), reason: said(&fields) };
     let (config, clock) = (page.context.config.clone(), page.context.clock.clone());
     let done = settle(page.pool(), config, clock, &[message_id], &word).await?;
     if done.is_empty() {
         let late = "It is not unconfirmed any more: evidence has come, or somebody has decided. Nothing was changed.";
         return Err(PageError::Refused(late.to_owned()));
     }
-    let act = PersonAct {
-        by: &word.by,
-        kind: settlement.into(),
-        watch: &watch,
-        about: PersonActSubject::Message(message_id),
-        messages: 1,
-        reason: word.reason.as_deref(),
-    };
-    let client = page.database().await?;
-    person_acts::record(&client, act, page.context.clock.now()).await?;
     Ok(to(&format!("/message/{message_id}")))
 }
 

@@ -19,9 +19,9 @@ use crate::page::session::Visitor;
 use crate::page::state::PageState;
 use crate::page::times::Times;
 use crate::postgres::operations::holds::{self, Hold, HoldSelection};
+use crate::postgres::operations::person_acts::{self, RecordedAct};
 use crate::postgres::operations::unconfirmed::{UnconfirmedMessage, look};
 use crate::postgres::page::found_messages;
-use crate::postgres::page::person_acts::{self, RecordedAct};
 
 /// Unconfirmed messages on the page, and acts of people.
 const AT_ONCE: i64 = 50;

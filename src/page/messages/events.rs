@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::domain::message::attempt::AttemptResultKind;
+use crate::domain::person_act::PersonActWay;
 use crate::domain::text::short_text::count;
 use crate::page::mask::Mask;
 use crate::page::times::Times;
 use crate::postgres::operations::entity_history::{
     AttemptHistory, LookupHistory, MessageHistory, ReceiptHistory,
 };
-use crate::postgres::page::person_acts::RecordedAct;
+use crate::postgres::operations::person_acts::RecordedAct;
 
 /// The story as a list.
 pub fn story(message: &MessageHistory, acts: &[RecordedAct], mask: &Mask, times: &Times) -> Markup {
@@ -96,8 +97,13 @@ fn finished(message: &MessageHistory, mask: &Mask) -> Markup {
 /// What a person did.
 pub fn acted(act: &RecordedAct) -> Markup {
     html! {
-        strong { (act.decided_by) } " " (act.kind.in_words())
+        strong { (act.decided_by) } @if act.way == PersonActWay::Command { (with_command(act)) }
+        " " (act.kind.in_words())
         @if let Some(reason) = &act.reason { ": " (reason) }
         "."
     }
+}
+
+fn with_command(act: &RecordedAct) -> String {
+    act.os_user.as_ref().map_or(" (command)".to_owned(), |user| format!(" (command of {user})"))
 }

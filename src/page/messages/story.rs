@@ -23,8 +23,8 @@ use crate::page::session::Visitor;
 use crate::page::state::PageState;
 use crate::page::times::Times;
 use crate::postgres::operations::entity_history::{FieldOrder, MessageHistory, one_message};
+use crate::postgres::operations::person_acts::{self, PersonAct, RecordedAct};
 use crate::postgres::page::found_messages::entity_of;
-use crate::postgres::page::person_acts::{self, PersonAct, PersonActSubject, RecordedAct};
 
 /// Acts of people that are shown of one message.
 const ACTS: i64 = 50;
@@ -53,16 +53,10 @@ pub async fn unmasked(
     Asked { visitor, fields }: Asked,
 ) -> Result<Html<String>, PageError> {
     let told = read(&page, message_id).await?;
-    let act = PersonAct {
-        by: &visitor.signature(),
-        kind: PersonActKind::Shown,
-        watch: &told.watch,
-        about: PersonActSubject::Message(message_id),
-        messages: 1,
-        reason: fields.text("reason"),
-    };
+    let (who, reason) = (visitor.acting(), fields.text("reason"));
+    let act = PersonAct { who: &who, kind: PersonActKind::Shown, reason };
     let client = page.database().await?;
-    person_acts::record(&client, act, page.context.clock.now()).await?;
+    person_acts::record_messages(&**client, act, &[message_id], page.context.clock.now()).await?;
     Ok(answer(&page, &visitor, &told, true))
 }
 

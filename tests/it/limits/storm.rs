@@ -289,5 +289,18 @@ async fn a_hundred_thousand_rows_of_one_update_send_nothing_until_a_person_says_
     until(ended, 1).await;
     assert_eq!(one("select count(*) from rowbell.queue").await, 0);
     assert_eq!(testbed.sandbox.count(), 10);
+
+    let again = ["retry", "--since", "1h", "--reason", "discarded", "--limit", "2", "--yes"];
+    testbed.command(&again).unwrap();
+    // Who decided what is on record, as on the page: the user of the database, and who typed it.
+    let acts = "select string_agg(concat_ws(' ', decided_by, way, kind, messages, reason), '; ' order by act_id)
+                  from rowbell_report.person_acts where os_user is not distinct from $1";
+    let user = ["SUDO_USER", "LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
+    let acts: String = db.query_one(acts, &[&user]).await.unwrap().get(0);
+    assert_eq!(
+        acts,
+        "postgres command approved 10; postgres command discarded 99990 a mistake; \
+         postgres command retried 1; postgres command retried 1"
+    );
     assert!(daemon.stop().await.unwrap().success());
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use rowbell::cli::control::settle::preview;
 use rowbell::domain::message::state::State;
 use rowbell::domain::message::unconfirmed::Settlement;
+use rowbell::domain::person_act::PersonActWay;
 use rowbell::operations::settle::{PersonsWord, settle};
+use rowbell::postgres::operations::person_acts::ActingPerson;
 use rowbell::postgres::operations::unconfirmed::look;
 use rowbell_lab::sandbox::{Fault, FaultRule};
 
@@ -25,8 +27,12 @@ async fn lost(watch: &str, fault: Fault) -> (World, i64) {
 }
 
 async fn says(world: &World, id: i64, settlement: Settlement) -> Vec<(i64, State)> {
-    let word =
-        PersonsWord { settlement, by: "ana".to_owned(), reason: Some("she called".to_owned()) };
+    let who = ActingPerson {
+        by: "ana".to_owned(),
+        os_user: Some("ana-desk".to_owned()),
+        way: PersonActWay::Command,
+    };
+    let word = PersonsWord { settlement, who, reason: Some("she called".to_owned()) };
     let pool = &world.stages.context.pool;
     settle(pool, world.config.clone(), world.clock.clone(), &[id], &word).await.unwrap()
 }
@@ -53,6 +59,8 @@ async fn what_arrived_counts_as_told_and_says_who_said_so() {
     );
     let steps = world.value("select method || ': ' || found from rowbell_report.lookups order by lookup_id desc limit 1").await;
     assert_eq!(steps, "person: ana says that it arrived: she called");
+    let act = "select concat_ws(' ', decided_by, os_user, way, kind, message_id, reason) from rowbell_report.person_acts";
+    assert_eq!(world.value(act).await, format!("ana ana-desk command arrived {id} she called"));
     // She knows the address: only what is new is told.
     world.sql("update delivery set status = 'rescheduled' where id = 1").await;
     world.settle().await;
