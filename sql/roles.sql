@@ -112,6 +112,10 @@ begin
         grant select, insert, update, delete on rowbell.outcome_hook, rowbell.outcome_call to rowbell_daemon;
         grant select, insert, update, delete on rowbell.outgoing_webhook, rowbell.outgoing_delivery to rowbell_daemon;
 
+        -- What customers answer; it is joined to its message, and redacted.
+        grant select, insert, delete on rowbell.reply to rowbell_daemon;
+        grant update (message_id, phone, body, payload) on rowbell.reply to rowbell_daemon;
+
         -- What people decide on the page, or ask to see; nobody takes that back.
         grant select, insert on rowbell.person_act to rowbell_daemon;
 

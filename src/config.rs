@@ -186,6 +186,8 @@ pub struct RetentionSettings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InboundSettings {
+    /// Whether what customers answer to messages is kept.
+    pub replies: bool,
     pub opt_out: BTreeMap<String, Vec<String>>,
     pub opt_in: BTreeMap<String, Vec<String>>,
 }

@@ -8,6 +8,7 @@
 pub mod domain {
     pub mod outcome;
     pub mod person_act;
+    pub mod reply;
     /// The life of a message: states, attempts, receipts, evidence, and what an answer means.
     pub mod message {
         pub mod attempt;
@@ -176,6 +177,7 @@ pub mod postgres {
     pub mod outcome {
         pub mod outcome_calls;
         pub mod outgoing_deliveries;
+        pub mod replies;
     }
     /// What the page asks besides.
     pub mod page {
@@ -270,6 +272,7 @@ pub mod pipeline {
         pub mod opt_out_request;
         pub mod poll;
         pub mod receipt_source;
+        pub mod reply;
         pub mod webhook;
         pub mod webhook_registration;
     }

@@ -1,7 +1,7 @@
 -- 09_outcome_hook: what the application is told about outcomes.
 
-create type rowbell.outcome as enum ('sent', 'delivered', 'read', 'failed', 'skipped');
-comment on type rowbell.outcome is 'What the application may be told of a message: the states in which it has left, or ended.';
+create type rowbell.outcome as enum ('sent', 'delivered', 'read', 'failed', 'skipped', 'replied');
+comment on type rowbell.outcome is 'What the application may be told of a message: the states in which it has left, or ended; replied: a customer answered it.';
 
 -- Which outcomes are wanted: written by the daemon at its start, from its configuration.
 create table rowbell.outcome_hook (
@@ -25,6 +25,7 @@ create table rowbell.outcome_call (
     watch          text not null,
     place          smallint not null,
     state          rowbell.outcome not null,
+    reply_id       bigint,
 
     stored_at      timestamptz not null default now(),
     due_at         timestamptz not null default now(),
@@ -47,6 +48,7 @@ comment on column rowbell.outcome_call.message_id is 'The message.';
 comment on column rowbell.outcome_call.watch is 'Its watch.';
 comment on column rowbell.outcome_call.place is 'Which hook of the watch; -1: a notification.';
 comment on column rowbell.outcome_call.state is 'The state that it came to.';
+comment on column rowbell.outcome_call.reply_id is 'The reply, where that is what is told.';
 comment on column rowbell.outcome_call.stored_at is 'When that was stored.';
 comment on column rowbell.outcome_call.due_at is 'When the hook is tried, or tried again.';
 comment on column rowbell.outcome_call.attempt_count is 'How often the hook has failed.';
@@ -63,7 +65,7 @@ comment on column rowbell_report.outcome_calls.call_id is 'Order in which the ou
 comment on column rowbell_report.outcome_calls.message_id is 'The message.';
 comment on column rowbell_report.outcome_calls.watch is 'Name of the watch, as in the configuration.';
 comment on column rowbell_report.outcome_calls.place is 'Which hook of the watch, from 0, in the order of the configuration; -1: a notification.';
-comment on column rowbell_report.outcome_calls.state is 'The state that the message came to: sent, delivered, read, failed or skipped.';
+comment on column rowbell_report.outcome_calls.state is 'What is told: sent, delivered, read, failed, skipped or replied.';
 comment on column rowbell_report.outcome_calls.stored_at is 'When that was stored.';
 comment on column rowbell_report.outcome_calls.due_at is 'When the hook is tried, or tried again.';
 comment on column rowbell_report.outcome_calls.attempt_count is 'How often the hook has failed.';

@@ -51,6 +51,7 @@ create table rowbell.outgoing_delivery (
     message_id     bigint not null,
     watch          text not null,
     outcome        rowbell.outcome not null,
+    reply_id       bigint,
     stored_at      timestamptz not null default now(),
 
     state          rowbell.delivery_state not null default 'due',
@@ -82,6 +83,7 @@ comment on column rowbell.outgoing_delivery.endpoint is 'The endpoint.';
 comment on column rowbell.outgoing_delivery.message_id is 'The message.';
 comment on column rowbell.outgoing_delivery.watch is 'Its watch.';
 comment on column rowbell.outgoing_delivery.outcome is 'What is told of it.';
+comment on column rowbell.outgoing_delivery.reply_id is 'The reply, where that is what is told.';
 comment on column rowbell.outgoing_delivery.stored_at is 'When that was stored.';
 comment on column rowbell.outgoing_delivery.state is 'due, delivered or given_up.';
 comment on column rowbell.outgoing_delivery.due_at is 'When it is tried, or tried again; null once it has ended.';
@@ -163,7 +165,7 @@ comment on column rowbell_report.outgoing_deliveries.webhook_id is 'Header webho
 comment on column rowbell_report.outgoing_deliveries.endpoint is 'Name of the endpoint, as in the configuration.';
 comment on column rowbell_report.outgoing_deliveries.message_id is 'The message.';
 comment on column rowbell_report.outgoing_deliveries.watch is 'Name of the watch, as in the configuration.';
-comment on column rowbell_report.outgoing_deliveries.outcome is 'What is told of it: sent, delivered, read, failed or skipped.';
+comment on column rowbell_report.outgoing_deliveries.outcome is 'What is told of it: sent, delivered, read, failed, skipped or replied.';
 comment on column rowbell_report.outgoing_deliveries.stored_at is 'When that was stored.';
 comment on column rowbell_report.outgoing_deliveries.state is 'due, delivered or given_up.';
 comment on column rowbell_report.outgoing_deliveries.due_at is 'When it is tried, or tried again; null once it has ended.';

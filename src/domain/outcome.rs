@@ -15,6 +15,8 @@ pub enum OutcomeState {
     Read,
     Failed,
     Skipped,
+    /// A customer answered it.
+    Replied,
 }
 
 /// What of a person an endpoint may be told besides. WhatsApp's ids of messages hold the phone in another form.
@@ -27,6 +29,7 @@ pub enum PersonalField {
     RecipientPhone,
     ProviderMessageId,
     Summary,
+    ReplyText,
 }
 
 /// What a hook may be told.
@@ -46,6 +49,10 @@ pub enum OutcomeParameter {
     DeliveredAt,
     ReadAt,
     FinishedAt,
+    Reply,
+    ReplyKind,
+    ReplyPayload,
+    RepliedAt,
 }
 
 /// A statement whose parameters have numbers, and what each of them is.

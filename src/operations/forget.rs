@@ -19,6 +19,7 @@ use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::capture::row_query::{self, RowRequest};
 use crate::postgres::connection::pool::Client;
+use crate::postgres::outcome::replies;
 use crate::postgres::queries;
 use crate::postgres::queries::forget::Concerned;
 
@@ -179,6 +180,7 @@ pub async fn forget(
     let forms = forms(phone);
     queries::forget::forget_unmatched(&tx, &phone_key(phone)).await?;
     queries::forget::forget_opt_out_requests(&tx, &forms).await?;
+    replies::forget_replies(&tx, &forms).await?;
     tx.commit().await?;
     let mut above = 0;
     loop {

@@ -44,7 +44,7 @@ impl Metric {
 }
 
 /// Counted by this process since its start.
-pub const OF_THE_PROCESS: [Metric; 28] = [
+pub const OF_THE_PROCESS: [Metric; 29] = [
     counter("rowbell_changes_claimed_total", &[], "changes taken to be folded into messages"),
     counter(
         "rowbell_messages_total",
@@ -99,6 +99,7 @@ pub const OF_THE_PROCESS: [Metric; 28] = [
         "what of the watch cannot be used now: the watch itself, whose changes wait, or lookups, whose columns are told without names",
     ),
     counter("rowbell_storms_total", &["watch"], "bulk edits whose messages were held"),
+    counter("rowbell_replies_total", &[], "answers of customers that quote a message"),
     counter("rowbell_opt_out_requests_total", &["request"], "customers who wrote stop or start"),
     counter(
         "rowbell_polling_answers_total",

@@ -124,3 +124,8 @@ insert into rowbell.outgoing_delivery (endpoint, message_id, watch, outcome, sto
 ('crm', 1, 'home_delivery', 'delivered', '2026-06-24 09:00:42Z', 'delivered', null, 1, 204, null, '2026-06-24 09:00:42Z'),
 ('crm', 1, 'home_delivery', 'read', '2026-06-24 09:05:42Z', 'delivered', null, 1, 204, null, '2026-06-24 09:05:43Z'),
 ('crm', 6, 'home_delivery', 'sent', '2026-06-24 09:10:40Z', 'due', '2026-06-24 09:11:05Z', 2, 503, 'HTTP 503: it failed', null);
+
+insert into rowbell.reply (channel, provider_reply_id, context_id, message_id, kind, phone, body, payload, written_at,
+                           received_at) values
+('main', 'r-1', 'p-1', 1, 'button', '12025550143', 'Fine', 'CONFIRM', '2026-06-24 09:07:00Z', '2026-06-24 09:07:01Z'),
+('main', 'r-2', 'p-1', 1, 'text', '12025550143', 'Please ring twice', null, '2026-06-24 09:08:00Z', '2026-06-24 09:08:01Z');

@@ -99,7 +99,9 @@ mod operations {
 mod hooks {
     pub mod outcome_hooks;
     pub mod outgoing_webhook;
+    pub mod outgoing_webhook_chaos;
     pub mod receiver;
+    pub mod replies;
 }
 /// What people see and do on the page.
 mod page {

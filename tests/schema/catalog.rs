@@ -9,8 +9,10 @@ use rowbell::domain::message::receipt::{
 };
 use rowbell::domain::message::state::{Failure, Skip, WaitsFor};
 use rowbell::domain::message::unconfirmed::LookupMethod;
+use rowbell::domain::outcome::OutcomeState;
 use rowbell::domain::person_act::PersonActKind;
 use rowbell::domain::recipient::last_told::ToldStatus;
+use rowbell::domain::reply::ReplyKind;
 use rowbell::domain::value::change::Operation;
 use rowbell::postgres::capture::install;
 use rowbell::postgres::missed::gap::GapCause;
@@ -56,7 +58,7 @@ order by 1";
         "select proname from pg_proc where pronamespace = 'rowbell'::regnamespace order by 1";
     assert_eq!(
         lines(&client, function).await,
-        "capture_by_name\ncapture_delivery\nfirst_message_since\nhas_recipients\nis_connected\nknown_after_mute\nlayouts_of\nnote_outcome\nreadable\nrecord_consent\nwhole_row"
+        "capture_by_name\ncapture_delivery\nfirst_message_since\nhas_recipients\nis_connected\nknown_after_mute\nlayouts_of\nnote_outcome\nnote_reply\nreadable\nrecord_consent\nwhole_row"
     );
 }
 
@@ -86,6 +88,8 @@ async fn enums_have_the_words_of_their_types() {
         ("message_operation", words::<Operation>()),
         // What a recipient is told and nobody captures.
         ("change_operation", words::<Operation>().replace(" withdrawn", "")),
+        ("reply_kind", words::<ReplyKind>()),
+        ("outcome", words::<OutcomeState>()),
         ("gap_cause", words::<GapCause>()),
         ("large_decision", words::<LargeDecision>()),
         ("told_status", words::<ToldStatus>()),

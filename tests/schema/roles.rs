@@ -187,7 +187,7 @@ async fn an_analyst_reads_the_reports_and_nothing_else() {
         )
     };
     let views = lines(&owner, &names("rowbell_report")).await;
-    assert_eq!(views.lines().count(), 19);
+    assert_eq!(views.lines().count(), 20);
     for view in views.lines() {
         analyst.batch_execute(&format!("select * from {view}")).await.unwrap();
     }

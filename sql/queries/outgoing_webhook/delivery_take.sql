@@ -26,12 +26,14 @@ with picked as (
            attempt_count = d.attempt_count + 1
       from picked as p
      where d.delivery_id = p.delivery_id
- returning d.delivery_id, d.webhook_id, d.message_id, d.watch, d.outcome, d.stored_at, d.tried_since, d.attempt_count
+ returning d.delivery_id, d.webhook_id, d.message_id, d.watch, d.outcome, d.stored_at, d.tried_since, d.attempt_count, d.reply_id
 )
 select t.delivery_id, replace(t.webhook_id::text, '-', '') as webhook_id, t.message_id, t.watch, t.outcome::text as outcome,
        t.stored_at, t.tried_since, t.attempt_count, m.entity_key, m.reason::text as reason, m.channel, m.operation::text as operation,
        m.fallback_of, m.sent_at, m.delivered_at, m.read_at, m.finished_at, m.provider_message_id, m.recipient_key,
-       m.recipient_name, m.recipient_phone, m.summary
+       m.recipient_name, m.recipient_phone, m.summary,
+       r.kind::text as reply_kind, coalesce(r.written_at, r.received_at) as replied_at, r.body as reply, r.payload as reply_payload
   from taken as t
   left join rowbell.message as m using (message_id)
+  left join rowbell.reply as r on r.reply_id = t.reply_id
  order by t.delivery_id;

@@ -24,6 +24,12 @@ with fallbacks as (
      where a.message_id = any ($1)
        and r.provider_message_id = a.provider_message_id
        and (r.raw is not null or r.recipient_phone is not null or r.error_text is not null)
+), replies as (
+    update rowbell.reply as r
+       set phone   = null,
+           body    = null,
+           payload = null
+     where r.message_id = any ($1)
 ), known as (
     delete from rowbell.last_told as t
      using rowbell.message as m

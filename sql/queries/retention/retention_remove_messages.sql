@@ -22,6 +22,10 @@ with looked as (
     delete from rowbell.attempt as a
      using picked as p
      where a.message_id = p.message_id
+), answered as (
+    delete from rowbell.reply as r
+     using picked as p
+     where r.message_id = p.message_id
 ), posted as (
     delete from rowbell.outgoing_delivery as d
      using picked as p

@@ -17,8 +17,8 @@ use crate::finding::hint;
 use crate::postgres::capture::{install, key, proof};
 use crate::postgres::operations::blockers::{self, ActiveBlocker, BlockerKind, BlockerSubject};
 use crate::postgres::operations::entity_history::{
-    AttemptHistory, CapturedChange, EntityHistory, Field, FieldOrder, LookupHistory,
-    MessageHistory, ReceiptHistory, WordsHistory, story,
+    AttemptHistory, CapturedChange, DeliveryHistory, EntityHistory, Field, FieldOrder,
+    LookupHistory, MessageHistory, ReceiptHistory, WordsHistory, story,
 };
 
 #[derive(Debug, Args)]
@@ -249,6 +249,13 @@ fn events_of(message: &MessageHistory) -> Vec<Event> {
     }
     events.extend(message.receipts.iter().map(|receipt| (receipt.happened_at, evidence(receipt))));
     events.extend(message.lookups.iter().map(|lookup| (lookup.asked_at, looked_up(lookup))));
+    let replies = message.replies.iter();
+    // Its words are shown on the page, and in rowbell_report.replies.
+    events.extend(
+        replies.map(|reply| (reply.replied_at, format!("the customer answered ({})", reply.kind))),
+    );
+    events
+        .extend(message.deliveries.iter().map(|delivery| (delivery.happened_at, posted(delivery))));
     if let Some(at) = message.finished_at {
         events.push((at, format!("{}{}", message.state.into_str(), why(message))));
     }
@@ -352,6 +359,12 @@ fn evidence(receipt: &ReceiptHistory) -> String {
 fn looked_up(lookup: &LookupHistory) -> String {
     let id = lookup.provider_message_id.as_ref().map_or(String::new(), |id| format!(", id {id}"));
     format!("attempt {} unconfirmed: {}{id}", lookup.attempt, lookup.found)
+}
+
+fn posted(delivery: &DeliveryHistory) -> String {
+    let DeliveryHistory { endpoint, outcome, state, last_error, .. } = delivery;
+    let why = last_error.as_ref().map_or(String::new(), |why| format!(", {why}"));
+    format!("endpoint {endpoint}, told of {outcome}: {}{why}", state.replace('_', " "))
 }
 
 fn why(message: &MessageHistory) -> String {

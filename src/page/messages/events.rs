@@ -9,7 +9,7 @@ use crate::domain::text::short_text::count;
 use crate::page::mask::Mask;
 use crate::page::times::Times;
 use crate::postgres::operations::entity_history::{
-    AttemptHistory, LookupHistory, MessageHistory, ReceiptHistory,
+    AttemptHistory, DeliveryHistory, LookupHistory, MessageHistory, ReceiptHistory, ReplyHistory,
 };
 use crate::postgres::operations::person_acts::RecordedAct;
 
@@ -26,6 +26,9 @@ pub fn story(message: &MessageHistory, acts: &[RecordedAct], mask: &Mask, times:
     let receipts = message.receipts.iter();
     events.extend(receipts.map(|receipt| (receipt.happened_at, evidence(receipt, mask))));
     events.extend(message.lookups.iter().map(|lookup| (lookup.asked_at, looked_up(lookup))));
+    events.extend(message.replies.iter().map(|reply| (reply.replied_at, answered(reply, mask))));
+    let deliveries = message.deliveries.iter();
+    events.extend(deliveries.map(|delivery| (delivery.happened_at, posted(delivery))));
     events.extend(acts.iter().rev().map(|act| (act.acted_at, acted(act))));
     events.extend(message.finished_at.map(|at| (at, finished(message, mask))));
     // What happened at one moment stays in order.
@@ -81,6 +84,23 @@ fn looked_up(lookup: &LookupHistory) -> Markup {
         "Evidence about attempt " (lookup.attempt) ": " (lookup.found)
         @if let Some(id) = &lookup.provider_message_id { ", id " code { (id) } }
         "."
+    }
+}
+
+fn answered(reply: &ReplyHistory, mask: &Mask) -> Markup {
+    html! {
+        "The customer answered (" (reply.kind) ")"
+        @match &reply.body { Some(body) => { ": " q { (mask.text(body)) } } None => "." }
+    }
+}
+
+fn posted(delivery: &DeliveryHistory) -> Markup {
+    let DeliveryHistory { endpoint, outcome, state, attempt_count, last_error, .. } = delivery;
+    html! {
+        "Endpoint " (endpoint) ", told of " strong { (outcome) } ": " (state.replace('_', " "))
+        @if *attempt_count > 1 { ", " (count(i64::from(*attempt_count), "attempt")) }
+        "."
+        @if let Some(why) = last_error { " " (why) }
     }
 }
 

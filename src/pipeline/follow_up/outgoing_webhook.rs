@@ -245,12 +245,16 @@ fn event(delivery: &TakenDelivery) -> OutcomeEvent {
         delivered_at: delivery.delivered_at,
         read_at: delivery.read_at,
         finished_at: delivery.finished_at,
+        reply_kind: delivery.reply_kind,
+        replied_at: delivery.replied_at,
         person: PersonalFacts {
             recipient_key: delivery.recipient_key,
             recipient_name: delivery.recipient_name,
             recipient_phone: delivery.recipient_phone,
             provider_message_id: delivery.provider_message_id,
             summary: delivery.summary,
+            reply_text: delivery.reply,
+            reply_payload: delivery.reply_payload,
         },
     }
 }

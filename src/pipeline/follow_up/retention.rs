@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
+use crate::postgres::outcome::replies;
 use crate::postgres::queries;
 use crate::postgres::queries::retention::RetentionTask;
 
@@ -28,6 +29,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often to look for what has grown old.
 const EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long a reply is kept that answers no message of ours.
+const UNJOINED: Duration = Duration::from_secs(3_600);
 
 /// How often to begin from the first id, for what was open or locked the last time.
 const ANEW_EVERY: Duration = Duration::from_secs(7 * 86_400);
@@ -110,10 +114,12 @@ impl Retention {
         now: Timestamp,
     ) -> Result<VecDeque<Walk>, StageError> {
         let settings = &self.context.config.retention;
+        replies::reply_drop(tx, now - UNJOINED).await?;
         if let Some(personal) = settings.personal {
             let watches = self.context.watch_names();
             queries::retention::retention_changes(tx, now - personal, &watches, BATCH).await?;
             queries::retention::retention_opt_out_requests(tx, now - personal, BATCH).await?;
+            replies::reply_redact(tx, now - personal, BATCH).await?;
         }
         let tasks = [
             (RetentionTask::RemoveMessages, settings.facts),

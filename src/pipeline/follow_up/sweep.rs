@@ -26,6 +26,7 @@ use crate::pipeline::settle::circuit;
 use crate::pipeline::settle::settle::settle_answer;
 use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
+use crate::postgres::outcome::replies;
 use crate::postgres::queries;
 use crate::postgres::queries::settle::TransitionDetails;
 use crate::postgres::queries::unconfirmed::LookupStep;
@@ -61,6 +62,7 @@ impl Stage for Sweep {
         let tx = client.transaction().await?;
         let swept = self.leases(&tx).await? + self.unconfirmed(&tx).await?;
         circuit::write_opt_outs(&tx, &self.context).await?;
+        replies::reply_join(&tx).await?;
         tx.commit().await?;
         drop(client);
         let now = self.context.clock.steady();

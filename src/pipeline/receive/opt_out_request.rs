@@ -1,4 +1,4 @@
-//! Opt-out and opt-in requests that customers write to us. Nothing else of their messages is kept.
+//! Opt-out and opt-in requests that customers write to us. What else of their messages is kept: `reply.rs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

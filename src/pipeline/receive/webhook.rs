@@ -1,7 +1,7 @@
 //! receive: stores what the provider posts to the webhook.
 //!
 //! Takes what the provider posts; stores the receipts in it, moves the messages that they are about, and
-//! takes opt-out and opt-in requests of customers, in one transaction; answers 200 only then, and 503
+//! takes opt-out and opt-in requests and replies of customers, in one transaction; answers 200 only then, and 503
 //! when the database is away, so that the provider tries again. Receipts for ids that no attempt knows
 //! yet are kept and joined when the id arrives.
 //!
@@ -33,6 +33,7 @@ use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::{StageError, loggable};
 use crate::pipeline::receive::opt_out_request::take_opt_out_requests;
 use crate::pipeline::receive::receipt_source;
+use crate::pipeline::receive::reply::take_replies;
 use crate::pipeline::settle::evidence::take_in;
 use crate::postgres::queries;
 use crate::provider::onemsg::webhook_payload::{self, Delivered, Unread};
@@ -114,6 +115,7 @@ impl Receive {
         take_in(&tx, &self.context, channel, receipts, EvidenceSource::Webhook).await?;
         take_opt_out_requests(&tx, &self.context, &self.words, channel, &delivered.messages)
             .await?;
+        take_replies(&tx, &self.context, channel, &delivered.messages).await?;
         tx.commit().await?;
         self.context.pulses.moved();
         if delivered.is_test() {

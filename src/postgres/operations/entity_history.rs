@@ -88,6 +88,10 @@ pub struct MessageHistory {
     pub receipts: Vec<ReceiptHistory>,
     /// What was done to find out whether the provider has it.
     pub lookups: Vec<LookupHistory>,
+    /// What the customer answered.
+    pub replies: Vec<ReplyHistory>,
+    /// What endpoints of the application were told of it.
+    pub deliveries: Vec<DeliveryHistory>,
 }
 
 row! {
@@ -132,6 +136,25 @@ row! {
         pub source: EvidenceSource = word,
         pub error_code: Option<i32>,
         pub error_text: Option<String>,
+        pub happened_at: Timestamp,
+    }
+
+    /// Its words are a person's: who shows them masks them.
+    #[derive(Clone, Debug, Serialize)]
+    pub struct ReplyHistory {
+        pub kind: String,
+        pub body: Option<String>,
+        pub payload: Option<String>,
+        pub replied_at: Timestamp,
+    }
+
+    #[derive(Clone, Debug, Serialize)]
+    pub struct DeliveryHistory {
+        pub endpoint: String,
+        pub outcome: String,
+        pub state: String,
+        pub attempt_count: i32,
+        pub last_error: Option<String>,
         pub happened_at: Timestamp,
     }
 
@@ -216,7 +239,11 @@ async fn attach_all(client: &Client, messages: &mut [MessageHistory]) -> Result<
     let query = text!("explain/explain_receipts");
     attach(client, query, messages, |message| &mut message.receipts).await?;
     let query = text!("explain/explain_lookups");
-    attach(client, query, messages, |message| &mut message.lookups).await
+    attach(client, query, messages, |message| &mut message.lookups).await?;
+    let query = text!("explain/explain_replies");
+    attach(client, query, messages, |message| &mut message.replies).await?;
+    let query = text!("explain/explain_deliveries");
+    attach(client, query, messages, |message| &mut message.deliveries).await
 }
 
 fn fields(old: Option<&Row>, new: Option<&Row>, selection: &FieldOrder<'_>) -> Vec<Field> {
@@ -273,6 +300,8 @@ fn message(row: &SqlRow, selection: &FieldOrder<'_>) -> Result<Option<MessageHis
         attempts: Vec::new(),
         receipts: Vec::new(),
         lookups: Vec::new(),
+        replies: Vec::new(),
+        deliveries: Vec::new(),
     }))
 }
 

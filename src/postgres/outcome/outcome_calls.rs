@@ -54,7 +54,7 @@ pub async fn write_wanted(
 
 row! {
     /// An outcome, and what a hook may be told of it.
-    #[derive(Clone, Debug)]
+    #[derive(Clone)]
     pub struct OutcomeCall {
         pub call_id: i64,
         pub message_id: i64,
@@ -72,6 +72,10 @@ row! {
         pub delivered_at: Option<String>,
         pub read_at: Option<String>,
         pub finished_at: Option<String>,
+        pub reply: Option<String>,
+        pub reply_kind: Option<String>,
+        pub reply_payload: Option<String>,
+        pub replied_at: Option<String>,
     }
 }
 
@@ -97,6 +101,10 @@ impl OutcomeCall {
             OutcomeParameter::DeliveredAt => self.delivered_at.clone(),
             OutcomeParameter::ReadAt => self.read_at.clone(),
             OutcomeParameter::FinishedAt => self.finished_at.clone(),
+            OutcomeParameter::Reply => self.reply.clone(),
+            OutcomeParameter::ReplyKind => self.reply_kind.clone(),
+            OutcomeParameter::ReplyPayload => self.reply_payload.clone(),
+            OutcomeParameter::RepliedAt => self.replied_at.clone(),
         })
     }
 }
@@ -202,6 +210,10 @@ pub async fn rehearse(
         delivered_at: None,
         read_at: None,
         finished_at: at(),
+        reply: None,
+        reply_kind: None,
+        reply_payload: None,
+        replied_at: None,
     };
     run(&mut tx, &call, hook.0, hook.1, timeout).await?;
     let own = tx.query_one(text!("outcome/outcome_own_changes"), &[&watch]).await?;

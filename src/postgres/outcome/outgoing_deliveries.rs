@@ -107,6 +107,10 @@ row! {
         pub recipient_name: Option<String>,
         pub recipient_phone: Option<String>,
         pub summary: Option<String>,
+        pub reply_kind: Option<String>,
+        pub replied_at: Option<Timestamp>,
+        pub reply: Option<String>,
+        pub reply_payload: Option<String>,
     }
 
     /// How an endpoint stands.

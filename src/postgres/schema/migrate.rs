@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("08_person_act", include_str!("../../../sql/migrations/08_person_act.sql")),
     ("09_outcome_hook", include_str!("../../../sql/migrations/09_outcome_hook.sql")),
     ("10_outgoing_webhook", include_str!("../../../sql/migrations/10_outgoing_webhook.sql")),
+    ("11_reply", include_str!("../../../sql/migrations/11_reply.sql")),
 ];
 
 /// Writes down what the migrations made, for `doctor` to find later what is gone or was changed.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::domain::message::receipt::{Receipt, ReceiptStatus};
+use crate::domain::reply::{Reply, ReplyKind};
 use crate::provider::onemsg::error_payload;
 
 /// Items read from one delivery; Meta sends up to about a thousand.
@@ -71,6 +72,34 @@ pub struct InboundMessage {
     /// All that it says: its words, and what stands on a button or in a list that was tapped.
     pub texts: Vec<String>,
     pub at: Option<Timestamp>,
+    /// The message that it quotes; empty: none.
+    pub context_id: String,
+    pub kind: ReplyKind,
+    /// What a button carries beside what stands on it.
+    pub payload: Option<String>,
+}
+
+/// Characters of an answer that are kept. WhatsApp takes 4096.
+const MAX_REPLY: usize = 4_096;
+
+impl InboundMessage {
+    /// What a customer answers to a message; None: it is none of theirs, or quotes nothing.
+    pub fn reply(&self) -> Option<Reply> {
+        let is_reply = !self.is_from_us && !self.phone.is_empty() && !self.context_id.is_empty();
+        let is_kept = self.kind != ReplyKind::Other;
+        is_reply.then(|| Reply {
+            id: match self.id.is_empty() {
+                false => bounded_id(&self.id),
+                true => format!("{} {:?}", self.context_id, self.at),
+            },
+            context_id: bounded_id(&self.context_id),
+            kind: self.kind,
+            phone: self.phone.clone(),
+            body: self.texts.first().filter(|_| is_kept).map(|text| bounded(text, MAX_REPLY)),
+            payload: self.payload.as_ref().map(|text| bounded(text, MAX_REPLY)),
+            written_at: self.at,
+        })
+    }
 }
 
 impl std::fmt::Debug for InboundMessage {
@@ -263,14 +292,52 @@ fn message(item: &Value) -> Option<InboundMessage> {
         &["interactive", "list_reply", "title"],
         &["interactive", "list_reply", "id"],
     ];
+    let first = |paths: &[&[&str]]| paths.iter().find_map(|path| text(at(path)));
+    let payload = first(&[
+        &["button", "payload"],
+        &["interactive", "button_reply", "id"],
+        &["interactive", "list_reply", "id"],
+    ]);
+    let is_button =
+        ["button", "interactive"].iter().any(|key| item.get(*key).is_some_and(Value::is_object));
+    let reaction = item.get("reaction").and_then(|reaction| text(reaction.get("emoji")));
+    let is_words =
+        text(item.get("type")).is_none_or(|kind| matches!(kind.as_str(), "chat" | "text"));
+    let mut texts: Vec<String> = said.iter().filter_map(|path| text(at(path))).collect();
+    let kind = match (is_button, &reaction) {
+        (true, _) => ReplyKind::Button,
+        (false, Some(_)) => ReplyKind::Reaction,
+        // A picture's body is its address.
+        (false, None) if is_words && !texts.is_empty() => ReplyKind::Text,
+        (false, None) => ReplyKind::Other,
+    };
+    if is_button {
+        // What stands on it, before what it carries.
+        let shown = first(&[
+            &["button", "text"],
+            &["interactive", "button_reply", "title"],
+            &["interactive", "list_reply", "title"],
+        ]);
+        texts.splice(0..0, shown);
+    }
+    texts.extend(reaction);
+    let context = [
+        &["context", "id"][..],
+        &["context", "message_id"],
+        &["quotedMsgId"],
+        &["reaction", "message_id"],
+    ];
     Some(InboundMessage {
+        context_id: first(&context).unwrap_or_default(),
+        kind,
+        payload,
         id: text(item.get("id")).unwrap_or_default(),
         phone: ["chatId", "author", "from"]
             .iter()
             .find_map(|key| phone(item.get(*key)))
             .unwrap_or_default(),
         is_from_us: is_yes(item.get("fromMe")),
-        texts: said.iter().filter_map(|path| text(at(path))).collect(),
+        texts,
         at: moment(item.get("time")).or_else(|| moment(item.get("timestamp"))),
     })
 }

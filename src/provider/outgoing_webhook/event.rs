@@ -22,6 +22,9 @@ pub struct OutcomeEvent {
     pub delivered_at: Option<Timestamp>,
     pub read_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
+    /// How a customer answered, where that is the event.
+    pub reply_kind: Option<String>,
+    pub replied_at: Option<Timestamp>,
     pub person: PersonalFacts,
 }
 
@@ -33,6 +36,8 @@ pub struct PersonalFacts {
     pub recipient_phone: Option<String>,
     pub provider_message_id: Option<String>,
     pub summary: Option<String>,
+    pub reply_text: Option<String>,
+    pub reply_payload: Option<String>,
 }
 
 impl std::fmt::Debug for PersonalFacts {
@@ -49,6 +54,7 @@ impl PersonalFacts {
             PersonalField::RecipientPhone => &self.recipient_phone,
             PersonalField::ProviderMessageId => &self.provider_message_id,
             PersonalField::Summary => &self.summary,
+            PersonalField::ReplyText => &self.reply_text,
         }
         .as_deref()
     }
@@ -70,7 +76,16 @@ pub fn body(event: &OutcomeEvent, include: &[PersonalField]) -> String {
         "read_at": event.read_at,
         "finished_at": event.finished_at,
     });
-    for field in include {
+    if let Some(kind) = &event.reply_kind {
+        data["reply_kind"] = kind.as_str().into();
+        data["replied_at"] = json!(event.replied_at);
+        if include.contains(&PersonalField::ReplyText) {
+            data["reply_payload"] = json!(event.person.reply_payload);
+        }
+    }
+    let is_told =
+        |field: &&PersonalField| event.reply_kind.is_some() || **field != PersonalField::ReplyText;
+    for field in include.iter().filter(is_told) {
         data[field.into_str()] = event.person.get(*field).map_or(Value::Null, Value::from);
     }
     wrapped(&format!("message.{}", event.outcome), event.stored_at, &data)
@@ -107,6 +122,7 @@ mod tests {
                 provider_message_id: Some("wamid.HBgL".to_owned()),
                 summary: Some("New window".to_owned()),
                 recipient_key: Some("12025550143".to_owned()),
+                ..PersonalFacts::default()
             },
             ..OutcomeEvent::default()
         }

@@ -76,7 +76,6 @@ impl Receiver {
         *self.always.lock().unwrap() = reply.into();
     }
 
-    #[allow(dead_code)]
     pub fn chaos(&self, share: f64) {
         *self.chaos.lock().unwrap() = share;
     }
