@@ -210,7 +210,9 @@ impl GateInput<'_> {
 
     /// Phone and mail address, as far as there are any; an error when the channel needs one that is not.
     fn addresses(&self, found: &Row) -> Result<(Option<Phone>, Option<Email>), Decision> {
-        let phone = Phone::of(found, &self.defaults.region)
+        let phone = self
+            .case
+            .phone(&self.defaults.region)
             .map_err(|bad| Decision::Skip(Skip::BadPhone, Some(bad.to_string())));
         let email = Email::parse(text_of(found, "email").unwrap_or_default());
         let no_email = |bad: BadEmail| {

@@ -5,7 +5,7 @@
 //! the recipient query names them. Nobody is told a value that the row had for somebody else.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use deadpool_postgres::Transaction;
 use serde_json::Value;
@@ -15,6 +15,7 @@ use crate::domain::message::message::Message;
 use crate::domain::recipient::email::Email;
 use crate::domain::recipient::last_told::{CountsAsTold, RowBefore, Told};
 use crate::domain::recipient::phone::Phone;
+use crate::domain::recipient::phone_text::BadPhone;
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::pipeline::context::stage::StageError;
@@ -29,6 +30,8 @@ pub struct RecipientCase<'a> {
     pub key: String,
     /// What the recipient query gave.
     pub recipient: Cow<'a, Row>,
+    /// Their phone, once it was read: by it they go where they have no key.
+    phone: OnceLock<ReadPhone>,
     /// The row went over to somebody else.
     pub is_withdrawn: bool,
     /// The row is theirs now and they have never heard of it, but the watch tells handovers to nobody.
@@ -64,8 +67,16 @@ pub struct Concern<'a> {
 /// Rows as they were, with the recipients that the query names for them.
 pub type NamedRows<'a> = Vec<(&'a Row, Vec<Row>)>;
 
+/// What the phone of a recipient was read as.
+type ReadPhone = Result<Phone, BadPhone>;
+
 /// A recipient with their key.
-type Keyed<'a> = (String, Cow<'a, Row>);
+#[derive(Clone)]
+struct Keyed<'a> {
+    key: String,
+    recipient: Cow<'a, Row>,
+    phone: OnceLock<ReadPhone>,
+}
 
 /// The row of an entity of which nothing was captured but its key.
 static NO_ROW: LazyLock<Row> = LazyLock::new(Row::new);
@@ -81,12 +92,18 @@ impl<'a> RecipientCase<'a> {
         RecipientCase {
             key: String::new(),
             recipient: Cow::Borrowed(recipient),
+            phone: OnceLock::new(),
             is_withdrawn: false,
             is_silenced: false,
             baseline: known.map(Cow::Borrowed),
             possible: Vec::new(),
             last: None,
         }
+    }
+
+    /// Their phone, read once.
+    pub fn phone(&self, region: &str) -> Result<Phone, BadPhone> {
+        self.phone.get_or_init(|| Phone::of(&self.recipient, region)).clone()
     }
 }
 
@@ -213,19 +230,17 @@ impl<'a> Concern<'a> {
     /// The recipients of the row, then those who are told that it is no longer theirs.
     fn cases(&self, named: &NamedRows<'a>) -> Vec<RecipientCase<'a>> {
         let present = self.keyed(&self.present.recipients);
-        let mut cases: Vec<RecipientCase<'_>> = present
-            .iter()
-            .map(|(key, recipient)| self.case(key, recipient.clone(), named))
-            .collect();
+        let mut cases: Vec<RecipientCase<'_>> =
+            present.iter().map(|keyed| self.case(keyed.clone(), named)).collect();
         // A query that names nobody any more may leave the row out for other reasons.
         if self.compiled.config.handover != Handover::Both || present.is_empty() {
             return cases;
         }
-        for (key, recipient) in self.before(named) {
-            if present.iter().any(|(present, _)| present == &key) {
+        for keyed in self.before(named) {
+            if present.iter().any(|present| present.key == keyed.key) {
                 continue;
             }
-            let case = self.case(&key, recipient, named);
+            let case = self.case(keyed, named);
             // Who does not know of the row is not told that it is no longer theirs.
             if case.baseline.is_some() || case.possible.iter().any(Option::is_some) {
                 cases.push(RecipientCase { is_withdrawn: true, is_silenced: false, ..case });
@@ -234,22 +249,24 @@ impl<'a> Concern<'a> {
         cases
     }
 
-    fn case(&self, key: &str, recipient: Cow<'a, Row>, named: &NamedRows<'a>) -> RecipientCase<'a> {
+    fn case(&self, keyed: Keyed<'a>, named: &NamedRows<'a>) -> RecipientCase<'a> {
+        let Keyed { key, recipient, phone } = keyed;
         let ledger = &self.present.ledger;
-        let last = ledger.last(key, self.counts());
+        let last = ledger.last(&key, self.counts());
         let assumed = || {
-            let row = ledger.assumed_by(key, self.counts(), self.before_message())?;
-            self.names(row, named)?.iter().any(|(named, _)| named == key).then_some(row)
+            let row = ledger.assumed_by(&key, self.counts(), self.before_message())?;
+            self.names(row, named)?.iter().any(|named| named.key == key).then_some(row)
         };
         let row = match last {
             Some(told) => told.row.as_ref(),
             None => assumed(),
         };
-        let possible = ledger.possible(key, self.counts());
+        let possible = ledger.possible(&key, self.counts());
         let is_new = row.is_none() && last.is_none() && possible.is_empty();
         RecipientCase {
-            key: key.to_owned(),
+            key,
             recipient,
+            phone,
             is_withdrawn: false,
             // New to them because it went over, not because it came into being.
             is_silenced: is_new
@@ -286,14 +303,14 @@ impl<'a> Concern<'a> {
         let known = ledger.recipients().into_iter().flat_map(rows);
         let assumed = self.row_before().into_iter().map(|row| (None, row));
         for (key, row) in known.chain(assumed) {
-            for (named, recipient) in self.names(row, named).unwrap_or_default() {
+            for named in self.names(row, named).unwrap_or_default() {
                 let is_meant = match key {
-                    Some(key) => named == key,
+                    Some(key) => named.key == key,
                     // Who was told something stands in the ledger.
-                    None => ledger.all(&named).is_empty(),
+                    None => ledger.all(&named.key).is_empty(),
                 };
-                if is_meant && !before.iter().any(|(key, _)| key == &named) {
-                    before.push((named, recipient));
+                if is_meant && !before.iter().any(|before| before.key == named.key) {
+                    before.push(named);
                 }
             }
         }
@@ -306,25 +323,28 @@ impl<'a> Concern<'a> {
             return Some(self.keyed(&self.present.recipients));
         }
         let answer = named.iter().find(|(asked, _)| self.compiled.names_the_same(asked, row));
-        answer.map(|(_, recipients)| {
-            let keyed = keyed(recipients, self.region);
-            keyed.into_iter().map(|(key, row)| (key, Cow::Owned(row.clone()))).collect()
-        })
+        let owned = |keyed: Keyed<'_>| Keyed {
+            recipient: Cow::Owned(keyed.recipient.into_owned()),
+            key: keyed.key,
+            phone: keyed.phone,
+        };
+        answer
+            .map(|(_, recipients)| keyed(recipients, self.region).into_iter().map(owned).collect())
     }
 
     fn keyed(&self, recipients: &'a [Row]) -> Vec<Keyed<'a>> {
-        let keyed = keyed(recipients, self.region);
-        keyed.into_iter().map(|(key, row)| (key, Cow::Borrowed(row))).collect()
+        keyed(recipients, self.region)
     }
 }
 
 /// Each recipient once, with their key.
-fn keyed<'r>(recipients: &'r [Row], region: &str) -> Vec<(String, &'r Row)> {
-    let mut keyed: Vec<(String, &Row)> = Vec::with_capacity(recipients.len());
+fn keyed<'r>(recipients: &'r [Row], region: &str) -> Vec<Keyed<'r>> {
+    let mut keyed: Vec<Keyed<'_>> = Vec::with_capacity(recipients.len());
     for recipient in recipients {
-        let key = key_of(recipient, region);
-        if !keyed.iter().any(|(known, _)| known == &key) {
-            keyed.push((key, recipient));
+        let phone = OnceLock::new();
+        let key = key_by(recipient, || phone.get_or_init(|| Phone::of(recipient, region)));
+        if !keyed.iter().any(|known| known.key == key) {
+            keyed.push(Keyed { key, recipient: Cow::Borrowed(recipient), phone });
         }
     }
     keyed
@@ -333,6 +353,11 @@ fn keyed<'r>(recipients: &'r [Row], region: &str) -> Vec<(String, &'r Row)> {
 /// The name under which a recipient is known: the column recipient_key, or else the phone, or else the mail address.
 /// Whoever has none of them is nobody that could be told anything.
 pub fn key_of(recipient: &Row, region: &str) -> String {
+    let phone = OnceLock::new();
+    key_by(recipient, || phone.get_or_init(|| Phone::of(recipient, region)))
+}
+
+fn key_by<'p>(recipient: &Row, read_phone: impl FnOnce() -> &'p ReadPhone) -> String {
     let text = |column: &str| match recipient.get(column) {
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Number(number)) => number.to_string(),
@@ -341,7 +366,7 @@ pub fn key_of(recipient: &Row, region: &str) -> String {
     let mut key = text("recipient_key");
     if key.is_empty() {
         let phone = text("phone");
-        key = match (Phone::of(recipient, region), Email::parse(&text("email"))) {
+        key = match (read_phone(), Email::parse(&text("email"))) {
             (Ok(parsed), _) => parsed.as_str().to_owned(),
             (Err(_), Ok(parsed)) => parsed.as_str().to_lowercase(),
             _ if !phone.is_empty() => phone,
@@ -360,4 +385,23 @@ fn digest(text: &str) -> u128 {
     text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phone_is_read_for_the_key_and_not_again_at_the_gate() {
+        let row = |json: Value| json.as_object().cloned().unwrap_or_default();
+        let rows = [
+            row(serde_json::json!({"phone": "+1 202-555-0143"})),
+            row(serde_json::json!({"phone": "+1 202-555-0143", "recipient_key": "c7"})),
+        ];
+        let keyed = keyed(&rows, "");
+        let keys: Vec<&str> = keyed.iter().map(|keyed| keyed.key.as_str()).collect();
+        assert_eq!(keys, ["12025550143", "c7"]);
+        let read: Vec<bool> = keyed.iter().map(|keyed| keyed.phone.get().is_some()).collect();
+        assert_eq!(read, [true, false], "with a key it is read at the gate, and only there");
+    }
 }
