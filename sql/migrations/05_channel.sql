@@ -216,7 +216,7 @@ comment on column rowbell.opt_out.phone is 'International digits without plus si
 comment on column rowbell.opt_out.scope is 'Name of the watch that the phone must not be told of; empty: of nothing.';
 comment on column rowbell.opt_out.source is 'Who requested it: inbound (the customer), operator, import or provider.';
 comment on column rowbell.opt_out.since is 'Since when.';
-comment on column rowbell.opt_out.origin is 'From where it came: the channel that it was written on, or the file that was imported; null where that is not known.';
+comment on column rowbell.opt_out.origin is 'From where it came: the channel that it was written on, the file that was imported, or who typed the command; null where that is not known.';
 comment on column rowbell.opt_out.reason is 'Why, in words.';
 
 

@@ -645,7 +645,7 @@ comment on column rowbell_report.opt_outs.since is 'Since when.';
 comment on column rowbell_report.opt_outs.source is 'Who requested it: inbound (the customer), operator, import or provider.';
 comment on column rowbell_report.opt_outs.reason is 'Why, in words.';
 comment on column rowbell_report.opt_outs.watch is 'The watch that the phone must not be told of; null: of nothing.';
-comment on column rowbell_report.opt_outs.origin is 'From where it came: the channel that it was written on, or the file that was imported; null where that is not known.';
+comment on column rowbell_report.opt_outs.origin is 'From where it came: the channel that it was written on, the file that was imported, or who typed the command; null where that is not known.';
 
 
 -- Who opted out and in, and when.
@@ -675,7 +675,7 @@ comment on column rowbell_report.consent.watch is 'The watch that it is about; n
 comment on column rowbell_report.consent.event is 'opted_out or opted_in.';
 comment on column rowbell_report.consent.happened_at is 'When it was requested.';
 comment on column rowbell_report.consent.source is 'Who requested it: inbound (the customer), operator, import or provider.';
-comment on column rowbell_report.consent.origin is 'From where it came: the channel that it was written on, or the file that was imported; null where that is not known.';
+comment on column rowbell_report.consent.origin is 'From where it came: the channel that it was written on, the file that was imported, or who typed the command; null where that is not known.';
 comment on column rowbell_report.consent.reason is 'Why, in words.';
 comment on column rowbell_report.consent.recorded_at is 'When it was recorded.';
 comment on column rowbell_report.consent.recorded_by is 'Database user who recorded it.';

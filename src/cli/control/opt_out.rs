@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::cli::acting::acting;
 use crate::cli::connection::connect;
 use crate::cli::control::opt_out_file::read_opt_out_requests;
 use crate::cli::error::CliError;
@@ -74,7 +75,10 @@ pub async fn run(args: &OptOutArgs, config: &Config) -> Result<(), CliError> {
             let request = OptOutEntry { phone, reason: reason.clone() };
             let client = connect(config).await?;
             let now = Clock::system().now();
-            let ground = OptOutGround { source: OptOutSource::Operator, origin: None, scope };
+            let typed_by = acting(&client).await?.os_user;
+            let origin = typed_by.map(|user| format!("command of {user}"));
+            let origin = origin.as_deref();
+            let ground = OptOutGround { source: OptOutSource::Operator, origin, scope };
             let added = opt_outs::add(&**client, std::slice::from_ref(&request), ground, now)
                 .await
                 .map_err(anyhow::Error::from)?;
@@ -209,8 +213,10 @@ async fn import(
     let mut client = connect(config).await?;
     let tx = client.transaction().await.map_err(anyhow::Error::from)?;
     let now = Clock::system().now();
-    let origin = file.file_name().map(|name| format!("file {}", name.display()));
-    let origin = origin.filter(|_| file != Path::new("-"));
+    let origin = match file.file_name() {
+        Some(_) if file == Path::new("-") => Some("standard input".to_owned()),
+        name => name.map(|name| format!("file {}", name.display())),
+    };
     let ground = OptOutGround { source: OptOutSource::Import, origin: origin.as_deref(), scope };
     let mut added = 0;
     for batch in requests.chunks(5_000) {

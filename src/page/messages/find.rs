@@ -18,6 +18,7 @@ use crate::page::messages::filter::{STATES, Wanted, reasons};
 use crate::page::session::Visitor;
 use crate::page::state::PageState;
 use crate::page::times::Times;
+use crate::postgres::operations::opt_outs::{self, OptOut};
 use crate::postgres::page::found_messages::{FoundMessage, MessageFilter, find};
 
 /// Messages on one page.
@@ -54,9 +55,13 @@ async fn answer(
     wanted: &Wanted,
     filter: &MessageFilter,
 ) -> Result<Html<String>, PageError> {
-    let found = {
+    let (found, opt_outs) = {
         let client = page.database().await?;
-        find(&client, filter, AT_ONCE).await?
+        let opt_outs = match &filter.phones {
+            Some(forms) => opt_outs::of(&client, forms).await?,
+            None => Vec::new(),
+        };
+        (find(&client, filter, AT_ONCE).await?, opt_outs)
     };
     let (times, is_by_phone) = (Times::of(page), filter.phones.is_some());
     let is_full = i64::try_from(found.len()).is_ok_and(|found| found == AT_ONCE);
@@ -66,6 +71,7 @@ async fn answer(
         (phone_form(page, visitor))
         section aria-labelledby="found" {
             h2 #found { @if is_by_phone { "To this phone" } @else { "Found" } }
+            @for opt_out in &opt_outs { p.hint { (opted_out(opt_out, &times)) } }
             @if found.is_empty() { p { "No message." } } @else { (table(&found, &times)) }
             @match found.last() {
                 Some(_) if is_full && is_by_phone => p.hint { "The latest " (AT_ONCE) "." },
@@ -77,6 +83,18 @@ async fn answer(
         }
     };
     Ok(shown(framed(page, visitor, View::Messages, "Messages", &main)))
+}
+
+/// What the phone is not told of, since when, who said so, from where and why.
+fn opted_out(opt_out: &OptOut, times: &Times) -> Markup {
+    let OptOut { scope, since, reason, source, origin, .. } = opt_out;
+    let ground = [Some(source.into_str()), origin.as_deref(), reason.as_deref()];
+    let ground: Vec<&str> = ground.into_iter().flatten().collect();
+    html! {
+        "This phone is not written to"
+        @if !scope.is_empty() { " about " (scope) }
+        ", since " (times.at(*since)) ": " (ground.join(", ")) "."
+    }
 }
 
 fn form(page: &PageState, wanted: &Wanted) -> Markup {

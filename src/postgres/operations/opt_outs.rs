@@ -88,6 +88,11 @@ pub async fn remove(
     Ok(found)
 }
 
+/// What a phone, in any of these forms, must not be told of.
+pub async fn of(client: &Client, forms: &[String]) -> Result<Vec<OptOut>, Error> {
+    FromRows::from_rows(&client.query(text!("operations/opt_out_of"), &[&forms]).await?)
+}
+
 /// The next page of opt-outs after a phone and scope.
 pub async fn page(client: &Client, phone: &str, scope: &str) -> Result<Vec<OptOut>, Error> {
     let query = text!("operations/opt_out_list");

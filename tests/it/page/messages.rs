@@ -1,5 +1,7 @@
 //! Finding a message, and reading its story: as support does it while the customer is on the phone.
 
+use rowbell::postgres::operations::opt_outs::{self, OptOutEntry, OptOutGround, OptOutSource};
+
 use crate::harness::{READ_TOKEN, World};
 use crate::page::browser::{Browser, PAGE, Served};
 
@@ -49,8 +51,26 @@ async fn a_message_is_found_by_phone() {
     let juan = format!("href=\"/message/{}\"", id_of(&world, "2").await);
     assert!(seen.has(&juan) && seen.has("…5678"), "{}", seen.text);
     assert!(!seen.has("612345678") && !seen.has("Juan") && !seen.has("…0001"), "{}", seen.text);
+    assert!(!seen.has("is not written to"), "{}", seen.text);
     let seen = browser.submit("/messages", "/messages", &[("phone", "612 345 678")]).await;
     assert!(seen.has("cannot be read as a phone") && !seen.has("612"), "{}", seen.text);
+}
+
+/// Support sees at once why a customer hears nothing: of which watch, since when, who said so and from where.
+#[tokio::test]
+async fn what_a_phone_has_opted_out_of_stands_beside_its_messages() {
+    let (world, _served, browser) = two_told().await;
+    let ground = OptOutGround {
+        source: OptOutSource::Operator,
+        origin: Some("command of ana"),
+        scope: "home_delivery",
+    };
+    let entry =
+        OptOutEntry { phone: "34612345678".to_owned(), reason: Some("moved away".to_owned()) };
+    opt_outs::add(&world.db, &[entry], ground, world.now()).await.unwrap();
+    let seen = browser.submit("/messages", "/messages", &[("phone", "+34 612 345 678")]).await;
+    assert!(seen.has("This phone is not written to about home_delivery, since"), "{}", seen.text);
+    assert!(seen.has("operator, command of ana, moved away"), "{}", seen.text);
 }
 
 /// The story: from what to what, by whom, in which words, what became of it, by the clocks of both. Whose name it is
