@@ -17,11 +17,37 @@ const TIMEOUT_PER_MESSAGE: Duration = Duration::from_millis(5);
 const CHANGE_ALL: &str = "update delivery set window_start = window_start + interval '1 hour',
                                  window_end = window_end + interval '1 hour'";
 
+/// Each customer has been told of their delivery often, last as it is.
+const HISTORY: &str = "
+    insert into rowbell.message (watch, entity_key, recipient_key, state, operation, first_changed_at, last_changed_at,
+                                 new_row, channel, template, language, recipient_name, recipient_phone, recipient_locale,
+                                 recipient_time_zone, summary, parameters, attempt_count, provider_message_id, sent_at,
+                                 delivered_at, created_at, updated_by)
+    select 'home_delivery', d.id::text, ltrim(c.phone, '+'), 'delivered', 'update', told.at, told.at,
+           to_jsonb(d) - '{driver_note,updated_at}'::text[], 'main', 'service_change', 'en', c.full_name, ltrim(c.phone, '+'), c.locale,
+           c.time_zone, 'An earlier change.', jsonb_build_array(c.full_name, 'home delivery', 'An earlier change.'), 1,
+           'earlier.' || d.id || '.' || told.number, told.at, told.at, told.at, 'bench'
+      from (select number, now() - number * interval '1 hour' as at from generate_series(1, :history) as number) as told
+     cross join delivery as d
+      join customer as c on c.id = d.customer_id
+     order by told.number desc;
+    insert into rowbell.last_told (watch, entity_key, recipient_key, message_id, attempt, first_message_id, status, told_at, row)
+    select distinct on (m.entity_key) m.watch, m.entity_key, m.recipient_key, m.message_id, 1, m.message_id, 'arrived', m.sent_at, m.new_row
+      from rowbell.message as m
+     order by m.entity_key, m.message_id desc;
+    analyze";
+
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct DrainArgs {
     /// Messages in the backlog.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub messages: u64,
+    /// Recipients of each row.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=2))]
+    pub recipients: u64,
+    /// Earlier messages of each row, as they are after years; their recipients know the row.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    pub history: u64,
     /// Another session holds an old snapshot throughout.
     #[arg(long)]
     pub hold_snapshot: bool,
@@ -41,6 +67,12 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
         webhook: false,
         ..TestbedOptions::default()
     };
+    if args.recipients == 2 {
+        options.edits.push((
+            "c.id = changed.customer_id",
+            "c.id in (changed.customer_id, changed.customer_id + 1)",
+        ));
+    }
     if args.statements {
         options.cluster.settings = statements::settings();
     }
@@ -48,12 +80,15 @@ pub async fn run(exe: &Path, args: DrainArgs) -> anyhow::Result<Report> {
         SandboxOptions { receipts: ReceiptOptions::none(), keep: 100, ..SandboxOptions::default() };
     let testbed = Testbed::raise(exe, options, provider).await?;
     let client = testbed.connect().await?;
+    if args.history > 0 {
+        client.batch_execute(&HISTORY.replace(":history", &args.history.to_string())).await?;
+    }
     client.batch_execute(CHANGE_ALL).await?;
     // Some customers did not opt in: their messages are skipped, not sent.
     let sendable: i64 = client
         .query_one(
-            "select count(*) from delivery d join customer c on c.id = d.customer_id where c.whatsapp_opt_in",
-            &[],
+            "select count(*) from delivery d join customer c on c.id between d.customer_id and d.customer_id + $1 where c.whatsapp_opt_in",
+            &[&(i64::try_from(args.recipients)? - 1)],
         )
         .await?
         .get(0);
@@ -132,6 +167,12 @@ impl Run {
         );
         report.row("peak_rss_mib", round(self.peak_kib as f64 / 1024.0, 1));
         report.note("rate of the channel raised to 1,000,000/s, quiet period 0 s; every other setting is the default");
+        if args.recipients > 1 {
+            report.note("each row has two recipients");
+        }
+        if args.history > 0 {
+            report.note(&format!("{} earlier messages of each row", args.history));
+        }
         if args.hold_snapshot {
             report.note("another session held an old snapshot throughout");
         }
