@@ -362,7 +362,12 @@ impl Claim {
         self.note_claimed(batch.count);
         self.storms.opened(&claimed.messages);
         // Only now: a claim that is rolled back has scanned nothing.
-        let scanned = Scanned { reached: &batch.reached, is_full, claimed_by: batch.claimed_by };
+        let scanned = Scanned {
+            reached: &batch.reached,
+            exhausted: &batch.exhausted,
+            is_full,
+            claimed_by: batch.claimed_by,
+        };
         self.bounds.scanned(&bound, &watches, scanned);
         if claimed.send_off(&self.context, expires_at) {
             ring_others(&self.context).await?;
@@ -384,7 +389,8 @@ impl Claim {
         let claimed_by = queries::claimed_batch::own_transaction(&tx).await?;
         self.advance(&tx, &ClaimedBatch::default(), false).await?;
         tx.commit().await?;
-        let scanned = Scanned { reached: &HashMap::new(), is_full: false, claimed_by };
+        let (reached, exhausted) = (&HashMap::new(), &[][..]);
+        let scanned = Scanned { reached, exhausted, is_full: false, claimed_by };
         self.expects_more = self.bounds.scanned(bound, watches, scanned);
         Ok(if self.expects_more { Progress::Worked } else { Progress::Idle })
     }

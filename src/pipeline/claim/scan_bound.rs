@@ -37,6 +37,8 @@ struct ScanBound {
 pub struct Scanned<'a> {
     /// The last change that it took of each watch.
     pub reached: &'a HashMap<String, i64>,
+    /// Watches of which it left nothing but what was set aside.
+    pub exhausted: &'a [String],
     /// It took as many as it could.
     pub is_full: bool,
     /// The transaction of the claim.
@@ -65,9 +67,11 @@ impl ScanBounds {
     pub fn scanned(&mut self, bound: &ClaimBound, watches: &[&str], scanned: Scanned<'_>) -> bool {
         let mut is_further = false;
         for watch in watches {
-            let reached = match scanned.is_full {
-                false => Some(bound.given_out),
-                true => scanned.reached.get(*watch).copied(),
+            // What a large transaction changed is passed while it is worked off, not walked through with each part of it.
+            let is_exhausted = || scanned.exhausted.iter().any(|exhausted| exhausted == watch);
+            let reached = match !scanned.is_full || is_exhausted() {
+                true => Some(bound.given_out),
+                false => scanned.reached.get(*watch).copied(),
             };
             // Of a watch whose turn did not come nothing is known.
             let Some(reached) = reached else { continue };

@@ -57,6 +57,8 @@ pub struct ClaimedBatch {
     pub claimed_by: i64,
     /// The last change of each watch, without large transactions.
     pub reached: HashMap<String, i64>,
+    /// Watches of which nothing is left above their bounds, but what was set aside.
+    pub exhausted: Vec<String>,
     /// The last change of each large transaction, by its id as text.
     pub parts: HashMap<String, i64>,
     /// The transactions of the changes that come next, a few of them.
@@ -103,11 +105,13 @@ pub async fn claim_take(
         Ok(places.map(|Json(places)| places).unwrap_or_default())
     };
     let next: Option<Vec<i64>> = last.try_get("next_transactions")?;
+    let exhausted: Option<Vec<String>> = last.try_get("exhausted")?;
     Ok(ClaimedBatch {
         changes: all(&rows)?,
         count: rows.len(),
         claimed_by: last.try_get("claimed_by")?,
         reached: places("reached")?,
+        exhausted: exhausted.unwrap_or_default(),
         parts: places("parts")?,
         next_transactions: next.unwrap_or_default(),
     })

@@ -141,6 +141,22 @@ async fn watches_take_turns() {
     assert_eq!(count(&world, "rowbell.message where state = 'sent'").await, 1_501);
 }
 
+/// A bulk edit that leaves in many parts was read from its beginning to its end with each of them.
+#[tokio::test]
+async fn what_a_bulk_edit_changed_is_read_a_few_times_and_not_with_each_of_its_parts() {
+    let mut world = shop(6_000, "storm = { transaction = 0, minute = 0 }").await;
+    world.sql("update delivery set address = 'bulk' where id > 100").await;
+    world.settle().await;
+    assert_eq!(count(&world, "rowbell.message where state = 'sent'").await, 6_000);
+    // A session hands its counters in when it ends.
+    let others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    world.sql(&format!("select pg_terminate_backend(pid) {others}")).await;
+    while world.value(&format!("select count(*) {others}")).await != "0" {}
+    let read = "select sum(idx_tup_read) from pg_stat_all_indexes where schemaname = 'rowbell' and relname = 'change'";
+    let read: i64 = world.value(read).await.parse().unwrap();
+    assert!((6_000..60_000).contains(&read), "{read} entries were read for 6,000 changes");
+}
+
 #[tokio::test]
 async fn a_bulk_edit_that_is_no_storm_leaves_whole_and_in_turn() {
     let mut world = shop(2_500, "storm = { transaction = 0, minute = 0 }").await;
