@@ -20,17 +20,15 @@ with queued as (
            min(q.lease_expires_at) as lease_expires_at
       from rowbell.queue as q
      group by q.channel
-), apart as (
-    -- What a held bulk edit changed are no messages yet.
-    select w.channel, sum(h.entity_count) as held
-      from unnest($3::text[], $5::text[]) as w (watch, channel)
-      join rowbell.held_transaction as h on h.watch = w.watch
-     group by w.channel
 ), figures as materialized (
-    select c.channel, q.due, q.waiting, coalesce(q.held, 0) + coalesce(a.held, 0) as held, q.leased, q.unconfirmed, q.due_at, q.lease_expires_at
+    select c.channel, q.due, q.waiting, coalesce(q.held, 0) + apart.held as held, q.leased, q.unconfirmed, q.due_at, q.lease_expires_at
       from unnest($2::text[]) as c (channel)
       left join queued as q on q.channel = c.channel
-      left join apart as a on a.channel = c.channel
+     -- What a held bulk edit changed are no messages yet.
+     cross join lateral (
+           select coalesce(sum(h.entity_count), 0) as held
+             from unnest($3::text[], $5::text[]) as w (watch, channel) join rowbell.held_transaction as h using (watch)
+            where w.channel = c.channel) as apart
 )
 select 'rowbell_queue_messages' as metric, s.channel, n.state as word, coalesce(n.messages, 0)::float8 as value
   from figures as s
