@@ -28,8 +28,8 @@ pub fn condition_sql(table: &WatchedTable, condition: &str) -> String {
     )
 }
 
-/// The query for the keys of rows of which rowbell has never heard: nobody was told of them, no message tells of them,
-/// and no change of them waits. `$1` is the watch.
+/// The query for the keys of rows of which rowbell has never heard: nobody was told of them, no change of them waits, and
+/// no message tells of them, or the last one that the row is gone. `$1` is the watch.
 pub fn untold_sql(table: &WatchedTable, condition: Option<&str>) -> String {
     let key = key_expression(table, "stored");
     let met = condition.map_or(String::new(), |condition| {
@@ -38,15 +38,18 @@ pub fn untold_sql(table: &WatchedTable, condition: Option<&str>) -> String {
             "\n   and exists (select from (select stored.*) as changed where (\n{condition}\n))"
         )
     });
-    let unheard: Vec<String> = ["last_told", "message", "change"]
-        .iter()
-        .map(|heard| {
-            format!("not exists (select from rowbell.{heard} as h where h.watch = $1 and h.entity_key = {key})")
-        })
-        .collect();
-    format!(
-        "select {key} as entity_key from {} as stored\n where {}{met}",
-        table.table,
+    let unheard = ["last_told", "change"].map(|heard| {
+        format!("not exists (select from rowbell.{heard} as h where h.watch = $1 and h.entity_key = {key})")
+    });
+    let unheard = format!(
+        "{}
+   and coalesce((select m.new_row is null and m.redacted_at is null and m.operation <> 'withdrawn'
+                   from rowbell.message as m
+                  where m.watch = $1 and m.entity_key = {key}
+                  order by m.message_id desc
+                  limit 1), true)
+   and not exists (select from rowbell.queue as q where q.watch = $1 and q.entity_key = {key})",
         unheard.join("\n   and ")
-    )
+    );
+    format!("select {key} as entity_key from {} as stored\n where {unheard}{met}", table.table)
 }

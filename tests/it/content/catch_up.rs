@@ -158,6 +158,27 @@ async fn among_rows_that_nobody_was_told_of_a_condition_chooses() {
     assert_eq!((found.untold, found.leaves_untold, found.compared), (0, true, 0));
 }
 
+/// A row that came and went before anybody was told of it, and came back unseen.
+#[tokio::test]
+async fn a_row_that_came_back_unseen_is_told_as_new() {
+    let mut world = told().await;
+    let new = "insert into delivery values (7, 2, 'planned', 'YEAR-06-24 08:00Z', 'YEAR-06-24 10:00Z', '7 Third Street')";
+    world.sql("insert into rowbell.pause (kind, name) values ('channel', 'main')").await;
+    world.sql(new).await;
+    world.work().await;
+    world.sql("delete from delivery where id = 7; delete from rowbell.pause").await;
+    world.settle().await;
+    let ended = "select string_agg(state || ' ' || reason, ', ') from rowbell.message where entity_key = '7'";
+    assert_eq!(world.value(ended).await, "skipped no_net_change");
+    let told = "select count(*) from rowbell.last_told where entity_key = '7' and row is not null";
+    assert_eq!(world.value(told).await, "0");
+    unseen(&world, new).await;
+    let found = look(&world, &CatchUpScope::default()).await;
+    assert_eq!((keys(&found), found.untold), (vec!["7"], 1));
+    catch_up_with(&mut world, &found).await;
+    assert!(world.read(JUAN).iter().any(|text| text.contains("7 Third Street")));
+}
+
 /// A row that is gone is chosen by what was told of it last.
 #[tokio::test]
 async fn a_condition_finds_rows_that_are_gone() {

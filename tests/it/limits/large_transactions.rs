@@ -149,7 +149,8 @@ async fn what_a_bulk_edit_changed_is_read_a_few_times_and_not_with_each_of_its_p
     world.settle().await;
     assert_eq!(count(&world, "rowbell.message where state = 'sent'").await, 6_000);
     // A session hands its counters in when it ends.
-    let others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    let others =
+        "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
     world.sql(&format!("select pg_terminate_backend(pid) {others}")).await;
     while world.value(&format!("select count(*) {others}")).await != "0" {}
     let read = "select sum(idx_tup_read) from pg_stat_all_indexes where schemaname = 'rowbell' and relname = 'change'";
