@@ -3,12 +3,14 @@
 -- a server without them. Running it again changes nothing.
 --
 --   rowbell_daemon   what "rowbell run", "status" and "explain" need, and no more
---   rowbell_analyst  the views of rowbell_report
+--   rowbell_support  the views of rowbell_report
+--   rowbell_analyst  the same without personal data: of each view the columns that are named below
 --
--- Both are groups without a login. A site gives them to its users:
+-- All are groups without a login. A site gives them to its users:
 --
 --   create role rowbell login in role rowbell_daemon;
---   grant rowbell_analyst to maria;
+--   grant rowbell_support to maria;
+--   grant rowbell_analyst to ana;
 --
 -- Roles belong to the whole server. They are made only if they are missing and if we may; where we may
 -- not (managed services), a DBA makes them and "rowbell migrate" run again gives them their rights.
@@ -19,14 +21,15 @@ declare
 begin
     for wanted in
         select name
-          from unnest(array['rowbell_daemon', 'rowbell_analyst']) as name
+          from unnest(array['rowbell_daemon', 'rowbell_analyst', 'rowbell_support']) as name
          where not exists (select from pg_catalog.pg_roles where rolname = name)
     loop
         begin
             execute format('create role %I nologin', wanted);
             execute format('comment on role %I is %L', wanted,
                 case wanted when 'rowbell_daemon' then 'What the daemon of rowbell needs. Made by "rowbell migrate".'
-                            else 'Reads the reports of rowbell. Made by "rowbell migrate".' end);
+                            when 'rowbell_support' then 'Reads the reports of rowbell, names, phones and words included. Made by "rowbell migrate".'
+                            else 'Reads the reports of rowbell without personal data. Made by "rowbell migrate".' end);
         exception
             when insufficient_privilege then
                 raise notice 'role % is missing: have a DBA run "create role % nologin", then run "rowbell migrate" again', wanted, wanted;
@@ -124,9 +127,73 @@ begin
         grant select, insert, delete on rowbell.reconcile_lookup to rowbell_daemon;
     end if;
 
+    if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_support') then
+        revoke all on all tables in schema rowbell_report from rowbell_support;
+        grant usage on schema rowbell_report to rowbell_support;
+        grant select on all tables in schema rowbell_report to rowbell_support;
+    end if;
+
+    -- No name, phone, mail address, key of a row, word of a message or of a customer, and no text of a provider, whose ids
+    -- and errors hold phones as well (the id of WhatsApp, wamid…, is one in another form). A column that is not named
+    -- here is not seen.
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then
+        revoke all on all tables in schema rowbell_report from rowbell_analyst;
         grant usage on schema rowbell_report to rowbell_analyst;
-        grant select on all tables in schema rowbell_report to rowbell_analyst;
+        grant select on rowbell_report.delivery_by_day, rowbell_report.funnel, rowbell_report.latency to rowbell_analyst;
+        grant select (
+            message_id, watch, state, reason, operation, change_count, channel, template, language, recipient_locale,
+            recipient_time_zone, attempt_count, last_error_code, last_error_class, last_error_at, first_changed_at,
+            last_changed_at, created_at, due_at, sent_at, delivered_at, read_at, finished_at, updated_at,
+            first_change_to_sent, last_change_to_sent, first_change_to_delivered, sent_to_delivered, delivered_to_read,
+            is_dry_run, waits_for, fallback_of, phone_hash, recipient_hash, entity_hash, changed_by_hash
+        ) on rowbell_report.message_status to rowbell_analyst;
+        grant select (
+            watch, status, told_at, message_id, attempt_number, recipient_hash, entity_hash
+        ) on rowbell_report.last_told to rowbell_analyst;
+        grant select (watch, message_id, happened_at, step, event) on rowbell_report.change_story to rowbell_analyst;
+        grant select (
+            message_id, watch, channel, template, language, reason, error_code, error_class, attempt_count,
+            first_changed_at, failed_at
+        ) on rowbell_report.failures to rowbell_analyst;
+        grant select (
+            watch, channel, reason, error_class, error_code, messages, first_failed_at, last_failed_at, last_message_id
+        ) on rowbell_report.failure_reasons to rowbell_analyst;
+        grant select (
+            message_id, watch, channel, attempt_count, sent_perhaps_at, waits_for, decided_at, first_changed_at
+        ) on rowbell_report.unconfirmed to rowbell_analyst;
+        grant select (
+            lookup_id, message_id, watch, channel, state, attempt_number, asked_at, method
+        ) on rowbell_report.lookups to rowbell_analyst;
+        grant select (
+            message_id, watch, channel, state, receipts, by_webhook, by_polling, duplicates, late, is_contradictory,
+            came_before_answer, is_lost, first_error_code, first_receipt_at, last_receipt_at
+        ) on rowbell_report.evidence to rowbell_analyst;
+        grant select (
+            message_id, first_message_id, watch, first_channel, first_state, first_reason, place, channel, state, reason,
+            opened_at, sent_at, first_change_to_sent, first_delivered_at
+        ) on rowbell_report.fallbacks to rowbell_analyst;
+        grant select (
+            message_id, watch, channel, template, language, recipient_locale, recipient_time_zone, change_count,
+            first_changed_at, recorded_at
+        ) on rowbell_report.dry_runs to rowbell_analyst;
+        grant select (since, source, watch, phone_hash) on rowbell_report.opt_outs to rowbell_analyst;
+        grant select (
+            consent_id, watch, event, happened_at, source, recorded_at, is_latest, phone_hash
+        ) on rowbell_report.consent to rowbell_analyst;
+        grant select (act_id, acted_at, kind, watch, hold_id, message_id, messages, way) on rowbell_report.person_acts to rowbell_analyst;
+        grant select (
+            reply_id, message_id, watch, channel, kind, written_at, received_at
+        ) on rowbell_report.replies to rowbell_analyst;
+        grant select (
+            endpoint, state, pending, oldest_stored_at, failed_in_a_row, opened_at, next_try_at, gone_at,
+            last_delivered_at, last_failed_at
+        ) on rowbell_report.outgoing_webhooks to rowbell_analyst;
+        grant select (
+            delivery_id, endpoint, message_id, watch, outcome, stored_at, state, due_at, attempt_count, http_status, ended_at
+        ) on rowbell_report.outgoing_deliveries to rowbell_analyst;
+        grant select (
+            call_id, message_id, watch, place, state, stored_at, due_at, attempt_count
+        ) on rowbell_report.outcome_calls to rowbell_analyst;
     end if;
 
     -- What was given is written down, so that "rowbell doctor" finds what somebody takes back.

@@ -7,6 +7,7 @@ mod schema {
     mod figures;
     mod ground;
     mod migrations;
+    mod readers;
     mod reports;
     mod roles;
 }

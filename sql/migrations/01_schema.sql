@@ -38,6 +38,28 @@ comment on column rowbell.installation.installed_at is 'When the schema was crea
 comment on column rowbell.installation.updated_at is 'When this row was last written.';
 
 
+-- What turns phones, keys and names of staff into hashes for those who may count them and not see them. Nobody but the
+-- owner of the schema may read it: who knows it can try all phones that there are.
+create table rowbell.hash_key (
+    -- One row only: the primary key can hold just one value.
+    is_only  boolean not null default true primary key,
+    key      bytea not null default sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())),
+
+    constraint one_hash_key check (is_only)
+);
+insert into rowbell.hash_key default values;
+comment on table  rowbell.hash_key is 'One row: the key of the hashes in rowbell_report. A new one ("update rowbell.hash_key set key = default") changes all of them.';
+comment on column rowbell.hash_key.is_only is 'Always true; makes a second row impossible.';
+comment on column rowbell.hash_key.key is 'Random: the same text gives the same hash as long as this stays.';
+
+create function rowbell.keyed_hash(value text, key bytea) returns text
+language sql stable
+as $$
+    select left(encode(sha256(key || convert_to(value, 'UTF8')), 'hex'), 16)
+$$;
+comment on function rowbell.keyed_hash(text, bytea) is 'Stands for a text that must not be seen: the same for the same text and key. Needs the key, so that nobody can try texts with it.';
+
+
 -- What there is of these schemas now, with the statement that would make it: "rowbell migrate" writes it down,
 -- "rowbell doctor" compares. The functions of watches are not among it: those come and go with their watches.
 create view rowbell.schema_object_now as
@@ -74,14 +96,14 @@ select 'right', format('%s on %s of %I', lower(a.privilege_type), r.name, g.roln
               r.name, g.rolname)
   from relation as r
  cross join lateral aclexplode(r.relacl) as a
-  join pg_catalog.pg_roles as g on g.oid = a.grantee and g.rolname in ('rowbell_daemon', 'rowbell_analyst')
+  join pg_catalog.pg_roles as g on g.oid = a.grantee and g.rolname in ('rowbell_daemon', 'rowbell_analyst', 'rowbell_support')
 union all
 select 'right', format('%s on %s.%I of %I', lower(a.privilege_type), r.name, t.attname, g.rolname),
        format('grant %s (%I) on %s to %I', lower(a.privilege_type), t.attname, r.name, g.rolname)
   from relation as r
   join pg_catalog.pg_attribute as t on t.attrelid = r.oid
  cross join lateral aclexplode(t.attacl) as a
-  join pg_catalog.pg_roles as g on g.oid = a.grantee and g.rolname in ('rowbell_daemon', 'rowbell_analyst');
+  join pg_catalog.pg_roles as g on g.oid = a.grantee and g.rolname in ('rowbell_daemon', 'rowbell_analyst', 'rowbell_support');
 comment on view rowbell.schema_object_now is 'What there is of the schemas of rowbell now; see rowbell.schema_object.';
 comment on column rowbell.schema_object_now.kind is 'Table, view, index, constraint, trigger, function, or right.';
 comment on column rowbell.schema_object_now.name is 'Name of the object.';

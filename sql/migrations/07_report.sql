@@ -5,7 +5,8 @@
 --
 -- Cheap filters, because an index stands behind them: message_id; watch with entity_key. Everything
 -- else reads the whole history: fine for a report, not for a dashboard that asks every second.
--- Names and phones are in message_status, failures, dry_runs, last_told, opt_outs and consent only.
+-- Names and phones are in message_status, failures, dry_runs, last_told, opt_outs and consent only; who may read
+-- which columns stands in roles.sql.
 
 
 -- One row per message: its recipient, its words, and its state.
@@ -56,7 +57,12 @@ select m.message_id,
        m.confirmed_by,
        m.fallback_of,
        m.recipient_key,
-       m.changed_by
+       m.changed_by,
+       rowbell.keyed_hash(m.recipient_phone, (select k.key from rowbell.hash_key as k)) as phone_hash,
+       rowbell.keyed_hash(m.recipient_key, (select k.key from rowbell.hash_key as k)) as recipient_hash,
+       rowbell.keyed_hash(m.entity_key, (select k.key from rowbell.hash_key as k)) as entity_hash,
+       array(select rowbell.keyed_hash(actor, (select k.key from rowbell.hash_key as k))
+               from unnest(m.changed_by) as actor) as changed_by_hash
   from rowbell.message as m
   -- The latest attempt that failed. Its key leads from the message to it.
   left join lateral (
@@ -123,6 +129,10 @@ comment on column rowbell_report.message_status.confirmed_by is 'Who said that i
 comment on column rowbell_report.message_status.fallback_of is 'The message that it stands in for on another channel: the first of its chain; null for one that stands for itself.';
 comment on column rowbell_report.message_status.recipient_key is 'Who is told: recipient_key of the recipient query, or else the phone, or else the mail address. Null while nobody was asked for.';
 comment on column rowbell_report.message_status.changed_by is 'Who made the changes, each once, at most ten: the setting rowbell.actor, or the database user with the application_name in brackets.';
+comment on column rowbell_report.message_status.phone_hash is 'Stands for the phone: the same phone has the same hash, everywhere in these views. Null where there is no phone, or none any more.';
+comment on column rowbell_report.message_status.recipient_hash is 'Stands for recipient_key in the same way; it is the phone''s hash where the phone is the key.';
+comment on column rowbell_report.message_status.entity_hash is 'Stands for entity_key in the same way.';
+comment on column rowbell_report.message_status.changed_by_hash is 'Stands for changed_by in the same way, name by name.';
 
 
 -- What recipients know of the rows of the business.
@@ -134,7 +144,9 @@ select t.watch,
        t.told_at,
        t.row,
        t.message_id,
-       nullif(t.attempt, 0)::integer as attempt_number
+       nullif(t.attempt, 0)::integer as attempt_number,
+       rowbell.keyed_hash(nullif(t.recipient_key, ''), (select k.key from rowbell.hash_key as k)) as recipient_hash,
+       rowbell.keyed_hash(t.entity_key, (select k.key from rowbell.hash_key as k)) as entity_hash
   from rowbell.last_told as t;
 
 comment on view   rowbell_report.last_told is 'What recipients were told of the rows of the business, or may have been told. The latest row of a recipient that is accepted or arrived is what they know; possible and unconfirmed after it may have been read instead. Fast when filtered by watch and entity_key.';
@@ -146,6 +158,8 @@ comment on column rowbell_report.last_told.told_at is 'When the row was read tha
 comment on column rowbell_report.last_told.row is 'The row as told: watched, key and recipient columns; null: told that it is gone, or no longer theirs.';
 comment on column rowbell_report.last_told.message_id is 'The message that told it.';
 comment on column rowbell_report.last_told.attempt_number is 'The attempt of that message.';
+comment on column rowbell_report.last_told.recipient_hash is 'Stands for recipient_key; see message_status.';
+comment on column rowbell_report.last_told.entity_hash is 'Stands for entity_key; see message_status.';
 
 
 -- The story of an entity: one row per event. Order by happened_at, step.
@@ -636,7 +650,8 @@ comment on column rowbell_report.latency.longest_seconds is 'The slowest took so
 
 -- Who must not be written to.
 create view rowbell_report.opt_outs as
-select o.phone, o.since, o.source::text as source, o.reason, nullif(o.scope, '') as watch, o.origin
+select o.phone, o.since, o.source::text as source, o.reason, nullif(o.scope, '') as watch, o.origin,
+       rowbell.keyed_hash(o.phone, (select k.key from rowbell.hash_key as k)) as phone_hash
   from rowbell.opt_out as o;
 
 comment on view   rowbell_report.opt_outs is 'Phones that must not be written to on WhatsApp.';
@@ -646,6 +661,7 @@ comment on column rowbell_report.opt_outs.source is 'Who requested it: inbound (
 comment on column rowbell_report.opt_outs.reason is 'Why, in words.';
 comment on column rowbell_report.opt_outs.watch is 'The watch that the phone must not be told of; null: of nothing.';
 comment on column rowbell_report.opt_outs.origin is 'From where it came: the channel that it was written on, the file that was imported, or who typed the command; null where that is not known.';
+comment on column rowbell_report.opt_outs.phone_hash is 'Stands for the phone; see message_status.';
 
 
 -- Who opted out and in, and when.
@@ -665,7 +681,8 @@ select e.consent_event_id as consent_id,
              from rowbell.consent_event as later
             where later.phone = e.phone and later.scope = e.scope
               and later.consent_event_id > e.consent_event_id
-       ) as is_latest
+       ) as is_latest,
+       rowbell.keyed_hash(e.phone, (select k.key from rowbell.hash_key as k)) as phone_hash
   from rowbell.consent_event as e;
 
 comment on view   rowbell_report.consent is 'Each time that a phone opted out or in: order by consent_id. Fast when filtered by phone. Consent that stands in your own tables (opted_in of the recipient query) is not here.';
@@ -680,3 +697,4 @@ comment on column rowbell_report.consent.reason is 'Why, in words.';
 comment on column rowbell_report.consent.recorded_at is 'When it was recorded.';
 comment on column rowbell_report.consent.recorded_by is 'Database user who recorded it.';
 comment on column rowbell_report.consent.is_latest is 'True: it holds now, for this phone and this watch.';
+comment on column rowbell_report.consent.phone_hash is 'Stands for the phone; see message_status.';

@@ -2,6 +2,8 @@
 --
 -- 17: read, and changed again. 18: not on WhatsApp, told by text. 19: nothing to tell. 20: unconfirmed.
 -- 21: of a dry run. 22: failed by one receipt, delivered by the next.
+update rowbell.hash_key set key = 'known';
+
 insert into rowbell.message (
     message_id, watch, entity_key, state, reason, reason_text, operation, change_count,
     first_changed_at, last_changed_at, old_row, new_row, channel, template, language,

@@ -58,7 +58,7 @@ order by 1";
         "select proname from pg_proc where pronamespace = 'rowbell'::regnamespace order by 1";
     assert_eq!(
         lines(&client, function).await,
-        "capture_by_name\ncapture_delivery\nfirst_message_since\nhas_recipients\nis_connected\nknown_after_mute\nlayouts_of\nnote_outcome\nnote_reply\nreadable\nrecord_consent\nwhole_row"
+        "capture_by_name\ncapture_delivery\nfirst_message_since\nhas_recipients\nis_connected\nkeyed_hash\nknown_after_mute\nlayouts_of\nnote_outcome\nnote_reply\nreadable\nrecord_consent\nwhole_row"
     );
 }
 

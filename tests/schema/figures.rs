@@ -117,7 +117,7 @@ async fn fallbacks_say_what_they_stand_in_for() {
 async fn opt_outs_say_who_and_since_when() {
     let (_database, client) = history().await;
     insta::assert_snapshot!(lines(&client, "select * from rowbell_report.opt_outs").await, @r"
-    12025550199 | 2026-06-20 08:00:00+00 | inbound | STOP |  |
+    12025550199 | 2026-06-20 08:00:00+00 | inbound | STOP |  |  | 1cf7752682b521ff
     ");
 }
 

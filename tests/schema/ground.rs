@@ -155,6 +155,7 @@ recipient = "select c.full_name as name, c.phone from shop.customer c where c.id
 
 /// Entities 17 (told twice, changed again), 18 (failed), 19 (skipped), 20 (unconfirmed).
 pub const HISTORY: &str = r#"
+update rowbell.hash_key set key = 'known';
 insert into rowbell.message (
     message_id, watch, entity_key, state, reason, reason_text, operation, change_count,
     first_changed_at, last_changed_at, old_row, new_row, channel, template, language,

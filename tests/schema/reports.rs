@@ -60,6 +60,9 @@ async fn message_status_says_who_is_told_what_and_where_it_stands() {
     delivered_to_read: 00:05:00
     is_dry_run: f
     changed_by: {}
+    phone_hash: 8234765e26804593
+    entity_hash: d870d189e387fc2a
+    changed_by_hash: {}
     "#);
 
     let all = "select message_id, entity_key, state, reason, attempt_count, last_error_code, last_error_class,

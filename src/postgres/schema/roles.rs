@@ -15,7 +15,7 @@ const DAEMON: &str = "rowbell_daemon";
 /// What a DBA has to run before `rowbell migrate` can grant: one statement for each missing role.
 pub async fn missing(client: &Client) -> Result<Vec<String>, Error> {
     let query = "select format('create role %I nologin', name)
-                   from unnest(array['rowbell_daemon', 'rowbell_analyst']) as name
+                   from unnest(array['rowbell_daemon', 'rowbell_analyst', 'rowbell_support']) as name
                   where not exists (select from pg_roles where rolname = name)";
     Ok(client.query(query, &[]).await?.iter().map(|row| row.get(0)).collect())
 }

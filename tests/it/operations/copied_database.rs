@@ -96,7 +96,12 @@ async fn a_dump_that_is_restored_on_another_server_sends_nothing() {
     std::fs::write(&file, dump.stdout).unwrap();
     let admin = connect(&elsewhere.url("postgres")).await.unwrap();
     // The roles of a server are not in the dump of a database.
-    admin.batch_execute("create role rowbell_daemon; create role rowbell_analyst").await.unwrap();
+    admin
+        .batch_execute(
+            "create role rowbell_daemon; create role rowbell_analyst; create role rowbell_support",
+        )
+        .await
+        .unwrap();
     admin.batch_execute("create database crm").await.unwrap();
     let url = elsewhere.url("crm");
     let sql = std::fs::File::open(&file).unwrap();
