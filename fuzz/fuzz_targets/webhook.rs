@@ -12,6 +12,7 @@ mod domain {
         pub mod attempt;
         pub mod receipt;
     }
+    pub mod reply;
 }
 
 #[allow(dead_code)]
