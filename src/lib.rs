@@ -7,6 +7,7 @@
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
     pub mod outcome;
+    pub mod outcome_event;
     pub mod person_act;
     pub mod reply;
     /// The life of a message: states, attempts, receipts, evidence, and what an answer means.

@@ -8,7 +8,7 @@ use super::ground::{Database, lines, refusal};
 const PERSONAL: &str = "Maria 12025550143";
 
 /// Columns of texts that come from the configuration, or name a language, a country or a time zone.
-const CONFIGURED: [&str; 15] = [
+const CONFIGURED: [&str; 11] = [
     "watch",
     "watches",
     "channel",
@@ -19,11 +19,7 @@ const CONFIGURED: [&str; 15] = [
     "waits_for_language",
     "recipient_locale",
     "recipient_time_zone",
-    "recipient_country",
     "budget",
-    "country",
-    "currency",
-    "pricing_model",
 ];
 
 /// A database in which every view has rows, and every text of a person is one that can be found.

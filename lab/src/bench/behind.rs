@@ -106,10 +106,16 @@ impl Behind {
     }
 
     async fn until_held(&self) -> anyhow::Result<()> {
-        let sql = "select coalesce(sum(entity_count), 0)::bigint from rowbell.large_transaction where decision is null";
+        let held =
+            format!("select coalesce(sum(entity_count), 0) = {ROWS} from rowbell.held_transaction");
+        self.until(&held, "the bulk edit was not held").await
+    }
+
+    /// Waits until a query says so.
+    async fn until(&self, sql: &str, otherwise: &'static str) -> anyhow::Result<()> {
         let end = Instant::now() + PATIENCE;
-        while self.client.query_one(sql, &[]).await?.get::<_, i64>(0) != ROWS as i64 {
-            anyhow::ensure!(Instant::now() < end, "the bulk edit was not held");
+        while !self.client.query_one(sql, &[]).await?.get::<_, bool>(0) {
+            anyhow::ensure!(Instant::now() < end, otherwise);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())
@@ -120,12 +126,8 @@ impl Behind {
         let began = Instant::now();
         self.testbed.command(&["discard", "--reason", "a benchmark", "--yes"])?;
         let took = began.elapsed().as_secs_f64() * 1e3;
-        let end = Instant::now() + PATIENCE;
-        let sql = "select exists (select from rowbell.change)";
-        while self.client.query_one(sql, &[]).await?.get::<_, bool>(0) {
-            anyhow::ensure!(Instant::now() < end, "the discarded changes were not claimed");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let gone = "select not exists (select from rowbell.change)";
+        self.until(gone, "the discarded changes were not claimed").await?;
         Ok(took)
     }
 

@@ -167,17 +167,20 @@ async fn redeliver(args: &RedeliverArgs, config: &Config) -> Result<(), CliError
         only_given_up: args.given_up,
     };
     let client = connect(config).await?;
-    let many =
-        outgoing_deliveries::count_again(&client, again).await.map_err(anyhow::Error::from)?;
-    if many == 0 {
+    let found =
+        outgoing_deliveries::find_again(&client, again).await.map_err(anyhow::Error::from)?;
+    if found.is_empty() {
         println!("there is nothing that endpoint {name} was told, or that was given up");
         return Ok(());
     }
-    println!("endpoint {name} is told {} again, under the same ids", count(many, "outcome"));
+    println!(
+        "endpoint {name} is told {} again, under the same ids",
+        count(found.len() as i64, "outcome")
+    );
     if !agreed(args.yes, "Tell it again?")? {
         return Err(CliError::FAILED);
     }
-    outgoing_deliveries::again(&client, again, now).await.map_err(anyhow::Error::from)?;
+    outgoing_deliveries::again(&client, &found, now).await.map_err(anyhow::Error::from)?;
     println!("a running daemon begins within 10 s");
     Ok(())
 }

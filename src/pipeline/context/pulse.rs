@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -39,12 +39,24 @@ pub struct Pulses {
 /// Whether something was done by any stage since it was waited for last: for stages that follow others.
 pub struct Movement(watch::Receiver<()>);
 
+/// How often to look for what nobody here told of: what another process stored, and left.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// How long to gather after the first that was done: in a rush one look finds many.
+const GATHER: Duration = Duration::from_millis(20);
+
 impl Movement {
-    /// Waits until something is done, at most so long.
-    pub async fn wait(&mut self, longest: Duration, stop: &CancellationToken) {
+    /// Waits until something is done, or until what is known of is due; then gathers for a moment.
+    pub async fn wait(&mut self, due_in: Option<SignedDuration>, stop: &CancellationToken) {
+        let left = due_in.map(|left| Duration::try_from(left).unwrap_or_default().max(GATHER));
+        let looked = async {
+            let longest = left.unwrap_or(LOOK_EVERY).min(LOOK_EVERY);
+            let _ = tokio::time::timeout(longest, self.0.changed()).await;
+            tokio::time::sleep(GATHER).await;
+        };
         tokio::select! {
             () = stop.cancelled() => {}
-            _ = tokio::time::timeout(longest, self.0.changed()) => {}
+            () = looked => {}
         }
     }
 }

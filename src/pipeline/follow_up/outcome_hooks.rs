@@ -23,17 +23,11 @@ use crate::domain::limit::backoff::doubled;
 use crate::domain::outcome::{NumberedSql, OutcomeState, numbered};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::pulse::Movement;
-use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
+use crate::pipeline::context::stage::{Progress, Stage, StageError};
 use crate::postgres::outcome::outcome_calls::{
     self as outcome, NOTIFICATION, OutcomeCall, WantedOutcome,
 };
 use crate::postgres::outcome::outgoing_deliveries::{self, WantedEndpoint};
-
-/// How often to look for outcomes that nobody here told of: those that another process stored, and left.
-const EVERY: Duration = Duration::from_secs(10);
-
-/// How long to gather outcomes after the first: in a rush many are told by one look.
-const GATHER: Duration = Duration::from_millis(20);
 
 /// The pause before a hook that failed is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
@@ -160,10 +154,8 @@ impl Stage for OutcomeHooks {
             // What was noted for hooks that are gone is gone too, and nothing is noted any more.
             return stop.cancelled().await;
         }
-        let left = self.next_at.map(|at| at.duration_since(self.context.clock.now()));
-        let left = left.map(|left| Duration::try_from(left).unwrap_or_default().max(GATHER));
-        self.others.wait(left.unwrap_or(EVERY).min(EVERY), stop).await;
-        sleep(GATHER, stop).await;
+        let due_in = self.next_at.map(|at| at.duration_since(self.context.clock.now()));
+        self.others.wait(due_in, stop).await;
     }
 }
 

@@ -22,18 +22,12 @@ use crate::domain::limit::backoff::{doubled, spread};
 use crate::domain::limit::endpoint_circuit::{DeliveryResult, EndpointAllowance};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::pulse::{self, Movement};
-use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
+use crate::pipeline::context::stage::{Progress, Stage, StageError};
 use crate::postgres::outcome::outgoing_deliveries::{
     self as deliveries, DeliveryBatch, DeliveryEnd, EndpointNews, TakenDelivery,
 };
 use crate::provider::outgoing_webhook::endpoint::{Endpoint, EndpointAnswer};
-use crate::provider::outgoing_webhook::event::{OutcomeEvent, PersonalFacts, body};
-
-/// How often to look for outcomes that nobody here told of.
-const EVERY: Duration = Duration::from_secs(10);
-
-/// How long to gather outcomes after the first.
-const GATHER: Duration = Duration::from_millis(20);
+use crate::provider::outgoing_webhook::event::body;
 
 /// The pause before a delivery that failed is tried again; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -104,10 +98,8 @@ impl Stage for OutgoingWebhookSender {
         if last == Progress::Worked {
             return;
         }
-        let left = self.next_at.map(|at| at.duration_since(self.context.clock.now()));
-        let left = left.map(|left| Duration::try_from(left).unwrap_or_default().max(GATHER));
-        self.others.wait(left.unwrap_or(EVERY).min(EVERY), stop).await;
-        sleep(GATHER, stop).await;
+        let due_in = self.next_at.map(|at| at.duration_since(self.context.clock.now()));
+        self.others.wait(due_in, stop).await;
     }
 }
 
@@ -156,7 +148,7 @@ impl OutgoingWebhookSender {
             return (delivery, EndpointAnswer { status: None, result });
         }
         let id = format!("msg_{}", delivery.webhook_id);
-        let body = body(&event(&delivery), &self.settings.include);
+        let body = body(&delivery.event, &self.settings.include);
         let answer = self.endpoint.post(&id, now.as_second(), body).await;
         (delivery, answer)
     }
@@ -226,35 +218,5 @@ impl OutgoingWebhookSender {
         };
         let (delivery_id, http_status) = (delivery.delivery_id, answer.status);
         DeliveryEnd { delivery_id, attempt, state, due_at, http_status, error }
-    }
-}
-
-fn event(delivery: &TakenDelivery) -> OutcomeEvent {
-    let delivery = delivery.clone();
-    OutcomeEvent {
-        outcome: delivery.outcome,
-        stored_at: delivery.stored_at,
-        watch: delivery.watch,
-        message_id: delivery.message_id,
-        entity_key: delivery.entity_key,
-        reason: delivery.reason,
-        channel: delivery.channel,
-        operation: delivery.operation,
-        fallback_of: delivery.fallback_of,
-        sent_at: delivery.sent_at,
-        delivered_at: delivery.delivered_at,
-        read_at: delivery.read_at,
-        finished_at: delivery.finished_at,
-        reply_kind: delivery.reply_kind,
-        replied_at: delivery.replied_at,
-        person: PersonalFacts {
-            recipient_key: delivery.recipient_key,
-            recipient_name: delivery.recipient_name,
-            recipient_phone: delivery.recipient_phone,
-            provider_message_id: delivery.provider_message_id,
-            summary: delivery.summary,
-            reply_text: delivery.reply,
-            reply_payload: delivery.reply_payload,
-        },
     }
 }

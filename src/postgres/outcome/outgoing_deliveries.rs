@@ -5,10 +5,11 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use serde::Serialize;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Row};
 
 use crate::domain::limit::endpoint_circuit::{EndpointCircuit, EndpointRest};
 use crate::domain::outcome::OutcomeState;
+use crate::domain::outcome_event::{OutcomeEvent, PersonalFacts};
 use crate::postgres::connection::statement::{FromRows, array, named, row, text};
 
 /// What an endpoint wants to be told.
@@ -83,34 +84,12 @@ pub async fn next(client: &Client, endpoint: &str) -> Result<Option<Timestamp>, 
 
 row! {
     /// A delivery on its way, with what the endpoint may be told.
-    #[derive(Clone)]
     pub struct TakenDelivery {
         pub delivery_id: i64,
         pub webhook_id: String,
-        pub message_id: i64,
-        pub watch: String,
-        pub outcome: String,
-        pub stored_at: Timestamp,
         pub tried_since: Timestamp,
         pub attempt_count: i32,
-        pub entity_key: Option<String>,
-        pub reason: Option<String>,
-        pub channel: Option<String>,
-        pub operation: Option<String>,
-        pub fallback_of: Option<i64>,
-        pub sent_at: Option<Timestamp>,
-        pub delivered_at: Option<Timestamp>,
-        pub read_at: Option<Timestamp>,
-        pub finished_at: Option<Timestamp>,
-        pub provider_message_id: Option<String>,
-        pub recipient_key: Option<String>,
-        pub recipient_name: Option<String>,
-        pub recipient_phone: Option<String>,
-        pub summary: Option<String>,
-        pub reply_kind: Option<String>,
-        pub replied_at: Option<Timestamp>,
-        pub reply: Option<String>,
-        pub reply_payload: Option<String>,
+        pub event: OutcomeEvent = event,
     }
 
     /// How an endpoint stands.
@@ -134,8 +113,38 @@ row! {
 
 impl std::fmt::Debug for TakenDelivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TakenDelivery({} of message {})", self.delivery_id, self.message_id)
+        write!(f, "TakenDelivery({} of message {})", self.delivery_id, self.event.message_id)
     }
+}
+
+/// What the endpoint may be told, from the other columns.
+fn event(row: &Row, _: &str) -> Result<OutcomeEvent, Error> {
+    Ok(OutcomeEvent {
+        outcome: row.try_get("outcome")?,
+        stored_at: row.try_get("stored_at")?,
+        watch: row.try_get("watch")?,
+        message_id: row.try_get("message_id")?,
+        entity_key: row.try_get("entity_key")?,
+        reason: row.try_get("reason")?,
+        channel: row.try_get("channel")?,
+        operation: row.try_get("operation")?,
+        fallback_of: row.try_get("fallback_of")?,
+        sent_at: row.try_get("sent_at")?,
+        delivered_at: row.try_get("delivered_at")?,
+        read_at: row.try_get("read_at")?,
+        finished_at: row.try_get("finished_at")?,
+        reply_kind: row.try_get("reply_kind")?,
+        replied_at: row.try_get("replied_at")?,
+        person: PersonalFacts {
+            recipient_key: row.try_get("recipient_key")?,
+            recipient_name: row.try_get("recipient_name")?,
+            recipient_phone: row.try_get("recipient_phone")?,
+            provider_message_id: row.try_get("provider_message_id")?,
+            summary: row.try_get("summary")?,
+            reply_text: row.try_get("reply")?,
+            reply_payload: row.try_get("reply_payload")?,
+        },
+    })
 }
 
 impl EndpointStatus {
@@ -222,15 +231,15 @@ pub struct Redelivery<'a> {
     pub only_given_up: bool,
 }
 
-pub async fn count_again(client: &Client, again: Redelivery<'_>) -> Result<i64, Error> {
+/// The deliveries that are meant.
+pub async fn find_again(client: &Client, again: Redelivery<'_>) -> Result<Vec<i64>, Error> {
     let Redelivery { endpoint, since, message_id, only_given_up } = again;
-    let query = text!("outgoing_webhook/delivery_count");
-    let row = client.query_one(query, &[&endpoint, &since, &message_id, &only_given_up]).await?;
-    row.try_get(0)
+    let query = text!("outgoing_webhook/delivery_find");
+    let rows = client.query(query, &[&endpoint, &since, &message_id, &only_given_up]).await?;
+    FromRows::from_rows(&rows)
 }
 
-pub async fn again(client: &Client, again: Redelivery<'_>, now: Timestamp) -> Result<u64, Error> {
-    let Redelivery { endpoint, since, message_id, only_given_up } = again;
-    let query = text!("outgoing_webhook/delivery_again");
-    client.execute(query, &[&endpoint, &since, &message_id, &only_given_up, &now]).await
+/// Lets deliveries that have ended be made again; gives how many.
+pub async fn again(client: &Client, delivery_ids: &[i64], now: Timestamp) -> Result<u64, Error> {
+    client.execute(text!("outgoing_webhook/delivery_again"), &[&delivery_ids, &now]).await
 }

@@ -8,8 +8,8 @@ use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
 use rowbell::pipeline::context::stage::{Progress, Stage as _};
 use rowbell::postgres::outcome::outgoing_deliveries::{self, Redelivery};
 
-use crate::harness::{CONFIG, SHOP, World};
-use crate::hooks::receiver::{Receiver, Reply, SECRET};
+use crate::harness::World;
+use crate::hooks::receiver::{Receiver, Reply, posting_shop};
 
 /// A shop whose outcomes are posted to a receiver.
 async fn shop(receiver: &Receiver, settings: &str) -> World {
@@ -25,24 +25,7 @@ async fn shop_of(receiver: &Receiver, settings: &str, rows: u32) -> World {
              insert into delivery (id, customer_id) select i, i from generate_series(10, 9 + {rows}) as i;"
         ),
     };
-    let mut world = World::made(&format!("{SHOP} {rows}"), |url, folder, provider| {
-        let secret = folder.join("crm.secret");
-        std::fs::write(&secret, SECRET).unwrap();
-        let endpoint = format!(
-            "[outgoing_webhook.crm]\nurl = \"{}\"\nsecret_file = \"{}\"\ntimeout = \"1s\"\n{settings}\n",
-            receiver.url,
-            secret.display()
-        );
-        CONFIG
-            .replace("{settings}", &endpoint)
-            .replace("{database}", url)
-            .replace("{folder}", &folder.display().to_string())
-            .replace("{provider}", provider)
-            .replace("{watch}", "")
-    })
-    .await;
-    world.settle().await;
-    world
+    posting_shop(receiver, &rows, &format!("timeout = \"1s\"\n{settings}"), "").await
 }
 
 async fn change(world: &mut World, address: &str) {
@@ -302,13 +285,15 @@ async fn what_was_given_up_can_be_delivered_again() {
     assert_eq!(world.value(state).await, "given_up");
     receiver.always(None);
     let all = Redelivery { endpoint: "crm", since: None, message_id: None, only_given_up: true };
-    assert_eq!(outgoing_deliveries::count_again(&world.db, all).await.unwrap(), 1);
-    assert_eq!(outgoing_deliveries::again(&world.db, all, world.now()).await.unwrap(), 1);
+    let given_up = outgoing_deliveries::find_again(&world.db, all).await.unwrap();
+    assert_eq!(given_up.len(), 1);
+    assert_eq!(outgoing_deliveries::again(&world.db, &given_up, world.now()).await.unwrap(), 1);
     outgoing_deliveries::resume(&world.db, "crm", world.now()).await.unwrap();
     world.work().await;
     assert_eq!(receiver.told(), ["1 sent"]);
     let all = Redelivery { only_given_up: false, message_id: Some(1), ..all };
-    outgoing_deliveries::again(&world.db, all, world.now()).await.unwrap();
+    let taken = outgoing_deliveries::find_again(&world.db, all).await.unwrap();
+    outgoing_deliveries::again(&world.db, &taken, world.now()).await.unwrap();
     world.work().await;
     assert_eq!(receiver.told(), ["1 sent", "1 sent"]);
     let received = receiver.all();

@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::Value;
 
+use crate::harness::{CONFIG, SHOP, World};
+
 pub const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
 /// How it answers.
@@ -131,4 +133,26 @@ async fn taken(State(receiver): State<Receiver>, headers: HeaderMap, body: Strin
         }
         Reply::Hangs => std::future::pending().await,
     }
+}
+
+/// A shop whose outcomes are posted to a receiver: more of its schema, settings of the endpoint, and lines of its watch.
+pub async fn posting_shop(receiver: &Receiver, more: &str, settings: &str, watch: &str) -> World {
+    let mut world = World::made(&format!("{SHOP} {more}"), |url, folder, provider| {
+        let secret = folder.join("crm.secret");
+        std::fs::write(&secret, SECRET).unwrap();
+        let endpoint = format!(
+            "[outgoing_webhook.crm]\nurl = \"{}\"\nsecret_file = \"{}\"\n{settings}\n",
+            receiver.url,
+            secret.display()
+        );
+        format!("{CONFIG}{watch}")
+            .replace("{settings}", &endpoint)
+            .replace("{database}", url)
+            .replace("{folder}", &folder.display().to_string())
+            .replace("{provider}", provider)
+            .replace("{watch}", "")
+    })
+    .await;
+    world.settle().await;
+    world
 }

@@ -5,32 +5,16 @@ use std::time::Duration;
 use rowbell::pipeline::context::stage::Stage as _;
 use serde_json::{Value, json};
 
-use crate::harness::{CONFIG, JUAN, MARIA, SHOP, World};
-use crate::hooks::receiver::{Receiver, SECRET};
+use crate::harness::{JUAN, MARIA, World};
+use crate::hooks::receiver::{Receiver, posting_shop};
 
 /// A shop whose table and endpoint are told of answers.
 async fn shop(receiver: &Receiver, include: &str) -> World {
-    let schema = format!(
-        "{SHOP} create table answer (delivery_id bigint, kind text, body text, payload text);"
-    );
+    let answers = "create table answer (delivery_id bigint, kind text, body text, payload text);";
     let hook = "\n[[watch.home_delivery.outcome]]\nstates = [\"replied\"]\n\
                 sql = \"insert into answer values ($key, $reply_kind, $reply, $reply_payload)\"\n";
-    let mut world = World::made(&schema, |url, folder, provider| {
-        let secret = folder.join("crm.secret");
-        std::fs::write(&secret, SECRET).unwrap();
-        let (endpoint, secret) = (&receiver.url, secret.display());
-        let endpoint = format!(
-            "[outgoing_webhook.crm]\nurl = \"{endpoint}\"\nsecret_file = \"{secret}\"\nstates = [\"replied\"]\n{include}\n"
-        );
-        format!("{CONFIG}{hook}")
-            .replace("{settings}", &endpoint)
-            .replace("{database}", url)
-            .replace("{folder}", &folder.display().to_string())
-            .replace("{provider}", provider)
-            .replace("{watch}", "")
-    })
-    .await;
-    world.settle().await;
+    let settings = format!("states = [\"replied\"]\n{include}");
+    let mut world = posting_shop(receiver, answers, &settings, hook).await;
     world.sql("update delivery set address = '2 New Street' where id = 1").await;
     world.work().await;
     world

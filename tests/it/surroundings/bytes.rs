@@ -29,23 +29,23 @@ columns = ["grade", "grades", "pair", "note", "status"]
 on = ["insert", "update", "delete"]
 recipient = "select 'you' as name, '+1' || (2122000000 + changed.id) as phone"
 quiet_period = "0s"
-[watch.letter]
-table = "letter"
+"# + &keyed("letter", "+1 212 200 0099")
+        + &keyed("named", "+1 212 200 0098")
+}
+
+/// The watch of a table whose keys are no text.
+fn keyed(table: &str, phone: &str) -> String {
+    format!(
+        r#"[watch.{table}]
+table = "{table}"
 channel = "main"
 template = "service_change"
 columns = ["status"]
 on = ["update", "delete"]
-recipient = "select 'you' as name, '+1 212 200 0099' as phone"
-quiet_period = "0s"
-[watch.named]
-table = "named"
-channel = "main"
-template = "service_change"
-columns = ["status"]
-on = ["update", "delete"]
-recipient = "select 'you' as name, '+1 212 200 0098' as phone"
+recipient = "select 'you' as name, '{phone}' as phone"
 quiet_period = "0s"
 "#
+    )
 }
 
 fn told(world: &World, phone: &str) -> Vec<String> {

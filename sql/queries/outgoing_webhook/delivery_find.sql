@@ -1,10 +1,10 @@
--- delivery_count: counts what delivery_again would let be told again.
+-- delivery_find: finds what an endpoint was told, or what was given up.
 --
 -- $1 endpoint: which
 -- $2 since: outcomes stored since then; null: whenever
 -- $3 message_id: of this message; null: of all
 -- $4 only_given_up: whether only what was given up
-select count(*)
+select d.delivery_id
   from rowbell.outgoing_delivery as d
  where d.endpoint = $1
    and (d.state = 'given_up' or (d.state = 'delivered' and not $4))
