@@ -52,9 +52,8 @@ pub fn spread(wait: Duration, random: f64) -> Duration {
     wait.mul_f64(0.5 + random / 2.0)
 }
 
-/// The wait after attempt number `attempt` (1 for the first): anything between nothing and a
-/// ceiling that doubles with each attempt up to `cap`, so that many senders do not come back at
-/// once. `random` is in 0..1. What the other side asks for (`Retry-After`) is the least.
+/// The wait after attempt number `attempt` (1 for the first), spread under a ceiling that doubles with each attempt up
+/// to `cap`. What the other side asks for (`Retry-After`) is the least.
 pub fn backoff(
     attempt: u16,
     base: Duration,
@@ -63,7 +62,7 @@ pub fn backoff(
     retry_after: Option<Duration>,
 ) -> Duration {
     let ceiling = doubled(base, u32::from(attempt.saturating_sub(1)), cap);
-    ceiling.mul_f64(random.clamp(0.0, 1.0)).max(retry_after.unwrap_or(Duration::ZERO))
+    spread(ceiling, random).max(retry_after.unwrap_or(Duration::ZERO))
 }
 
 #[cfg(test)]
@@ -81,9 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_spread_over_the_whole_range() {
-        assert_eq!(backoff(3, BASE, CAP, 0.0, None), Duration::ZERO);
-        assert_eq!(backoff(3, BASE, CAP, 0.5, None), Duration::from_secs(4));
+    fn the_wait_is_at_least_half_of_the_ceiling() {
+        assert_eq!(backoff(3, BASE, CAP, 0.0, None), Duration::from_secs(4));
+        assert_eq!(backoff(3, BASE, CAP, 0.5, None), Duration::from_secs(6));
     }
 
     #[test]

@@ -72,14 +72,19 @@ impl Chromium {
         chromium
     }
 
-    async fn ask(&self, path: &str, body: Value) -> Value {
+    async fn answer(&self, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.session);
         let request = self.client.post(&url).header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await.unwrap();
         let text = answer.text().await.unwrap();
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        assert!(answer["value"]["error"].is_null(), "{path}: {text}");
-        answer["value"].clone()
+        let mut answer: Value = serde_json::from_str(&text).unwrap();
+        answer["value"].take()
+    }
+
+    async fn ask(&self, path: &str, body: Value) -> Value {
+        let answer = self.answer(path, body).await;
+        assert!(answer["error"].is_null(), "{path}: {answer}");
+        answer
     }
 
     async fn devtools(&self, command: &str, params: Value) {
@@ -106,19 +111,26 @@ impl Chromium {
         format!("/element/{}", id.as_str().unwrap())
     }
 
-    pub async fn click(&self, css: &str) {
+    /// Presses a button that sends a form, agrees if the page asks first, and waits for the next page. The driver
+    /// answers a click before the browser has begun to leave: whoever reads or goes on at once meets the page before.
+    pub async fn submit(&self, css: &str, asks: bool) {
+        let old = json!({"script": "window.before = true; return null", "args": []});
+        self.ask("/execute/sync", old).await;
         let element = self.element(css).await;
         self.ask(&format!("{element}/click"), json!({})).await;
+        if asks {
+            self.ask("/alert/accept", json!({})).await;
+        }
+        let look = json!({"script": "return window.before !== true && document.readyState === 'complete'", "args": []});
+        // While the page changes the driver may answer with an error; the next page answers true.
+        while self.answer("/execute/sync", look.clone()).await != json!(true) {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub async fn type_in(&self, css: &str, text: &str) {
         let element = self.element(css).await;
         self.ask(&format!("{element}/value"), json!({"text": text})).await;
-    }
-
-    /// What the page's own question is answered with.
-    pub async fn agree(&self) {
-        self.ask("/alert/accept", json!({})).await;
     }
 
     async fn read(&self, path: &str) -> String {

@@ -25,7 +25,7 @@ async fn log_in(browser: &Chromium, served: &Served, token: &str) {
     browser.go(&format!("{}/login", served.url)).await;
     browser.type_in("#name", "Olga").await;
     browser.type_in("#token", token).await;
-    browser.click("form.login button").await;
+    browser.submit("form.login button", false).await;
 }
 
 /// Every view, one after the other: nothing for axe to find, nothing wider than the window. axe needs a browser that runs
@@ -82,8 +82,7 @@ async fn a_person_walks_through_the_page() {
     log_in(&browser, &served, ACT_TOKEN).await;
     look_at_all(&browser, &served, look).await;
     browser.go(&format!("{}/holds", served.url)).await;
-    browser.click("form[action='/hold/1/approved'] button[name=all]").await;
-    browser.agree().await;
+    browser.submit("form[action='/hold/1/approved'] button[name=all]", true).await;
     assert!(browser.source().await.contains("20 messages of hold 1"));
     world.settle().await;
     assert_eq!(states(&world).await, "sent 20, unconfirmed 1");
@@ -107,7 +106,7 @@ async fn a_person_walks_through_the_page_on_a_phone_without_javascript() {
     look_at_all(&browser, &served, look).await;
     browser.go(&format!("{}/holds", served.url)).await;
     browser.type_in("form[action='/message/1/settled'] input[name=reason]", "she called").await;
-    browser.click("form[action='/message/1/settled'] button[value=arrived]").await;
+    browser.submit("form[action='/message/1/settled'] button[value=arrived]", false).await;
     assert!(browser.source().await.contains("said that it arrived: she called"));
     assert_eq!(states(&world).await, "delivered 1");
 }
