@@ -1,6 +1,6 @@
 //! Limits defer, they never drop: counted at the provider, from its record of what it accepted.
 
-use rowbell::pipeline::context::stage::Stage as _;
+use rowbell::pipeline::context::stage::{Progress, Stage as _};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
@@ -78,11 +78,12 @@ async fn world(main: &str, second: &str, visits: &str) -> World {
     World::at_hand(SCHEMA, &config(main, second, visits), [LimitOptions::default(); 2]).await
 }
 
-/// What is due leaves, as far as it may; only those stages that this takes.
+/// What is due leaves, as far as it may; only those stages that this takes. As the daemon does, compose goes on until it
+/// finds nothing: what it looks at first may all be for one phone that has to wait.
 async fn tick(world: &mut World) {
     let stages = &mut world.stages;
     for compose in &mut stages.composes {
-        compose.step().await.unwrap();
+        while compose.step().await.unwrap() == Progress::Worked {}
     }
     for deliver in &mut stages.delivers {
         deliver.step().await;
@@ -166,9 +167,7 @@ async fn an_hour_in_which_no_limit_is_passed() {
                     edit(&world, &mut rng, "parcels", version).await;
                 }
             }
-            while world.stages.claim.step().await.unwrap()
-                == rowbell::pipeline::context::stage::Progress::Worked
-            {}
+            while world.stages.claim.step().await.unwrap() == Progress::Worked {}
         }
         match minute {
             5 => shares = services(&world),
@@ -179,7 +178,7 @@ async fn an_hour_in_which_no_limit_is_passed() {
                 let share = sent(&orders) / (sent(&orders) + sent(&visits));
                 assert!((0.475..=0.525).contains(&share), "orders had {share} of the channel");
                 let used = sent(&orders) + sent(&visits);
-                assert!(used >= 495.0, "the channel was used: {used} of 500");
+                assert!(used >= 499.0, "the channel was used: {used} of 500");
             }
             _ => {}
         }

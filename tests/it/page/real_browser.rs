@@ -29,26 +29,37 @@ impl Drop for Chromium {
     }
 }
 
+/// The driver and the port it listens on. It looks for a free port that it opens later, and ends if another process
+/// was faster.
+fn start_driver() -> Option<(Child, String)> {
+    let program =
+        std::env::var("ROWBELL_CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
+    let mut driver = Command::new(program)
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver runs; scripts/test installs it with Chromium");
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.find_map(|line| {
+        let line = line.ok()?;
+        let port = line.split("started successfully on port ").nth(1)?;
+        Some(port.trim_end_matches('.').to_owned())
+    });
+    let Some(port) = port else {
+        let _ = driver.wait();
+        return None;
+    };
+    // What it says later must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
+}
+
 impl Chromium {
     pub async fn open(look: Look) -> Chromium {
-        let driver =
-            std::env::var("ROWBELL_CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
-        let mut driver = Command::new(driver)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver runs; scripts/test installs it with Chromium");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines
-            .find_map(|line| {
-                let line = line.ok()?;
-                let port = line.split("started successfully on port ").nth(1)?;
-                Some(port.trim_end_matches('.').to_owned())
-            })
+        let (driver, port) = (0..5)
+            .find_map(|_| start_driver())
             .expect("chromedriver says on which port it listens");
-        // What it says later must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
         let mut chromium = Chromium {
             driver,
             client: Client::builder().build().unwrap(),
