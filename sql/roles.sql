@@ -119,6 +119,9 @@ begin
         grant select, insert, delete on rowbell.reply to rowbell_daemon;
         grant update (message_id, phone, body, payload) on rowbell.reply to rowbell_daemon;
 
+        -- What the operator was told, and has still to be told.
+        grant select, insert, update, delete on rowbell.alert to rowbell_daemon;
+
         -- What people decide on the page, or ask to see; nobody takes that back.
         grant select, insert on rowbell.person_act to rowbell_daemon;
 
@@ -194,6 +197,9 @@ begin
         grant select (
             call_id, message_id, watch, place, state, stored_at, due_at, attempt_count
         ) on rowbell_report.outcome_calls to rowbell_analyst;
+        grant select (
+            alert_id, kind, began_at, told_at, over_at, over_told_at
+        ) on rowbell_report.alerts to rowbell_analyst;
     end if;
 
     -- What was given is written down, so that "rowbell doctor" finds what somebody takes back.

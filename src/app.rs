@@ -26,6 +26,7 @@ use crate::pipeline::context::pulse::Pulse;
 use crate::pipeline::context::stage::{Stage, StageError};
 use crate::pipeline::deliver::channel_lease::ChannelLease;
 use crate::pipeline::deliver::deliver::Deliver;
+use crate::pipeline::follow_up::alert::Alert;
 use crate::pipeline::follow_up::fallback::Fallback;
 use crate::pipeline::follow_up::outcome_hooks::OutcomeHooks;
 use crate::pipeline::follow_up::outgoing_webhook::OutgoingWebhookSender;
@@ -140,6 +141,8 @@ pub struct Stages {
     /// One for each endpoint of the application.
     pub outgoing_webhooks: Vec<OutgoingWebhookSender>,
     pub fallback: Fallback,
+    /// None: nobody is told what needs a person.
+    pub alert: Option<Alert>,
     /// One for each channel sender; none where polling is off.
     pub polls: Vec<Poll>,
     /// One for each channel whose provider shows its messages.
@@ -166,6 +169,7 @@ impl Stages {
         channel_lease.step().await?;
         let (polls, reconciles) = (polls(&context, &delivers), reconciles(&context, &delivers));
         let registrations = registrations(&context, &delivers)?;
+        let alert = alert(&context, &delivers);
         let channel_senders = context.channel_senders.values();
         Ok(Stages {
             channel_lease,
@@ -180,6 +184,7 @@ impl Stages {
             outcome_hooks: OutcomeHooks::new(context.clone()),
             outgoing_webhooks: outgoing_webhooks(&context)?,
             fallback: Fallback::new(context.clone()),
+            alert,
             polls,
             reconciles,
             registrations,
@@ -243,6 +248,9 @@ impl App {
         takers.spawn(run_stage(&context, stages.outcome_hooks, &intake));
         for outgoing_webhook in stages.outgoing_webhooks {
             takers.spawn(run_stage(&context, outgoing_webhook, &intake));
+        }
+        if let Some(alert) = stages.alert {
+            takers.spawn(run_stage(&context, alert, &intake));
         }
         if stages.context.has_fallbacks() {
             takers.spawn(run_stage(&context, stages.fallback, &intake));
@@ -310,6 +318,13 @@ fn run_stage<S: Stage + 'static>(
     stop: &CancellationToken,
 ) -> impl Future<Output = ()> + Send + use<S> {
     stage.run(stop.clone(), context.pulses.of(S::NAME))
+}
+
+/// Tells by one of the channels, beside its sender.
+fn alert(context: &Arc<Context>, delivers: &[Deliver]) -> Option<Alert> {
+    let by = &context.config.alert.channel;
+    let deliver = delivers.iter().find(|deliver| deliver.channel_sender.channel == *by)?;
+    Some(Alert::new(context.clone(), deliver.client.clone()))
 }
 
 /// One for each endpoint of the application.

@@ -14,10 +14,12 @@ use crate::domain::recipient::allow_list::AllowList;
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::PhraseSettings;
 
+pub mod alert;
 pub mod capture;
 pub mod channel;
 pub mod check {
     pub mod check;
+    mod check_alert;
     mod check_channel;
     mod check_findings;
     mod check_outgoing_webhook;
@@ -39,6 +41,7 @@ pub mod show;
 pub mod units;
 pub mod watch;
 
+pub use alert::AlertSettings;
 pub use capture::{CaptureSettings, OnFull};
 pub use channel::{AuthPlace, Budget, Channel, ChannelKind, ChannelLimits, OneMsg};
 pub use gateway::{Answers, Http, HttpMethod, RecipientAddress, Smtp, SmtpTls};
@@ -69,6 +72,7 @@ pub struct Config {
     pub metrics: Metrics,
     pub page: PageSettings,
     pub outcome: OutcomeSettings,
+    pub alert: AlertSettings,
     pub log: Log,
     #[serde(default)]
     pub outgoing_webhook: BTreeMap<String, OutgoingWebhook>,

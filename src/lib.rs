@@ -6,6 +6,7 @@
 
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
+    pub mod alert;
     pub mod outcome;
     pub mod outcome_event;
     pub mod person_act;
@@ -176,6 +177,7 @@ pub mod postgres {
     }
     /// What the application is told.
     pub mod outcome {
+        pub mod alerts;
         pub mod outcome_calls;
         pub mod outgoing_deliveries;
         pub mod replies;
@@ -294,6 +296,8 @@ pub mod pipeline {
     }
     /// What comes after: the next channel, lost leases, retention.
     pub mod follow_up {
+        pub mod alert;
+        pub mod alert_causes;
         pub mod fallback;
         pub mod gaps;
         pub mod outcome_hooks;
@@ -339,6 +343,7 @@ pub mod page {
     pub mod times;
     /// What waits and why.
     pub mod now {
+        pub mod endpoints;
         pub mod now;
         pub mod snapshot;
         pub mod strip;

@@ -112,7 +112,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
 
 /// The stages: each has its guarantee at the head of its file, and works by the loop of `Stage` or has `step()` and
 /// `run()` of its own.
-const STAGES: [&str; 14] = [
+const STAGES: [&str; 15] = [
     "claim/claim",
     "compose/compose",
     "deliver/deliver",
@@ -122,6 +122,7 @@ const STAGES: [&str; 14] = [
     "receive/webhook_registration",
     "settle/settle",
     "reconcile/reconcile",
+    "follow_up/alert",
     "follow_up/fallback",
     "follow_up/sweep",
     "follow_up/outcome_hooks",

@@ -2,6 +2,7 @@
 //! finds it finds too; it adds what only a running server, a provider and real rows can tell. Changes nothing.
 
 pub mod connection;
+pub mod endpoints;
 pub mod measure;
 pub mod provider;
 pub mod recipients;
@@ -47,6 +48,7 @@ pub async fn examine(
     };
     report.add(templates::compare(config).await);
     report.findings.extend(check_webhook::warnings(config).await);
+    endpoints::look(config, &mut report).await;
     provider::look(config, clock, client.is_some(), &mut report).await;
     (report, client)
 }

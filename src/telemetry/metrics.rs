@@ -44,7 +44,7 @@ impl Metric {
 }
 
 /// Counted by this process since its start.
-pub const OF_THE_PROCESS: [Metric; 29] = [
+pub const OF_THE_PROCESS: [Metric; 30] = [
     counter("rowbell_changes_claimed_total", &[], "changes taken to be folded into messages"),
     counter(
         "rowbell_messages_total",
@@ -153,6 +153,11 @@ pub const OF_THE_PROCESS: [Metric; 29] = [
         "rowbell_outgoing_webhook_attempts_total",
         &["endpoint", "result"],
         "outcomes posted to an endpoint of the application: delivered, failed (tried again), given_up",
+    ),
+    counter(
+        "rowbell_alerts_total",
+        &["result"],
+        "what the operator was to be told: told, failed (tried again)",
     ),
     gauge(
         "rowbell_rate_per_second",

@@ -131,3 +131,7 @@ insert into rowbell.reply (channel, provider_reply_id, context_id, message_id, k
                            received_at) values
 ('main', 'r-1', 'p-1', 1, 'button', '12025550143', 'Fine', 'CONFIRM', '2026-06-24 09:07:00Z', '2026-06-24 09:07:01Z'),
 ('main', 'r-2', 'p-1', 1, 'text', '12025550143', 'Please ring twice', null, '2026-06-24 09:08:00Z', '2026-06-24 09:08:01Z');
+
+insert into rowbell.alert (kind, subject, what, began_at, told_at, absent_since, over_at, over_told_at) values
+('channel_stopped', 'channel main', 'errors have stopped channel main: 190: Access token has expired', '2026-06-24 08:00:10Z',
+ '2026-06-24 08:00:11Z', '2026-06-24 08:20:10Z', '2026-06-24 08:25:10Z', '2026-06-24 08:25:11Z');

@@ -97,6 +97,7 @@ mod operations {
 }
 /// What the application is told.
 mod hooks {
+    pub mod alerts;
     pub mod outcome_hooks;
     pub mod outgoing_webhook;
     pub mod outgoing_webhook_chaos;

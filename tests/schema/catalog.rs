@@ -1,6 +1,7 @@
 //! What stands in the catalog: comments on everything, names on every rule, queries that fit.
 
 use super::ground::{Database, config, lines, sql_files};
+use rowbell::domain::alert::AlertKind;
 use rowbell::domain::limit::circuit::CircuitState;
 use rowbell::domain::message::attempt::{AttemptResultKind, ErrorClass};
 use rowbell::domain::message::fallback::{FallbackCause, FallbackWait};
@@ -88,6 +89,7 @@ async fn enums_have_the_words_of_their_types() {
         ("message_operation", words::<Operation>()),
         // What a recipient is told and nobody captures.
         ("change_operation", words::<Operation>().replace(" withdrawn", "")),
+        ("alert_kind", words::<AlertKind>()),
         ("reply_kind", words::<ReplyKind>()),
         ("outcome", words::<OutcomeState>()),
         ("gap_cause", words::<GapCause>()),

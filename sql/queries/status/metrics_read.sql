@@ -5,8 +5,7 @@
 -- indexes, and the caller switches that off first, and sets a statement timeout.
 --
 -- $1 now: the time
--- $2 channels: the channels of the configuration
--- $3 watches: the watches of the configuration
+-- $2 channels, $3 watches: those of the configuration
 -- $4 lease_seconds: how many seconds a lease holds
 -- $5 watch_channels: the channel of each of the watches
 with queued as (
@@ -50,8 +49,7 @@ select 'rowbell_circuits_open', c.channel, k.kind,
   from unnest($2::text[]) as c (channel)
  cross join unnest(array['channel', 'template']) as k (kind)
 union all
--- The first in the order of capture. Changes of watches that are not configured, or that wait for a person, wait for
--- nobody else.
+-- The first in the order of capture. Changes of other watches, or that wait for a person, wait for nobody else.
 select 'rowbell_oldest_change_age_seconds', null, null,
        coalesce((select extract(epoch from $1 - min(c.changed_at))
                    from unnest($3::text[]) as w (watch), lateral (

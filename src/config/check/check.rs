@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use strum::VariantArray as _;
 
+use crate::config::check::check_alert::check_alert;
 use crate::config::check::check_channel::{
     check_budget, check_channel, check_fallback, is_for_whatsapp,
 };
@@ -122,6 +123,7 @@ fn general(config: &Config, found: &mut CheckFindings) {
     let what = format!("expected \"10ms\" to \"1m\", found {:?}", config.outcome.timeout);
     found.unless(times.contains(&config.outcome.timeout), "outcome.timeout", what);
     check_inbound(config, found);
+    check_alert(config, found);
     found.unless(
         config.log.level.split(',').all(is_log_filter),
         "log.level",

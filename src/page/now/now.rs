@@ -14,6 +14,7 @@ use crate::domain::message::state::State as MessageState;
 use crate::domain::text::short_text::{LATE, count, length};
 use crate::page::answer::{PageError, shown};
 use crate::page::layout::{View, framed};
+use crate::page::now::endpoints::{endpoints, is_stopped};
 use crate::page::now::snapshot::{FRESH, Snapshot};
 use crate::page::now::strip::strip;
 use crate::page::session::Visitor;
@@ -24,6 +25,7 @@ use crate::postgres::operations::blockers::{ActiveBlocker, BlockerKind, BlockerS
 use crate::postgres::operations::status_report::{
     ChannelStatus, DoorbellState, ReceiptSource, Status, WatchStatus,
 };
+use crate::postgres::outcome::outgoing_deliveries::EndpointStatus;
 
 pub async fn view(
     State(page): State<Arc<PageState>>,
@@ -107,6 +109,12 @@ fn inner(page: &PageState, snapshot: &Snapshot) -> Markup {
             h2 #channels { "Channels" }
             div.wide tabindex="0" role="group" aria-labelledby="channels" { (channels(snapshot, &times)) }
         }
+        @if !status.endpoints.is_empty() {
+            section aria-labelledby="endpoints" {
+                h2 #endpoints { "Endpoints of the application" }
+                div.wide tabindex="0" role="group" aria-labelledby="endpoints" { (endpoints(&status.endpoints, &times)) }
+            }
+        }
         section aria-labelledby="watches" {
             h2 #watches { "Watches" }
             div.wide tabindex="0" role="group" aria-labelledby="watches" { (watches(status, &times)) }
@@ -163,8 +171,10 @@ fn needs(status: &Status, times: &Times) -> Markup {
         status.watches.iter().filter(|watch| is_troubled(watch)).collect();
     let blockers = &status.blockers;
     let (nobody, doubts) = (status.daemons.is_empty(), unconfirmed(status));
+    let stopped: Vec<&EndpointStatus> =
+        status.endpoints.iter().filter(|endpoint| is_stopped(endpoint)).collect();
     html! {
-        @if blockers.is_empty() && late.is_empty() && troubled.is_empty() && doubts == 0 && !nobody {
+        @if blockers.is_empty() && late.is_empty() && troubled.is_empty() && stopped.is_empty() && doubts == 0 && !nobody {
             p.good { "Nothing." }
         } @else {
             ul.needs {
@@ -178,6 +188,9 @@ fn needs(status: &Status, times: &Times) -> Markup {
                         "Messages on channel " strong { (channel.channel) } " are late; the oldest has been due for "
                         @if let Some(at) = channel.oldest_due_at { (times.since(at)) } "."
                     }
+                }
+                @for endpoint in stopped {
+                    li.bad { "Endpoint " strong { (endpoint.endpoint) } " of the application does not take outcomes." }
                 }
                 @for watch in troubled {
                     li.bad {

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("09_outcome_hook", include_str!("../../../sql/migrations/09_outcome_hook.sql")),
     ("10_outgoing_webhook", include_str!("../../../sql/migrations/10_outgoing_webhook.sql")),
     ("11_reply", include_str!("../../../sql/migrations/11_reply.sql")),
+    ("12_alert", include_str!("../../../sql/migrations/12_alert.sql")),
 ];
 
 /// Writes down what the migrations made, for `doctor` to find later what is gone or was changed.

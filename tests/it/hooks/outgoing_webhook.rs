@@ -2,6 +2,7 @@
 //! and daemons that die. It is told everything at least once, of one message in order, and the outcomes are true whatever it
 //! does.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
@@ -9,7 +10,7 @@ use rowbell::pipeline::context::stage::{Progress, Stage as _};
 use rowbell::postgres::outcome::outgoing_deliveries::{self, Redelivery};
 
 use crate::harness::World;
-use crate::hooks::receiver::{Receiver, Reply, posting_shop};
+use crate::hooks::receiver::{Receiver, Reply, SECRET, posting_shop};
 
 /// A shop whose outcomes are posted to a receiver.
 async fn shop(receiver: &Receiver, settings: &str) -> World {
@@ -331,4 +332,37 @@ async fn an_endpoint_hears_nothing_of_who_was_forgotten() {
     let last = receiver.all().pop().unwrap();
     assert!(last.is_taken && last.event["data"]["recipient_phone"].is_null(), "{}", last.body);
     assert!(!last.body.contains("Maria") && !last.body.contains("New Street"));
+}
+
+/// `doctor` says when nothing answers where outcomes are to be posted, and when the key cannot sign; it posts nothing.
+#[tokio::test]
+async fn doctor_says_what_is_wrong_with_an_endpoint() {
+    let receiver = Receiver::start().await;
+    let world = shop(&receiver, "").await;
+    let of_endpoint = async |config: &rowbell::config::Config| {
+        let limits = rowbell::postgres::inspection::doctor::Limits::default();
+        let (report, _) = rowbell::operations::doctor::examine(config, &world.clock, &limits).await;
+        let found = report.findings.into_iter().filter(|found| found.key.contains("outgoing"));
+        found.map(|found| format!("{}: {}", found.key, found.what)).collect::<Vec<_>>()
+    };
+    let mut config = (*world.config).clone();
+    let secret = &config.outgoing_webhook["crm"].secret_file;
+    std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(of_endpoint(&config).await, Vec::<String>::new());
+    assert!(receiver.all().is_empty());
+    let endpoint = config.outgoing_webhook.get_mut("crm").unwrap();
+    endpoint.url = "http://127.0.0.1:1/rowbell".to_owned();
+    std::fs::write(&endpoint.secret_file, "too short").unwrap();
+    let found = of_endpoint(&config).await;
+    assert!(
+        found[0].starts_with("outgoing_webhook.crm.secret_file: ")
+            && found[0].contains("openssl rand"),
+        "{found:?}"
+    );
+    std::fs::write(&config.outgoing_webhook["crm"].secret_file, SECRET).unwrap();
+    let found = of_endpoint(&config).await;
+    assert!(
+        found[0].starts_with("outgoing_webhook.crm.url: nothing answers at its URL"),
+        "{found:?}"
+    );
 }
