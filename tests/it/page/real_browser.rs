@@ -1,9 +1,12 @@
 //! A real browser: Debian's Chromium, asked over the WebDriver protocol through its own driver. scripts/test installs both.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use reqwest::Client;
+use rowbell_lab::demo::scratch::{Guard, Scratch};
 use serde_json::{Value, json};
 
 /// How a page is looked at.
@@ -16,55 +19,67 @@ pub struct Look {
 
 /// A running driver with one window.
 pub struct Chromium {
-    driver: Child,
+    _driver: Driver,
     client: Client,
     session: String,
 }
 
-impl Drop for Chromium {
+/// The driver and its browser: one group of processes, ended together, also when the test is killed.
+struct Driver {
+    process: Child,
+    _profile: Scratch,
+    _guard: Guard,
+}
+
+impl Drop for Driver {
     fn drop(&mut self) {
-        // The driver ends its browser when it is told to end itself.
-        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
-        let _ = self.driver.wait();
+        // The driver does not end its browser when it is told to end itself.
+        let _ = Command::new("kill").args(["-KILL", "--", &group(&self.process)]).status();
+        let _ = self.process.wait();
     }
 }
 
-/// The driver and the port it listens on. It looks for a free port that it opens later, and ends if another process
-/// was faster.
-fn start_driver() -> Option<(Child, String)> {
-    let program =
-        std::env::var("ROWBELL_CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
-    let mut driver = Command::new(program)
-        .arg("--port=0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chromedriver runs; scripts/test installs it with Chromium");
-    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    let port = lines.find_map(|line| {
-        let line = line.ok()?;
-        let port = line.split("started successfully on port ").nth(1)?;
-        Some(port.trim_end_matches('.').to_owned())
-    });
-    let Some(port) = port else {
-        let _ = driver.wait();
-        return None;
-    };
-    // What it says later must not fill the pipe.
-    std::thread::spawn(move || lines.for_each(drop));
-    Some((driver, port))
+fn group(process: &Child) -> String {
+    format!("-{}", process.id())
+}
+
+impl Driver {
+    /// The driver looks for a free port that it opens later, and ends if another process was faster.
+    fn start() -> Option<(Driver, String)> {
+        let program =
+            std::env::var("ROWBELL_CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
+        let profile = Scratch::new("browser").unwrap();
+        let mut process = Command::new(program)
+            .arg("--port=0")
+            .env("TMPDIR", profile.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("chromedriver runs; scripts/test installs it with Chromium");
+        let group = group(&process);
+        let guard = Guard::new("kill -KILL -- \"$0\"", None, &[Path::new(&group)]).unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = lines.find_map(|line| {
+            let line = line.ok()?;
+            let port = line.split("started successfully on port ").nth(1)?;
+            Some(port.trim_end_matches('.').to_owned())
+        });
+        // What it says later must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let driver = Driver { process, _profile: profile, _guard: guard };
+        port.map(|port| (driver, port))
+    }
 }
 
 impl Chromium {
     pub async fn open(look: Look) -> Chromium {
         let (driver, port) = (0..5)
-            .find_map(|_| start_driver())
+            .find_map(|_| Driver::start())
             .expect("chromedriver says on which port it listens");
-        let mut chromium = Chromium {
-            driver,
-            client: Client::builder().build().unwrap(),
-            session: format!("http://127.0.0.1:{port}/session"),
-        };
+        let session = format!("http://127.0.0.1:{port}/session");
+        let mut chromium =
+            Chromium { _driver: driver, client: Client::builder().build().unwrap(), session };
         let scripts = if look.has_scripts { 1 } else { 2 };
         let options = json!({
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1440,1000"],
