@@ -162,6 +162,14 @@ has_pgbouncer() {
     "${ROWBELL_PGBOUNCER:-/usr/sbin/pgbouncer}" --version
 }
 
+has_faketime() {
+    ls /usr/lib/*/faketime/libfaketime.so.1
+}
+
+has_ip() {
+    ip -Version
+}
+
 has_python() {
     python3 -c "import ensurepip, venv"
 }

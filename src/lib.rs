@@ -85,6 +85,7 @@ pub mod domain {
     /// Arithmetic of limits: bursts, circuits, shares, rates.
     pub mod limit {
         pub mod adaptive_rate;
+        pub mod answers;
         pub mod backoff;
         pub mod burst;
         pub mod channel_spread;

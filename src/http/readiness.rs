@@ -2,8 +2,10 @@
 //! swallows bytes is connected, a stage that hangs is alive.
 //!
 //! Ready is: the database answers; the doorbell is heard, or polling has taken its place; no stage hangs or fails;
-//! changes that wait are taken; some daemon sends on each channel; what was sent is heard of. Each says what is not so.
+//! changes that wait are taken; some daemon sends on each channel, and errors have not stopped it; what was sent is heard
+//! of. Each says what is not so.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,7 +25,7 @@ const CHANGE_WAITS: SignedDuration = SignedDuration::from_secs(60);
 const CLAIMS_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
 /// A stage that could do no step for so long, or whose step lasts longer than that, is not at work.
-const STAGE_FAILS: Duration = Duration::from_secs(20);
+const STAGE_FAILS: Duration = Duration::from_secs(10);
 const STAGE_HANGS: Duration = Duration::from_secs(120);
 
 /// So many messages, the first of them so long ago, and not one receipt: they do not come through. Polling asks within
@@ -67,7 +69,7 @@ impl Readiness {
         if let Some((first, channels)) = known {
             checks.push(check("claims", self.claims(first)));
             for channel in channels {
-                let fault = (!channel.is_owned).then(|| "no daemon sends on it".to_owned());
+                let fault = not_sending(&channel).or_else(|| self.mute(&channel.channel));
                 checks.push(check(&format!("channel {}", channel.channel), fault));
                 if self.has_receipts(&channel.channel) {
                     checks.push(check(
@@ -91,16 +93,20 @@ impl Readiness {
 
     fn stages(&self) -> Option<String> {
         let pulses = &self.context.pulses;
-        let (hanging, failing) = (pulses.hanging(STAGE_HANGS), pulses.failing(STAGE_FAILS));
-        let said = |stages: Vec<String>, what: &str| match stages.is_empty() {
-            true => None,
-            false => Some(format!("{} {what}", stages.join(", "))),
-        };
-        let faults = [
-            said(hanging, "has not come to the end of a step for two minutes"),
-            said(failing, "cannot work"),
-        ];
-        let faults: Vec<String> = faults.into_iter().flatten().collect();
+        let hanging = pulses.hanging(STAGE_HANGS).join(", ");
+        let mut faults = Vec::new();
+        if !hanging.is_empty() {
+            faults.push(format!("{hanging} has not come to the end of a step for two minutes"));
+        }
+        // What keeps several from their work is mostly one thing.
+        let mut by_cause = BTreeMap::<String, Vec<String>>::new();
+        for (stage, why) in pulses.failing(STAGE_FAILS) {
+            by_cause.entry(why).or_default().push(stage);
+        }
+        let failing = by_cause.into_iter();
+        faults.extend(
+            failing.map(|(why, stages)| format!("{} cannot work: {why}", stages.join(", "))),
+        );
         (!faults.is_empty()).then(|| faults.join("; "))
     }
 
@@ -129,6 +135,12 @@ impl Readiness {
                 waits.as_secs()
             )
         })
+    }
+
+    /// What this daemon asks has no answer.
+    fn mute(&self, channel: &str) -> Option<String> {
+        let count = self.context.channel_senders.get(channel)?.mute()?;
+        Some(format!("the last {count} requests to the provider had no answer"))
     }
 
     fn has_receipts(&self, channel: &str) -> bool {
@@ -162,6 +174,15 @@ impl Readiness {
     fn polls_after(&self) -> SignedDuration {
         let after = self.context.config.polling.first_after;
         SignedDuration::try_from(after).unwrap_or(SignedDuration::ZERO)
+    }
+}
+
+/// Nobody has the right to send on the channel, or errors have stopped it.
+fn not_sending(channel: &ServedChannel) -> Option<String> {
+    match &channel.stopped_by {
+        _ if !channel.is_owned => Some("no daemon sends on it".to_owned()),
+        Some(why) => Some(format!("errors have stopped it: {why}")),
+        None => None,
     }
 }
 

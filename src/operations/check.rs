@@ -19,7 +19,7 @@ use crate::finding::{Finding, hint};
 use crate::operations::check::rehearsal::ColumnFacts;
 use crate::operations::check::report::CheckReport;
 use crate::pipeline::context::context::CompiledWatch;
-use crate::pipeline::context::route::{self, UnusableWatch};
+use crate::pipeline::context::route;
 use crate::postgres::capture::proof::{self, WatchPart};
 use crate::postgres::capture::{install, table};
 use crate::postgres::schema::migrate::{self, MigrateError};
@@ -118,7 +118,7 @@ pub async fn online(client: &mut deadpool_postgres::Client, config: &Config) -> 
     let mut watches = Vec::new();
     for name in config.watch.keys() {
         match CompiledWatch::look_up(client, config, name).await {
-            Err(UnusableWatch(found)) => report.findings.extend(found),
+            Err(unusable) => report.findings.extend(unusable.findings()),
             Ok(compiled) => {
                 if let Err(error) = watch(client, config, &compiled, &mut report).await {
                     report.problem(name, "", chain(&error));
@@ -141,8 +141,8 @@ async fn tables_only(
     for name in config.watch.keys() {
         let compiled = match CompiledWatch::look_up(client, config, name).await {
             Ok(compiled) => compiled,
-            Err(UnusableWatch(found)) => {
-                report.findings.extend(found);
+            Err(unusable) => {
+                report.findings.extend(unusable.findings());
                 continue;
             }
         };

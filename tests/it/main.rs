@@ -123,6 +123,15 @@ mod surroundings {
     pub mod poison;
     pub mod writers;
 }
+/// What fails around a real daemon, and what /readyz says meanwhile.
+mod failures {
+    pub mod clock_jumps;
+    pub mod full_disk;
+    pub mod hosts;
+    pub mod networks;
+    pub mod servers;
+    pub mod site;
+}
 /// Crashes, lost answers, rows at fault.
 mod resilience {
     pub mod broken_sql;

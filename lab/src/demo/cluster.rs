@@ -102,6 +102,28 @@ impl Cluster {
         file.lines().next()?.trim().parse().ok()
     }
 
+    /// A standby of this server, by streaming replication, on a port and in a folder of its own.
+    pub fn standby(&self) -> Result<Cluster, ClusterError> {
+        let stop = "\"$1\" stop -m immediate -D \"$0/data\"";
+        let folder = Scratch::with("pg", self.user, stop, &[&self.bin.join("pg_ctl")])?;
+        let (bin, user, options) = (self.bin.clone(), self.user, self.options.clone());
+        let mut standby = Cluster { folder, bin, user, port: free_port()?, options };
+        let mut copy = standby.command("pg_basebackup");
+        copy.args(["-R", "-X", "stream", "-c", "fast", "-U", "postgres", "-h", "127.0.0.1"]);
+        copy.args(["-p", &self.port.to_string(), "-D"]).arg(standby.data());
+        standby.run(copy, "pg_basebackup")?;
+        standby.write_settings()?;
+        standby.launch()?;
+        Ok(standby)
+    }
+
+    /// Makes a standby the primary, and waits until it is.
+    pub fn promote(&self) -> Result<(), ClusterError> {
+        let mut promote = self.command("pg_ctl");
+        promote.args(["promote", "-w", "-D"]).arg(self.data());
+        self.run(promote, "promoting PostgreSQL")
+    }
+
     /// Stops the server: `fast` lets it finish, `immediate` is a crash.
     pub fn stop(&mut self, mode: &str) -> Result<(), ClusterError> {
         let data = self.data();

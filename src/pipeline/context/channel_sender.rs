@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
+use crate::domain::limit::answers::AnswerRow;
 use crate::domain::limit::circuit::CircuitKey;
+use crate::domain::message::attempt::AttemptResult;
 use crate::domain::message::outgoing::Outgoing;
 use crate::pipeline::context::counters::ChannelCounters;
 use crate::provider::limiter::Limiter;
@@ -46,6 +48,7 @@ pub struct ChannelSender {
     is_crowded: AtomicBool,
     /// Messages that were accepted since a receipt of the channel came in last, and since when there are some.
     unheard: Mutex<Option<(usize, Timestamp)>>,
+    answers: Mutex<AnswerRow>,
     /// Circuits that are stopped: leased messages that depend on them are given back.
     blocks: Mutex<Vec<CircuitKey>>,
 }
@@ -84,6 +87,7 @@ impl ChannelSender {
             is_short: AtomicBool::new(false),
             is_crowded: AtomicBool::new(false),
             unheard: Mutex::default(),
+            answers: Mutex::default(),
             blocks: Mutex::default(),
         };
         (channel_sender, inbox)
@@ -228,6 +232,28 @@ impl ChannelSender {
         let mut unheard = lock(&self.unheard);
         let (before, since) = unheard.unwrap_or((0, now));
         *unheard = Some((before + count, since));
+    }
+
+    /// A request to the provider came to its end.
+    pub fn note_answer(&self, result: &AttemptResult) {
+        match result {
+            AttemptResult::Accepted { .. } | AttemptResult::Refused { .. } => {
+                lock(&self.answers).answered();
+            }
+            AttemptResult::Unknown => lock(&self.answers).unanswered(self.clock.steady()),
+            // Nobody was asked.
+            AttemptResult::Unreached | AttemptResult::NotSent | AttemptResult::DryRun => {}
+        }
+    }
+
+    /// How many requests in a row had no answer, where that goes on.
+    pub fn mute(&self) -> Option<usize> {
+        lock(&self.answers).mute(self.clock.steady())
+    }
+
+    /// Whether an answer of this kind is worth a line of the log; then, how many before it were not.
+    pub fn line(&self, kind: &'static str) -> Option<usize> {
+        lock(&self.answers).line(kind, self.clock.steady())
     }
 
     /// A receipt of the channel came in.

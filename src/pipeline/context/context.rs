@@ -24,7 +24,7 @@ use crate::pipeline::context::route::{Routes, UnusableWatch};
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::context::unconfirmed_attempts::UnconfirmedAttempts;
 use crate::pipeline::context::watch_faults::WatchFaults;
-use crate::postgres::capture::install::{self, WatchedTable};
+use crate::postgres::capture::install::{self, CaptureError, WatchedTable};
 use crate::postgres::capture::label_query;
 use crate::postgres::capture::proof::{self, SqlFault, WatchPart};
 use crate::postgres::capture::row_query;
@@ -237,6 +237,7 @@ impl Context {
                 None => Ok(Arc::new(compiled)),
                 Some(why) => Err(why),
             },
+            Err(UnusableWatch::Unasked(error)) => return Err(error.into()),
             Err(unusable) => Err(unusable.to_string()),
         };
         let entry = match &looked {
@@ -316,7 +317,8 @@ impl CompiledWatch {
         config: &Config,
         name: &str,
     ) -> Result<CompiledWatch, UnusableWatch> {
-        let unusable = |key: String, what: String| UnusableWatch(vec![Finding::new(key, what)]);
+        let unusable =
+            |key: String, what: String| UnusableWatch::Settings(vec![Finding::new(key, what)]);
         let watch = config
             .watch
             .get(name)
@@ -325,9 +327,13 @@ impl CompiledWatch {
             let what = format!("there is no template \"{}\"", watch.template);
             unusable(format!("watch.{name}.template"), what)
         })?;
-        let table = install::describe(client, name, watch, template)
-            .await
-            .map_err(|error| UnusableWatch(vec![error.finding()]))?;
+        let table =
+            install::describe(client, name, watch, template).await.map_err(
+                |error| match error {
+                    CaptureError::Query(error) => UnusableWatch::Unasked(error),
+                    error => UnusableWatch::Settings(vec![error.finding()]),
+                },
+            )?;
         let routes = Routes::compile(config, name, watch, &table.captured)?;
         Ok(CompiledWatch {
             name: name.to_owned(),

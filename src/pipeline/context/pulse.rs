@@ -70,7 +70,7 @@ pub struct Pulse {
 }
 
 /// What was noted, by the steady clock.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Beats {
     /// Since when the present step lasts; None: the stage rests.
     step_since: Option<Timestamp>,
@@ -78,11 +78,13 @@ struct Beats {
     failing_since: Option<Timestamp>,
     /// The last one failed because there was no connection to the database.
     is_cut_off: bool,
+    /// Why the last one failed, as the log may hold it.
+    why: String,
 }
 
 impl Beats {
     fn at_rest() -> Beats {
-        Beats { step_since: None, failing_since: None, is_cut_off: false }
+        Beats { step_since: None, failing_since: None, is_cut_off: false, why: String::new() }
     }
 }
 
@@ -116,10 +118,13 @@ impl Pulses {
     /// Stages whose step lasts longer than this.
     pub fn hanging(&self, longer_than: Duration) -> Vec<String> {
         self.stages(|beats| beats.step_since, longer_than)
+            .into_iter()
+            .map(|(stage, _)| stage)
+            .collect()
     }
 
-    /// Stages that could not do a step for longer than this.
-    pub fn failing(&self, longer_than: Duration) -> Vec<String> {
+    /// Stages that could not do a step for longer than this, and why.
+    pub fn failing(&self, longer_than: Duration) -> Vec<(String, String)> {
         self.stages(|beats| beats.failing_since, longer_than)
     }
 
@@ -134,15 +139,13 @@ impl Pulses {
         &self,
         since: impl Fn(&Beats) -> Option<Timestamp>,
         longer_than: Duration,
-    ) -> Vec<String> {
+    ) -> Vec<(String, String)> {
         let now = self.clock.steady();
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_long = |pulse: &&Arc<Pulse>| {
-            since(&pulse.beats()).is_some_and(|since| since + longer_than < now)
-        };
-        let mut stages: Vec<String> =
-            all.iter().filter(is_long).map(|pulse| pulse.stage.clone()).collect();
-        stages.dedup();
+        let beats = all.iter().map(|pulse| (&pulse.stage, pulse.beats()));
+        let long = beats.filter(|(_, beats)| since(beats).is_some_and(|at| at + longer_than < now));
+        let mut stages: Vec<_> = long.map(|(stage, beats)| (stage.clone(), beats.why)).collect();
+        stages.dedup_by(|one, before| one.0 == before.0);
         stages
     }
 }
@@ -165,11 +168,12 @@ impl Pulse {
     }
 
     /// The step failed, and will be done again. `is_cut_off`: because there is no connection to the database.
-    pub fn failed(&self, is_cut_off: bool) {
+    pub fn failed(&self, is_cut_off: bool, why: String) {
         let now = self.clock.steady();
         self.note(|beats| {
             beats.step_since = None;
             beats.is_cut_off = is_cut_off;
+            beats.why = why;
             beats.failing_since.get_or_insert(now);
         });
     }
@@ -183,7 +187,7 @@ impl Pulse {
     }
 
     fn beats(&self) -> Beats {
-        *self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note(&self, change: impl FnOnce(&mut Beats)) {
@@ -212,11 +216,12 @@ mod tests {
         // The database is away: every step fails, and none hangs.
         for _ in 0..3 {
             claim.begin();
-            claim.failed(true);
+            claim.failed(true, "no route to host".to_owned());
             pass();
         }
         assert!(pulses.hanging(MINUTE).is_empty());
-        assert_eq!(pulses.failing(MINUTE), ["claim"]);
+        let failing = [("claim".to_owned(), "no route to host".to_owned())];
+        assert_eq!(pulses.failing(MINUTE), failing);
         assert!(pulses.are_cut_off(MINUTE) && !pulses.are_cut_off(MINUTE * 10));
         claim.begin();
         claim.worked();

@@ -1,10 +1,11 @@
 //! Whose fault it is that the rows of a watch could not be read.
 
-use std::error::Error as _;
+use tokio_postgres::error::SqlState;
 
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{StageError, chain};
 use crate::postgres::capture::proof::WatchPart;
+use crate::postgres::connection::statement::is_of_the_server;
 
 /// Whose fault it is that rows could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +40,10 @@ pub fn noted<'a>(context: &Context, error: &'a StageError) -> Option<(&'a str, R
 
 /// Whose fault an error is, by its SQLSTATE; without one, by whether a value could not be read.
 pub fn fault_of(error: &tokio_postgres::Error) -> RowFault {
-    let Some(code) = error.code().map(tokio_postgres::error::SqlState::code) else {
-        // What else fails without an answer of the server is the connection, and that is an I/O error.
-        let is_value = !error.is_closed()
-            && error.source().is_some_and(|source| !source.is::<std::io::Error>());
-        return if is_value { RowFault::Row } else { RowFault::Server };
-    };
-    match code.get(..2) {
-        _ if code == "57014" => RowFault::Slow,
-        Some("42") => RowFault::Watch,
-        Some("08" | "25" | "40" | "53" | "55" | "57" | "58") => RowFault::Server,
+    match error.code().map(SqlState::code) {
+        Some("57014") => RowFault::Slow,
+        _ if is_of_the_server(error) => RowFault::Server,
+        Some(code) if code.starts_with("42") => RowFault::Watch,
         _ => RowFault::Row,
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::recipient::allow_list::AllowList;
 use crate::domain::recipient::recipient::Recipient;
 use crate::domain::text::summary::Phrasing;
 use crate::domain::text::template::template_engine::PhrasingSource;
+use crate::error_chain::chain;
 use crate::finding::Finding;
 
 /// One channel of a watch, with the words that go over it.
@@ -39,14 +40,39 @@ impl Route {
     }
 }
 
-/// Why a watch cannot be used: what is wrong with its settings.
-#[derive(Clone, Debug)]
-pub struct UnusableWatch(pub Vec<Finding>);
+/// Why a watch cannot be used.
+#[derive(Debug)]
+pub enum UnusableWatch {
+    /// What is wrong with its settings.
+    Settings(Vec<Finding>),
+    /// The database could not be asked, which says nothing about the watch.
+    Unasked(tokio_postgres::Error),
+}
+
+impl UnusableWatch {
+    /// The same as what a check finds.
+    pub fn findings(self) -> Vec<Finding> {
+        match self {
+            UnusableWatch::Settings(found) => found,
+            UnusableWatch::Unasked(error) => {
+                vec![Finding::new(
+                    "",
+                    format!("the database could not be asked: {}", chain(&error)),
+                )]
+            }
+        }
+    }
+}
 
 impl fmt::Display for UnusableWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let found: Vec<String> = self.0.iter().map(Finding::to_string).collect();
-        f.write_str(&found.join("; "))
+        match self {
+            UnusableWatch::Settings(found) => {
+                let found: Vec<String> = found.iter().map(Finding::to_string).collect();
+                f.write_str(&found.join("; "))
+            }
+            UnusableWatch::Unasked(error) => f.write_str(&chain(error)),
+        }
     }
 }
 
@@ -97,12 +123,12 @@ fn route(
 ) -> Result<Route, UnusableWatch> {
     let compiled = config.template.get(template).ok_or_else(|| {
         let what = format!("there is no template \"{template}\"");
-        UnusableWatch(vec![Finding::new(format!("watch.{name}.template"), what)])
+        UnusableWatch::Settings(vec![Finding::new(format!("watch.{name}.template"), what)])
     })?;
     let phrasing =
         Phrasing::compile(&source(config, watch, compiled, Some(columns))).map_err(|problems| {
             let named = problems.into_iter().map(|problem| named(problem, name, template));
-            UnusableWatch(named.collect())
+            UnusableWatch::Settings(named.collect())
         })?;
     let mut compiled = compiled.clone();
     if compiled.name.is_empty() {

@@ -134,7 +134,7 @@ pub trait Stage: Send + Sized {
                         self.rest(progress, &stop).await;
                     }
                     Err(error) => {
-                        pulse.failed(error.is_of_the_connection());
+                        pulse.failed(error.is_of_the_connection(), loggable(&error));
                         sleep(failures.add(&error), &stop).await;
                     }
                 }

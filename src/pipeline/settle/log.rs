@@ -1,9 +1,13 @@
-//! Logs answers: one line for each message that the provider refused. That a whole channel or template was
+//! Logs answers: one line for each message that the provider refused, up to ten a minute for each kind; the next says how
+//! many were left out. That a whole channel or template was
 //! stopped, or that a channel is too fast, is logged once, where it is noticed.
+
+use std::sync::Arc;
 
 use crate::domain::message::attempt::{AttemptResult, ErrorClass};
 use crate::domain::message::disposition::PAIR_LIMIT;
 use crate::domain::message::outgoing::{Outgoing, Settled};
+use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::context::Context;
 
 /// Logs what the provider refused, and lets the channel rest as long as it asks to.
@@ -24,7 +28,7 @@ pub fn report(context: &Context, settled: &Settled) {
             if *class == ErrorClass::Slow && !is_pair {
                 debug(settled, "provider asks to slow down");
             } else {
-                warn(settled, class.into_str(), "provider refused a message");
+                warn(channel_sender, settled, class.into_str(), "provider refused a message");
             }
             if let (Some(time), Some(sender)) = (retry_after.filter(|_| !is_pair), channel_sender) {
                 sender.stop_for(time);
@@ -41,13 +45,16 @@ pub fn report(context: &Context, settled: &Settled) {
                 }
                 _ => "a message was given back",
             };
-            warn(settled, result.into_str(), what);
+            warn(channel_sender, settled, result.into_str(), what);
         }
     }
 }
 
-fn warn(settled: &Settled, class: &str, what: &str) {
+fn warn(sender: Option<&Arc<ChannelSender>>, settled: &Settled, class: &'static str, what: &str) {
     let answer = &settled.answer;
+    let Some(left_out) = sender.map_or(Some(0), |sender| sender.line(class)) else {
+        return debug(settled, what);
+    };
     tracing::warn!(
         message.id = settled.outgoing.message_id,
         attempt.number = settled.outgoing.attempt,
@@ -56,6 +63,7 @@ fn warn(settled: &Settled, class: &str, what: &str) {
         code = answer.error_code,
         status = answer.http_status,
         error = answer.error_text.as_deref().unwrap_or(""),
+        left_out = (left_out > 0).then_some(left_out),
         "{what}"
     );
 }

@@ -23,7 +23,7 @@ use crate::domain::message::disposition::disposition;
 use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::domain::message::state::{Event, State};
 use crate::pipeline::context::context::Context;
-use crate::pipeline::context::stage::{Failures, StageError};
+use crate::pipeline::context::stage::{Failures, StageError, loggable};
 use crate::pipeline::settle::circuit::{self, Failing, FailureSignal};
 use crate::pipeline::settle::evidence::join;
 use crate::pipeline::settle::log::report;
@@ -57,7 +57,7 @@ impl Settle {
         while self.gather().await {
             pulse.begin();
             while let Err(error) = self.step().await {
-                pulse.failed(error.is_of_the_connection());
+                pulse.failed(error.is_of_the_connection(), loggable(&error));
                 let wait = failures.add(&error);
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
@@ -168,6 +168,7 @@ impl Settle {
         for Settled { outgoing, answer } in done {
             if let Some(channel_sender) = self.context.channel_senders.get(&outgoing.channel) {
                 channel_sender.counts.attempted(&answer.result);
+                channel_sender.note_answer(&answer.result);
                 if answer.provider_message_id().is_some() {
                     channel_sender.note_accepted(1);
                     let took = self.context.clock.now().duration_since(outgoing.changed_at);

@@ -13,6 +13,7 @@ use crate::finding::Finding;
 use crate::postgres::capture::quoting::{quote, subquery};
 use crate::postgres::capture::table::WatchedTable;
 use crate::postgres::capture::{label_query, plan};
+use crate::postgres::connection::statement::is_of_the_server;
 
 /// What of a watch a fault is in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,7 +199,7 @@ fn refusal(
 ) -> Result<Option<String>, tokio_postgres::Error> {
     match answer {
         Ok(()) => Ok(None),
-        Err(error) if error.code().is_some() => Ok(Some(chain(&error) + &hint(&error))),
-        Err(error) => Err(error),
+        Err(error) if is_of_the_server(&error) => Err(error),
+        Err(error) => Ok(Some(chain(&error) + &hint(&error))),
     }
 }

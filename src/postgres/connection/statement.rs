@@ -1,7 +1,22 @@
 //! How statements of `sql/queries` are run, and how their rows become values.
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::FromSql;
 use tokio_postgres::{Error, Row};
+
+/// Whether an error says nothing of the statement: there is no connection, or the server as a whole did not do it (it
+/// ends, has no room, waited for a lock for too long). The same again works later.
+pub fn is_of_the_server(error: &Error) -> bool {
+    match error.code().map(SqlState::code).and_then(|code| code.get(..2)) {
+        Some(class) => ["08", "25", "40", "53", "55", "57", "58"].contains(&class),
+        // What else fails without an answer of the server is a value that could not be read.
+        None => {
+            error.is_closed()
+                || std::error::Error::source(error)
+                    .is_none_or(|source| source.is::<std::io::Error>())
+        }
+    }
+}
 
 /// Runs a named statement: `named!(transaction, "settle/settle_lock", &[&id])`.
 macro_rules! named {

@@ -38,6 +38,8 @@ row! {
         pub channel: String,
         /// Some daemon holds the right to send on it.
         pub is_owned: bool,
+        /// Why errors have stopped it, or its provider cannot be reached.
+        pub stopped_by: Option<String>,
         /// When receipts came in last, or the provider answered a question for them.
         pub heard_at: Option<Timestamp>,
         /// The provider does not post to our webhook, as far as is known.

@@ -21,7 +21,7 @@ fn crashes(default: u64) -> u64 {
 }
 
 /// Compares what customers have seen with the rows and with the record.
-async fn judge(db: &Client, sandbox: &Sandbox, story: &str) {
+pub async fn judge(db: &Client, sandbox: &Sandbox, story: &str) {
     let open =
         "select (select count(*) from rowbell.change) + (select count(*) from rowbell.queue)";
     let open: i64 = db.query_one(open, &[]).await.unwrap().get(0);
