@@ -87,7 +87,7 @@ begin
         grant update (
             entity_key, state, reason, reason_text, waits_for, waits_for_template, waits_for_language, operation,
             recipient_key, is_for_all, change_count, last_changed_at, old_row, new_row, changed_by,
-            template, language, recipient_name, recipient_phone, recipient_locale, recipient_time_zone,
+            template, language, recipient_name, recipient_phone, recipient_country, recipient_locale, recipient_time_zone,
             time_zone_source, summary, parameters, due_at, attempt_count, provider_message_id,
             confirmed_by, sent_at, delivered_at, read_at, finished_at, redacted_at, updated_at, updated_by
         ) on rowbell.message to rowbell_daemon;
@@ -109,7 +109,12 @@ begin
 
         -- The figures of the page are queries that analysts can run, too.
         grant usage on schema rowbell_report to rowbell_daemon;
-        grant select on rowbell_report.funnel, rowbell_report.delivery_by_day, rowbell_report.failures to rowbell_daemon;
+        grant select on rowbell_report.funnel, rowbell_report.delivery_by_day, rowbell_report.failures, rowbell_report.cost to rowbell_daemon;
+
+        -- The messages of each day are counted; days outlive their messages.
+        grant select, insert, delete on rowbell.day to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.day_span to rowbell_daemon;
+        grant select, update on rowbell.day_look to rowbell_daemon;
 
         -- What the application is told, and which outcomes it wants to be told.
         grant select, insert, update, delete on rowbell.outcome_hook, rowbell.outcome_call to rowbell_daemon;
@@ -142,13 +147,16 @@ begin
     if exists (select from pg_catalog.pg_roles where rolname = 'rowbell_analyst') then
         revoke all on all tables in schema rowbell_report from rowbell_analyst;
         grant usage on schema rowbell_report to rowbell_analyst;
-        grant select on rowbell_report.delivery_by_day, rowbell_report.funnel, rowbell_report.latency to rowbell_analyst;
+        grant select on
+            rowbell_report.delivery_by_day, rowbell_report.funnel, rowbell_report.latency, rowbell_report.day, rowbell_report.cost
+            to rowbell_analyst;
         grant select (
             message_id, watch, state, reason, operation, change_count, channel, template, language, recipient_locale,
             recipient_time_zone, attempt_count, last_error_code, last_error_class, last_error_at, first_changed_at,
             last_changed_at, created_at, due_at, sent_at, delivered_at, read_at, finished_at, updated_at,
             first_change_to_sent, last_change_to_sent, first_change_to_delivered, sent_to_delivered, delivered_to_read,
-            is_dry_run, waits_for, fallback_of, phone_hash, recipient_hash, entity_hash, changed_by_hash
+            is_dry_run, waits_for, fallback_of, phone_hash, recipient_hash, entity_hash, changed_by_hash,
+            recipient_country
         ) on rowbell_report.message_status to rowbell_analyst;
         grant select (
             watch, status, told_at, message_id, attempt_number, recipient_hash, entity_hash

@@ -27,6 +27,7 @@ use crate::pipeline::context::stage::{Stage, StageError};
 use crate::pipeline::deliver::channel_lease::ChannelLease;
 use crate::pipeline::deliver::deliver::Deliver;
 use crate::pipeline::follow_up::alert::Alert;
+use crate::pipeline::follow_up::day_count::DayCount;
 use crate::pipeline::follow_up::fallback::Fallback;
 use crate::pipeline::follow_up::outcome_hooks::OutcomeHooks;
 use crate::pipeline::follow_up::outgoing_webhook::OutgoingWebhookSender;
@@ -137,6 +138,7 @@ pub struct Stages {
     pub settle: Settle,
     pub sweep: Sweep,
     pub retention: Retention,
+    pub day_count: DayCount,
     pub outcome_hooks: OutcomeHooks,
     /// One for each endpoint of the application.
     pub outgoing_webhooks: Vec<OutgoingWebhookSender>,
@@ -181,6 +183,7 @@ impl Stages {
             settle: Settle::new(context.clone(), settle_rx),
             sweep: Sweep::new(context.clone()),
             retention: Retention::new(context.clone()),
+            day_count: DayCount::new(context.clone()),
             outcome_hooks: OutcomeHooks::new(context.clone()),
             outgoing_webhooks: outgoing_webhooks(&context)?,
             fallback: Fallback::new(context.clone()),
@@ -245,6 +248,7 @@ impl App {
         }
         takers.spawn(run_stage(&context, stages.sweep, &intake));
         takers.spawn(run_stage(&context, stages.retention, &intake));
+        takers.spawn(run_stage(&context, stages.day_count, &intake));
         takers.spawn(run_stage(&context, stages.outcome_hooks, &intake));
         for outgoing_webhook in stages.outgoing_webhooks {
             takers.spawn(run_stage(&context, outgoing_webhook, &intake));

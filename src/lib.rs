@@ -183,6 +183,10 @@ pub mod postgres {
         pub mod outgoing_deliveries;
         pub mod replies;
     }
+    /// Figures that are kept for analysts.
+    pub mod report {
+        pub mod days;
+    }
     /// What the page asks besides.
     pub mod page {
         pub mod figure_rows;
@@ -299,6 +303,7 @@ pub mod pipeline {
     pub mod follow_up {
         pub mod alert;
         pub mod alert_causes;
+        pub mod day_count;
         pub mod fallback;
         pub mod gaps;
         pub mod outcome_hooks;

@@ -112,7 +112,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
 
 /// The stages: each has its guarantee at the head of its file, and works by the loop of `Stage` or has `step()` and
 /// `run()` of its own.
-const STAGES: [&str; 15] = [
+const STAGES: [&str; 16] = [
     "claim/claim",
     "compose/compose",
     "deliver/deliver",
@@ -123,6 +123,7 @@ const STAGES: [&str; 15] = [
     "settle/settle",
     "reconcile/reconcile",
     "follow_up/alert",
+    "follow_up/day_count",
     "follow_up/fallback",
     "follow_up/sweep",
     "follow_up/outcome_hooks",

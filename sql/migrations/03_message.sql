@@ -105,6 +105,7 @@ create table rowbell.message (
     language             text,
     recipient_name       text,
     recipient_phone      text,
+    recipient_country    text,
     recipient_locale     text,
     recipient_time_zone  text,
     time_zone_source     text,
@@ -213,6 +214,7 @@ comment on column rowbell.message.template is 'The template that it was sent as,
 comment on column rowbell.message.language is 'Language code of the template.';
 comment on column rowbell.message.recipient_name is 'Name of the recipient when the words were made.';
 comment on column rowbell.message.recipient_phone is 'Phone of the recipient: international digits without plus sign; null when there is none and the channel needs none.';
+comment on column rowbell.message.recipient_country is 'Country of that phone as two letters, such as US; null when there is none, or it is of no country.';
 comment on column rowbell.message.recipient_locale is 'Locale in which dates and numbers were written, such as es-MX.';
 comment on column rowbell.message.recipient_time_zone is 'Time zone in which times were written, such as America/Mexico_City.';
 comment on column rowbell.message.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch, configuration or nobody (then it is UTC); also which values were ignored because they name no time zone.';

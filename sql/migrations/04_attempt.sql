@@ -96,6 +96,9 @@ create table rowbell.receipt (
     error_code           integer,
     error_title          text,
     error_text           text,
+    price_category       text,
+    pricing_model        text,
+    is_billable          boolean,
     raw                  text,
     repeats              integer not null default 0
 );
@@ -114,5 +117,8 @@ comment on column rowbell.receipt.received_at is 'When we stored it.';
 comment on column rowbell.receipt.error_code is 'Error code of WhatsApp, for failed.';
 comment on column rowbell.receipt.error_title is 'Title of the error, for failed; null when the provider gave none.';
 comment on column rowbell.receipt.error_text is 'Error text, for failed, bounded.';
+comment on column rowbell.receipt.price_category is 'Under which category of prices WhatsApp counts the message, such as utility; null when the receipt does not say it.';
+comment on column rowbell.receipt.pricing_model is 'By what WhatsApp charges: PMP (each message) or CBP (conversations); null when the receipt does not say it.';
+comment on column rowbell.receipt.is_billable is 'Whether WhatsApp charges for the message; null when the receipt does not say it.';
 comment on column rowbell.receipt.raw is 'The item as it came, bounded.';
 comment on column rowbell.receipt.repeats is 'How often the provider posted the same again.';

@@ -62,7 +62,8 @@ select m.message_id,
        rowbell.keyed_hash(m.recipient_key, (select k.key from rowbell.hash_key as k)) as recipient_hash,
        rowbell.keyed_hash(m.entity_key, (select k.key from rowbell.hash_key as k)) as entity_hash,
        array(select rowbell.keyed_hash(actor, (select k.key from rowbell.hash_key as k))
-               from unnest(m.changed_by) as actor) as changed_by_hash
+               from unnest(m.changed_by) as actor) as changed_by_hash,
+       m.recipient_country
   from rowbell.message as m
   -- The latest attempt that failed. Its key leads from the message to it.
   left join lateral (
@@ -133,6 +134,7 @@ comment on column rowbell_report.message_status.phone_hash is 'Stands for the ph
 comment on column rowbell_report.message_status.recipient_hash is 'Stands for recipient_key in the same way; it is the phone''s hash where the phone is the key.';
 comment on column rowbell_report.message_status.entity_hash is 'Stands for entity_key in the same way.';
 comment on column rowbell_report.message_status.changed_by_hash is 'Stands for changed_by in the same way, name by name.';
+comment on column rowbell_report.message_status.recipient_country is 'Country of the phone as two letters, such as US; null where there is no phone, or it is of no country.';
 
 
 -- What recipients know of the rows of the business.

@@ -86,6 +86,18 @@ insert into rowbell.receipt (
 ('main', 'p-8', 'failed', 131026, 'Message undeliverable', '2026-06-25 08:11:20Z', '2026-06-25 08:11:21Z', 'webhook'),
 ('main', 'p-8', 'delivered', null, null, '2026-06-25 08:12:20Z', '2026-06-25 08:12:21Z', 'poll');
 
+-- What WhatsApp says of the price, and what the site pays.
+update rowbell.receipt
+   set (price_category, pricing_model, is_billable) = ('utility', 'PMP', true)
+ where channel = 'main' and status in ('delivered', 'read');
+update rowbell.message
+   set recipient_country = case recipient_phone when '12025550147' then 'CA' else 'US' end
+ where recipient_phone is not null;
+insert into rowbell.price (channel, country, category, valid_from, price, currency) values
+('main', '*', 'utility', '2026-01-01', 0.0140, 'EUR'),
+('main', 'CA', 'utility', '2026-06-25', 0.0170, 'EUR'),
+('sms', 'US', '*', '2026-01-01', 0.0750, 'EUR');
+
 insert into rowbell.change (watch, entity_key, operation, old_row, new_row, changed_at, changed_by) values
 ('home_delivery', '17', 'update', '{"id": 17, "status": "on_the_way"}', '{"id": 17, "status": null}',
     '2026-06-24 09:40:30Z', 'backoffice');

@@ -32,7 +32,20 @@ async fn history() -> Client {
     client.batch_execute(include_str!("shop.sql")).await.unwrap();
     migrate::migrate(&mut client).await.unwrap();
     client.batch_execute(include_str!("history.sql")).await.unwrap();
+    count_days(&client).await;
     client
+}
+
+/// What the daemon does.
+async fn count_days(client: &Client) {
+    let never = None::<jiff::Timestamp>;
+    let touch = include_str!("../../sql/queries/day/day_touch.sql");
+    client.execute(touch, &[&"UTC", &never, &never, &0_i64, &0_i64]).await.unwrap();
+    let now: jiff::Timestamp = "2026-06-26T00:00:00Z".parse().unwrap();
+    for day in ["2026-06-24", "2026-06-25"] {
+        let count = include_str!("../../sql/queries/day/day_count.sql");
+        client.execute(count, &[&day, &"UTC", &now]).await.unwrap();
+    }
 }
 
 /// The result of a query as the pages show it: names, a rule, rows, each column as wide as it needs to be.

@@ -104,6 +104,10 @@ mod hooks {
     pub mod receiver;
     pub mod replies;
 }
+/// What is counted, and what it cost.
+mod figures {
+    pub mod days;
+}
 /// What people see and do on the page.
 mod page {
     pub mod browser;

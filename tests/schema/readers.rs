@@ -8,7 +8,7 @@ use super::ground::{Database, lines, refusal};
 const PERSONAL: &str = "Maria 12025550143";
 
 /// Columns of texts that come from the configuration, or name a language, a country or a time zone.
-const CONFIGURED: [&str; 11] = [
+const CONFIGURED: [&str; 18] = [
     "watch",
     "watches",
     "channel",
@@ -19,6 +19,13 @@ const CONFIGURED: [&str; 11] = [
     "waits_for_language",
     "recipient_locale",
     "recipient_time_zone",
+    "recipient_country",
+    "time_zone",
+    "price_category",
+    "pricing_model",
+    "country",
+    "category",
+    "currency",
     "budget",
 ];
 

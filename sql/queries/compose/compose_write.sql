@@ -18,14 +18,15 @@
 -- $23 recipient_keys: who is told; null: as it was
 -- $24 operations: what they are told; null: as it was
 -- $25 is_for_all: whether they are for all recipients of their entities
+-- $26 recipient_countries: the country of the phone
 with input as (
     select *
       from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[], $9::text[],
                   $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::timestamptz[], $18::text[], $19::text[],
-                  $20::text[], $21::text[], $23::text[], $24::text[], $25::boolean[])
+                  $20::text[], $21::text[], $23::text[], $24::text[], $25::boolean[], $26::text[])
            as i (message_id, state, reason, reason_text, new_row, template, language, recipient_name, recipient_phone,
                  recipient_locale, recipient_time_zone, summary, parameters, due_at, time_zone_source, waits_for,
-                 waits_for_template, waits_for_language, recipient_key, operation, is_for_all)
+                 waits_for_template, waits_for_language, recipient_key, operation, is_for_all, recipient_country)
 ), ended as (
     delete from rowbell.queue as q
      using input as i
@@ -52,7 +53,7 @@ with input as (
            new_row             = case when i.new_row is null then m.new_row when i.new_row <> 'null' then i.new_row end,
            (template, language) = (coalesce(i.template, m.template), coalesce(i.language, m.language)),
            recipient_name      = coalesce(i.recipient_name, m.recipient_name),
-           recipient_phone     = coalesce(i.recipient_phone, m.recipient_phone),
+           (recipient_phone, recipient_country) = (coalesce(i.recipient_phone, m.recipient_phone), coalesce(i.recipient_country, m.recipient_country)),
            (recipient_locale, recipient_time_zone) = (coalesce(i.recipient_locale, m.recipient_locale),
                                                       coalesce(i.recipient_time_zone, m.recipient_time_zone)),
            time_zone_source    = coalesce(i.time_zone_source, m.time_zone_source),

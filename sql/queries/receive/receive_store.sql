@@ -9,15 +9,16 @@
 -- $8 recipient_phones, $9 raw: the phone that it names, and the receipt as it came
 -- $10 now: the time
 -- $11 source: a word of rowbell.evidence_source
+-- $12 price_categories, $13 pricing_models, $14 is_billable: what it says of the price
 with said as (
     select distinct on (channel, provider_message_id, status, error_code, error_text, occurred_at) r.*,
            count(*) over (partition by channel, provider_message_id, status, error_code, error_text, occurred_at) as times
       from unnest(
            $1::text[], $2::text[], $3::text[]::rowbell.receipt_status[], $4::integer[], $5::text[], $6::text[],
-           $7::timestamptz[], $8::text[], $9::text[]
+           $7::timestamptz[], $8::text[], $9::text[], $12::text[], $13::text[], $14::boolean[]
       ) with ordinality as r (
            channel, provider_message_id, status, error_code, error_title, error_text, occurred_at, recipient_phone,
-           raw, place
+           raw, price_category, pricing_model, is_billable, place
       )
      order by channel, provider_message_id, status, error_code, error_text, occurred_at, place
 ), known as (
@@ -53,10 +54,10 @@ with said as (
 )
 insert into rowbell.receipt (
     channel, provider_message_id, status, error_code, error_title, error_text, occurred_at, recipient_phone, raw,
-    received_at, source, repeats
+    received_at, source, repeats, price_category, pricing_model, is_billable
 )
 select s.channel, s.provider_message_id, s.status, s.error_code, s.error_title, s.error_text,
-       s.occurred_at, s.recipient_phone, s.raw, $10, $11::text::rowbell.evidence_source, s.times - 1
+       s.occurred_at, s.recipient_phone, s.raw, $10, $11::text::rowbell.evidence_source, s.times - 1, s.price_category, s.pricing_model, s.is_billable
   from said as s
  where s.place not in (select k.place from known as k)
  order by s.place

@@ -91,7 +91,18 @@ pub struct Receipt {
     pub error_title: Option<String>,
     pub error_text: Option<String>,
     pub occurred_at: Option<Timestamp>,
+    pub pricing: Pricing,
     pub raw: String,
+}
+
+/// What a receipt says of the price.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pricing {
+    /// `utility`, `marketing` …
+    pub category: Option<String>,
+    /// `PMP`: each message is charged. `CBP`: conversations were.
+    pub model: Option<String>,
+    pub is_billable: Option<bool>,
 }
 
 impl std::fmt::Debug for Receipt {

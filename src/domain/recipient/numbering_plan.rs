@@ -64,10 +64,15 @@ pub enum Reading {
 /// The number, if it is one, of international digits: as they stand, or without the trunk prefix that
 /// people leave in (`+44 (0)20 …`).
 pub fn international(digits: &str) -> Option<String> {
-    let (code, national) = (1..=LONGEST_CODE.min(digits.len()))
+    let (country, national) = split(digits)?;
+    country.number(national)
+}
+
+/// The country code, and what stands behind it.
+fn split(digits: &str) -> Option<(Arc<CountryPlans>, &str)> {
+    (1..=LONGEST_CODE.min(digits.len()))
         .map(|length| digits.split_at(length))
-        .find_map(|(code, rest)| Some((code.parse().ok().and_then(country)?, rest)))?;
-    code.number(national)
+        .find_map(|(code, rest)| Some((code.parse().ok().and_then(country)?, rest)))
 }
 
 /// A number without plus sign: as it is dialled in the region, or with the region's own country code, or as
@@ -90,6 +95,15 @@ pub fn in_region(digits: &str, region: &str) -> Reading {
         1 => Reading::Number(numbers.remove(0)),
         _ => Reading::Ambiguous,
     }
+}
+
+/// The region whose plan has the number of international digits, such as `US`; the first of those that share its country
+/// code where none does. None for numbers of no region, such as +800.
+pub fn region_of(digits: &str) -> Option<String> {
+    let (country, national) = split(digits)?;
+    let has = |plan: &&NumberingPlan| plan.has(national);
+    let plan = country.regions.iter().find(has).or(country.regions.first())?;
+    Some(plan.region.clone()).filter(|region| region.chars().all(char::is_alphabetic))
 }
 
 /// Whether it is a region such as `US`.
@@ -282,6 +296,25 @@ mod tests {
             for pattern in kinds.chain(trunk).chain(&plan.international) {
                 assert!(pattern.get().is_some(), "{}: {}", plan.region, pattern.text);
             }
+        }
+    }
+
+    /// What a message costs depends on it, so countries that share a code are told apart.
+    #[test]
+    fn a_number_is_of_one_country() {
+        for (digits, expected) in [
+            ("12025550143", Some("US")),
+            ("14165550143", Some("CA")),
+            ("18765550143", Some("JM")),
+            ("4930901820", Some("DE")),
+            ("78005553535", Some("RU")),
+            ("77017001234", Some("KZ")),
+            ("447400123456", Some("GB")),
+            ("447911123456", Some("GG")),
+            ("80012345678", None),
+            ("000", None),
+        ] {
+            assert_eq!(region_of(digits).as_deref(), expected, "{digits}");
         }
     }
 

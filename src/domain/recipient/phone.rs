@@ -56,6 +56,11 @@ impl Phone {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The country as two letters, such as `US`; none where the number is of no country.
+    pub fn country(&self) -> Option<String> {
+        numbering_plan::region_of(&self.0)
+    }
 }
 
 /// A number of PostgreSQL without the zeros behind its point.

@@ -25,6 +25,11 @@ impl Recipient {
         self.phone.as_ref().map(Phone::as_str)
     }
 
+    /// Where the phone is of, such as `US`: the price of a message may depend on it.
+    pub fn country(&self) -> Option<String> {
+        self.phone.as_ref().and_then(Phone::country)
+    }
+
     pub fn email(&self) -> Option<&str> {
         self.email.as_ref().map(Email::as_str)
     }

@@ -17,7 +17,7 @@ pub struct FigureQuery {
     pub is_by_word: bool,
 }
 
-pub const FIGURES: [FigureQuery; 4] = [
+pub const FIGURES: [FigureQuery; 5] = [
     FigureQuery { name: "funnel", text: text!("page/figures/figure_funnel"), is_by_word: false },
     FigureQuery {
         name: "time_to_phone",
@@ -26,6 +26,7 @@ pub const FIGURES: [FigureQuery; 4] = [
     },
     FigureQuery { name: "failures", text: text!("page/figures/figure_failures"), is_by_word: true },
     FigureQuery { name: "weeks", text: text!("page/figures/figure_weeks"), is_by_word: true },
+    FigureQuery { name: "cost", text: text!("page/figures/figure_cost"), is_by_word: true },
 ];
 
 impl FigureQuery {

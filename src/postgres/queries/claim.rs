@@ -208,6 +208,7 @@ pub(super) struct WordColumns<'a> {
     pub(super) language: Vec<Option<&'a str>>,
     pub(super) name: Vec<Option<&'a str>>,
     pub(super) phone: Vec<Option<&'a str>>,
+    pub(super) country: Vec<Option<String>>,
     pub(super) locale: Vec<Option<&'a str>>,
     pub(super) time_zone: Vec<Option<&'a str>>,
     pub(super) time_zone_source: Vec<Option<&'a str>>,
@@ -230,6 +231,7 @@ impl<'a> WordColumns<'a> {
             language: each(words.clone(), |w| w.wording.language.as_str()),
             name: each(words.clone(), |w| w.recipient.name.as_str()),
             phone: words.clone().map(|w| w.and_then(|w| w.recipient.phone())).collect(),
+            country: words.clone().map(|w| w.and_then(|w| w.recipient.country())).collect(),
             locale: each(words.clone(), |w| w.recipient.locale.as_str()),
             time_zone: each(words.clone(), |w| w.recipient.time_zone.as_str()),
             time_zone_source: each(words.clone(), |w| w.recipient.time_zone_source.as_ref()),
@@ -296,6 +298,7 @@ pub async fn claim_write(
         &array(messages, |m| actors(&m.changed_by)),
         &array(messages, |m| m.is_for_all),
         &array(messages, |m| m.was_set_aside),
+        &w.country,
     ];
     let rows = named!(tx, "claim/claim_write", params)?;
     for (message, row) in messages.iter_mut().zip(&rows) {

@@ -200,6 +200,7 @@ pub async fn compose_write(
         &array(messages, |m| m.recipient_key.as_deref()),
         &array(messages, |m| m.words.as_ref().map(|words| words.operation.into_str())),
         &array(messages, |m| m.is_for_all),
+        &w.country,
     ];
     let rows = named!(tx, "compose/compose_write", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()

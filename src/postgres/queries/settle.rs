@@ -291,6 +291,9 @@ pub async fn receive_store(
         &array(receipts, |r| r.raw.as_str()),
         &now,
         &source.into_str(),
+        &array(receipts, |r| r.pricing.category.as_deref()),
+        &array(receipts, |r| r.pricing.model.as_deref()),
+        &array(receipts, |r| r.pricing.is_billable),
     ];
     let rows = named!(tx, "receive/receive_store", params)?;
     rows.iter().map(|row| row.try_get(0)).collect()

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("10_outgoing_webhook", include_str!("../../../sql/migrations/10_outgoing_webhook.sql")),
     ("11_reply", include_str!("../../../sql/migrations/11_reply.sql")),
     ("12_alert", include_str!("../../../sql/migrations/12_alert.sql")),
+    ("13_day", include_str!("../../../sql/migrations/13_day.sql")),
 ];
 
 /// Writes down what the migrations made, for `doctor` to find later what is gone or was changed.

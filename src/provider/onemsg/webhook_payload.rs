@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::domain::message::receipt::{Receipt, ReceiptStatus};
+use crate::domain::message::receipt::{Pricing, Receipt, ReceiptStatus};
 use crate::domain::reply::{Reply, ReplyKind};
 use crate::provider::onemsg::error_payload;
 
@@ -233,8 +233,27 @@ fn receipt(item: &Value) -> Option<Receipt> {
         error_title: error.title.filter(|_| failed).map(|text| bounded(&text, 500)),
         error_text: error.text.filter(|_| failed).map(|text| bounded(&text, 500)),
         occurred_at: moment(item.get("timestamp")),
+        pricing: pricing(item),
         raw: bounded(&item.to_string(), MAX_RAW),
     })
+}
+
+/// What it costs stands in `pricing`; an `ack` has the category beside its status.
+fn pricing(item: &Value) -> Pricing {
+    let object = item.get("pricing");
+    let field = |key| object.and_then(|pricing| pricing.get(key));
+    let word = |value: Option<&Value>| {
+        let is_word = |word: &String| {
+            word.len() <= MAX_FIELD
+                && word.chars().all(|c| c.is_ascii_alphabetic() || "_-".contains(c))
+        };
+        text(value).filter(is_word)
+    };
+    Pricing {
+        category: word(field("category").or(item.get("category"))).map(|c| c.to_lowercase()),
+        model: word(field("pricing_model")).map(|model| model.to_uppercase()),
+        is_billable: field("billable").and_then(Value::as_bool),
+    }
 }
 
 /// Our own message, shown to us as an outgoing one: the provider has it. What a person wrote in the
@@ -482,6 +501,35 @@ mod tests {
         let receipt = &parse(body.as_bytes()).unwrap().receipts[0];
         assert_eq!(receipt.error_code, Some(131_026));
         assert_eq!(receipt.error_text.as_deref(), Some("not on WhatsApp"));
+    }
+
+    #[test]
+    fn what_a_message_costs_is_read_where_it_stands() {
+        let of = |body: &str| parse(body.as_bytes()).unwrap().receipts.remove(0).pricing;
+        let pricing = |category: &str, model: Option<&str>, is_billable| Pricing {
+            category: Some(category.to_owned()),
+            model: model.map(str::to_owned),
+            is_billable,
+        };
+        assert_eq!(
+            of(
+                r#"{"hooks":[{"id":"a","status":"sent","pricing":{"billable":true,"pricing_model":"PMP","category":"utility"}}]}"#
+            ),
+            pricing("utility", Some("PMP"), Some(true))
+        );
+        assert_eq!(
+            of(r#"{"ack":[{"id":"a","status":"delivered","category":"MARKETING"}]}"#),
+            pricing("marketing", None, None)
+        );
+        for odd in [
+            r#""category":7"#,
+            r#""pricing":"free""#,
+            r#""category":"12025550143""#,
+            r#""pricing":{"category":"Maria Lopez"}"#,
+        ] {
+            let body = format!(r#"{{"ack":[{{"id":"a","status":"sent",{odd}}}]}}"#);
+            assert_eq!(of(&body), Pricing::default(), "{odd}");
+        }
     }
 
     #[test]

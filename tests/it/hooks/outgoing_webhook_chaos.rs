@@ -11,6 +11,7 @@ use rowbell_lab::demo::testbed::{Testbed, TestbedOptions};
 use rowbell_lab::sandbox::{Delay, ReceiptOptions, SandboxOptions};
 use tokio_postgres::Client;
 
+use crate::figures::days::DIFFERENCES;
 use crate::hooks::receiver::{Receiver, SECRET};
 
 /// How often the daemon is killed. More with ROWBELL_CRASHES=100.
@@ -57,6 +58,9 @@ async fn testbed(receiver: &Receiver, folder: &Scratch) -> Testbed {
     Testbed::raise(Path::new(env!("CARGO_BIN_EXE_rowbell")), options, provider).await.unwrap()
 }
 
+/// As if a minute had gone by since a daemon looked.
+const LOOK_AGAIN: &str = "update rowbell.day_look set looked_at = looked_at - interval '1 minute'";
+
 /// Waits until a query gives 0.
 async fn none(db: &Client, query: &str) -> bool {
     for _ in 0..600 {
@@ -76,6 +80,8 @@ async fn after_chaos_an_endpoint_has_seen_every_outcome_in_order() {
     db.batch_execute("update customer set whatsapp_opt_in = true").await.unwrap();
     receiver.chaos(0.3);
     for round in 0..kills() {
+        // Each looks at once which days have to be counted.
+        db.batch_execute(LOOK_AGAIN).await.unwrap();
         let daemon = testbed.daemon().await.unwrap();
         let seen = receiver.all().len();
         let change =
@@ -92,7 +98,7 @@ async fn after_chaos_an_endpoint_has_seen_every_outcome_in_order() {
         daemon.kill().await.unwrap();
     }
     receiver.chaos(0.0);
-    let _daemon = testbed.daemon().await.unwrap();
+    let daemon = testbed.daemon().await.unwrap();
     let open =
         "select (select count(*) from rowbell.change) + (select count(*) from rowbell.queue)";
     assert!(none(&db, open).await, "messages are still open");
@@ -140,4 +146,11 @@ async fn after_chaos_an_endpoint_has_seen_every_outcome_in_order() {
     );
     assert_eq!(told, stored);
     assert!(refused > 0, "the endpoint was to refuse some");
+    // What the daemons counted meanwhile, and the last one counts when it looks again, is what the rows say.
+    daemon.stop().await.unwrap();
+    db.batch_execute(LOOK_AGAIN).await.unwrap();
+    let days = "select count(*) from rowbell.day_span";
+    assert!(db.query_one(days, &[]).await.unwrap().get::<_, i64>(0) > 0, "days were counted");
+    let _daemon = testbed.daemon().await.unwrap();
+    assert!(none(&db, DIFFERENCES).await, "days are not what the rows say");
 }

@@ -30,7 +30,7 @@ async fn each_figure_has_its_query_beside_it_and_a_csv() {
         .value("select (first_changed_at at time zone 'UTC')::date from rowbell.message limit 1")
         .await;
     assert_eq!(csv.text, format!("day,changes,net_changes,sent,delivered,read\n{day},2,2,1,0,0\n"));
-    for (name, lines) in [("time_to_phone", 2), ("failures", 1), ("weeks", 2)] {
+    for (name, lines) in [("time_to_phone", 2), ("failures", 1), ("weeks", 2), ("cost", 1)] {
         let csv = browser.get(&format!("/figures/{name}.csv")).await;
         assert_eq!(csv.text.lines().count(), lines, "{name}: {}", csv.text);
     }
