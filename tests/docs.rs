@@ -7,6 +7,7 @@ mod docs {
     mod configuration;
     mod links;
     mod metrics;
+    mod monitoring;
     mod page;
     mod queries;
     mod shell;

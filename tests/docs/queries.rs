@@ -1,5 +1,6 @@
 //! Every query that a page shows runs, and gives what the page says that it gives.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,7 +8,7 @@ use rowbell::postgres::schema::migrate;
 use rowbell_lab::demo::cluster::{Cluster, ClusterOptions};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use super::page::{Block, page, pages};
+use super::page::{Block, page, pages, root};
 
 /// Never dropped; its guard ends it with this process.
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
@@ -23,7 +24,7 @@ async fn connect(database: &str) -> Client {
 }
 
 /// A database of its own: the business's tables, our schema, and the small history.
-async fn history() -> Client {
+pub async fn history() -> Client {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let name = format!("docs_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let server = connect("postgres").await;
@@ -34,6 +35,17 @@ async fn history() -> Client {
     client.batch_execute(include_str!("history.sql")).await.unwrap();
     count_days(&client).await;
     client
+}
+
+/// The Python in which scripts/test installs what analysts read with.
+pub fn analyst_python() -> PathBuf {
+    let python = std::env::var_os("ROWBELL_ANALYST_PYTHON")
+        .map_or_else(|| root().join("target/analyst-venv/bin/python"), PathBuf::from);
+    assert!(
+        python.exists(),
+        "this test needs pandas and Grafana's SDK: run scripts/test, which installs them"
+    );
+    python
 }
 
 /// What the daemon does.
@@ -133,4 +145,93 @@ async fn every_view_and_every_column_is_told_of() {
         };
         assert!(words(&section).contains(&column), "docs/SQL.md says nothing of {view}.{column}");
     }
+}
+
+/// The questions of a page: in words, the query, its result.
+fn questions() -> Vec<(String, String, String)> {
+    let section = page("docs/SQL.md").section("## Questions that come up");
+    let mut parts = section.split("```");
+    let mut questions = Vec::new();
+    let mut words = String::new();
+    while let Some(prose) = parts.next() {
+        if let Some(last) = prose.trim().split("\n\n").last().filter(|last| !last.is_empty()) {
+            words = last.to_owned();
+        }
+        let Some(block) = parts.next() else { break };
+        match block.split_once('\n') {
+            Some(("sql", query)) => {
+                questions.push((words.clone(), query.to_owned(), String::new()))
+            }
+            Some(("text", result)) => questions.last_mut().unwrap().2 = result.to_owned(),
+            _ => {}
+        }
+    }
+    assert!(questions.len() > 10, "the question itself must find something");
+    questions
+}
+
+/// For whoever wants them as a file.
+#[test]
+fn the_file_of_questions_has_those_of_the_page() {
+    let mut file = "-- The questions of docs/SQL.md, as one file: psql -f questions.sql, or pandas.read_sql for each. \
+                    By a user with rowbell_support;\n-- those without names, phones and words by one with \
+                    rowbell_analyst, too.\n"
+        .to_owned();
+    for (words, query, _) in questions() {
+        let words: String = words.lines().map(|line| format!("-- {line}\n")).collect();
+        file += &format!("\n{words}{query}");
+    }
+    assert!(file == page("docs/questions.sql").text, "write into docs/questions.sql:\n{file}");
+}
+
+/// The URL of the history for somebody with `rowbell_support`.
+async fn supporter() -> String {
+    let client = history().await;
+    let database = client.query_one("select current_database()::text", &[]).await.unwrap();
+    let database: String = database.get(0);
+    let user = format!("maria_{database}");
+    let user_sql = format!("create role {user} login in role rowbell_support");
+    client.batch_execute(&user_sql).await.unwrap();
+    CLUSTER.url_as(&user, &database)
+}
+
+#[tokio::test]
+async fn the_file_of_questions_runs_in_psql() {
+    let url = supporter().await;
+    let mut psql = CLUSTER.program("psql");
+    psql.args(["-X", "-v", "ON_ERROR_STOP=1", "-f"])
+        .arg(root().join("docs/questions.sql"))
+        .arg(url);
+    let output = psql.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let answers = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        answers.matches(" row)").count() + answers.matches(" rows)").count(),
+        questions().len()
+    );
+}
+
+/// With the columns and as many rows as the page shows.
+#[tokio::test]
+async fn the_file_of_questions_runs_in_pandas() {
+    let url = supporter().await.replace("?sslmode=disable", "");
+    let output = std::process::Command::new(analyst_python())
+        .arg(root().join("tests/docs/analyst/questions.py"))
+        .arg(url)
+        .arg(root().join("docs/questions.sql"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let expected: Vec<String> = questions()
+        .iter()
+        .map(|(_, _, result)| {
+            let names = result.lines().next().unwrap().split('|').map(str::trim);
+            let rows = result.lines().skip(2).filter(|line| *line != "(none)").count();
+            serde_json::to_string(&(names.collect::<Vec<_>>(), rows)).unwrap()
+        })
+        .collect();
+    let read = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(read.replace(", ", ","), expected.join("\n") + "\n");
 }
