@@ -86,12 +86,13 @@ select day, max(messages) as most, round(avg(messages), 1) as on_average, count(
  group by day
  order by day;
 
--- What left at night where its recipient lives? A message does only if quiet hours are off, or it became urgent: see
--- `unless_within` of [quiet_hours](CONFIGURATION.md#quiet_hours).
+-- What left at night where its recipient lives, and why? In quiet hours only what is urgent does: see `unless_within` of
+-- [quiet_hours](CONFIGURATION.md#quiet_hours).
 select message_id, (sent_at at time zone coalesce(recipient_time_zone, 'America/New_York'))::time(0) as by_their_clock,
-       watch, summary
+       case when in_quiet_hours then 'urgent' else 'no quiet hours for it' end as why, watch, summary
   from rowbell_report.message_status
- where (sent_at at time zone coalesce(recipient_time_zone, 'America/New_York'))::time not between '05:00' and '21:00'
+ where in_quiet_hours
+    or (sent_at at time zone coalesce(recipient_time_zone, 'America/New_York'))::time not between '05:00' and '21:00'
  order by message_id;
 
 -- Which share has each channel, template and language?

@@ -88,7 +88,7 @@ begin
             entity_key, state, reason, reason_text, waits_for, waits_for_template, waits_for_language, operation,
             recipient_key, is_for_all, change_count, last_changed_at, old_row, new_row, changed_by,
             template, language, recipient_name, recipient_phone, recipient_country, recipient_locale, recipient_time_zone,
-            time_zone_source, summary, parameters, due_at, attempt_count, provider_message_id,
+            time_zone_source, in_quiet_hours, summary, parameters, due_at, attempt_count, provider_message_id,
             confirmed_by, sent_at, delivered_at, read_at, finished_at, redacted_at, updated_at, updated_by
         ) on rowbell.message to rowbell_daemon;
         grant select, insert, update, delete on rowbell.queue, rowbell.fallback, rowbell.last_told to rowbell_daemon;
@@ -148,7 +148,8 @@ begin
         revoke all on all tables in schema rowbell_report from rowbell_analyst;
         grant usage on schema rowbell_report to rowbell_analyst;
         grant select on
-            rowbell_report.delivery_by_day, rowbell_report.funnel, rowbell_report.latency, rowbell_report.day, rowbell_report.cost
+            rowbell_report.delivery_by_day, rowbell_report.funnel, rowbell_report.latency, rowbell_report.day, rowbell_report.cost,
+            rowbell_report.version
             to rowbell_analyst;
         grant select (
             message_id, watch, state, reason, operation, change_count, channel, template, language, recipient_locale,
@@ -156,7 +157,7 @@ begin
             last_changed_at, created_at, due_at, sent_at, delivered_at, read_at, finished_at, updated_at,
             first_change_to_sent, last_change_to_sent, first_change_to_delivered, sent_to_delivered, delivered_to_read,
             is_dry_run, waits_for, fallback_of, phone_hash, recipient_hash, entity_hash, changed_by_hash,
-            recipient_country
+            recipient_country, in_quiet_hours
         ) on rowbell_report.message_status to rowbell_analyst;
         grant select (
             watch, status, told_at, message_id, attempt_number, recipient_hash, entity_hash

@@ -68,8 +68,8 @@ comment on type rowbell.message_operation is 'What the recipient is told: the ro
 
 -- One net change of one entity for one recipient, from the first change to the last receipt.
 --
--- Written a few times in its life, and there is no index on what changes, so that updates stay
--- on the page (HOT): hence the fill factor, and hence no index on state.
+-- Written a few times in its life, and there is no index on what changes, but for the phone that comes with the words; so
+-- updates stay on the page (HOT): hence the fill factor, and hence no index on state.
 create table rowbell.message (
     message_id           bigint generated always as identity primary key,
     watch                text not null,
@@ -109,6 +109,7 @@ create table rowbell.message (
     recipient_locale     text,
     recipient_time_zone  text,
     time_zone_source     text,
+    in_quiet_hours       boolean not null default false,
     summary              text,
     parameters           jsonb,
 
@@ -160,6 +161,10 @@ create index message_of_entity_idx on rowbell.message (watch, entity_key, messag
 
 -- What a receipt asks that came late: who stands in for this message?
 create index message_fallback_idx on rowbell.message (fallback_of) where fallback_of is not null;
+
+-- What support and the page ask: what was this phone told? The phone comes with the words, once; where a message was opened
+-- before, that update leaves the page. Measured: 7 µs a message then, of some 150 for the whole of its way.
+create index message_phone_idx on rowbell.message (recipient_phone, message_id) where recipient_phone is not null;
 
 -- The first message that was opened since a moment; all from it on are since then. There is no index on time, and the
 -- history may be long. But ids rise with time, so it is found by halving: some thirty look-ups in the primary key.
@@ -218,6 +223,7 @@ comment on column rowbell.message.recipient_country is 'Country of that phone as
 comment on column rowbell.message.recipient_locale is 'Locale in which dates and numbers were written, such as es-MX.';
 comment on column rowbell.message.recipient_time_zone is 'Time zone in which times were written, such as America/Mexico_City.';
 comment on column rowbell.message.time_zone_source is 'Where recipient_time_zone comes from: row, recipient, watch, configuration or nobody (then it is UTC); also which values were ignored because they name no time zone.';
+comment on column rowbell.message.in_quiet_hours is 'True: its words were made within quiet hours of its recipient, because it was urgent then.';
 comment on column rowbell.message.summary is 'What changed, in words.';
 comment on column rowbell.message.parameters is 'The body variables of the template, in order: a JSON array of texts; empty once the message is redacted.';
 comment on column rowbell.message.due_at is 'When it may leave; null once it is leaving or has left.';

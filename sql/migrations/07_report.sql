@@ -3,10 +3,17 @@
 -- States, reasons and the like are texts here, so that no view depends on a type of the machine.
 -- Times are timestamptz: "set time zone 'America/New_York'" moves them, and the days, to yours.
 --
--- Cheap filters, because an index stands behind them: message_id; watch with entity_key. Everything
+-- Cheap filters, because an index stands behind them: message_id; watch with entity_key; recipient_phone. Everything
 -- else reads the whole history: fine for a report, not for a dashboard that asks every second.
 -- Names and phones are in message_status, failures, dry_runs, last_told, opt_outs and consent only; who may read
 -- which columns stands in roles.sql.
+
+
+-- It rises with each release that adds to these views.
+create view rowbell_report.version as select 1 as version;
+
+comment on view   rowbell_report.version is 'One row: the version of these views. It rises when views or columns are added; none is renamed or taken away.';
+comment on column rowbell_report.version.version is 'The version.';
 
 
 -- One row per message: its recipient, its words, and its state.
@@ -63,7 +70,8 @@ select m.message_id,
        rowbell.keyed_hash(m.entity_key, (select k.key from rowbell.hash_key as k)) as entity_hash,
        array(select rowbell.keyed_hash(actor, (select k.key from rowbell.hash_key as k))
                from unnest(m.changed_by) as actor) as changed_by_hash,
-       m.recipient_country
+       m.recipient_country,
+       m.in_quiet_hours
   from rowbell.message as m
   -- The latest attempt that failed. Its key leads from the message to it.
   left join lateral (
@@ -134,6 +142,7 @@ comment on column rowbell_report.message_status.phone_hash is 'Stands for the ph
 comment on column rowbell_report.message_status.recipient_hash is 'Stands for recipient_key in the same way; it is the phone''s hash where the phone is the key.';
 comment on column rowbell_report.message_status.entity_hash is 'Stands for entity_key in the same way.';
 comment on column rowbell_report.message_status.changed_by_hash is 'Stands for changed_by in the same way, name by name.';
+comment on column rowbell_report.message_status.in_quiet_hours is 'True: it left within quiet hours of its recipient, because it was urgent then (unless_within).';
 comment on column rowbell_report.message_status.recipient_country is 'Country of the phone as two letters, such as US; null where there is no phone, or it is of no country.';
 
 

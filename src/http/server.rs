@@ -37,6 +37,10 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
+/// Where a request comes from; None: over a Unix socket. Each request carries it.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub Option<IpAddr>);
+
 /// One connection, whatever it came over.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -92,7 +96,8 @@ impl HttpServer {
                         if peer.is_none_or(|peer| self.admits(peer)) {
                             let is_busy = open.len() * 2 > self.max_connections;
                             let head_timeout = if is_busy { HEAD_TIMEOUT_WHEN_BUSY } else { HEAD_TIMEOUT };
-                            open.push(self.one(stream, head_timeout, router.clone(), stop.clone()));
+                            let peer = PeerAddress(peer.map(|peer| peer.ip().to_canonical()));
+                            open.push(self.one(stream, peer, head_timeout, router.clone(), stop.clone()));
                         }
                     }
                     Err(error) => {
@@ -117,14 +122,16 @@ impl HttpServer {
     async fn one(
         &self,
         stream: Box<dyn Stream>,
+        peer: PeerAddress,
         head_timeout: Duration,
         router: Router,
         stop: CancellationToken,
     ) {
         let asked = CancellationToken::new();
         let answers = TowerToHyperService::new(router);
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request: hyper::Request<_>| {
             asked.cancel();
+            request.extensions_mut().insert(peer);
             answers.call(request)
         });
         let connection = http1::Builder::new()

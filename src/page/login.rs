@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Form};
 use maud::{Markup, html};
 
+use crate::http::server::PeerAddress;
 use crate::page::access::{Asked, COOKIE_NAME, is_from_here};
 use crate::page::answer::{PageError, shown, to};
 use crate::page::layout::bare;
+use crate::page::login_guard::LoginOrigin;
 use crate::page::session::Visitor;
 use crate::page::state::PageState;
 
@@ -45,6 +47,7 @@ fn form(problem: Option<&str>) -> Markup {
 
 pub async fn logged_in(
     State(page): State<Arc<PageState>>,
+    Extension(peer): Extension<PeerAddress>,
     headers: HeaderMap,
     Form(fields): Form<BTreeMap<String, String>>,
 ) -> Result<Response, PageError> {
@@ -54,14 +57,15 @@ pub async fn logged_in(
     if !is_from_here(&headers) {
         return Err(PageError::ForeignForm);
     }
-    if page.logins.is_waiting(now) {
+    let from = LoginOrigin::of(peer, &headers);
+    if page.logins.is_waiting(now, from) {
         return Ok(refused(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens. Wait a minute."));
     }
     let field = |name| fields.get(name).map_or("", |text: &String| text.trim());
     let name: String =
         field("name").chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
     let Some(right) = page.keys.right_of(field("token")) else {
-        page.logins.add(now);
+        page.logins.add(now, from);
         tracing::warn!("somebody tried to log in to the page with a wrong token");
         return Ok(refused(StatusCode::FORBIDDEN, "This token is not known here."));
     };

@@ -86,6 +86,8 @@ insert into rowbell.receipt (
 ('main', 'p-8', 'failed', 131026, 'Message undeliverable', '2026-06-25 08:11:20Z', '2026-06-25 08:11:21Z', 'webhook'),
 ('main', 'p-8', 'delivered', null, null, '2026-06-25 08:12:20Z', '2026-06-25 08:12:21Z', 'poll');
 
+update rowbell.message set in_quiet_hours = true where message_id = 8;
+
 -- What WhatsApp says of the price, and what the site pays.
 update rowbell.receipt
    set (price_category, pricing_model, is_billable) = ('utility', 'PMP', true)

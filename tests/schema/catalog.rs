@@ -226,3 +226,31 @@ async fn reports_about_one_entity_are_cheap() {
         }
     }
 }
+
+/// Among many messages, those to one phone are found by an index, by the page and by whoever asks the reports.
+#[tokio::test]
+async fn what_a_phone_was_told_is_found_by_an_index() {
+    let (_database, client) = Database::migrated().await;
+    client
+        .batch_execute(
+            "insert into rowbell.message (watch, entity_key, state, reason, operation, first_changed_at, last_changed_at, channel, \
+                                          recipient_phone, finished_at, updated_by)
+             select 'delivery', i::text, 'skipped', 'muted', 'update', now(), now(), 'main', (12025550000 + i % 5000)::text, now(), 't'
+               from generate_series(1, 20000) as i;
+             analyze rowbell.message",
+        )
+        .await
+        .unwrap();
+    let mut page = include_str!("../../sql/queries/page/page_messages.sql").to_owned();
+    let filled = ["null", "null", "null", "null", "'{12025550143}'", "1", "30000", "50"];
+    for (at, value) in filled.iter().enumerate() {
+        page = page.replace(&format!("${}", at + 1), value);
+    }
+    let report =
+        "select * from rowbell_report.message_status where recipient_phone = '12025550143'";
+    for query in [page.as_str(), report] {
+        let plan = lines(&client, &format!("explain (costs off) {query}")).await;
+        assert!(plan.contains("message_phone_idx"), "{plan}");
+        assert!(!plan.contains("Seq Scan on message"), "{plan}");
+    }
+}

@@ -63,6 +63,7 @@ async fn message_status_says_who_is_told_what_and_where_it_stands() {
     phone_hash: 8234765e26804593
     entity_hash: d870d189e387fc2a
     changed_by_hash: {}
+    in_quiet_hours: f
     "#);
 
     let all = "select message_id, entity_key, state, reason, attempt_count, last_error_code, last_error_class,
@@ -338,4 +339,19 @@ async fn explain_never_shows_a_whole_phone() {
     assert!(!told.story.has_earlier);
     let json = serde_json::to_string(&told.story).unwrap();
     assert!(json.contains("…0143") && !json.contains("12025550143"), "{json}");
+}
+
+/// What analysts build on: a column that is renamed, or taken away, shows here. What is added makes the version rise, once
+/// there was a release.
+#[tokio::test]
+async fn what_is_promised_to_analysts() {
+    let (_database, client) = Database::migrated().await;
+    let columns = "
+select format('%s.%s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod))
+  from pg_class as c
+  join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0
+ where c.relnamespace = 'rowbell_report'::regnamespace
+ order by c.relname, a.attnum";
+    let version = lines(&client, "select 'version ' || version from rowbell_report.version").await;
+    insta::assert_snapshot!(format!("{version}\n{}", lines(&client, columns).await));
 }

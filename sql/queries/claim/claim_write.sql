@@ -25,22 +25,23 @@
 -- $31 is_for_all: whether they are for all recipients of their entities
 -- $32 was_set_aside: whether they tell of a large transaction that leaves in its own turn
 -- $33 recipient_countries: the country of the phone
+-- $34 in_quiet_hours: whether they leave within quiet hours
 with input as (
     select *
       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::timestamptz[],
                   $9::timestamptz[], $10::jsonb[], $11::jsonb[], $12::text[], $13::text[], $14::text[], $15::text[],
                   $16::text[], $17::text[], $18::text[], $19::text[], $20::jsonb[], $21::timestamptz[], $25::text[],
-                  $26::text[], $27::text[], $28::text[], $29::text[], $30::text[], $31::boolean[], $32::boolean[], $33::text[]) with ordinality
+                  $26::text[], $27::text[], $28::text[], $29::text[], $30::text[], $31::boolean[], $32::boolean[], $33::text[], $34::boolean[]) with ordinality
            as i (watch, entity_key, state, reason, reason_text, operation, change_count, first_changed_at, last_changed_at,
                  old_row, new_row, channel, template, language, recipient_name, recipient_phone, recipient_locale,
                  recipient_time_zone, summary, parameters, due_at, time_zone_source, waits_for, waits_for_template,
-                 waits_for_language, recipient_key, changed_by, is_for_all, was_set_aside, recipient_country, ordinal)
+                 waits_for_language, recipient_key, changed_by, is_for_all, was_set_aside, recipient_country, in_quiet_hours, ordinal)
 ), opened as (
     insert into rowbell.message (
            watch, entity_key, recipient_key, is_for_all, was_set_aside, changed_by, state, reason, reason_text,
            waits_for, waits_for_template, waits_for_language, operation, change_count, first_changed_at, last_changed_at,
            old_row, new_row, channel, template, language, recipient_name, recipient_phone, recipient_locale,
-           recipient_country, recipient_time_zone, time_zone_source, summary, parameters, due_at,
+           recipient_country, in_quiet_hours, recipient_time_zone, time_zone_source, summary, parameters, due_at,
            attempt_count, finished_at, created_at, updated_at, updated_by
     )
     select i.watch, i.entity_key, i.recipient_key, i.is_for_all, i.was_set_aside, string_to_array(i.changed_by, U&'\001F'),
@@ -48,7 +49,7 @@ with input as (
            i.waits_for::rowbell.message_waits_for, i.waits_for_template, i.waits_for_language,
            i.operation::rowbell.message_operation, i.change_count, i.first_changed_at, i.last_changed_at,
            i.old_row, i.new_row, i.channel, i.template, i.language, i.recipient_name, i.recipient_phone, i.recipient_locale,
-           i.recipient_country, i.recipient_time_zone, i.time_zone_source, i.summary, i.parameters,
+           i.recipient_country, coalesce(i.in_quiet_hours, false), i.recipient_time_zone, i.time_zone_source, i.summary, i.parameters,
            case when i.state in ('waiting', 'scheduled', 'held') then i.due_at end,
            case when i.state = 'sending' then 1 else 0 end,
            case when i.state in ('failed', 'skipped') then $22::timestamptz end, $22, $22, 'claim_write'

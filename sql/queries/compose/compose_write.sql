@@ -19,14 +19,15 @@
 -- $24 operations: what they are told; null: as it was
 -- $25 is_for_all: whether they are for all recipients of their entities
 -- $26 recipient_countries: the country of the phone
+-- $27 in_quiet_hours: whether they leave within quiet hours
 with input as (
     select *
       from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[], $9::text[],
                   $10::text[], $11::text[], $12::text[], $13::jsonb[], $14::timestamptz[], $18::text[], $19::text[],
-                  $20::text[], $21::text[], $23::text[], $24::text[], $25::boolean[], $26::text[])
+                  $20::text[], $21::text[], $23::text[], $24::text[], $25::boolean[], $26::text[], $27::boolean[])
            as i (message_id, state, reason, reason_text, new_row, template, language, recipient_name, recipient_phone,
                  recipient_locale, recipient_time_zone, summary, parameters, due_at, time_zone_source, waits_for,
-                 waits_for_template, waits_for_language, recipient_key, operation, is_for_all, recipient_country)
+                 waits_for_template, waits_for_language, recipient_key, operation, is_for_all, recipient_country, in_quiet_hours)
 ), ended as (
     delete from rowbell.queue as q
      using input as i
@@ -56,7 +57,7 @@ with input as (
            (recipient_phone, recipient_country) = (coalesce(i.recipient_phone, m.recipient_phone), coalesce(i.recipient_country, m.recipient_country)),
            (recipient_locale, recipient_time_zone) = (coalesce(i.recipient_locale, m.recipient_locale),
                                                       coalesce(i.recipient_time_zone, m.recipient_time_zone)),
-           time_zone_source    = coalesce(i.time_zone_source, m.time_zone_source),
+           (time_zone_source, in_quiet_hours) = (coalesce(i.time_zone_source, m.time_zone_source), coalesce(i.in_quiet_hours, m.in_quiet_hours)),
            (summary, parameters) = (coalesce(i.summary, m.summary), coalesce(i.parameters, m.parameters)),
            due_at              = case when i.state in ('scheduled', 'held') then coalesce(i.due_at, m.due_at) end,
            attempt_count       = m.attempt_count + case when i.state = 'sending' then 1 else 0 end,

@@ -105,4 +105,6 @@ pub struct MessageWords {
     pub undelivered_after: Option<Duration>,
     /// For how many seconds WhatsApp keeps it for a phone that is off.
     pub time_to_live: Option<u32>,
+    /// It leaves within quiet hours of the recipient, because it is urgent.
+    pub in_quiet_hours: bool,
 }

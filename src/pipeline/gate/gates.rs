@@ -287,6 +287,7 @@ impl GateInput<'_> {
                 namespace: self.route.template.namespace.clone(),
                 undelivered_after: self.route.undelivered_after,
                 time_to_live: self.time_to_live(),
+                in_quiet_hours: self.is_in_quiet_hours(&passed.recipient),
                 recipient: passed.recipient,
                 wording,
             })),

@@ -44,6 +44,13 @@ impl GateInput<'_> {
         template.category.time_to_live(expires_at.duration_since(self.now))
     }
 
+    /// Whether it is quiet now where the recipient lives. What leaves all the same is urgent.
+    pub fn is_in_quiet_hours(&self, recipient: &Recipient) -> bool {
+        let quiet = self.compiled.quiet_hours.as_ref();
+        let zone = moment::zone(&recipient.time_zone).ok();
+        quiet.zip(zone).is_some_and(|(quiet, zone)| quiet.opening(self.now, &zone).is_some())
+    }
+
     /// Quiet hours of the recipient put a message off to their end, and never end it. It is put into words
     /// then, from the row as it is then.
     pub fn not_quiet(&self, recipient: &Recipient) -> Result<(), Decision> {

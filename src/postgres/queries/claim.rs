@@ -209,6 +209,7 @@ pub(super) struct WordColumns<'a> {
     pub(super) name: Vec<Option<&'a str>>,
     pub(super) phone: Vec<Option<&'a str>>,
     pub(super) country: Vec<Option<String>>,
+    pub(super) in_quiet_hours: Vec<Option<bool>>,
     pub(super) locale: Vec<Option<&'a str>>,
     pub(super) time_zone: Vec<Option<&'a str>>,
     pub(super) time_zone_source: Vec<Option<&'a str>>,
@@ -232,6 +233,7 @@ impl<'a> WordColumns<'a> {
             name: each(words.clone(), |w| w.recipient.name.as_str()),
             phone: words.clone().map(|w| w.and_then(|w| w.recipient.phone())).collect(),
             country: words.clone().map(|w| w.and_then(|w| w.recipient.country())).collect(),
+            in_quiet_hours: each(words.clone(), |w| w.in_quiet_hours),
             locale: each(words.clone(), |w| w.recipient.locale.as_str()),
             time_zone: each(words.clone(), |w| w.recipient.time_zone.as_str()),
             time_zone_source: each(words.clone(), |w| w.recipient.time_zone_source.as_ref()),
@@ -299,6 +301,7 @@ pub async fn claim_write(
         &array(messages, |m| m.is_for_all),
         &array(messages, |m| m.was_set_aside),
         &w.country,
+        &w.in_quiet_hours,
     ];
     let rows = named!(tx, "claim/claim_write", params)?;
     for (message, row) in messages.iter_mut().zip(&rows) {

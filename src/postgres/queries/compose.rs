@@ -201,6 +201,7 @@ pub async fn compose_write(
         &array(messages, |m| m.words.as_ref().map(|words| words.operation.into_str())),
         &array(messages, |m| m.is_for_all),
         &w.country,
+        &w.in_quiet_hours,
     ];
     let rows = named!(tx, "compose/compose_write", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()

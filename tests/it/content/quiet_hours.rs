@@ -145,6 +145,14 @@ async fn what_is_about_something_soon_leaves_all_the_same() {
     world.sql(&format!("update delivery set window_start = '{soon}' where id = 2")).await;
     world.settle().await;
     assert_eq!(world.read(JUAN).len(), 1);
+    let broke = "select count(*) from rowbell_report.message_status where in_quiet_hours";
+    assert_eq!(world.value(broke).await, "2", "the reports say that both were urgent");
+    // In the morning nothing is.
+    world.pass(HOUR * 4);
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    assert_eq!(world.read(MARIA).len(), 2);
+    assert_eq!(world.value(broke).await, "2");
 }
 
 /// Deferred to the morning it would come too late.
