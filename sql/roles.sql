@@ -109,11 +109,11 @@ begin
 
         -- The figures of the page are queries that analysts can run, too.
         grant usage on schema rowbell_report to rowbell_daemon;
-        grant select on rowbell_report.funnel, rowbell_report.delivery_by_day, rowbell_report.failures, rowbell_report.cost to rowbell_daemon;
+        grant select on rowbell_report.day, rowbell_report.day_latency, rowbell_report.cost to rowbell_daemon;
 
         -- The messages of each day are counted; days outlive their messages.
         grant select, insert, delete on rowbell.day to rowbell_daemon;
-        grant select, insert, update, delete on rowbell.day_span to rowbell_daemon;
+        grant select, insert, update, delete on rowbell.day_span, rowbell.day_latency to rowbell_daemon;
         grant select, update on rowbell.day_look to rowbell_daemon;
 
         -- What the application is told, and which outcomes it wants to be told.
@@ -149,7 +149,7 @@ begin
         grant usage on schema rowbell_report to rowbell_analyst;
         grant select on
             rowbell_report.delivery_by_day, rowbell_report.funnel, rowbell_report.latency, rowbell_report.day, rowbell_report.cost,
-            rowbell_report.version
+            rowbell_report.day_latency, rowbell_report.version
             to rowbell_analyst;
         grant select (
             message_id, watch, state, reason, operation, change_count, channel, template, language, recipient_locale,

@@ -80,6 +80,10 @@ create table rowbell.day (
     delivered          bigint not null,
     read               bigint not null,
     charged            bigint not null,
+    to_tell            bigint not null,
+    net_sent           bigint not null,
+    net_delivered      bigint not null,
+    net_read           bigint not null,
     time_to_sent       interval,
     time_to_delivered  interval
 );
@@ -103,6 +107,10 @@ comment on column rowbell.day.sent is 'Messages that a provider accepted.';
 comment on column rowbell.day.delivered is 'Messages that reached the device.';
 comment on column rowbell.day.read is 'Messages that were opened.';
 comment on column rowbell.day.charged is 'Messages that are paid for.';
+comment on column rowbell.day.to_tell is 'Messages that stand for themselves, and were to be sent on some channel.';
+comment on column rowbell.day.net_sent is 'Of them, those that were sent on any.';
+comment on column rowbell.day.net_delivered is 'Of them, those that reached the device on any.';
+comment on column rowbell.day.net_read is 'Of them, those that were opened on any.';
 comment on column rowbell.day.time_to_sent is 'From the first change to sent, added up over those sent.';
 comment on column rowbell.day.time_to_delivered is 'From the first change to delivered, added up over those delivered.';
 
@@ -112,7 +120,7 @@ select d.day, d.watch, d.channel, d.template, d.language, d.recipient_country, d
        d.state::text as state,
        d.reason::text as reason,
        d.messages, d.fallbacks, d.changes, d.sent, d.delivered, d.read, d.charged, d.time_to_sent, d.time_to_delivered,
-       s.counted_at
+       s.counted_at, d.to_tell, d.net_sent, d.net_delivered, d.net_read
   from rowbell.day as d
   join rowbell.day_span as s using (day);
 
@@ -137,6 +145,52 @@ comment on column rowbell_report.day.charged is 'Of them, those that are paid fo
 comment on column rowbell_report.day.time_to_sent is 'From the first change to sent, added up: divided by sent it is the average.';
 comment on column rowbell_report.day.time_to_delivered is 'From the first change to delivered, added up: divided by delivered it is the average.';
 comment on column rowbell_report.day.counted_at is 'When the day was counted last.';
+comment on column rowbell_report.day.to_tell is 'Of the messages that stand for themselves, those that were to be sent: not skipped, or sent on another channel.';
+comment on column rowbell_report.day.net_sent is 'Of them, those that a provider accepted, on any channel; see funnel.';
+comment on column rowbell_report.day.net_delivered is 'Of them, those that reached the device, on any channel.';
+comment on column rowbell_report.day.net_read is 'Of them, those that were opened, on any channel.';
+
+
+-- How long it took: as rowbell_report.latency says it, kept. Of several rows no percentile can be made.
+create table rowbell.day_latency (
+    day              date not null,
+    watch            text not null,
+    channel          text not null,
+    step             text not null,
+    messages         bigint not null,
+    p50_seconds      numeric not null,
+    p90_seconds      numeric not null,
+    p99_seconds      numeric not null,
+    longest_seconds  numeric not null,
+
+    primary key (day, watch, channel, step)
+);
+
+comment on table  rowbell.day_latency is 'How long each step took, day by day. Outlives the messages.';
+comment on column rowbell.day_latency.day is 'Day of the first change, by the clock of the site.';
+comment on column rowbell.day_latency.watch is 'Name of the watch.';
+comment on column rowbell.day_latency.channel is 'The channel.';
+comment on column rowbell.day_latency.step is 'The step; see rowbell_report.latency.';
+comment on column rowbell.day_latency.messages is 'Messages that took it.';
+comment on column rowbell.day_latency.p50_seconds is 'Half of them took at most so long.';
+comment on column rowbell.day_latency.p90_seconds is 'Ninety in a hundred took at most so long.';
+comment on column rowbell.day_latency.p99_seconds is 'Ninety-nine in a hundred took at most so long.';
+comment on column rowbell.day_latency.longest_seconds is 'The longest.';
+
+create view rowbell_report.day_latency as
+select l.day, l.watch, l.channel, l.step, l.messages, l.p50_seconds, l.p90_seconds, l.p99_seconds, l.longest_seconds
+  from rowbell.day_latency as l;
+
+comment on view   rowbell_report.day_latency is 'How long each step took, by day, watch and channel: as rowbell_report.latency, but kept by the daemon as rowbell_report.day is.';
+comment on column rowbell_report.day_latency.day is 'Day of the first change, by the clock of the site.';
+comment on column rowbell_report.day_latency.watch is 'Name of the watch, as in the configuration.';
+comment on column rowbell_report.day_latency.channel is 'The channel, as in the configuration.';
+comment on column rowbell_report.day_latency.step is '1 first change to sent, 2 last change to sent, 3 sent to delivered, 4 delivered to read, or 5 first change to delivered.';
+comment on column rowbell_report.day_latency.messages is 'Messages that took the step.';
+comment on column rowbell_report.day_latency.p50_seconds is 'Half of them took at most so long.';
+comment on column rowbell_report.day_latency.p90_seconds is 'Ninety in a hundred took at most so long.';
+comment on column rowbell_report.day_latency.p99_seconds is 'Ninety-nine in a hundred took at most so long.';
+comment on column rowbell_report.day_latency.longest_seconds is 'The longest.';
 
 
 create view rowbell_report.cost as

@@ -57,6 +57,8 @@ async fn count_days(client: &Client) {
     for day in ["2026-06-24", "2026-06-25"] {
         let count = include_str!("../../sql/queries/day/day_count.sql");
         client.execute(count, &[&day, &"UTC", &now]).await.unwrap();
+        let measure = include_str!("../../sql/queries/day/day_measure.sql");
+        client.execute(measure, &[&day, &"UTC"]).await.unwrap();
     }
 }
 

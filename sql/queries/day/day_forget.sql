@@ -6,6 +6,10 @@ with gone as (
     delete from rowbell.day_span as s
      where s.day > coalesce(($2::timestamptz at time zone $1::text)::date, '-infinity')
  returning s.day
+), slow as (
+    delete from rowbell.day_latency as l
+     using gone as g
+     where l.day = g.day
 )
 delete from rowbell.day as d
  using gone as g

@@ -114,7 +114,9 @@ impl DayCount {
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
         let Some(day) = days::day_next(&tx).await? else { return Ok(false) };
-        days::day_count(&tx, &day, self.scope(now).time_zone, now).await?;
+        let time_zone = self.scope(now).time_zone;
+        days::day_count(&tx, &day, time_zone, now).await?;
+        days::day_measure(&tx, &day, time_zone).await?;
         tx.commit().await?;
         Ok(true)
     }

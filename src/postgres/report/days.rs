@@ -40,6 +40,9 @@ statements! {
 
     day_count(tx: &Transaction<'_>, day: &str, time_zone: &str, now: Timestamp)
         -> () = "day/day_count";
+
+    day_measure(tx: &Transaction<'_>, day: &str, time_zone: &str)
+        -> () = "day/day_measure";
 }
 
 /// What was counted by another clock is counted anew, as far as it can be.

@@ -21,7 +21,8 @@ with kept as (
     select d.day, d.watch, d.channel, d.template, d.language, d.recipient_country, d.state, d.reason,
            sum(d.messages) as messages, sum(d.fallbacks) as fallbacks, sum(d.changes) as changes, sum(d.sent) as sent,
            sum(d.delivered) as delivered, sum(d.read) as read, sum(d.time_to_sent) as time_to_sent,
-           sum(d.time_to_delivered) as time_to_delivered
+           sum(d.time_to_delivered) as time_to_delivered, sum(d.to_tell) as to_tell, sum(d.net_sent) as net_sent,
+           sum(d.net_delivered) as net_delivered, sum(d.net_read) as net_read
       from rowbell_report.day as d
      group by 1, 2, 3, 4, 5, 6, 7, 8
 ), said as (
@@ -30,13 +31,28 @@ with kept as (
            coalesce(sum(case when m.fallback_of is null then m.change_count end), 0)::numeric, count(m.sent_at)::numeric,
            count(m.delivered_at)::numeric, count(m.read_at)::numeric,
            sum(greatest(m.sent_at - m.first_changed_at, '0')) filter (where m.sent_at is not null),
-           sum(greatest(m.delivered_at - m.first_changed_at, '0')) filter (where m.delivered_at is not null)
+           sum(greatest(m.delivered_at - m.first_changed_at, '0')) filter (where m.delivered_at is not null),
+           count(*) filter (where m.fallback_of is null and (m.state <> 'skipped' or f.is_there))::numeric,
+           count(*) filter (where m.fallback_of is null and (m.sent_at is not null or f.is_sent))::numeric,
+           count(*) filter (where m.fallback_of is null and (m.delivered_at is not null or f.is_delivered))::numeric,
+           count(*) filter (where m.fallback_of is null and (m.read_at is not null or f.is_read))::numeric
       from rowbell_report.message_status as m
+     cross join lateral (
+           select count(*) > 0, bool_or(s.sent_at is not null), bool_or(s.delivered_at is not null), bool_or(s.read_at is not null)
+             from rowbell.message as s
+            where s.fallback_of = m.message_id
+     ) as f (is_there, is_sent, is_delivered, is_read)
      group by 1, 2, 3, 4, 5, 6, 7, 8
 ), differences as (
     (select * from kept except all select * from said) union all (select * from said except all select * from kept)
+), slow as (
+    select l.* from rowbell_report.latency as l
+), kept_slow as (
+    select l.* from rowbell_report.day_latency as l where l.step < '5'
+), slow_differences as (
+    (select * from slow except all select * from kept_slow) union all (select * from kept_slow except all select * from slow)
 )
-select count(*) from differences";
+select (select count(*) from differences) + (select count(*) from slow_differences)";
 
 /// What changed lately did so three hours and some days before, each time on another one.
 const EARLIER: &str = "

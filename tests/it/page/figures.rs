@@ -1,5 +1,7 @@
 //! Figures with the queries that made them, and what the watches page previews.
 
+use rowbell::pipeline::context::stage::{Progress, Stage as _};
+
 use crate::harness::{READ_TOKEN, World};
 use crate::page::browser::{Browser, PAGE, Served};
 
@@ -11,14 +13,16 @@ async fn each_figure_has_its_query_beside_it_and_a_csv() {
     world.sql("update customer set phone = 'none' where id = 2").await;
     world.sql("update delivery set address = 'Plaza Mayor 5' where id = 2").await;
     world.settle().await;
+    while world.stages.day_count.step().await.unwrap() == Progress::Worked {}
     let served = Served::of(&world).await;
     let browser = Browser::of(&served, "Ana", READ_TOKEN).await;
     let seen = browser.get("/figures").await;
     for text in [
         "<svg",
         "set time zone 'UTC'",
-        "rowbell_report.funnel",
-        "rowbell_report.failures",
+        "rowbell_report.day",
+        "rowbell_report.day_latency",
+        "rowbell_report.cost",
         "home_delivery",
     ] {
         assert!(seen.has(text), "{text}: {}", seen.text);

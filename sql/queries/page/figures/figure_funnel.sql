@@ -1,11 +1,11 @@
 -- figure_funnel: From changed rows to readers, day by day.
-select f.day,
-       sum(f.changes) as changes,
-       sum(f.net_changes) as net_changes,
-       sum(f.sent) as sent,
-       sum(f.delivered) as delivered,
-       sum(f.read) as read
-  from rowbell_report.funnel as f
- where f.day > current_date - 30
- group by f.day
- order by f.day;
+select d.day,
+       sum(d.changes) as changes,
+       sum(d.messages - d.fallbacks) as net_changes,
+       sum(d.net_sent) as sent,
+       sum(d.net_delivered) as delivered,
+       sum(d.net_read) as read
+  from rowbell_report.day as d
+ where d.day > current_date - 30
+ group by d.day
+ order by d.day;
