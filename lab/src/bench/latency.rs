@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::bench::report::{Report, machine, round};
+use crate::bench::statements;
 use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::{ReceiptOptions, SandboxOptions};
 use rowbell::clock::Clock;
@@ -20,11 +21,14 @@ pub struct LatencyArgs {
     /// How long.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: u32,
+    /// What each statement costs the server, by pg_stat_statements (which costs some time itself).
+    #[arg(long)]
+    pub statements: bool,
 }
 
 pub async fn run(exe: &Path, args: LatencyArgs) -> anyhow::Result<Report> {
     let count = args.rate * args.seconds;
-    let options = TestbedOptions {
+    let mut options = TestbedOptions {
         customers: 1_000,
         deliveries: u64::from(count) + 100,
         rate: "1000000/s".to_owned(),
@@ -32,6 +36,9 @@ pub async fn run(exe: &Path, args: LatencyArgs) -> anyhow::Result<Report> {
         webhook: false,
         ..TestbedOptions::default()
     };
+    if args.statements {
+        options.cluster.settings = statements::settings();
+    }
     let provider = SandboxOptions { receipts: ReceiptOptions::none(), ..SandboxOptions::default() };
     let testbed = Testbed::raise(exe, options, provider).await?;
     let client = testbed.connect().await?;
@@ -44,6 +51,9 @@ pub async fn run(exe: &Path, args: LatencyArgs) -> anyhow::Result<Report> {
         client.execute(&statement, &[&(i64::from(count) + 1 + i), &format!("warm {i}")]).await?;
     }
     testbed.sandbox.wait_for(100, Duration::from_secs(30)).await?;
+    if args.statements {
+        statements::begin(&client).await?;
+    }
     let before = daemon.usage()?.cpu;
     let mut committed: HashMap<String, Timestamp> = HashMap::new();
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / args.rate);
@@ -73,6 +83,9 @@ pub async fn run(exe: &Path, args: LatencyArgs) -> anyhow::Result<Report> {
     let mut report = Report::new("bench latency (commit to arrival)", machine(&client).await?);
     report.row("p50_ms", round(at(0.50), 2));
     report.row("p99_ms", round(at(0.99), 2));
+    if args.statements {
+        report.row("statements", statements::dearest(&client, f64::from(count)).await?);
+    }
     report.note(&format!(
         "{} changes a second for {} s; the daemon used {:.1} % of one core",
         args.rate,

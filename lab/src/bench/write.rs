@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tokio_postgres::Client;
 
-use crate::bench::report::{Report, machine};
+use crate::bench::report::{Report, machine, round};
 use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::sandbox::SandboxOptions;
 use rowbell::config::load;
@@ -34,6 +34,9 @@ pub struct WriteArgs {
     /// How often every cell is measured.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeats: u32,
+    /// What one change costs its writer, part by part, in microseconds: one connection only.
+    #[arg(long)]
+    pub parts: bool,
 }
 
 /// What stands between a writer and its commit.
@@ -54,6 +57,16 @@ enum Variant {
 }
 
 impl Variant {
+    /// What is measured for the parts of a capture.
+    const PARTS: [Variant; 6] = [
+        Variant::None,
+        Variant::Empty,
+        Variant::Unwatched,
+        Variant::Outbox,
+        Variant::Ours,
+        Variant::Notify,
+    ];
+
     const ALL: [Variant; 6] = [
         Variant::None,
         Variant::Empty,
@@ -97,6 +110,15 @@ pub async fn run(exe: &Path, args: WriteArgs) -> anyhow::Result<Report> {
     let testbed = Testbed::raise(exe, options, SandboxOptions::default()).await?;
     let mut client = testbed.connect().await?;
     let mut cells: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    if args.parts {
+        for _ in 0..args.repeats {
+            for variant in Variant::PARTS {
+                let tps = cell(&testbed, &mut client, variant, 1, args.seconds).await?;
+                cells.entry(variant.name().to_owned()).or_default().push(tps);
+            }
+        }
+        return report_parts(&client, &cells, args).await;
+    }
     for _ in 0..args.repeats {
         for connections in [1, 8, 32] {
             for variant in Variant::ALL {
@@ -121,6 +143,33 @@ pub async fn run(exe: &Path, args: WriteArgs) -> anyhow::Result<Report> {
         }
     }
     report(&client, cells, args).await
+}
+
+/// What each part of a capture adds to a transaction.
+async fn report_parts(
+    client: &Client,
+    cells: &BTreeMap<String, Vec<f64>>,
+    args: WriteArgs,
+) -> anyhow::Result<Report> {
+    let mut report = Report::new("bench write --parts (microseconds)", machine(client).await?);
+    let us = |variant: Variant| 1e6 / median(cells.get(variant.name()));
+    let parts = [
+        ("transaction", us(Variant::None)),
+        ("firing_a_trigger", us(Variant::Empty) - us(Variant::None)),
+        ("finding_no_difference", us(Variant::Unwatched) - us(Variant::Empty)),
+        ("recording_a_change", us(Variant::Outbox) - us(Variant::Empty)),
+        ("looking_at_the_bell", us(Variant::Ours) - us(Variant::Outbox)),
+        ("ringing_it", us(Variant::Notify) - us(Variant::Ours)),
+    ];
+    for (name, cost) in parts {
+        report.row(name, round(cost, 1));
+    }
+    report.note(&format!(
+        "median of {} repeats of {} s, one connection. An update of no watched column also updates less: its part \
+         may be below nothing",
+        args.repeats, args.seconds
+    ));
+    Ok(report)
 }
 
 async fn report(
