@@ -64,6 +64,7 @@ pub mod domain {
     }
     /// From a change to words: rules, templates, phrases, limits of WhatsApp.
     pub mod text {
+        pub mod digest;
         pub mod labels;
         pub mod localized_text;
         pub mod phrases;
@@ -268,6 +269,7 @@ pub mod pipeline {
     /// Due messages get their words and their lease.
     pub mod compose {
         pub mod compose;
+        pub mod digest;
         pub mod fair_queue;
     }
     /// Leased messages are sent.

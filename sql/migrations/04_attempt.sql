@@ -44,15 +44,24 @@ create table rowbell.attempt (
     language             text,
     parameters           jsonb,
 
+    -- Of a digest: the attempt whose request said the words of this one too. What became of that one became of this one.
+    carried_by           bigint,
+    carried_number       smallint,
+
     primary key (message_id, number),
     constraint attempts_start_at_1 check (number >= 1),
     constraint result_iff_finished check ((result is null) = (finished_at is null)),
-    constraint id_iff_accepted check (result is null or result <> 'accepted' or provider_message_id is not null)
+    constraint id_iff_accepted check (result is null or result <> 'accepted' or provider_message_id is not null),
+    constraint carried_by_one_attempt check ((carried_by is null) = (carried_number is null))
 )
 with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 20000);
 
 -- What receive asks: whose id is this?
 create index attempt_provider_id_idx on rowbell.attempt (provider_message_id) where provider_message_id is not null;
+
+-- What settle asks of a request that said several messages: which? Few attempts are carried, and the others stand in no
+-- entry.
+create index attempt_carried_idx on rowbell.attempt (carried_by, carried_number) where carried_by is not null;
 
 -- What the new holder of a channel's lease asks: what was sent lately? Attempts are added in the order of time and
 -- their start never changes, so a summary of the table's pages is enough, and costs those who send next to nothing.
@@ -72,6 +81,8 @@ comment on column rowbell.attempt.provider_message_id is 'Id that the provider g
 comment on column rowbell.attempt.template is 'The template that it said, where a later attempt was put into other words; null otherwise: the message has them.';
 comment on column rowbell.attempt.language is 'Language code of that template.';
 comment on column rowbell.attempt.parameters is 'The body variables that it said: a JSON array of texts; empty once the message is redacted.';
+comment on column rowbell.attempt.carried_by is 'Of a digest: the message whose request said the words of this one too; null: it had a request of its own.';
+comment on column rowbell.attempt.carried_number is 'The number of that message''s attempt.';
 comment on column rowbell.attempt.response is 'The answer as it came when it was not a plain acceptance, bounded; secrets are redacted.';
 
 

@@ -211,7 +211,7 @@ select m.watch, m.entity_key, m.message_id, coalesce(latest.started_at, m.update
  where m.parameters is not null
 union all
 select m.watch, m.entity_key, m.message_id, a.started_at, 4, 'attempt begun'::text,
-       'attempt ' || a.number || ' on channel ' || m.channel
+       concat('attempt ', a.number, ' on channel ', m.channel, ' in the request of message ' || a.carried_by)
   from rowbell.message as m
   join rowbell.attempt as a using (message_id)
 union all

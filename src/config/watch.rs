@@ -68,6 +68,14 @@ pub enum Handover {
     None,
 }
 
+/// Whose messages are joined into one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Digest {
+    /// What is due for one recipient within the quiet period.
+    Recipient,
+}
+
 /// `[[watch.X.fallback]]`: the channel that a message goes to when the one before it did not reach the
 /// recipient.
 #[derive(Clone, Debug, Deserialize)]
@@ -116,6 +124,9 @@ pub struct Watch {
     /// How many recipients an entity may have; more are taken for a mistake in the query.
     pub max_recipients: usize,
     pub handover: Handover,
+    /// None: each row is told in a message of its own.
+    #[serde(default)]
+    pub digest: Option<Digest>,
     /// SQL expression over `changed`: after this moment the message is stale.
     pub expires_at: Option<String>,
     pub quiet_period: Duration,

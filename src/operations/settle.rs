@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use deadpool_postgres::Transaction;
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::message::state::State;
@@ -41,7 +43,7 @@ impl PersonsWord {
     }
 }
 
-/// Settles messages, each in a transaction of its own; returns where each stands now. One that evidence has settled
+/// Settles messages, each request in a transaction of its own; returns where each message stands now. One that evidence has settled
 /// meanwhile stays as it is.
 pub async fn settle(
     pool: &Pool,
@@ -53,24 +55,39 @@ pub async fn settle(
     let context = Context::new(pool.clone(), clock, config, BTreeMap::new(), Instance::new());
     let mut settled = Vec::with_capacity(message_ids.len());
     for id in message_ids {
-        if let Some(state) = settle_one(&context, *id, word).await? {
-            settled.push((*id, state));
-        }
+        settled.extend(settle_request(&context, *id, word).await?);
     }
     ring(&**pool.get().await?).await?;
     Ok(settled)
 }
 
+/// Settles what one request said: a message, or the messages of a digest.
+async fn settle_request(
+    context: &Context,
+    message_id: i64,
+    word: &PersonsWord,
+) -> Result<Vec<(i64, State)>, StageError> {
+    let mut client = context.pool.get().await?;
+    let tx = client.transaction().await?;
+    let mut settled = Vec::new();
+    for said in queries::settle::digest_request(&tx, message_id).await? {
+        if let Some(state) = settle_one(&tx, context, said, word).await? {
+            settled.push((said, state));
+        }
+    }
+    tx.commit().await?;
+    Ok(settled)
+}
+
 /// None: it is not unconfirmed any more.
 async fn settle_one(
+    tx: &Transaction<'_>,
     context: &Context,
     message_id: i64,
     word: &PersonsWord,
 ) -> Result<Option<State>, StageError> {
     let now = context.clock.now();
-    let mut client = context.pool.get().await?;
-    let tx = client.transaction().await?;
-    let Some(snapshot) = queries::settle::settle_lock(&tx, message_id).await? else {
+    let Some(snapshot) = queries::settle::settle_lock(tx, message_id).await? else {
         return Ok(None);
     };
     if snapshot.state != State::Unconfirmed {
@@ -78,12 +95,12 @@ async fn settle_one(
     }
     let text = word.in_words();
     if word.settlement == Settlement::Arrived {
-        unconfirmed_confirm(&tx, message_id, &word.who.by, now).await?;
+        unconfirmed_confirm(tx, message_id, &word.who.by, now).await?;
     }
     let step = LookupStep { way: LookupMethod::Person, found: &text, provider_message_id: None };
     let attempt = snapshot.attempt_count;
-    queries::unconfirmed::lookup_note(&tx, message_id, attempt, step, now).await?;
-    queries::unconfirmed::unconfirmed_close(&tx, message_id, attempt).await?;
+    queries::unconfirmed::lookup_note(tx, message_id, attempt, step, now).await?;
+    queries::unconfirmed::unconfirmed_close(tx, message_id, attempt).await?;
     let details = TransitionDetails {
         reason_text: Some(text.clone()),
         due_at: now,
@@ -91,11 +108,10 @@ async fn settle_one(
         happened_at: now,
     };
     let event = word.settlement.event();
-    let state = transition(&tx, context, message_id, &snapshot, event, details).await?;
-    fallback_schedule::received(&tx, context, &[(message_id, state, snapshot.watch)]).await?;
+    let state = transition(tx, context, message_id, &snapshot, event, details).await?;
+    fallback_schedule::received(tx, context, &[(message_id, state, snapshot.watch)]).await?;
     let kind = PersonActKind::from(word.settlement);
     let act = PersonAct { who: &word.who, kind, reason: word.reason.as_deref() };
-    person_acts::record_messages(&*tx, act, &[message_id], now).await?;
-    tx.commit().await?;
+    person_acts::record_messages(&**tx, act, &[message_id], now).await?;
     Ok(Some(state))
 }

@@ -47,6 +47,7 @@ mod delivery {
 }
 /// What people know, and what is known of them.
 mod people {
+    pub mod digest;
     pub mod gap;
     pub mod handovers;
     pub mod judge;

@@ -3,9 +3,10 @@
 --
 -- $1 now: the time
 -- $2 limit: how many messages at most
-select q.message_id, m.attempt_count as attempt, q.is_dry_run
+select q.message_id, m.attempt_count as attempt, q.is_dry_run, coalesce(a.carried_by is not null, false) as is_carried
   from rowbell.queue as q
   join rowbell.message as m using (message_id)
+  left join rowbell.attempt as a on a.message_id = m.message_id and a.number = m.attempt_count
  where q.state = 'leased'
    and q.lease_expires_at <= $1
  order by q.lease_expires_at

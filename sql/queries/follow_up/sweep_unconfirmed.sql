@@ -8,7 +8,15 @@ select q.message_id, q.watch
    and q.due_at <= $1
    -- The last lookup of evidence comes first, unless it does not come at all.
    and (q.due_at <= $1 - interval '2 min'
-        or not exists (select from rowbell.unconfirmed_attempt as u where u.message_id = q.message_id and not u.is_late))
+        or not exists (
+           -- Of a digest it is looked for once, for the message that carries the others.
+           select
+             from rowbell.message as m
+             join rowbell.attempt as a on a.message_id = m.message_id and a.number = m.attempt_count
+             join rowbell.unconfirmed_attempt as u
+               on u.message_id = coalesce(a.carried_by, a.message_id) and u.number = coalesce(a.carried_number, a.number)
+            where m.message_id = q.message_id and not u.is_late
+        ))
  order by q.due_at
  limit $2
    for update of q skip locked;

@@ -8,7 +8,15 @@ select m.watch, m.entity_key, '', m.message_id, 0, m.message_id, 'assumed', m.fi
  where m.message_id = any ($1)
    and (m.state = 'failed'
         or m.reason in ('opted_out', 'no_recipient', 'bad_phone', 'bad_email', 'outside_only_to', 'stale', 'superseded',
-                        'discarded', 'dry_run'))
+                        'discarded', 'dry_run')
+        -- A digest only counts it.
+        or (m.state = 'sending'
+            and not exists (
+                select
+                  from rowbell.last_told as t
+                 where t.watch = m.watch and t.entity_key = m.entity_key
+                   and t.message_id = m.message_id and t.attempt = m.attempt_count
+            )))
    -- Without a row before, only an insert tells what was known: nothing.
    and (m.old_row is not null or m.operation = 'insert')
    and not exists (

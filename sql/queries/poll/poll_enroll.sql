@@ -9,4 +9,11 @@
 -- $5 channels: the channels whose provider can be asked
 insert into rowbell.poll (channel, message_ids, accepted_at, due_at)
 select $2::text, array[$1::bigint], $3::timestamptz, $4::timestamptz
- where $2::text = any ($5::text[]);
+ where $2::text = any ($5::text[])
+   -- Of a digest the provider is asked once, for the message that carries the others.
+   and not exists (
+       select
+         from rowbell.message as m
+         join rowbell.attempt as a on a.message_id = m.message_id and a.number = m.attempt_count
+        where m.message_id = $1 and a.carried_by is not null
+   );

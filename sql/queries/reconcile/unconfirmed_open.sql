@@ -9,4 +9,6 @@ select m.message_id, a.number, m.channel, coalesce(m.template, ''), m.recipient_
   from rowbell.message as m
   join rowbell.attempt as a using (message_id)
  where m.message_id = $1 and a.number = $2 and m.recipient_phone is not null
+   -- What became of another one's request is looked for there.
+   and a.carried_by is null
     on conflict (message_id, number) do nothing;

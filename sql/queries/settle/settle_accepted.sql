@@ -9,10 +9,12 @@
 -- $7 poll_at: when the provider is asked for the end of the messages
 -- $8 poll_channels: the channels whose provider can be asked
 -- $9 silent_channels: the channels of which nothing is heard after they accepted a message
+-- $10 are_carried: of each, whether another one's request said it; the provider is asked for the end of that one
 with done as (
     select *
-      from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $6::timestamptz[])
-           as d (message_id, number, provider_message_id, http_status, undelivered_at)
+      from unnest($1::bigint[], $2::smallint[], $3::text[], $4::smallint[], $6::timestamptz[],
+                  $10::boolean[])
+           as d (message_id, number, provider_message_id, http_status, undelivered_at, is_carried)
 ), tried as (
     update rowbell.attempt as a
        set result              = 'accepted',
@@ -37,7 +39,7 @@ with done as (
      where m.message_id = d.message_id
        and m.state in ('sending', 'unconfirmed')
        and m.attempt_count = d.number
- returning m.message_id, m.watch, m.entity_key, m.recipient_key, m.channel, d.number, d.provider_message_id, d.undelivered_at
+ returning m.message_id, m.watch, m.entity_key, m.recipient_key, m.channel, d.number, d.provider_message_id, d.undelivered_at, d.is_carried
 ), told as (
     update rowbell.last_told as t
        set status = (case when m.channel = any ($9::text[]) then 'arrived' else 'accepted' end)::rowbell.told_status
@@ -55,7 +57,7 @@ with done as (
     insert into rowbell.poll (channel, message_ids, accepted_at, due_at)
     select m.channel, array_agg(m.message_id), $5::timestamptz, $7::timestamptz
       from moved as m
-     where m.channel = any ($8::text[])
+     where m.channel = any ($8::text[]) and not m.is_carried
      group by m.channel
 )
 select m.message_id,

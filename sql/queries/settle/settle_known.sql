@@ -4,7 +4,7 @@
 -- order of messages, so that two deliveries never wait for each other.
 --
 -- $1 provider_message_ids: the ids
-select m.message_id, a.number, a.started_at, a.provider_message_id,
+select m.message_id, a.number, a.started_at, a.provider_message_id, a.carried_by is not null as is_carried,
        m.state::text, m.reason::text, m.reason_text, m.attempt_count, m.watch, m.entity_key, m.recipient_key, m.channel,
        m.template, m.language, m.recipient_phone, m.waits_for::text,
        m.sent_at, m.delivered_at, m.read_at

@@ -330,7 +330,9 @@ fn wording(words: &WordsHistory) -> String {
 }
 
 fn begun(attempt: &AttemptHistory, channel: &str) -> String {
-    format!("attempt {} on channel {channel} begun", attempt.number)
+    let request =
+        attempt.carried_by.map(|carrier| format!(", in the request of message {carrier}"));
+    format!("attempt {} on channel {channel} begun{}", attempt.number, request.unwrap_or_default())
 }
 
 fn ended(attempt: &AttemptHistory) -> String {

@@ -354,6 +354,11 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut CheckFindi
     found.within(format!("{key}.max_recipients"), watch.max_recipients, 1..=1_000);
     found.within(format!("{key}.share"), watch.share, 1..=1_000);
     found.unless(
+        watch.digest.is_none() || !watch.quiet_period.is_zero(),
+        format!("{key}.digest"),
+        "joins what is due within quiet_period, which is 0s: set quiet_period, or leave digest out",
+    );
+    found.unless(
         !watch.recipient.trim().is_empty(),
         format!("{key}.recipient"),
         "expected a query that gives name and phone",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::message::attempt::AttemptId;
 use crate::domain::message::state::{State, Wait};
 use crate::domain::recipient::recipient::Recipient;
 use crate::domain::text::summary::Wording;
@@ -83,6 +84,11 @@ impl Message {
         }
     }
 
+    /// Whether a request is made for it.
+    pub fn is_requested(&self) -> bool {
+        self.words.as_ref().is_some_and(|words| words.carried_by.is_none())
+    }
+
     /// The row as captured last; for a delete, as it was before. A row that came and went has only its key.
     pub fn captured(&self, key_columns: &[String]) -> Cow<'_, Row> {
         match self.new_row.as_ref().or(self.old_row.as_ref()) {
@@ -107,4 +113,6 @@ pub struct MessageWords {
     pub time_to_live: Option<u32>,
     /// It leaves within quiet hours of the recipient, because it is urgent.
     pub in_quiet_hours: bool,
+    /// The attempt whose request says this one's words too; None: it has a request of its own.
+    pub carried_by: Option<AttemptId>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::domain::message::attempt::Answer;
+use crate::domain::message::attempt::{Answer, AttemptId};
 use crate::domain::message::message::{Message, MessageWords};
 
 /// A message in its words, ready for any wire. Never printed: it says who is told what.
@@ -76,11 +76,18 @@ pub struct Outgoing {
     /// How long it may go without `delivered` before it goes on to the next channel.
     pub undelivered_after: Option<Duration>,
     pub message: TemplateMessage,
+    /// Attempts of the other messages that the request says.
+    pub carries: Vec<AttemptId>,
 }
 
 impl Outgoing {
     /// None: it has no words, or no row.
-    pub fn new(message: Message, attempt: i16, lease_expires_at: Timestamp) -> Option<Outgoing> {
+    pub fn new(
+        message: Message,
+        attempt: i16,
+        lease_expires_at: Timestamp,
+        carries: Vec<AttemptId>,
+    ) -> Option<Outgoing> {
         let (message_id, words) = (message.message_id?, *message.words?);
         Some(Outgoing {
             message_id,
@@ -91,7 +98,17 @@ impl Outgoing {
             changed_at: message.last_changed_at,
             undelivered_after: words.undelivered_after,
             message: TemplateMessage::from(words),
+            carries,
         })
+    }
+
+    pub fn id(&self) -> AttemptId {
+        AttemptId { message_id: self.message_id, number: self.attempt }
+    }
+
+    /// Every attempt that the request makes.
+    pub fn attempts(&self) -> impl Iterator<Item = AttemptId> + '_ {
+        std::iter::once(self.id()).chain(self.carries.iter().copied())
     }
 }
 

@@ -32,6 +32,7 @@ pub struct PhraseSettings {
     pub moments: Option<String>,
     pub from: Option<String>,
     pub until: Option<String>,
+    pub more: Option<String>,
 }
 
 /// Which phrase.
@@ -50,6 +51,7 @@ pub enum Phrase {
     Moments,
     From,
     Until,
+    More,
     Space,
 }
 
@@ -107,6 +109,7 @@ impl Phrase {
             Phrase::Moments => &settings.moments,
             Phrase::From => &settings.from,
             Phrase::Until => &settings.until,
+            Phrase::More => &settings.more,
             Phrase::Space => return None,
         };
         set.as_deref()
@@ -146,7 +149,7 @@ mod tests {
         assert_eq!(tags.len(), 15);
         for tag in tags {
             let said = |phrase: Phrase| phrase.built_in(tag).unwrap_or_default();
-            let needs: [(Phrase, &[&str]); 7] = [
+            let needs: [(Phrase, &[&str]); 8] = [
                 (Phrase::Changed, &["{label}", "{old}", "{new}"]),
                 (Phrase::Set, &["{label}", "{new}"]),
                 (Phrase::Window, &["{date}", "{start}", "{end}"]),
@@ -154,6 +157,7 @@ mod tests {
                 (Phrase::Moments, &["{start}", "{end}"]),
                 (Phrase::From, &["{start}"]),
                 (Phrase::Until, &["{end}"]),
+                (Phrase::More, &["{count}"]),
             ];
             for (phrase, names) in needs {
                 let phrase = said(phrase);

@@ -2,6 +2,7 @@
 //! within the limits that WhatsApp sets.
 
 use minijinja::Value as Jinja;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -139,6 +140,17 @@ impl Phrasing {
         tried.collect()
     }
 
+    /// The variables of the body that write the summary.
+    pub fn writes_summary(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.body_count)
+            .filter(|variable| self.engine.uses(&template_engine::body_name(*variable), "summary"))
+    }
+
+    /// A phrase of its own in the language of a locale.
+    pub(super) fn phrase(&self, locale: &str, which: Phrase) -> Cow<'_, str> {
+        self.book.phrase(locale, &self.default_locale, which)
+    }
+
     /// Whether the body writes the name of the recipient, and nothing beside it.
     pub fn writes_name(&self) -> bool {
         (0..self.body_count)
@@ -179,7 +191,7 @@ impl Phrasing {
 
     /// The template's language code, and the locale that words, dates and numbers are written in:
     /// the recipient's own where the template speaks its language, the template's otherwise.
-    fn language_for(&self, locale: &str) -> Result<(String, String), Unwritable> {
+    pub(super) fn language_for(&self, locale: &str) -> Result<(String, String), Unwritable> {
         let code = self
             .language
             .for_locale(locale, &self.default_locale)
@@ -367,7 +379,7 @@ impl Phrasing {
     }
 
     /// Characters of the whole body.
-    fn length(&self, parameters: &[String], locale: &str) -> usize {
+    pub(super) fn length(&self, parameters: &[String], locale: &str) -> usize {
         match self.rendered_text(parameters, locale) {
             Some(rendered_text) => rendered_text.chars().count(),
             None => {
@@ -376,7 +388,7 @@ impl Phrasing {
         }
     }
 
-    fn rendered_text(&self, parameters: &[String], locale: &str) -> Option<String> {
+    pub(super) fn rendered_text(&self, parameters: &[String], locale: &str) -> Option<String> {
         let text = self.text.as_ref()?.for_locale(locale, &self.default_locale)?;
         Some(whatsapp_limits::fill(text, parameters))
     }

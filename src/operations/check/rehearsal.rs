@@ -66,6 +66,14 @@ pub fn findings(
         for finding in rehearsal.bodies(route) {
             rehearsal.add(report, route::named(finding, &compiled.name, &route.key));
         }
+        if compiled.config.digest.is_some() && route.phrasing.writes_summary().next().is_none() {
+            let what = format!(
+                "joins the summaries of several rows, and no variable of the body of template.{} writes {{{{ summary }}}}: \
+                 write it there, or leave digest out",
+                route.key
+            );
+            report.problem(&compiled.name, "digest", what);
+        }
     }
     // The rules are the same on every route.
     for place in 0..compiled.config.say.len() {

@@ -61,6 +61,9 @@ fn ended(attempt: &AttemptHistory, mask: &Mask) -> Markup {
     };
     html! {
         "Attempt " (attempt.number) ": " strong { (result) }
+        @if let Some(carrier) = attempt.carried_by {
+            ", in the request of message " a href={ "/message/" (carrier) } { (carrier) }
+        }
         @if let Some(status) = attempt.http_status { ", HTTP " (status) }
         @if let Some(code) = attempt.error_code { ", error " (code) }
         @if let Some(class) = attempt.error_class { ", class " (class.into_str()) }

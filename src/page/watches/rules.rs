@@ -28,6 +28,7 @@ pub fn facts(watch: &Watch) -> Markup {
             }
             dt { "Template" } dd { (watch.template) }
             dt { "Quiet period" } dd { (time(watch.quiet_period)) " after the last change" }
+            @if watch.digest.is_some() { dt { "Digest" } dd { "one message for what is due for one recipient" } }
             @if let Some(expires_at) = &watch.expires_at { dt { "Too late from" } dd { code { (expires_at) } } }
         }
         h2 { "Who is told" }

@@ -632,9 +632,11 @@ impl Claim {
         claimed: &mut ClaimResult,
     ) -> usize {
         let is_row_by_row = self.row_by_row.get(name).is_some_and(|until| now < *until);
-        // What is recorded instead of posted is leased by compose, under a name that says so.
-        let is_dry_run = self.context.config.is_dry_run(&watch.channel);
-        if is_row_by_row || is_dry_run || !claimed.blockers.is_free(&watch.channel, name, now) {
+        // What is recorded instead of posted is leased by compose, under a name that says so; and compose sees what else is
+        // due for the same recipient.
+        let is_for_compose =
+            self.context.config.is_dry_run(&watch.channel) || watch.digest.is_some();
+        if is_row_by_row || is_for_compose || !claimed.blockers.is_free(&watch.channel, name, now) {
             return 0;
         }
         let Some(channel_sender) = self.context.channel_sender_of(watch) else {

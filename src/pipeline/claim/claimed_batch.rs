@@ -55,7 +55,7 @@ impl ClaimResult {
             let Some(channel_sender) = context.channel_senders.get(&message.channel) else {
                 continue;
             };
-            match Outgoing::new(message, 1, expires_at) {
+            match Outgoing::new(message, 1, expires_at, Vec::new()) {
                 Some(outgoing) => {
                     if let Some(unused) = self.admitted.get_mut(&outgoing.channel) {
                         *unused = unused.saturating_sub(1);

@@ -11,7 +11,7 @@
 //! the order of their changes; nor, where watches share a channel, that what is due first leaves first:
 //! they take turns.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +24,10 @@ use crate::domain::message::decision::Decision;
 use crate::domain::message::message::Message;
 use crate::domain::message::outgoing::Outgoing;
 use crate::domain::message::state::{Failure, WaitsFor};
+use crate::pipeline::compose::digest;
 use crate::pipeline::compose::fair_queue::FairQueue;
 use crate::pipeline::context::channel_sender::ChannelSender;
-use crate::pipeline::context::context::Context;
+use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::read_fault::{RowFault, noted};
 use crate::pipeline::context::stage::{Progress, Stage, StageError, chain};
 use crate::pipeline::gate::blockers::{Blockers, SendPermission, try_one};
@@ -41,6 +42,9 @@ const LONGEST_REST: Duration = Duration::from_secs(15);
 /// How long a message of a watch that cannot be used waits before it is looked at again.
 const BROKEN_WAIT: Duration = Duration::from_secs(30);
 
+/// How long the rows of a watch are read one by one after one of them could not be read.
+const ROW_BY_ROW_FOR: Duration = Duration::from_secs(60);
+
 /// Composes the due messages of one channel sender.
 pub struct Compose {
     context: Arc<Context>,
@@ -52,8 +56,8 @@ pub struct Compose {
     shut_until: Option<Timestamp>,
     /// As of the last look.
     paused_watches: Vec<String>,
-    /// Watches whose batch failed on the data of some row: their rows are read one by one.
-    row_by_row: HashSet<String>,
+    /// Watches whose batch failed on the data of some row: until then their rows are read one by one.
+    row_by_row: HashMap<String, Timestamp>,
     /// How many messages to take while one is looked for that cannot be written.
     at_most: Option<usize>,
     /// Why the next one cannot be written: it fails.
@@ -69,7 +73,7 @@ impl Compose {
             is_shut: false,
             shut_until: None,
             paused_watches: Vec::new(),
-            row_by_row: HashSet::new(),
+            row_by_row: HashMap::new(),
             at_most: None,
             unwritable: None,
         }
@@ -174,8 +178,8 @@ impl Compose {
                 Decision::Fail(Failure::Unwritable, why.clone()).apply_to(message);
             }
         }
-        let leaves = |message: &&Message| message.words.is_some();
-        let first = messages.iter().find(leaves).and_then(|message| message.message_id);
+        let first = messages.iter().find(|message| message.is_requested());
+        let first = first.and_then(|message| message.message_id);
         if let (SendPermission::Try, Some(message_id)) = (permission, first)
             && !try_one(&tx, &self.context, &CircuitKey::channel(&channel), message_id).await?
         {
@@ -199,14 +203,18 @@ impl Compose {
         outcome::assume(&tx, &messages).await?;
         tx.commit().await?;
         self.fair_queue.advance(reached, &served);
-        let leased = messages.iter().filter(leaves).count();
+        let leased = messages.iter().filter(|message| message.is_requested()).count();
+        let mut carried = digest::carried(&messages, &attempts);
         for message in messages {
             let attempt = message.message_id.and_then(|id| attempts.get(&id)).copied();
-            match attempt.filter(|_| message.words.is_some()) {
+            match attempt.filter(|_| message.is_requested()) {
                 Some(attempt) => {
-                    let outgoing = Outgoing::new(message, attempt, lease.expires_at);
+                    let carries = message.message_id.and_then(|id| carried.remove(&id));
+                    let carries = carries.unwrap_or_default();
+                    let outgoing = Outgoing::new(message, attempt, lease.expires_at, carries);
                     outgoing.into_iter().for_each(|outgoing| self.channel_sender.push(outgoing));
                 }
+                None if message.words.is_some() => {}
                 None => self.context.counts.became(&message.watch, &channel, message.state),
             }
         }
@@ -229,7 +237,7 @@ impl Compose {
         let mut room = limit;
         for (watch, messages) in by_watch {
             let messages = self.decide_watch(tx, blockers, &watch, messages, room).await?;
-            let leaves = messages.iter().filter(|message| message.words.is_some()).count();
+            let leaves = messages.iter().filter(|message| message.is_requested()).count();
             room = room.saturating_sub(leaves);
             served.push((watch, leaves));
             decided.extend(messages);
@@ -256,17 +264,35 @@ impl Compose {
                 return Ok(messages);
             }
         };
-        let decided = match self.row_by_row.contains(watch) {
+        let now = self.context.clock.now();
+        let is_row_by_row = self.row_by_row.get(watch).is_some_and(|until| now < *until);
+        let decided = match is_row_by_row {
             true => one_by_one(tx, &self.context, &compiled, blockers, messages, limit).await,
-            false => decide(tx, &self.context, &compiled, blockers, messages, limit).await,
+            false => self.decide_together(tx, &compiled, blockers, messages, limit).await,
         };
         // The batch is rolled back. Next time the watch is looked up anew, or goes without the label query at fault,
         // or its rows are read one by one, so that the row at fault fails alone.
         let fault = decided.as_ref().err().and_then(|error| noted(&self.context, error));
         if let Some((_, RowFault::Row | RowFault::Slow)) = fault {
-            self.row_by_row.insert(watch.to_owned());
+            self.row_by_row.insert(watch.to_owned(), now + ROW_BY_ROW_FOR);
         }
         decided
+    }
+
+    /// Those of a digest with what is soon due for the same recipients.
+    async fn decide_together(
+        &self,
+        tx: &Transaction<'_>,
+        compiled: &CompiledWatch,
+        blockers: &Blockers,
+        mut messages: Vec<Message>,
+        limit: usize,
+    ) -> Result<Vec<Message>, StageError> {
+        if compiled.config.digest.is_some() {
+            let channel = &self.channel_sender.channel;
+            messages = digest::gather(tx, &self.context, compiled, channel, messages).await?;
+        }
+        decide(tx, &self.context, compiled, blockers, messages, limit).await
     }
 
     async fn until_due(&self) -> Result<Duration, StageError> {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::message::attempt::{Answer, AttemptId};
+use crate::domain::message::attempt::Answer;
 use crate::domain::message::outgoing::{Outgoing, Settled, TemplateMessage};
 use crate::pipeline::context::channel_sender::ChannelSender;
 use crate::pipeline::context::stage::Progress;
@@ -112,7 +112,7 @@ impl Deliver {
                 channel_sender.limiter.give_back_permit();
                 return withdrawn(outgoing, why);
             }
-            let id = AttemptId { message_id: outgoing.message_id, number: outgoing.attempt };
+            let id = outgoing.id();
             let answer = match is_dry_run {
                 true => client.rehearse(id, &outgoing.message),
                 false => {

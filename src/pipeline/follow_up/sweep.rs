@@ -16,14 +16,14 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::UnconfirmedPolicy;
-use crate::domain::message::attempt::{Answer, AttemptResult};
+use crate::domain::message::attempt::{Answer, AttemptId, AttemptResult};
 use crate::domain::message::state::{Event, Failure};
 use crate::domain::message::unconfirmed::LookupMethod;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::follow_up::gaps;
 use crate::pipeline::settle::circuit;
-use crate::pipeline::settle::settle::settle_answer;
+use crate::pipeline::settle::settle::{Settles, settle_answer};
 use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
 use crate::postgres::outcome::replies;
@@ -98,7 +98,9 @@ impl Sweep {
         let rehearsed = Answer::nothing_sent("the daemon ended during a dry run".to_owned());
         for lease in &lost {
             let answer = if lease.is_dry_run { &rehearsed } else { &answer };
-            settle_answer(tx, &self.context, lease.message_id, lease.attempt, answer).await?;
+            let id = AttemptId { message_id: lease.message_id, number: lease.attempt };
+            let settles = Settles { id, is_carried: lease.is_carried };
+            settle_answer(tx, &self.context, settles, answer).await?;
         }
         let unconfirmed = lost.iter().filter(|lease| !lease.is_dry_run).count();
         if unconfirmed > 0 {

@@ -56,12 +56,13 @@ pub async fn decide(
         outcomes.extend(part);
     }
     skip_opted_out(tx, &compiled.name, &mut outcomes).await?;
-    in_turn(context, &mut outcomes, limit);
+    let digests = in_turn(context, compiled, &mut outcomes, limit);
     let (messages, mut decisions): (Vec<Message>, Vec<Decision>) =
         outcomes.into_iter().map(|outcome| (outcome.message, outcome.decision)).unzip();
     same_phone::hold_back(tx, context, &messages, &mut decisions).await?;
     hold_back(tx, context, blockers, &messages, &mut decisions).await?;
     limits::hold_back(tx, context, &messages, &mut decisions).await?;
+    digests.into_iter().for_each(|digest| digest.follow(&messages, &mut decisions));
     let decided = messages.into_iter().zip(decisions).map(|(mut message, decision)| {
         decision.apply_to(&mut message);
         message
@@ -142,6 +143,21 @@ async fn gate_cases(
         cases[*place].push(CaseOutcome::of(input, passed, &names));
     }
     Ok(cases)
+}
+
+/// The keys of those whom messages concern.
+pub async fn recipient_keys(
+    tx: &Transaction<'_>,
+    context: &Context,
+    compiled: &CompiledWatch,
+    messages: &[Message],
+) -> Result<Vec<Vec<String>>, StageError> {
+    let presents = read(tx, context, compiled, messages).await?;
+    let concern = |(message, present)| Concern::new(&context.config, compiled, message, present);
+    let concerns: Vec<Concern<'_>> = messages.iter().zip(&presents).map(concern).collect();
+    let people = recipients::people(tx, compiled, &concerns).await?;
+    let keys = |people: &People<'_>| people.cases.iter().map(|case| case.key.clone()).collect();
+    Ok(people.iter().map(keys).collect())
 }
 
 /// What becomes of a message that does not come to single recipients; None: it does.

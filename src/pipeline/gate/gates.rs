@@ -290,6 +290,7 @@ impl GateInput<'_> {
                 in_quiet_hours: self.is_in_quiet_hours(&passed.recipient),
                 recipient: passed.recipient,
                 wording,
+                carried_by: None,
             })),
             Err(silent @ Unwritable::Silent) => {
                 Decision::Skip(Skip::Silenced, Some(silent.to_string()))

@@ -1,16 +1,19 @@
 //! What became of a message at the gates: it goes to one recipient of its entity, and the others get one of their own.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use deadpool_postgres::Transaction;
 
+use crate::domain::message::attempt::AttemptId;
 use crate::domain::message::decision::Decision;
-use crate::domain::message::message::Message;
+use crate::domain::message::message::{Message, MessageWords};
 use crate::domain::message::state::Skip;
+use crate::domain::text::digest::DigestWording;
 use crate::domain::text::labels::FoundNames;
+use crate::domain::text::summary::{Phrasing, Wording};
 use crate::domain::value::row::Row;
-use crate::pipeline::context::context::Context;
+use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::gates::{GateInput, PreparedMessage, in_order};
 use crate::postgres::queries;
@@ -118,15 +121,78 @@ impl Outcome {
     }
 }
 
-/// Lets as many leave as may now; the others wait in turn. Of a dry run only those that have a row already are
-/// recorded: their lease says so.
-pub fn in_turn(context: &Context, outcomes: &mut [Outcome], limit: usize) {
-    let mut room = limit;
-    let mut told: HashSet<(String, Option<String>)> = HashSet::new();
-    for outcome in outcomes {
-        if !matches!(outcome.decision, Decision::Send(_)) {
-            continue;
+/// Messages that one request says: the place of the one that it is made for, and the others with their words.
+pub struct DigestGroup {
+    carrier: usize,
+    carried: Vec<(usize, Box<MessageWords>)>,
+}
+
+impl DigestGroup {
+    /// What was decided about the one that the request is made for holds for the others too.
+    pub fn follow(self, messages: &[Message], decisions: &mut [Decision]) {
+        let (Some(carrier), Some(decided)) =
+            (messages.get(self.carrier), decisions.get(self.carrier).cloned())
+        else {
+            return;
+        };
+        let number = carrier.attempt_count.saturating_add(1);
+        let attempt = carrier.message_id.map(|message_id| AttemptId { message_id, number });
+        for (place, mut words) in self.carried {
+            let Some(decision) = decisions.get_mut(place) else { continue };
+            *decision = match decided {
+                Decision::Send(_) => {
+                    words.carried_by = attempt;
+                    Decision::Send(words)
+                }
+                ref other => other.clone(),
+            };
         }
+    }
+
+    /// Puts all of them into one text. Those that it only counts are not told: what their recipient knows of them stays.
+    /// None: they cannot be joined, and the others wait in turn.
+    fn word(&mut self, phrasing: &Phrasing, outcomes: &mut [Outcome]) -> Option<()> {
+        let Decision::Send(first) = &outcomes.get(self.carrier)?.decision else { return None };
+        let wordings: Vec<&Wording> = std::iter::once(&first.wording)
+            .chain(self.carried.iter().map(|(_, words)| &words.wording))
+            .collect();
+        let DigestWording { wording, said } =
+            phrasing.digest(&wordings, &first.recipient.locale)?;
+        for (nth, (place, words)) in self.carried.iter_mut().enumerate() {
+            words.wording.parameters.clone_from(&wording.parameters);
+            words.wording.rendered_text.clone_from(&wording.rendered_text);
+            if nth + 1 >= said {
+                outcomes.get_mut(*place)?.message.told_row = None;
+            }
+        }
+        if let Decision::Send(first) = &mut outcomes.get_mut(self.carrier)?.decision {
+            first.wording = wording;
+        }
+        Some(())
+    }
+}
+
+/// Lets as many leave as may now; the others wait in turn. Of a dry run or a digest only those that have a row already
+/// leave: the lease of one says that it is recorded, and others say which request they are part of.
+pub fn in_turn(
+    context: &Context,
+    compiled: &CompiledWatch,
+    outcomes: &mut [Outcome],
+    limit: usize,
+) -> Vec<DigestGroup> {
+    let mut room = limit;
+    let is_digest = compiled.config.digest.is_some();
+    let mut digests: Vec<DigestGroup> = Vec::new();
+    let mut carriers: HashMap<DigestKey, usize> = HashMap::new();
+    let mut told: HashSet<(String, Option<String>)> = HashSet::new();
+    // The one with the smallest id carries the others, and they are locked in this order wherever they are settled.
+    let mut places: Vec<usize> = (0..outcomes.len()).collect();
+    if is_digest {
+        places.sort_by_key(|place| outcomes.get(*place).and_then(|o| o.message.message_id));
+    }
+    for place in places {
+        let Some(outcome) = outcomes.get_mut(place) else { continue };
+        let Decision::Send(words) = &outcome.decision else { continue };
         // Two messages of one entity may come to the same recipient, as when both were for somebody else.
         let message = &outcome.message;
         if !told.insert((message.entity_key.clone(), message.recipient_key.clone())) {
@@ -134,21 +200,76 @@ pub fn in_turn(context: &Context, outcomes: &mut [Outcome], limit: usize) {
             outcome.message.told_row = None;
             continue;
         }
-        let is_new = outcome.message.message_id.is_none();
-        if room == 0 || (is_new && context.config.is_dry_run(&outcome.message.channel)) {
-            outcome.decision = Decision::InTurn;
-            outcome.message.told_row = None;
+        let key = is_digest.then(|| DigestKey::of(words));
+        let is_new = message.message_id.is_none();
+        if is_new && (is_digest || context.config.is_dry_run(&message.channel)) {
+            wait_in_turn(outcome);
+        } else if let Some(digest) = key.as_ref().and_then(|key| carriers.get(key)) {
+            if let Decision::Send(words) =
+                std::mem::replace(&mut outcome.decision, Decision::InTurn)
+                && let Some(digest) = digests.get_mut(*digest)
+            {
+                digest.carried.push((place, words));
+            }
+        } else if room == 0 {
+            wait_in_turn(outcome);
         } else {
             room -= 1;
+            if let Some(key) = key {
+                carriers.insert(key, digests.len());
+                digests.push(DigestGroup { carrier: place, carried: Vec::new() });
+            }
+        }
+    }
+    digests.retain_mut(|digest| {
+        let is_joined = !digest.carried.is_empty() && {
+            let channel = outcomes.get(digest.carrier).map(|carrier| &carrier.message.channel);
+            let route = channel.map(|channel| compiled.routes.over(channel));
+            route.and_then(|route| digest.word(&route.phrasing, outcomes)).is_some()
+        };
+        if !is_joined {
+            let carried = digest.carried.iter().map(|(place, _)| *place);
+            carried.for_each(|place| {
+                outcomes.get_mut(place).into_iter().for_each(wait_in_turn);
+            });
+        }
+        is_joined
+    });
+    digests
+}
+
+fn wait_in_turn(outcome: &mut Outcome) {
+    outcome.decision = Decision::InTurn;
+    outcome.message.told_row = None;
+}
+
+/// Whose messages one request can say: one recipient, in one language of one template.
+#[derive(PartialEq, Eq, Hash)]
+struct DigestKey {
+    phone: Option<String>,
+    email: Option<String>,
+    locale: String,
+    time_zone: String,
+}
+
+impl DigestKey {
+    fn of(words: &MessageWords) -> DigestKey {
+        let recipient = &words.recipient;
+        DigestKey {
+            phone: recipient.phone().map(str::to_owned),
+            email: recipient.email().map(str::to_owned),
+            locale: recipient.locale.clone(),
+            time_zone: recipient.time_zone.clone(),
         }
     }
 }
 
 /// Notes what was known before the messages that told nobody anything, after they were written.
 pub async fn assume(tx: &Transaction<'_>, messages: &[Message]) -> Result<(), StageError> {
+    let is_only_counted = |m: &Message| m.words.is_some() && m.told_row.is_none();
     let untold: Vec<i64> = messages
         .iter()
-        .filter(|message| message.state.is_untold())
+        .filter(|message| message.state.is_untold() || is_only_counted(message))
         .filter_map(|message| message.message_id)
         .collect();
     if !untold.is_empty() {

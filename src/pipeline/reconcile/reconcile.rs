@@ -22,6 +22,7 @@ use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +39,7 @@ use crate::pipeline::settle::evidence::{join, take_in};
 use crate::pipeline::settle::transition::transition;
 use crate::pipeline::settle::unconfirmed::LATE_LOOK_EVERY;
 use crate::postgres::queries;
-use crate::postgres::queries::settle::TransitionDetails;
+use crate::postgres::queries::settle::{MessageSnapshot, TransitionDetails};
 use crate::postgres::queries::unconfirmed::{LookupStep, UnconfirmedAttempt};
 use crate::provider::onemsg::client::{AskError, OneMsgClient};
 use crate::provider::onemsg::message_list::{MessageList, message_list};
@@ -378,21 +379,13 @@ impl Reconcile {
         let now = self.context.clock.now();
         let mut client = self.context.pool.get().await?;
         let tx = client.transaction().await?;
-        let Some(snapshot) = queries::settle::settle_lock(&tx, attempt.message_id).await? else {
-            return Ok(());
-        };
-        if snapshot.state == State::Unconfirmed && snapshot.attempt_count == attempt.number {
-            queries::unconfirmed::unconfirmed_adopt(&tx, attempt.message_id, attempt.number, id)
-                .await?;
-            let happened_at = look.receipts.first().and_then(|receipt| receipt.occurred_at);
-            let details = TransitionDetails {
-                reason_text: None,
-                due_at: now,
-                provider_message_id: Some(id),
-                happened_at: happened_at.unwrap_or(now),
-            };
-            transition(&tx, &self.context, attempt.message_id, &snapshot, Event::Accepted, details)
-                .await?;
+        let happened_at = look.receipts.first().and_then(|receipt| receipt.occurred_at);
+        let happened_at = happened_at.unwrap_or(now);
+        let (message_id, number) = (attempt.message_id, attempt.number);
+        if self.was_accepted(&tx, (message_id, number), id, happened_at).await? {
+            for carried in queries::settle::digest_carried(&tx, message_id, number).await? {
+                self.was_accepted(&tx, carried, id, happened_at).await?;
+            }
             let step =
                 LookupStep { way: look.way, found: &look.words, provider_message_id: Some(id) };
             queries::unconfirmed::lookup_note(&tx, attempt.message_id, attempt.number, step, now)
@@ -408,6 +401,30 @@ impl Reconcile {
             channel_sender.ring();
         }
         Ok(())
+    }
+
+    /// Moves the message of an attempt that the provider has under this id; false: it was settled otherwise.
+    async fn was_accepted(
+        &self,
+        tx: &Transaction<'_>,
+        (message_id, number): (i64, i16),
+        id: &str,
+        happened_at: Timestamp,
+    ) -> Result<bool, StageError> {
+        let snapshot = queries::settle::settle_lock(tx, message_id).await?;
+        let is_open = |snapshot: &MessageSnapshot| {
+            snapshot.state == State::Unconfirmed && snapshot.attempt_count == number
+        };
+        let Some(snapshot) = snapshot.filter(is_open) else { return Ok(false) };
+        queries::unconfirmed::unconfirmed_adopt(tx, message_id, number, id).await?;
+        let details = TransitionDetails {
+            reason_text: None,
+            due_at: self.context.clock.now(),
+            provider_message_id: Some(id),
+            happened_at,
+        };
+        transition(tx, &self.context, message_id, &snapshot, Event::Accepted, details).await?;
+        Ok(true)
     }
 
     async fn close(&self, attempt: &UnconfirmedAttempt) -> Result<(), StageError> {

@@ -73,7 +73,7 @@ pub async fn join(
     }
     let mut settled = Vec::new();
     let mut moved = Vec::new();
-    let messages = by_message(known, &mut receipts);
+    let messages = by_message(known, &receipts);
     let unsent = unsent_of_failed(tx, &messages).await?;
     for (message, evidence) in messages {
         let attempt = counted_attempts(message.attempt, message.message_id, &unsent);
@@ -134,11 +134,11 @@ async fn schedule_fallbacks(
 /// Each message once, with the evidence of its attempts that counts.
 fn by_message(
     known: Vec<KnownMessage>,
-    receipts: &mut HashMap<String, Vec<Evidence>>,
+    receipts: &HashMap<String, Vec<Evidence>>,
 ) -> Vec<(KnownMessage, Vec<Evidence>)> {
     let mut messages: Vec<(KnownMessage, Vec<Evidence>)> = Vec::new();
     for message in known {
-        let evidence = receipts.remove(&message.provider_message_id).unwrap_or_default();
+        let evidence = receipts.get(&message.provider_message_id).cloned().unwrap_or_default();
         let counts = evidence.into_iter().filter(|one| !is_outdated(one, &message));
         let counts = counts.map(|one| not_before_it_was_sent(one, &message));
         match messages.last_mut() {
@@ -272,6 +272,9 @@ async fn learn_from_failure(
     message: &KnownMessage,
     failure: &Evidence,
 ) -> Result<(), StageError> {
+    if message.is_carried {
+        return Ok(());
+    }
     let (snapshot, class) = (&message.snapshot, error_class(failure));
     if class == Some(ErrorClass::Slow) {
         let signal = LimitSignal {

@@ -18,7 +18,7 @@ use deadpool_postgres::Transaction;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::message::attempt::{Answer, AttemptResult, counted_attempts};
+use crate::domain::message::attempt::{Answer, AttemptId, AttemptResult, counted_attempts};
 use crate::domain::message::disposition::disposition;
 use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::domain::message::state::{Event, State};
@@ -104,12 +104,15 @@ impl Settle {
         }
         // Acceptances first: each that waits in memory is a message that a crash makes unconfirmed.
         let moved = self.write_accepted().await?;
-        self.finish(|outgoing| moved.contains(&outgoing.message_id));
+        self.finish(|outgoing| outgoing.attempts().all(|id| moved.contains(&id.message_id)));
         while let Some(settled) = self.unwritten.last() {
-            let Outgoing { message_id, attempt, .. } = settled.outgoing;
+            let message_id = settled.outgoing.message_id;
             let mut client = self.context.pool.get().await?;
             let tx = client.transaction().await?;
-            settle_answer(&tx, &self.context, message_id, attempt, &settled.answer).await?;
+            for id in settled.outgoing.attempts() {
+                let settles = Settles { id, is_carried: id.message_id != message_id };
+                settle_answer(&tx, &self.context, settles, &settled.answer).await?;
+            }
             rate_feedback::learn_from_answer(&tx, &self.context, settled).await?;
             tx.commit().await?;
             report(&self.context, settled);
@@ -148,7 +151,10 @@ impl Settle {
         let written = self.unwritten.iter().map(|settled| &settled.outgoing);
         let written = written.filter(|outgoing| moved.contains_key(&outgoing.message_id));
         for outgoing in written.clone() {
-            self.context.counts.became(&outgoing.watch, &outgoing.channel, State::Sent);
+            let is_moved = |id: &AttemptId| moved.contains_key(&id.message_id);
+            outgoing.attempts().filter(is_moved).for_each(|_| {
+                self.context.counts.became(&outgoing.watch, &outgoing.channel, State::Sent);
+            });
         }
         // Receipts that came before these ids were stored are joined now: nobody else would.
         if !outrun.is_empty() {
@@ -198,14 +204,22 @@ fn failure_signal_of(message_id: i64, answer: &Answer) -> FailureSignal<'_> {
     }
 }
 
+/// The attempt that an answer is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Settles {
+    pub id: AttemptId,
+    /// The request of another message said it: what the answer says of channel and template counts there.
+    pub is_carried: bool,
+}
+
 /// Writes what is known of one attempt and moves its message.
 pub async fn settle_answer(
     tx: &Transaction<'_>,
     context: &Context,
-    message_id: i64,
-    attempt: i16,
+    settles: Settles,
     answer: &Answer,
 ) -> Result<(), StageError> {
+    let AttemptId { message_id, number: attempt } = settles.id;
     let now = context.clock.now();
     let Some(snapshot) = queries::settle::settle_lock(tx, message_id).await? else {
         return Ok(());
@@ -233,7 +247,7 @@ pub async fn settle_answer(
         },
     )
     .await?;
-    if provider_message_id.is_none() {
+    if provider_message_id.is_none() && !settles.is_carried {
         circuit::record_failure(tx, context, &snapshot, failure_signal_of(message_id, answer))
             .await?;
     }

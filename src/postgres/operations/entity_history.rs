@@ -128,6 +128,8 @@ row! {
         pub error_code: Option<i32>,
         pub error_text: Option<String>,
         pub provider_message_id: Option<String>,
+        /// Of a digest: the message whose request said it.
+        pub carried_by: Option<i64>,
     }
 
     #[derive(Clone, Debug, Serialize)]

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio_postgres::Error;
 use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::{Error, Row as SqlRow};
 
+use crate::domain::message::attempt::AttemptId;
 use crate::domain::message::message::Message;
 use crate::domain::message::state::State;
 use crate::domain::recipient::phone_forms;
@@ -43,36 +44,51 @@ pub async fn compose_due(
     let params: &[&(dyn ToSql + Sync)] =
         &[&channel, &now, &watch, &above_due, &above_id, &start, &cost, &limit];
     let rows = named!(tx, "compose/compose_due", params)?;
-    rows.iter()
-        .map(|row| {
-            let recipient_key: Option<String> = row.try_get("recipient_key")?;
-            Ok(Message {
-                message_id: row.try_get("message_id")?,
-                watch: row.try_get("watch")?,
-                entity_key: row.try_get("entity_key")?,
-                channel: channel.to_owned(),
-                is_for_all: recipient_key.is_none(),
-                was_set_aside: false,
-                recipient_key,
-                fallback_of: row.try_get("fallback_of")?,
-                attempt_count: row.try_get("attempt_count")?,
-                operation: word(row, "operation")?,
-                change_count: row.try_get("change_count")?,
-                first_changed_at: row.try_get("first_changed_at")?,
-                last_changed_at: row.try_get("last_changed_at")?,
-                old_row: object(row, "old_row")?,
-                new_row: object(row, "new_row")?,
-                changed_by: row.try_get("changed_by")?,
-                state: State::Scheduled,
-                reason_text: None,
-                wait: None,
-                due_at: row.try_get("due_at")?,
-                told_row: None,
-                words: None,
-                hold_id: None,
-            })
-        })
-        .collect()
+    rows.iter().map(|row| open_message(row, channel)).collect()
+}
+
+/// Messages of a watch besides those that are taken: due, or due between two moments and waiting for nothing but their
+/// quiet period, or for the limit of their recipient.
+pub async fn compose_soon(
+    tx: &Transaction<'_>,
+    (channel, watch): (&str, &str),
+    (now, until): (Timestamp, Timestamp),
+    taken: &[Message],
+    limit: i64,
+) -> Result<Vec<Message>, Error> {
+    let taken: Vec<i64> = taken.iter().filter_map(|message| message.message_id).collect();
+    let params: &[&(dyn ToSql + Sync)] = &[&channel, &watch, &now, &until, &taken, &limit];
+    let rows = named!(tx, "compose/compose_soon", params)?;
+    rows.iter().map(|row| open_message(row, channel)).collect()
+}
+
+fn open_message(row: &SqlRow, channel: &str) -> Result<Message, Error> {
+    let recipient_key: Option<String> = row.try_get("recipient_key")?;
+    Ok(Message {
+        message_id: row.try_get("message_id")?,
+        watch: row.try_get("watch")?,
+        entity_key: row.try_get("entity_key")?,
+        channel: channel.to_owned(),
+        is_for_all: recipient_key.is_none(),
+        was_set_aside: false,
+        recipient_key,
+        fallback_of: row.try_get("fallback_of")?,
+        attempt_count: row.try_get("attempt_count")?,
+        operation: word(row, "operation")?,
+        change_count: row.try_get("change_count")?,
+        first_changed_at: row.try_get("first_changed_at")?,
+        last_changed_at: row.try_get("last_changed_at")?,
+        old_row: object(row, "old_row")?,
+        new_row: object(row, "new_row")?,
+        changed_by: row.try_get("changed_by")?,
+        state: State::Scheduled,
+        reason_text: None,
+        wait: None,
+        due_at: row.try_get("due_at")?,
+        told_row: None,
+        words: None,
+        hold_id: None,
+    })
 }
 
 /// Which of the phones must not be written to about a watch, or about any, in whatever form they stand there.
@@ -202,9 +218,17 @@ pub async fn compose_write(
         &array(messages, |m| m.is_for_all),
         &w.country,
         &w.in_quiet_hours,
+        &array(messages, |m| carrier(m).map(|attempt| attempt.message_id)),
+        &array(messages, |m| carrier(m).map(|attempt| attempt.number)),
+        &array(messages, |m| m.told_row.is_some()),
     ];
     let rows = named!(tx, "compose/compose_write", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// The attempt whose request says its words.
+fn carrier(message: &Message) -> Option<AttemptId> {
+    message.words.as_ref()?.carried_by
 }
 
 /// The row as told; JSON null says "told that it is gone", SQL null "leave as it is".

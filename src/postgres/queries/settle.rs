@@ -1,5 +1,7 @@
 //! The queries of settle, receive and sweep.
 
+use std::collections::HashSet;
+
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
@@ -28,15 +30,21 @@ pub async fn settle_accepted(
     ask: Ask<'_>,
     silent_channels: &[String],
 ) -> Result<Vec<(i64, bool)>, Error> {
-    let ids: Vec<i64> = accepted.iter().map(|(s, _)| s.outgoing.message_id).collect();
-    let numbers: Vec<i16> = accepted.iter().map(|(s, _)| s.outgoing.attempt).collect();
-    let provider_ids: Vec<&str> = accepted.iter().map(|(_, id)| *id).collect();
-    let statuses: Vec<Option<i16>> = accepted.iter().map(|(s, _)| http_status(&s.answer)).collect();
-    // When they go on to the next channel unless they are delivered.
-    let undelivered: Vec<Option<Timestamp>> = accepted
-        .iter()
-        .map(|(s, _)| s.outgoing.undelivered_after.map(|after| now + after))
-        .collect();
+    let mut tries = Vec::with_capacity(accepted.len());
+    for (settled, id) in accepted {
+        let status = http_status(&settled.answer);
+        // When they go on to the next channel unless they are delivered.
+        let undelivered = settled.outgoing.undelivered_after.map(|after| now + after);
+        tries
+            .extend(settled.outgoing.attempts().map(|attempt| (attempt, *id, status, undelivered)));
+    }
+    let own: HashSet<i64> = accepted.iter().map(|(s, _)| s.outgoing.message_id).collect();
+    let ids = array(&tries, |(attempt, ..)| attempt.message_id);
+    let numbers = array(&tries, |(attempt, ..)| attempt.number);
+    let provider_ids = array(&tries, |(_, id, ..)| *id);
+    let statuses = array(&tries, |(_, _, status, _)| *status);
+    let undelivered = array(&tries, |(.., undelivered)| *undelivered);
+    let are_carried = array(&tries, |(attempt, ..)| !own.contains(&attempt.message_id));
     let params: &[&(dyn ToSql + Sync)] = &[
         &ids,
         &numbers,
@@ -47,6 +55,7 @@ pub async fn settle_accepted(
         &ask.at,
         &ask.of,
         &silent_channels,
+        &are_carried,
     ];
     let rows = named!(client, "settle/settle_accepted", params)?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
@@ -179,6 +188,8 @@ pub struct KnownMessage {
     pub attempt: i16,
     pub started_at: Timestamp,
     pub provider_message_id: String,
+    /// The request of another message said it: what is learned of channel and limits is learned there.
+    pub is_carried: bool,
     pub snapshot: MessageSnapshot,
     pub reason_text: Option<String>,
     pub sent_at: Option<Timestamp>,
@@ -201,6 +212,7 @@ pub async fn settle_known(
             attempt: row.try_get("number")?,
             started_at: row.try_get("started_at")?,
             provider_message_id: row.try_get("provider_message_id")?,
+            is_carried: row.try_get("is_carried")?,
             snapshot,
             reason_text: row.try_get("reason_text")?,
             sent_at: row.try_get("sent_at")?,
@@ -307,6 +319,8 @@ row! {
         pub attempt: i16,
         /// It was to be recorded instead of posted.
         pub is_dry_run: bool,
+        /// The request of another message was to say it.
+        pub is_carried: bool,
     }
 }
 
@@ -318,6 +332,14 @@ statements! {
     /// Brings the ledger in line with what is known of the attempts of messages.
     told_settle(tx: &Transaction<'_>, message_ids: &[i64], silent_channels: &[String])
         -> () = "ledger/told_settle";
+
+    /// The messages that the request of an attempt said besides its own, each with the number of its attempt.
+    digest_carried(tx: &Transaction<'_>, message_id: i64, number: i16)
+        -> Vec<(i64, i16)> = "digest/digest_carried";
+
+    /// All messages that the last request about a message said, in the order in which they are locked.
+    digest_request(tx: &Transaction<'_>, message_id: i64)
+        -> Vec<i64> = "digest/digest_request";
 
     settle_queue(tx: &Transaction<'_>, message_id: i64, state: &str, due_at: Timestamp)
         -> () = "settle/settle_queue";

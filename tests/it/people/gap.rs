@@ -57,17 +57,18 @@ pub async fn gap(world: &mut World, lives: &mut Lives) {
     let mut known = HashMap::new();
     for (place, message) in world.sandbox.all_seen().into_iter().enumerate() {
         let person = lives.phones[&message.phone];
-        let (id, told) = told(&message.parameters[2]);
-        let key = (id, person);
         if lives.failed.contains_key(&message.id) {
             continue;
         }
-        let last = known.insert(key, told.clone());
-        let is_new = last.as_ref() != Some(&told);
-        assert!(
-            place < before || is_new || lost.contains(&key) || lives.muted[id],
-            "p{person} knew of {id}: {}",
-            message.text
-        );
+        for (id, told) in told(&message.parameters[2]) {
+            let key = (id, person);
+            let last = known.insert(key, told.clone());
+            let is_new = last.as_ref() != Some(&told);
+            assert!(
+                place < before || is_new || lost.contains(&key) || lives.muted[id],
+                "p{person} knew of {id}: {}",
+                message.text
+            );
+        }
     }
 }

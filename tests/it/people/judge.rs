@@ -36,7 +36,11 @@ impl Told {
     }
 }
 
-/// `17 is address 3, planned, until …, it was address 2, planned`
+/// `17 is address 3, planned, until …, it was address 2, planned; 18 gone, it was address 4, planned;`
+fn readings_in(text: &str) -> impl Iterator<Item = (usize, Reading)> {
+    text.split(';').map(str::trim).filter(|one| !one.is_empty()).map(reading)
+}
+
 fn reading(text: &str) -> (usize, Reading) {
     let (id, rest) = text.split_once(' ').unwrap();
     let was =
@@ -48,10 +52,9 @@ fn reading(text: &str) -> (usize, Reading) {
     (id.parse().unwrap(), Reading { text: text.to_owned(), told, was })
 }
 
-/// Of which delivery a message speaks, and what it says.
-pub fn told(text: &str) -> (usize, Told) {
-    let (id, reading) = reading(text);
-    (id, reading.told)
+/// Of which deliveries a message speaks, and what it says.
+pub fn told(text: &str) -> impl Iterator<Item = (usize, Told)> {
+    readings_in(text).map(|(id, reading)| (id, reading.told))
 }
 
 pub async fn judge(world: &World, lives: &Lives) {
@@ -75,7 +78,7 @@ pub async fn judge(world: &World, lives: &Lives) {
     .await;
     let sent = "select count(*) filter (where result = 'accepted') <= $1
                    and count(*) filter (where result in ('accepted', 'unknown')) >= $1
-                  from rowbell.attempt";
+                  from rowbell.attempt where carried_by is null";
     let count = i64::try_from(world.sandbox.count()).unwrap();
     let is_on_record: bool = world.db.query_one(sent, &[&count]).await.unwrap().get(0);
     assert!(is_on_record, "what left is on record");
@@ -102,8 +105,9 @@ fn readings(world: &World, lives: &Lives) -> Readings {
             continue;
         }
         let person = lives.phones[&message.phone];
-        let (id, reading) = reading(&message.parameters[2]);
-        readings.entry((id, person)).or_default().push(reading);
+        for (id, reading) in readings_in(&message.parameters[2]) {
+            readings.entry((id, person)).or_default().push(reading);
+        }
     }
     readings
 }
@@ -267,7 +271,8 @@ async fn twice(world: &World, lives: &Lives, readings: &Readings) -> Vec<Wrong> 
     let mut failed: HashSet<(usize, usize)> = HashSet::new();
     for message in world.sandbox.all_seen() {
         if lives.failed.contains_key(&message.id) {
-            failed.insert((reading(&message.parameters[2]).0, lives.phones[&message.phone]));
+            let person = lives.phones[&message.phone];
+            failed.extend(readings_in(&message.parameters[2]).map(|(id, _)| (id, person)));
         }
     }
     let mut wrong = Vec::new();
@@ -310,7 +315,7 @@ async fn story(world: &World, lives: &Lives, id: usize, readings: &Readings) -> 
     }
     text += "\naccepted\n";
     for message in world.sandbox.all_seen() {
-        if message.parameters[2].starts_with(&format!("{id} ")) {
+        if readings_in(&message.parameters[2]).any(|(of, _)| of == id) {
             let (person, failed) = (lives.phones[&message.phone], lives.failed.get(&message.id));
             text += &format!(
                 "{} p{person} {} {failed:?}\n",

@@ -77,13 +77,13 @@ quiet_period = "0s"
 unconfirmed  = "resend"
 [[watch.life.say]]
 operation = "delete"
-text.en = "{{ id }} gone, it was {{ address }}, {{ status }}"
+text.en = "{{ id }} gone, it was {{ address }}, {{ status }};"
 [[watch.life.say]]
 operation = "withdrawn"
-text.en = "{{ id }} not yours, it was {{ address }}, {{ status }}"
+text.en = "{{ id }} not yours, it was {{ address }}, {{ status }};"
 [[watch.life.say]]
 covers  = ["*"]
-text.en = "{{ id }} is {{ address }}, {{ status }}, until {{ window_end | datetime }}, it was {{ old.address }}, {{ old.status }}"
+text.en = "{{ id }} is {{ address }}, {{ status }}, until {{ window_end | date }}, it was {{ old.address }}, {{ old.status }};"
 "#;
 
 /// A row as the business knows it.
@@ -379,11 +379,24 @@ async fn interrupted(world: &mut World, rng: &mut StdRng) {
 
 #[tokio::test]
 async fn random_lives_end_with_everybody_knowing_their_rows() {
+    random_lives(CONFIG, LIVES).await;
+}
+
+/// The same where what is due for one person is one message: it is refused, lost, found and failed late as a whole.
+#[tokio::test]
+async fn so_they_do_where_messages_are_joined() {
+    let joined = "quiet_period = \"1s\"\ndigest       = \"recipient\"";
+    let world = random_lives(&CONFIG.replace("quiet_period = \"0s\"", joined), LIVES / 2).await;
+    let carried = "select count(*) from rowbell.attempt where carried_by is not null";
+    assert_ne!(world.value(carried).await, "0", "some messages were joined");
+}
+
+async fn random_lives(config: &str, lives: usize) -> World {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seed = number("ROWBELL_SEED").unwrap_or_else(rand::random::<u64>);
     println!("ROWBELL_SEED={seed}");
-    let count = number("ROWBELL_LIVES").and_then(|lives| lives.try_into().ok()).unwrap_or(LIVES);
-    let mut world = World::over(&SCHEMA.replace("LIVES", &count.to_string()), CONFIG, "").await;
+    let count = number("ROWBELL_LIVES").and_then(|lives| lives.try_into().ok()).unwrap_or(lives);
+    let mut world = World::over(&SCHEMA.replace("LIVES", &count.to_string()), config, "").await;
     let mut lives = Lives::new(seed, count);
     for round in 0..EVENTS {
         let share = if round % 2 == 0 { 0.1 } else { 0.0 };
@@ -419,4 +432,5 @@ async fn random_lives_end_with_everybody_knowing_their_rows() {
     judge(&world, &lives).await;
     gap(&mut world, &mut lives).await;
     judge(&world, &lives).await;
+    world
 }
