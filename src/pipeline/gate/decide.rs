@@ -20,7 +20,7 @@ use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::StageError;
 use crate::pipeline::gate::blockers::{Blockers, hold_back};
 use crate::pipeline::gate::gates::{GateInput, PreparedMessage, skipped_as_opted_out};
-use crate::pipeline::gate::outcome::{CaseOutcome, Outcome, in_turn};
+use crate::pipeline::gate::outcome::{CaseOutcome, Outcome, each_once, in_turn};
 use crate::pipeline::gate::recipients::{self, Concern, People, RecipientCase};
 use crate::pipeline::gate::{label_lookup, limits, same_phone};
 use crate::postgres::capture::proof::WatchPart;
@@ -56,6 +56,7 @@ pub async fn decide(
         outcomes.extend(part);
     }
     skip_opted_out(tx, &compiled.name, &mut outcomes).await?;
+    each_once(&mut outcomes);
     let digests = in_turn(context, compiled, &mut outcomes, limit);
     let (messages, mut decisions): (Vec<Message>, Vec<Decision>) =
         outcomes.into_iter().map(|outcome| (outcome.message, outcome.decision)).unzip();

@@ -304,7 +304,7 @@ impl GateInput<'_> {
 }
 
 /// What becomes of a message while an earlier one of its entity is being sent to the recipient.
-pub fn in_order(now: Timestamp) -> Decision {
+fn in_order(now: Timestamp) -> Decision {
     let why = "an earlier message of the entity is being sent";
     Decision::defer(now + ORDER_WAIT, WaitsFor::Order, why)
 }

@@ -15,7 +15,7 @@ use crate::domain::text::summary::{Phrasing, Wording};
 use crate::domain::value::row::Row;
 use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::stage::StageError;
-use crate::pipeline::gate::gates::{GateInput, PreparedMessage, in_order};
+use crate::pipeline::gate::gates::{GateInput, PreparedMessage};
 use crate::postgres::queries;
 
 /// What becomes of a message for one recipient, before it is known who opted out.
@@ -172,6 +172,36 @@ impl DigestGroup {
     }
 }
 
+/// Two messages of one entity may come to the same recipient, as when both were for somebody else: one of them tells it,
+/// and there must never be two open ones.
+pub fn each_once(outcomes: &mut Vec<Outcome>) {
+    let mut places: Vec<usize> = (0..outcomes.len()).collect();
+    // One that has a row before one that has none, the earliest first.
+    places.sort_by_key(|place| {
+        let id = outcomes.get(*place).and_then(|outcome| outcome.message.message_id);
+        (id.is_none(), id)
+    });
+    let mut told: HashSet<(String, String)> = HashSet::new();
+    let mut needless: HashSet<usize> = HashSet::new();
+    for place in places {
+        let Some(outcome) = outcomes.get_mut(place) else { continue };
+        let Some(recipient_key) = &outcome.message.recipient_key else { continue };
+        let is_over = matches!(outcome.decision, Decision::Skip(..) | Decision::Fail(..));
+        if is_over || told.insert((outcome.message.entity_key.clone(), recipient_key.clone())) {
+            continue;
+        }
+        if outcome.message.message_id.is_none() {
+            needless.insert(place);
+        } else {
+            let text = "another message of the row tells its recipient".to_owned();
+            outcome.decision = Decision::Skip(Skip::Superseded, Some(text));
+            outcome.message.told_row = None;
+        }
+    }
+    let mut place = 0..;
+    outcomes.retain(|_| place.next().is_none_or(|place| !needless.contains(&place)));
+}
+
 /// Lets as many leave as may now; the others wait in turn. Of a dry run or a digest only those that have a row already
 /// leave: the lease of one says that it is recorded, and others say which request they are part of.
 pub fn in_turn(
@@ -184,7 +214,6 @@ pub fn in_turn(
     let is_digest = compiled.config.digest.is_some();
     let mut digests: Vec<DigestGroup> = Vec::new();
     let mut carriers: HashMap<DigestKey, usize> = HashMap::new();
-    let mut told: HashSet<(String, Option<String>)> = HashSet::new();
     // The one with the smallest id carries the others, and they are locked in this order wherever they are settled.
     let mut places: Vec<usize> = (0..outcomes.len()).collect();
     if is_digest {
@@ -193,13 +222,7 @@ pub fn in_turn(
     for place in places {
         let Some(outcome) = outcomes.get_mut(place) else { continue };
         let Decision::Send(words) = &outcome.decision else { continue };
-        // Two messages of one entity may come to the same recipient, as when both were for somebody else.
         let message = &outcome.message;
-        if !told.insert((message.entity_key.clone(), message.recipient_key.clone())) {
-            outcome.decision = in_order(context.clock.now());
-            outcome.message.told_row = None;
-            continue;
-        }
         let key = is_digest.then(|| DigestKey::of(words));
         let is_new = message.message_id.is_none();
         if is_new && (is_digest || context.config.is_dry_run(&message.channel)) {

@@ -349,3 +349,22 @@ async fn the_limit_of_a_phone_counts_requests() {
     assert_eq!(read.len(), 2, "{read:?}");
     assert!(read[1].contains(&sentence(1..=3, "there")), "{read:?}");
 }
+
+/// A line of two people waits for both while others take their place in another table: of the two messages one tells the
+/// new one, and nothing fails.
+#[tokio::test]
+async fn two_messages_that_come_to_one_person_are_one() {
+    let schema = SCHEMA.to_owned()
+        + "alter table person add column line bigint; update person set line = 1 where id < 3;";
+    let config = CONFIG.replace("p.id = changed.person_id", "p.line = changed.id");
+    let mut world = World::over(&schema, &config, "").await;
+    world.sandbox.set_faults(vec![FaultRule::next(2, Fault::Refused { status: 503 })]);
+    world.sql("update order_line set state = 'packed' where id = 1").await;
+    world.settle().await;
+    assert_eq!(states(&world).await, "scheduled 2");
+    world.sql("update person set line = case when id = 3 then 1 end").await;
+    world.pass(Duration::from_secs(60));
+    world.work().await;
+    assert_eq!(states(&world).await, "sent 1, skipped superseded 1");
+    assert_eq!(world.sandbox.count(), 1);
+}
