@@ -66,6 +66,7 @@ pub mod bench {
     pub mod drain;
     pub mod idle;
     pub mod latency;
+    pub mod page;
     pub mod report;
     pub mod statements;
     pub mod write;

@@ -11,6 +11,7 @@ use crate::bench::bulk;
 use crate::bench::drain::{self, DrainArgs};
 use crate::bench::idle::{self, IdleArgs};
 use crate::bench::latency::{self, LatencyArgs};
+use crate::bench::page::{self, PageArgs};
 use crate::bench::report::Report;
 use crate::bench::write::{self, WriteArgs};
 
@@ -33,6 +34,8 @@ enum What {
     Latency(LatencyArgs),
     /// Memory, CPU and queries while nothing happens.
     Idle(IdleArgs),
+    /// Each view of the page over a long history, and what somebody who looks costs the sending.
+    Page(PageArgs),
     /// One statement that changes 100,000 rows.
     Bulk,
     /// A change of another watch behind 100,000 changed rows, and a person's word about those.
@@ -58,6 +61,7 @@ async fn measure(exe: &Path, what: &What) -> anyhow::Result<Report> {
         What::Write(args) => write::run(exe, *args).await,
         What::Latency(args) => latency::run(exe, *args).await,
         What::Idle(args) => idle::run(exe, *args).await,
+        What::Page(args) => page::run(exe, *args).await,
         What::Behind => behind::run(exe).await,
         What::Bulk => bulk::run(exe).await,
         What::Drain(args) => drain::run(exe, *args).await,
