@@ -278,6 +278,8 @@ comment on function rowbell.record_consent() is 'Records in rowbell.consent_even
 
 create trigger record_consent after insert or delete on rowbell.opt_out
    for each row execute function rowbell.record_consent();
+-- Also where the session_replication_role of a session is not origin.
+alter table rowbell.opt_out enable always trigger record_consent;
 
 
 -- The latest request of each phone. A repeated or late STOP must not undo the START that came after it, so

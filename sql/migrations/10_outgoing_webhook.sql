@@ -126,6 +126,9 @@ create trigger note_outcome after update of state on rowbell.message for each ro
         and new.state is distinct from old.state and new.state in ('sent', 'delivered', 'read', 'failed', 'skipped')
         and new.reason is distinct from 'muted')
   execute function rowbell.note_outcome();
+-- Also where the session_replication_role of the daemon's role or database is not origin.
+alter table rowbell.message enable always trigger note_new_outcome;
+alter table rowbell.message enable always trigger note_outcome;
 
 
 create view rowbell_report.outgoing_webhooks as

@@ -67,6 +67,8 @@ create trigger note_new_reply after insert on rowbell.reply for each row
 create trigger note_reply after update of message_id on rowbell.reply for each row
   when (current_setting('rowbell.outcomes', true) = 'on' and old.message_id is null and new.message_id is not null)
   execute function rowbell.note_reply();
+alter table rowbell.reply enable always trigger note_new_reply;
+alter table rowbell.reply enable always trigger note_reply;
 
 
 create view rowbell_report.replies as

@@ -34,6 +34,10 @@ fn mended(finding: Finding, error: &Error) -> Finding {
         let what = "; write pool_mode = session for this database in pgbouncer.ini, or a direct connection in database.url";
         return Finding { what: finding.what + what, ..finding };
     }
+    if let Some(DialError::SessionNotReset) = DialError::of(error) {
+        let what = "; take server_reset_query out of pgbouncer.ini (DISCARD ALL is its default), or write a direct connection into database.url";
+        return Finding { what: finding.what + what, ..finding };
+    }
     match error.code() {
         Some(&SqlState::TOO_MANY_CONNECTIONS) => finding
             .sql("select pid, usename, application_name, state, state_change from pg_stat_activity order by state_change"),

@@ -25,6 +25,10 @@ use crate::postgres::connection::tls::DeadlineTls;
 /// How long a question and its answer may be on the way.
 const ON_THE_WAY: Duration = Duration::from_secs(3);
 
+/// How often the session that we left is looked for, and how long a pooler has to take it back.
+const LOOKS_FOR_A_MARK: usize = 3;
+const TO_BE_LEFT: Duration = Duration::from_millis(5);
+
 /// Why a host could not be used. Travels inside the library's error.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -36,6 +40,8 @@ pub enum DialError {
     Standby { host: String },
     #[error("a pooler lends us another server session for each transaction")]
     SharedSession,
+    #[error("a pooler hands sessions on as they were left, with what we had set")]
+    SessionNotReset,
 }
 
 impl DialError {
@@ -54,7 +60,7 @@ impl DialError {
             DialError::Unreachable { host, .. }
             | DialError::Silent { host, .. }
             | DialError::Standby { host } => host.clone(),
-            DialError::SharedSession => String::new(),
+            DialError::SharedSession | DialError::SessionNotReset => String::new(),
         }
     }
 
@@ -231,9 +237,27 @@ impl Dial {
             if session_settings::is_shared(&dialled.client, &other.client).await? {
                 return Err(DialError::SharedSession.into_library().await);
             }
+            if self.is_handed_on(other, address).await? {
+                return Err(DialError::SessionNotReset.into_library().await);
+            }
         }
         session_settings::apply(&dialled.client, &self.settings, self.statement_timeout).await?;
         Ok(dialled)
+    }
+
+    /// Whether whoever comes after us gets what we have set. A pooler mostly gives the session that was left last; where
+    /// it does not within a few looks, it is not known.
+    async fn is_handed_on(&self, left: Dialled, address: &Address) -> Result<bool, Error> {
+        let mark = session_settings::mark(&left.client).await?;
+        drop(left);
+        for _ in 0..LOOKS_FOR_A_MARK {
+            tokio::time::sleep(TO_BE_LEFT).await;
+            let next = self.connect_to(address).await?;
+            if let Some(is_there) = session_settings::is_marked(&next.client, &mark).await? {
+                return Ok(is_there);
+            }
+        }
+        Ok(false)
     }
 
     /// `target_session_attrs` of the URL: a standby can only be read.

@@ -41,7 +41,10 @@ impl DatabaseError {
         let DatabaseError::Connect { source: PoolError::Backend(error), .. } = self else {
             return false;
         };
-        if let Some(DialError::SharedSession | DialError::Standby { .. }) = DialError::of(error) {
+        if let Some(
+            DialError::SharedSession | DialError::SessionNotReset | DialError::Standby { .. },
+        ) = DialError::of(error)
+        {
             return true;
         }
         let code = error.code().map_or("", tokio_postgres::error::SqlState::code);
@@ -213,6 +216,9 @@ fn hint(error: &PoolError) -> &'static str {
         Some(DialError::Silent { .. }) => return IN_NO_TIME,
         Some(DialError::SharedSession) => {
             return "rowbell needs sessions of its own; give database.url a direct connection, or set pool_mode = session";
+        }
+        Some(DialError::SessionNotReset) => {
+            return "others would get what rowbell sets; give database.url a direct connection, or leave server_reset_query of PgBouncer at DISCARD ALL";
         }
         Some(DialError::Standby { .. }) => {
             return "target_session_attrs in database.url asks for another kind of server";

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, Error, Row};
 
 use crate::postgres::connection::statement::text;
 
@@ -82,19 +82,56 @@ pub async fn is_shared(one: &Client, other: &Client) -> Result<bool, Error> {
     Ok(false)
 }
 
+/// A session that was marked.
+pub struct Mark {
+    process: i32,
+    word: String,
+}
+
+/// Leaves a mark in a session, which is gone when the session is reset.
+pub async fn mark(client: &Client) -> Result<Mark, Error> {
+    let mark = Mark {
+        process: server_process(client).await?,
+        word: format!("{:016x}", rand::random::<u64>()),
+    };
+    let sql = "select pg_catalog.set_config('rowbell.mark', $1, false)";
+    ask(client, sql, &[(&mark.word as _, Type::TEXT)]).await?;
+    Ok(mark)
+}
+
+/// Whether the mark is still there; None: this is another session.
+pub async fn is_marked(client: &Client, mark: &Mark) -> Result<Option<bool>, Error> {
+    if server_process(client).await? != mark.process {
+        return Ok(None);
+    }
+    let read = "select pg_catalog.current_setting('rowbell.mark', true)";
+    let rows = ask(client, read, &[]).await?;
+    let found: Option<String> = rows.first().map_or(Ok(None), |row| row.try_get(0))?;
+    Ok(Some(found.as_deref() == Some(mark.word.as_str())))
+}
+
 async fn server_process(client: &Client) -> Result<i32, Error> {
+    let rows = ask(client, "select pg_catalog.pg_backend_pid()", &[]).await?;
+    rows.first().map_or(Ok(0), |row| row.try_get(0))
+}
+
+/// Asks before anything is set.
+async fn ask(
+    client: &Client,
+    sql: &str,
+    parameters: &[(&(dyn ToSql + Sync), Type)],
+) -> Result<Vec<Row>, Error> {
     let mut tries = TRIES;
     loop {
-        match client.query_typed("select pg_catalog.pg_backend_pid()", &[]).await {
+        match client.query_typed(sql, parameters).await {
             Err(error) if may_try_again(&error, &mut tries) => {}
-            Err(error) => return Err(error),
-            Ok(rows) => return rows.first().map_or(Ok(0), |row| row.try_get(0)),
+            answered => return answered,
         }
     }
 }
 
-/// How often a statement is tried that takes less than a millisecond.
-const TRIES: usize = 10;
+/// How often a statement is tried that takes less than a millisecond on a calm machine.
+const TRIES: usize = 100;
 
 /// The role's own statement_timeout still holds at first, and it may be tiny.
 fn may_try_again(error: &Error, tries: &mut usize) -> bool {
