@@ -192,7 +192,7 @@ begin
         grant select (
             consent_id, watch, event, happened_at, source, recorded_at, is_latest, phone_hash
         ) on rowbell_report.consent to rowbell_analyst;
-        grant select (act_id, acted_at, kind, watch, hold_id, message_id, messages, way) on rowbell_report.person_acts to rowbell_analyst;
+        grant select (act_id, acted_at, kind, watch, channel, hold_id, message_id, messages, way) on rowbell_report.person_acts to rowbell_analyst;
         grant select (
             reply_id, message_id, watch, channel, kind, written_at, received_at
         ) on rowbell_report.replies to rowbell_analyst;

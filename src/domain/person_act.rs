@@ -1,4 +1,4 @@
-//! What a person may do about messages.
+//! What a person may decide.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
@@ -24,6 +24,16 @@ pub enum PersonActKind {
     CaughtUp,
     /// Name and phone of a message were shown.
     Shown,
+    /// A channel or a watch waits.
+    Paused,
+    /// A channel or a watch goes on.
+    Resumed,
+    /// A channel was given to another daemon.
+    Moved,
+    /// This database sends, although it is a copy.
+    Adopted,
+    /// The personal data of somebody were removed.
+    Forgotten,
 }
 
 /// How a person did it. The words are those of `rowbell.person_act_way`.
@@ -47,6 +57,11 @@ impl PersonActKind {
             PersonActKind::Retried => "sent again",
             PersonActKind::CaughtUp => "caught up with",
             PersonActKind::Shown => "asked to see name and phone",
+            PersonActKind::Paused => "paused",
+            PersonActKind::Resumed => "resumed",
+            PersonActKind::Moved => "moved to another daemon",
+            PersonActKind::Adopted => "let this database send",
+            PersonActKind::Forgotten => "removed the data of somebody",
         }
     }
 }

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::cli::acting::note;
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::person_act::PersonActKind;
 use crate::finding::hint;
 use crate::postgres::operations::channel_moves::{self, RunningDaemon};
+use crate::postgres::operations::person_acts::ActSubject;
 
 /// How long to wait for the daemons, and how often to look.
 const LOOKS: u32 = 100;
@@ -47,6 +50,9 @@ pub async fn run(command: &ChannelCommand, config: &Config) -> Result<(), CliErr
     }
     let assigned = channel_moves::assign(&client, channel, &to.instance).await;
     assigned.map_err(anyhow::Error::from)?;
+    let reason = format!("to daemon {}", to.name);
+    let subject = ActSubject::Channel(channel);
+    note(&client, PersonActKind::Moved, subject, (0, Some(&reason))).await?;
     for _ in 0..LOOKS {
         let sender = channel_moves::sender(&client, channel).await.map_err(anyhow::Error::from)?;
         if sender.as_deref() == Some(&to.instance) {

@@ -2,13 +2,16 @@
 
 use clap::Args;
 
+use crate::cli::acting::note;
 use crate::cli::connection::connect;
 use crate::cli::control::opt_out::number;
 use crate::cli::error::CliError;
 use crate::cli::text::{count, masked};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::person_act::PersonActKind;
 use crate::operations::forget::{ForgetReport, find, forget};
+use crate::postgres::operations::person_acts::ActSubject;
 
 #[derive(Debug, Args)]
 pub struct ForgetArgs {
@@ -28,6 +31,8 @@ pub async fn run(args: &ForgetArgs, config: &Config) -> Result<(), CliError> {
     let found = find(&mut client, config, &phone).await.map_err(anyhow::Error::from)?;
     if args.yes {
         forget(&mut client, &Clock::system(), &phone, &found).await.map_err(anyhow::Error::from)?;
+        let messages = i64::try_from(found.messages).unwrap_or(i64::MAX);
+        note(&client, PersonActKind::Forgotten, ActSubject::Database, (messages, None)).await?;
     }
     if args.json {
         let mut said = serde_json::to_value(&found).map_err(anyhow::Error::from)?;

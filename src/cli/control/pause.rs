@@ -2,13 +2,16 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::acting::note;
 use crate::cli::confirm::agreed;
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
 use crate::config::Config;
+use crate::domain::person_act::PersonActKind;
 use crate::finding::hint;
 use crate::postgres::connection::identity;
 use crate::postgres::operations::pauses;
+use crate::postgres::operations::person_acts::ActSubject;
 
 /// What can be paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, strum::IntoStaticStr)]
@@ -19,6 +22,13 @@ enum What {
 }
 
 impl What {
+    fn subject(self, name: &str) -> ActSubject<'_> {
+        match self {
+            What::Channel => ActSubject::Channel(name),
+            What::Watch => ActSubject::Watch(name),
+        }
+    }
+
     /// The name, if the configuration knows it.
     fn known(self, name: &str, config: &Config) -> Result<(), CliError> {
         let names: Vec<&str> = match self {
@@ -64,6 +74,8 @@ pub async fn pause(args: &PauseArgs, config: &Config) -> Result<(), CliError> {
     pauses::begin(&client, what, &args.name, args.reason.as_deref())
         .await
         .map_err(anyhow::Error::from)?;
+    let (subject, reason) = (args.what.subject(&args.name), args.reason.as_deref());
+    note(&client, PersonActKind::Paused, subject, (0, reason)).await?;
     println!(
         "{what} {} is paused: changes are captured and wait; to go on: rowbell resume {what} {}",
         args.name, args.name
@@ -76,6 +88,9 @@ pub async fn resume(args: &ResumeArgs, config: &Config) -> Result<(), CliError> 
     let (what, name) = (args.what.into_str(), &args.name);
     let (was_paused, tried) =
         pauses::end(&client, what, name).await.map_err(anyhow::Error::from)?;
+    if was_paused || tried > 0 {
+        note(&client, PersonActKind::Resumed, args.what.subject(name), (0, None)).await?;
+    }
     match (was_paused, tried) {
         (true, 0) => println!("{what} {name} goes on"),
         (false, 0) => {
@@ -100,6 +115,7 @@ pub async fn adopt(args: &AdoptArgs, config: &Config) -> Result<(), CliError> {
     }
     let server = identity::system_identifier(&client).await.map_err(anyhow::Error::from)?;
     identity::adopt(&client, environment, server.as_deref()).await.map_err(anyhow::Error::from)?;
+    note(&client, PersonActKind::Adopted, ActSubject::Database, (0, None)).await?;
     println!("this database sends from now on, as environment {environment}");
     Ok(())
 }

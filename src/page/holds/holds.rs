@@ -82,12 +82,18 @@ fn rendered(
 }
 
 fn about(act: &RecordedAct) -> Markup {
+    let watch = act.watch.as_deref().unwrap_or_default();
     html! {
         @if let Some(hold) = act.hold_id {
-            (count(act.messages, "message")) " of hold " (hold) " of watch " (act.watch) "."
-        }
-        @if let Some(id) = act.message_id {
-            "Message " a href={ "/message/" (id) } { (id) } " of watch " (act.watch) "."
+            (count(act.messages, "message")) " of hold " (hold) " of watch " (watch) "."
+        } @else if let Some(id) = act.message_id {
+            "Message " a href={ "/message/" (id) } { (id) } " of watch " (watch) "."
+        } @else if let Some(channel) = &act.channel {
+            "Channel " (channel) "."
+        } @else if !watch.is_empty() {
+            "Watch " (watch) "."
+        } @else if act.messages > 0 {
+            (count(act.messages, "message")) "."
         }
     }
 }

@@ -55,6 +55,35 @@ pub async fn record_messages(
     client.execute(text!("person_act/person_act_messages"), params).await.map(drop)
 }
 
+/// What a person decides about that is neither a hold nor a message.
+#[derive(Clone, Copy, Debug)]
+pub enum ActSubject<'a> {
+    Watch(&'a str),
+    Channel(&'a str),
+    /// This database, or the data of somebody in it.
+    Database,
+}
+
+/// Notes what was done with one of them, and how many messages it changed.
+pub async fn record(
+    client: &impl GenericClient,
+    act: PersonAct<'_>,
+    subject: ActSubject<'_>,
+    messages: i64,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let PersonAct { who, kind, reason } = act;
+    let (watch, channel) = match subject {
+        ActSubject::Watch(watch) => (Some(watch), None),
+        ActSubject::Channel(channel) => (None, Some(channel)),
+        ActSubject::Database => (None, None),
+    };
+    let (way, kind) = (who.way.into_str(), kind.into_str());
+    let params: &[&(dyn ToSql + Sync)] =
+        &[&who.by, &who.os_user, &way, &kind, &watch, &channel, &messages, &reason, &now];
+    client.execute(text!("person_act/person_act_other"), params).await.map(drop)
+}
+
 row! {
     /// What a person did.
     #[derive(Clone, Debug)]
@@ -64,7 +93,8 @@ row! {
         pub os_user: Option<String>,
         pub way: PersonActWay = word,
         pub kind: PersonActKind = word,
-        pub watch: String,
+        pub watch: Option<String>,
+        pub channel: Option<String>,
         pub hold_id: Option<i64>,
         pub message_id: Option<i64>,
         pub messages: i64,

@@ -45,6 +45,27 @@ async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
     assert!(daemon.stop().await.unwrap().success());
 }
 
+/// Who stopped something, let it go on, or removed what is known of somebody is found out later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_decided_by_command_stands_on_record() {
+    let testbed = still_town().await;
+    testbed.command(&["pause", "watch", "home_delivery", "--reason", "stocktaking"]).unwrap();
+    testbed.command(&["resume", "watch", "home_delivery"]).unwrap();
+    testbed.command(&["resume", "watch", "home_delivery"]).unwrap();
+    testbed.command(&["adopt", "--yes"]).unwrap();
+    testbed.command(&["forget", "+12122000001"]).unwrap();
+    testbed.command(&["forget", "+12122000001", "--yes"]).unwrap();
+    let db = testbed.connect().await.unwrap();
+    let acts = "select string_agg(concat_ws(' ', decided_by, way, kind, watch, channel, messages, reason), '; ' order by act_id)
+                  from rowbell_report.person_acts";
+    let acts: String = db.query_one(acts, &[]).await.unwrap().get(0);
+    assert_eq!(
+        acts,
+        "postgres command paused home_delivery 0 stocktaking; postgres command resumed home_delivery 0; \
+         postgres command adopted 0; postgres command forgotten 0"
+    );
+}
+
 /// bikebrigade #52, regluit #1238: a copy of the production database wrote to real people.
 #[tokio::test]
 async fn a_copy_under_another_environment_sends_nothing_until_it_is_adopted() {
