@@ -30,7 +30,7 @@ const SETTINGS: [(&str, &str); 30] = [
     ("quote_all_identifiers", "on"),
     ("row_security", "on"),
     ("client_min_messages", "'debug5'"),
-    ("plan_cache_mode", "'force_generic_plan'"),
+    ("plan_cache_mode", "'force_custom_plan'"),
     ("enable_indexscan", "off"),
     ("enable_indexonlyscan", "off"),
     ("enable_nestloop", "off"),
