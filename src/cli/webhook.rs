@@ -31,8 +31,9 @@ pub struct WebhookArgs {
 enum WebhookCommand {
     /// Add our address to those that the provider posts to, keep all others, and let it tell of deliveries.
     Register {
-        /// Where we are reached from outside: https://your.host/webhook/<secret>
-        url: String,
+        /// Where we are reached from outside: https://your.host/webhook/<secret>. It may be left out where the provider
+        /// has it, and has given it up or tells nothing of deliveries.
+        url: Option<String>,
         /// Do not ask.
         #[arg(long)]
         yes: bool,
@@ -54,8 +55,12 @@ pub async fn run(args: &WebhookArgs, config: &Config) -> Result<(), CliError> {
             print!("{}", as_text(name, &webhook_settings().await?, &secret(config)?))
         }
         WebhookCommand::Register { url, yes } => {
-            register(name, &client, &webhook_settings().await?, url, *yes, &secret(config)?)
-                .await?;
+            let (settings, secret) = (webhook_settings().await?, secret(config)?);
+            let url = match url {
+                Some(url) => url.clone(),
+                None => listed(name, &settings, &secret)?,
+            };
+            register(name, &client, &settings, &url, *yes, &secret).await?;
             note(name, &client, config).await;
         }
         WebhookCommand::Test(args) => webhook_test::run(args, name, &client, config).await?,
@@ -143,6 +148,19 @@ async fn note(name: &str, client: &client::OneMsgClient, config: &Config) {
         let look = &config.webhook.look_every;
         println!("the database could not be told; the daemon looks again within {look:?}");
     }
+}
+
+/// Our address as the provider has it.
+fn listed(
+    name: &str,
+    settings: &WebhookSettings,
+    secret: &Option<String>,
+) -> Result<String, CliError> {
+    let is_ours = |url: &&String| secret.as_ref().is_some_and(|secret| is_ours(url, secret));
+    settings.urls.iter().find(is_ours).cloned().ok_or_else(|| {
+        let why = "does not post to us: give the URL, https://your.host/webhook/<secret>";
+        anyhow::anyhow!("channel {name} {why}").into()
+    })
 }
 
 /// The provider's call replaces its whole list, so what stands there is written back with ours.

@@ -26,19 +26,23 @@ pub async fn warnings(config: &Config) -> Vec<Finding> {
             continue;
         };
         let Ok(webhook_settings) = client.webhook_settings().await else { continue };
-        let what = match webhook_settings.snapshot(secret.expose_secret()) {
+        let (what, is_known) = match webhook_settings.snapshot(secret.expose_secret()) {
             WebhookStatus::Unregistered => {
-                "posts nothing to our webhook: rowbell webhook register <url>"
+                ("posts nothing to our webhook: rowbell webhook register <url>", false)
             }
-            WebhookStatus::GivenUp(_) => {
-                "has given up our webhook after failures; the daemon revives it, `rowbell webhook test` shows why it failed"
-            }
-            WebhookStatus::NoAcks(_) => {
-                "tells nothing of deliveries: rowbell webhook register <url> switches that on"
-            }
+            WebhookStatus::GivenUp(_) => (
+                "has given up our webhook after failures; the daemon revives it, `rowbell webhook test` shows why it failed",
+                true,
+            ),
+            WebhookStatus::NoAcks(_) => ("tells nothing of deliveries", true),
             WebhookStatus::Posts(_) => continue,
         };
-        warnings.push(Finding::warning(format!("channel.{name}"), format!("its provider {what}")));
+        let found = Finding::warning(format!("channel.{name}"), format!("its provider {what}"));
+        // Where it has our address, it need not be typed again: the secret is in it.
+        warnings.push(match is_known {
+            true => found.rowbell(format!("webhook register --channel {name}")),
+            false => found,
+        });
     }
     warnings
 }

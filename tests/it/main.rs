@@ -80,6 +80,7 @@ mod limits {
 mod doctor {
     pub mod configuration;
     pub mod faults;
+    pub mod others;
 }
 /// What people do with commands.
 mod operations {

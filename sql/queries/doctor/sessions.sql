@@ -35,15 +35,23 @@ select 'warning', format('replication slot %s', s.slot_name),
  where not s.active and kept.bytes >= $2::float8::numeric
 union all
 select 'error', 'queue of notifications',
-       format('is %s %% full; once it is full, every transaction that rings fails, those of the business too. Session %s '
-              'has had a transaction open for the longest time', round(pg_notification_queue_usage()::numeric * 100, 1), o.pid),
-       array[format('select pg_terminate_backend(%s)', o.pid)]
-  from (select a.pid from pg_catalog.pg_stat_activity as a
-         where a.xact_start is not null and a.pid <> pg_backend_pid() and a.backend_type = 'client backend'
-         order by a.xact_start limit 1) as o
+       format('is %s %% full; once it is full, every transaction that rings fails, those of the business too%s',
+              round(pg_notification_queue_usage()::numeric * 100, 1),
+              '. Session ' || o.pid || ' has had a transaction open for the longest time'),
+       array[coalesce('select pg_terminate_backend(' || o.pid || ')',
+                      'select pg_terminate_backend(pid) from (select pid from pg_stat_activity where xact_start is not null '
+                      'and pid <> pg_backend_pid() and backend_type = ''client backend'' order by xact_start limit 1) as oldest')]
+  from (select 1) as always
+  -- Who sees his own sessions only would name one of the daemon.
+  left join (select a.pid from pg_catalog.pg_stat_activity as a
+              where a.xact_start is not null and a.pid <> pg_backend_pid() and a.backend_type = 'client backend'
+                and pg_has_role('pg_read_all_stats', 'usage')
+              order by a.xact_start limit 1) as o on true
  where pg_notification_queue_usage() > $3::float8
 union all
 select 'warning', 'max_connections',
-       format('%s of %s connections are taken', taken.sessions, current_setting('max_connections')), '{}'::text[]
-  from (select count(*) as sessions from pg_catalog.pg_stat_activity where backend_type = 'client backend') as taken
+       format('%s of %s connections are taken', taken.sessions, current_setting('max_connections')),
+       array['select pid, usename, application_name, state, state_change from pg_stat_activity order by state_change']
+  -- These are counted for everybody; of the sessions themselves one sees one's own.
+  from (select sum(numbackends) as sessions from pg_catalog.pg_stat_database) as taken
  where taken.sessions > 0.9 * current_setting('max_connections')::integer;

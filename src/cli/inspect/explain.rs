@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::connection::connect;
 use crate::cli::error::CliError;
@@ -41,7 +41,8 @@ pub async fn run(args: &ExplainArgs, config: &Config) -> Result<(), CliError> {
     let told =
         tell(&client, config, name, &args.key, args.last).await.map_err(anyhow::Error::from)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&told.story).map_err(anyhow::Error::from)?);
+        let shown = as_json(&told, Clock::system().now()).map_err(anyhow::Error::from)?;
+        println!("{shown:#}");
     } else {
         print!("{}", as_text(&told, config, Clock::system().now()));
     }
@@ -177,6 +178,27 @@ fn nothing(told: &Explanation, watch: &Watch) -> String {
         watch.columns.join(", ")
     );
     text
+}
+
+/// The story with what the text says beside it: what keeps its messages, and what is wrong with table and watch.
+pub fn as_json(told: &Explanation, now: Timestamp) -> Result<Value, serde_json::Error> {
+    let (story, seen) = (&told.story, &told.seen);
+    let mut blockers = Vec::new();
+    for stop in &told.blockers {
+        let kept = story.messages.iter().filter(|message| keeps(stop, message, &story.watch, now));
+        let kept: Vec<_> = kept.map(|message| message.message_id).collect();
+        if !kept.is_empty() {
+            let mut blocker = serde_json::to_value(stop)?;
+            blocker["keeps"] = json!(kept);
+            blockers.push(blocker);
+        }
+    }
+    let mut shown = serde_json::to_value(story)?;
+    shown["blockers"] = Value::Array(blockers);
+    shown["checks"] = json!({
+        "table": seen.table, "key": seen.key, "problems": seen.problems, "faults": seen.faults,
+    });
+    Ok(shown)
 }
 
 /// The story in time order, message by message; or, where there is none, what to check.

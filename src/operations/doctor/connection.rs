@@ -8,6 +8,7 @@ use crate::error_chain::chain;
 use crate::finding::{Finding, Severity};
 use crate::operations::check::report::CheckReport;
 use crate::postgres::connection::dial::DialError;
+use crate::postgres::connection::session::SessionError;
 use crate::postgres::connection::{pool, session};
 
 pub const KEY: &str = "database.url";
@@ -51,8 +52,12 @@ fn mended(finding: Finding, error: &Error) -> Finding {
 /// Whether a session hears a ring of its own, as the daemon's has to.
 pub async fn hearing(config: &Config, report: &mut CheckReport) {
     if let Err(error) = session::prove_once(&config.database).await {
+        let way = match error {
+            SessionError::Deaf => "; give database.url a direct connection to the server",
+            _ => "",
+        };
         let what = format!(
-            "no ring is heard, so that the daemon looks by itself instead of being woken: {}",
+            "no ring is heard, so that the daemon looks by itself instead of being woken: {}{way}",
             chain(&error)
         );
         report.push(Finding::warning("doorbell", what));

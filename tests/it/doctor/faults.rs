@@ -232,15 +232,15 @@ const AROUND: [Fault; 10] = [
 ];
 
 /// A site, and how its commands are typed.
-struct Site {
-    world: World,
-    config: Config,
+pub struct Site {
+    pub world: World,
+    pub config: Config,
     /// The configuration of the owner, who installs.
     file: PathBuf,
 }
 
 impl Site {
-    async fn new() -> Site {
+    pub async fn new() -> Site {
         let (mut text, mut file) = (String::new(), PathBuf::new());
         let world = World::made(SITE, |url, folder, provider| {
             text = CONFIG
@@ -257,7 +257,7 @@ impl Site {
         Site { world, config, file }
     }
 
-    async fn found(&self, is_strict: bool) -> Vec<Finding> {
+    pub async fn found(&self, is_strict: bool) -> Vec<Finding> {
         let strict = Limits { slot_bytes: 0.0, scan_bytes: 1, ..Limits::default() };
         let limits = if is_strict { strict } else { Limits::default() };
         let report = examined(&self.config, &limits).await;
@@ -267,7 +267,7 @@ impl Site {
     }
 
     /// Types a command.
-    async fn mend(&self, mend: &Mend) {
+    pub async fn mend(&self, mend: &Mend) {
         match mend {
             Mend::Sql(statement) => self.world.sql(statement).await,
             Mend::Rowbell(arguments) => self.rowbell(arguments),
@@ -292,7 +292,7 @@ fn run(command: &mut Command) {
     assert!(done.status.success(), "{command:?}: {said}");
 }
 
-fn told(found: &[Finding]) -> String {
+pub fn told(found: &[Finding]) -> String {
     found.iter().map(|one| format!("{one}\n    {:?}\n", one.mend)).collect()
 }
 

@@ -33,6 +33,13 @@ async fn what_is_paused_waits_and_leaves_when_it_is_resumed() {
             && !story.contains("waits for its turn"),
         "{story}"
     );
+    // Whoever reads it with a program learns the same.
+    let story = testbed.command(&["explain", "home_delivery", "1", "--json"]).unwrap();
+    let story: serde_json::Value = serde_json::from_str(&story).unwrap();
+    let (blocker, message) = (&story["blockers"][0], &story["messages"][0]["message_id"]);
+    assert_eq!(blocker["kind"], "paused", "{story:#}");
+    assert_eq!(blocker["keeps"], serde_json::json!([message]), "{story:#}");
+    assert_eq!(story["checks"]["problems"], serde_json::json!([]), "{story:#}");
     assert_eq!(testbed.sandbox.count(), 0);
     assert_eq!(testbed.command(&["resume", "channel", "main"]).unwrap(), "channel main goes on\n");
     testbed.sandbox.wait_for(1, std::time::Duration::from_secs(20)).await.unwrap();

@@ -36,9 +36,9 @@ fn knows_prepared(program: &str) -> bool {
 }
 
 /// A running PgBouncer. Ends when it is dropped.
-struct PgBouncer {
+pub struct PgBouncer {
     process: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Drop for PgBouncer {
@@ -50,6 +50,15 @@ impl Drop for PgBouncer {
 
 impl PgBouncer {
     async fn start(world: &World, program: &str, settings: &str) -> PgBouncer {
+        PgBouncer::run(world, program, "postgres", settings).await
+    }
+
+    /// The first of them; whoever comes is this user at the server.
+    pub async fn for_user(world: &World, user: &str, settings: &str) -> PgBouncer {
+        PgBouncer::run(world, &programs()[0], user, settings).await
+    }
+
+    async fn run(world: &World, program: &str, user: &str, settings: &str) -> PgBouncer {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -58,7 +67,7 @@ impl PgBouncer {
         std::fs::write(
             &file,
             format!(
-                "[databases]\n* = host=127.0.0.1 port={server} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+                "[databases]\n* = host=127.0.0.1 port={server} user={user}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
                  listen_port = {port}\nunix_socket_dir =\nauth_type = any\n{settings}\n"
             ),
         )
