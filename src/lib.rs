@@ -7,6 +7,7 @@
 /// Pure rules: no database, no HTTP, no runtime.
 pub mod domain {
     pub mod alert;
+    pub mod notice;
     pub mod outcome;
     pub mod outcome_event;
     pub mod person_act;

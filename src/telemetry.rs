@@ -2,19 +2,22 @@
 
 pub mod metrics;
 
-use std::io::IsTerminal as _;
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _};
 use std::sync::OnceLock;
 
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::format::{Compact, Format, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::{Log, LogFormat};
+use crate::domain::notice;
 
 /// Why there are no logs.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +25,7 @@ pub enum TelemetryError {
     #[error("log.level = \"{level}\" is not a level or filter such as \"info\"")]
     Level { level: String, source: tracing_subscriber::filter::ParseError },
     #[error("log.format = \"journald\", but the journal cannot be reached")]
-    Journal(#[source] std::io::Error),
+    Journal(#[source] io::Error),
 }
 
 /// What has been started, by which its level is changed.
@@ -53,7 +56,7 @@ pub fn start(log: &Log) -> Result<(), TelemetryError> {
             .with_ansi(false)
             .with_writer(std::io::stderr)
             .boxed(),
-        LogFormat::Journald => tracing_journald::layer().map_err(TelemetryError::Journal)?.boxed(),
+        LogFormat::Journald => Journal::open().map_err(TelemetryError::Journal)?.boxed(),
         LogFormat::Json => {
             tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).boxed()
         }
@@ -107,6 +110,41 @@ where
     }
 }
 
+/// The journal in its own protocol. What a person must react to has a MESSAGE_ID.
+struct Journal {
+    others: tracing_journald::Layer,
+    by_kind: BTreeMap<&'static str, tracing_journald::Layer>,
+}
+
+impl Journal {
+    fn open() -> io::Result<Journal> {
+        let of_kind = |(kind, id)| {
+            Ok((kind, tracing_journald::layer()?.with_custom_fields([("MESSAGE_ID", id)])))
+        };
+        let by_kind = notice::ALL.into_iter().map(of_kind).collect::<io::Result<_>>()?;
+        Ok(Journal { others: tracing_journald::layer()?, by_kind })
+    }
+}
+
+/// The layers share what they keep with a span, so that one of them keeps it for all.
+impl<S> Layer<S> for Journal
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        self.others.on_new_span(attributes, id, context);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        self.others.on_record(id, values, context);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let layer = self.by_kind.get(event.metadata().target()).unwrap_or(&self.others);
+        layer.on_event(event, context);
+    }
+}
+
 /// See no-color.org: any value but an empty one.
 fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -123,7 +161,6 @@ fn may_say(metadata: &Metadata<'_>) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]

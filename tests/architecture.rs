@@ -16,7 +16,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("finding", &[]),
     ("domain", &["finding"]),
     ("config", &["domain", "finding"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "domain"]),
     ("postgres", &["config", "domain", "error_chain", "finding"]),
     ("provider", &["clock", "config", "domain", "error_chain"]),
     ("http/server", &[]),
@@ -439,4 +439,19 @@ fn every_query_says_its_name_and_fits_on_a_page() {
         let lines = text.lines().filter(|line| !line.starts_with("-- $")).count();
         assert!(lines <= LONGEST_QUERY, "{name} has {lines} lines");
     }
+}
+
+/// Whoever has an alarm for an error finds it by its id; see src/domain/notice.rs.
+#[test]
+fn each_error_in_the_log_is_of_a_kind_that_has_an_id() {
+    let mut without = Vec::new();
+    for (path, text) in sources("") {
+        for call in text.split("tracing::error!(").skip(1) {
+            if !call.trim_start().starts_with("target: notice::") {
+                let line = call.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+                without.push(format!("{path}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(without.is_empty(), "{without:#?}");
 }

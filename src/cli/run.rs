@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::check::check_secrets;
 use crate::config::load;
+use crate::domain::notice;
 use crate::error_chain::chain;
 use crate::telemetry;
 
@@ -125,9 +126,11 @@ impl Daemon {
         match self.task.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::error!(error = chain(&error), "what ran before ended with an error");
+                tracing::error!(target: notice::DAEMON_ENDED_BADLY, error = chain(&error), "what ran before ended with an error");
             }
-            Err(error) => tracing::error!(%error, "what ran before ended unexpectedly"),
+            Err(error) => {
+                tracing::error!(target: notice::DAEMON_ENDED_BADLY, %error, "what ran before ended unexpectedly")
+            }
         }
     }
 }
@@ -186,7 +189,7 @@ async fn build(
         }
         let error = chain(&error);
         if error != said {
-            tracing::warn!(error, "the database cannot be used; waiting for it");
+            tracing::warn!(target: notice::DATABASE_AWAY, error, "the database cannot be used; waiting for it");
             said = error;
         }
         service.waiting();
@@ -211,7 +214,7 @@ async fn reload(
     match next(args, path, old, service, sockets, stop).await {
         Ok(next) => next,
         Err(error) => {
-            tracing::error!(
+            tracing::error!(target: notice::RELOAD_REFUSED,
                 error = chain(anyhow::Error::from(error).as_ref()),
                 "the new configuration cannot be used; what was read before stays in force"
             );

@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 
 use crate::app::Health;
 use crate::config::Config;
+use crate::domain::notice;
 
 /// How often it is looked how the stages are. The watchdog is fed four times in its time.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -145,7 +146,7 @@ impl Service {
         drop(state);
         if !hanging.is_empty() {
             if !was_hanging {
-                tracing::error!(
+                tracing::error!(target: notice::STAGE_HANGS,
                     stages = hanging.join(", "),
                     "a stage hangs; the watchdog is not fed, and the service manager will start the daemon anew"
                 );

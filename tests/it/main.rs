@@ -134,6 +134,7 @@ mod failures {
     pub mod clock_jumps;
     pub mod full_disk;
     pub mod hosts;
+    pub mod journal;
     pub mod networks;
     pub mod servers;
     pub mod site;

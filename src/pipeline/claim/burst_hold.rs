@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use crate::domain::limit::burst::{BurstWindow, WINDOW};
 use crate::domain::message::message::Message;
+use crate::domain::notice;
 use crate::domain::value::change::{NetChange, SetAside};
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
@@ -153,7 +154,7 @@ pub async fn open(
 
 /// The one log line and the one counter of a storm.
 pub fn announce(hold: &NewHold) {
-    tracing::error!(
+    tracing::error!(target: notice::STORM_HELD,
         hold = hold.hold_id,
         watch = hold.watch,
         reason = hold.reason,

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::config::{self, Config};
 use crate::domain::message::message::Message;
 use crate::domain::message::state::{Failure, Skip, State};
+use crate::domain::notice;
 use crate::domain::value::change::{NetChange, Operation};
 use crate::postgres::queries::claim::{FoldedIn, OpenMessage};
 use crate::postgres::queries::claimed_batch::Taken;
@@ -77,7 +78,7 @@ pub fn unreadable(config: &Config, taken: Taken) -> Option<Message> {
         return None;
     };
     // The error may quote the row.
-    tracing::error!(watch, "a changed row could not be captured; rowbell_report.failures says why");
+    tracing::error!(target: notice::ROW_NOT_CAPTURED, watch, "a changed row could not be captured; rowbell_report.failures says why");
     let channel = &config.watch.get(&watch)?.channel;
     let net = NetChange {
         watch,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Clock;
+use crate::domain::notice;
 
 /// A clock that differs by more is worth a word.
 const DIFFERS: SignedDuration = SignedDuration::from_secs(1);
@@ -41,7 +42,7 @@ impl DatabaseClock {
             return;
         }
         match differs {
-            true => tracing::warn!(
+            true => tracing::warn!(target: notice::CLOCK_DIFFERS,
                 seconds = format!("{seconds:.1}"),
                 "the clock of this host is so far ahead of the database's (behind it, where below 0); rowbell goes by \
                  the database's; set both by NTP"

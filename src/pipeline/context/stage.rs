@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::backoff::{Backoff, spread};
+use crate::domain::notice;
 pub use crate::error_chain::chain;
 use crate::pipeline::context::pulse::{self, Pulse};
 
@@ -166,7 +167,7 @@ impl Failures {
         if self.backoff.has_failed() {
             tracing::debug!(stage, error, "stage still cannot work");
         } else {
-            tracing::warn!(stage, error, "stage cannot work; will try again");
+            tracing::warn!(target: notice::STAGE_FAILS, stage, error, "stage cannot work; will try again");
         }
         spread(self.backoff.fail(), rand::random())
     }

@@ -6,6 +6,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 
+use crate::domain::notice;
 use crate::postgres::capture::proof::WatchPart;
 
 /// The faults of all watches.
@@ -39,9 +40,9 @@ impl WatchFaults {
         match part {
             _ if is_known => {}
             WatchPart::Whole => {
-                tracing::error!(watch, error = why, "watch cannot be used; its changes are kept");
+                tracing::error!(target: notice::WATCH_UNUSABLE, watch, error = why, "watch cannot be used; its changes are kept");
             }
-            WatchPart::Lookup(column) => tracing::error!(
+            WatchPart::Lookup(column) => tracing::error!(target: notice::LOOKUP_UNUSABLE,
                 watch,
                 column,
                 error = why,

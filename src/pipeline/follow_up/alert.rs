@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::limit::backoff::doubled;
 use crate::domain::message::attempt::{Answer, AttemptId, AttemptResult};
 use crate::domain::message::outgoing::TemplateMessage;
+use crate::domain::notice;
 use crate::domain::recipient::phone::Phone;
 use crate::domain::text::whatsapp_limits;
 use crate::pipeline::context::context::Context;
@@ -109,7 +110,7 @@ impl Alert {
                 AttemptResult::Accepted { .. } | AttemptResult::DryRun | AttemptResult::Unknown => {
                     is_told = true;
                 }
-                _ => tracing::warn!(
+                _ => tracing::warn!(target: notice::OPERATOR_NOT_TOLD,
                     why = answer.error_text.as_deref().unwrap_or_default(),
                     "the operator could not be told what needs a person"
                 ),

@@ -5,6 +5,7 @@
 //! writes nothing that stands there already.
 
 use crate::config::OnFull;
+use crate::domain::notice;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::capture::install;
@@ -39,13 +40,13 @@ pub async fn note(context: &Context) -> Result<(), StageError> {
     };
     tx.commit().await?;
     for watch in began {
-        tracing::error!(
+        tracing::error!(target: notice::TRIGGER_MISSING,
             watch,
             "its trigger is missing or disabled, so nothing is captured; see `rowbell status`"
         );
     }
     if !dropped.is_empty() {
-        tracing::error!(
+        tracing::error!(target: notice::CHANGES_DROPPED,
             "changes were dropped because there was no room for them; see `rowbell catch-up`"
         );
     }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::OutgoingWebhook;
 use crate::domain::limit::backoff::{doubled, spread};
 use crate::domain::limit::endpoint_circuit::{DeliveryResult, EndpointAllowance};
+use crate::domain::notice;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::pulse::{self, Movement};
 use crate::pipeline::context::stage::{Progress, Stage, StageError};
@@ -178,11 +179,13 @@ impl OutgoingWebhookSender {
         }
         let endpoint = &self.name;
         match (before.rest.is_some(), after.rest.is_some()) {
-            _ if after.is_gone && !before.is_gone => tracing::error!(
-                endpoint,
-                "an endpoint answered 410 (Gone): nothing is posted to it any more; rowbell outgoing resume lets it go on"
-            ),
-            (false, true) => tracing::warn!(
+            _ if after.is_gone && !before.is_gone => {
+                tracing::error!(target: notice::ENDPOINT_STOPPED,
+                    endpoint,
+                    "an endpoint answered 410 (Gone): nothing is posted to it any more; rowbell outgoing resume lets it go on"
+                )
+            }
+            (false, true) => tracing::warn!(target: notice::ENDPOINT_STOPPED,
                 endpoint,
                 why = news.last_error.unwrap_or_default(),
                 "an endpoint of the application does not take outcomes; one at a time is tried"

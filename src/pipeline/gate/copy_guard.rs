@@ -7,6 +7,7 @@
 //! another identifier; a snapshot of the whole server has both in common, and only the environment
 //! of its configuration tells it apart.
 
+use crate::domain::notice;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::StageError;
 use crate::postgres::connection::identity::{self, Identity};
@@ -25,11 +26,11 @@ pub fn refuse(context: &Context, installed: &Identity) {
     if context.note_copy(true) {
         return;
     }
-    tracing::error!(
+    tracing::error!(target: notice::DATABASE_IS_COPY,
+        environment = context.config.installation.environment,
         installed.environment = installed.environment,
         installed.system_identifier = installed.system_identifier,
         installed.database_oid = installed.database_oid,
-        environment = context.config.installation.environment,
         system_identifier = context.system_identifier().unwrap_or("unknown"),
         "this database was installed for another environment or server: it is a copy, so nothing is sent, \
          and changes are captured; `rowbell adopt` lets it send"

@@ -7,6 +7,7 @@ use deadpool_postgres::Transaction;
 use crate::domain::message::decision::Decision;
 use crate::domain::message::message::Message;
 use crate::domain::message::state::{Failure, WaitsFor};
+use crate::domain::notice;
 use crate::pipeline::context::context::{CompiledWatch, Context};
 use crate::pipeline::context::read_fault::{RowFault, fault_of};
 use crate::pipeline::context::stage::{StageError, chain};
@@ -60,7 +61,7 @@ pub async fn one_by_one(
 
 /// What the database says of a row quotes its values: that stands with the message, and in no log.
 fn tell(watch: &str, message: &Message, error: &tokio_postgres::Error) {
-    tracing::error!(
+    tracing::error!(target: notice::ROW_NOT_WORDED,
         watch,
         message.id = message.message_id,
         code = error.code().map(tokio_postgres::error::SqlState::code),

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::limit::backoff::Backoff;
 use crate::domain::message::receipt::{ReceiptSourceKind, ReceiptSourceState};
+use crate::domain::notice;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Progress, Stage, StageError, sleep};
 use crate::pipeline::receive::receipt_source;
@@ -233,7 +234,7 @@ impl WebhookRegistration {
         let lost: Vec<&String> =
             webhook_settings.urls.iter().filter(|url| !after.urls.contains(url)).collect();
         if !lost.is_empty() {
-            tracing::error!(
+            tracing::error!(target: notice::WEBHOOK_LOST_ADDRESSES,
                 channel = self.channel,
                 addresses = lost.len(),
                 "the provider left out addresses that its list had before our webhook was revived; see `rowbell webhook show`"
@@ -275,18 +276,18 @@ impl WebhookRegistration {
             RegistrationState::Posts => {
                 tracing::info!(channel, "the provider posts to our webhook again")
             }
-            RegistrationState::Unregistered => tracing::warn!(
+            RegistrationState::Unregistered => tracing::warn!(target: notice::WEBHOOK_SILENT,
                 channel,
                 "the provider posts nothing to our webhook: `rowbell webhook register <url>` lets it"
             ),
             RegistrationState::GivenUp(why) => {
-                tracing::warn!(
+                tracing::warn!(target: notice::WEBHOOK_SILENT,
                     channel,
                     why,
                     "the provider has given up our webhook after failures"
                 );
             }
-            RegistrationState::NoAcks => tracing::warn!(
+            RegistrationState::NoAcks => tracing::warn!(target: notice::WEBHOOK_SILENT,
                 channel,
                 "the provider posts to our webhook, but tells nothing of deliveries: `rowbell webhook register <url>` \
                  switches that on"

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use crate::domain::limit::circuit::{CircuitKey, CircuitPauses, CircuitState, ErrorBurst};
 use crate::domain::message::attempt::ErrorClass;
 use crate::domain::message::outgoing::Outgoing;
+use crate::domain::notice;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::counters;
 use crate::pipeline::context::stage::StageError;
@@ -259,7 +260,7 @@ async fn open(
 
 /// The one log line and the one counter of a stop.
 fn announce(key: &CircuitKey, circuit: &CircuitRow) {
-    tracing::error!(
+    tracing::error!(target: notice::CHANNEL_STOPPED,
         circuit = %key,
         code = circuit.error_code,
         error = circuit.reason,
@@ -339,7 +340,7 @@ pub async fn write_opt_outs(tx: &Transaction<'_>, context: &Context) -> Result<(
     let (until, many) = (now - settings.window, i64::from(settings.minimum));
     let too_many = queries::blockers::opt_out_report_take(tx, until, many, OPTED_OUT_TEXT).await?;
     for (channel, count) in too_many {
-        tracing::warn!(
+        tracing::warn!(target: notice::OPT_OUTS_NOT_BELIEVED,
             channel,
             count,
             "so many opt-outs at once are not believed; none is written"

@@ -22,6 +22,7 @@ use crate::domain::message::attempt::{Answer, AttemptId, AttemptResult, counted_
 use crate::domain::message::disposition::disposition;
 use crate::domain::message::outgoing::{Outgoing, Settled};
 use crate::domain::message::state::{Event, State};
+use crate::domain::notice;
 use crate::pipeline::context::context::Context;
 use crate::pipeline::context::stage::{Failures, StageError, loggable};
 use crate::pipeline::settle::circuit::{self, Failing, FailureSignal};
@@ -62,7 +63,7 @@ impl Settle {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = give_up.cancelled() => {
-                        tracing::error!(
+                        tracing::error!(target: notice::ANSWERS_NOT_STORED,
                             messages = self.unwritten.len(),
                             "stopped before these answers could be stored; their messages will be unconfirmed"
                         );

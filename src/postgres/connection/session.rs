@@ -14,6 +14,7 @@ use tokio_postgres::types::Type;
 
 use crate::config::Database;
 use crate::domain::limit::backoff::{Backoff, spread};
+use crate::domain::notice;
 use crate::error_chain::chain;
 use crate::postgres::connection::dial::Dialled;
 use crate::postgres::connection::pool::{self, DatabaseError};
@@ -159,7 +160,7 @@ fn lost(
     is_listening(false);
     if matches!(error, SessionError::Deaf) {
         if !matches!(hearing.send_replace(Hearing::PollOnly), Hearing::PollOnly) {
-            tracing::warn!(
+            tracing::warn!(target: notice::LISTENS_IN_VAIN,
                 "LISTEN is accepted but nothing is heard, as behind some poolers: polling instead; \
                  give database.url a direct connection to be woken at once"
             );
