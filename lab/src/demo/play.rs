@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_postgres::Client;
 
-use crate::demo::show::Show;
+use crate::demo::show::{Show, Voice};
 use crate::demo::testbed::{Testbed, TestbedOptions};
 use crate::demo::workload::Workload;
 use crate::sandbox::{Delay, Outcome, ReceiptOptions, Sandbox, SandboxOptions};
@@ -38,18 +38,19 @@ pub struct DemoCounts {
 }
 
 /// Plays for some time, or until Ctrl-C, and says what happened.
-pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<DemoCounts> {
+pub async fn run(exe: &Path, length: Option<Duration>, voice: Voice) -> anyhow::Result<DemoCounts> {
     // From here on: who stops us while things are set up wants nothing left behind, either.
     let mut signals = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
-    println!("Setting up a throwaway PostgreSQL, a simulated provider, and a back office …");
+    voice.say("Setting up a throwaway PostgreSQL, a simulated provider, and a back office …");
     let testbed = Testbed::raise(exe, TestbedOptions::default(), provider()).await?;
     let client = testbed.connect().await?;
     people(&testbed.sandbox, &client).await?;
     let daemon = testbed.daemon().await?;
-    println!("rowbell runs. Its configuration: {}\n", testbed.config_file().display());
+    let file = testbed.config_file();
+    voice.say(format_args!("rowbell runs. Its configuration: {}\n", file.display()));
 
     let mut workload = Workload::new(testbed.connect().await?, 7, 60, 60);
-    let mut show = Show::default();
+    let mut show = Show::new(voice);
     let mut changes = 0;
     let mut edits = tokio::time::interval(Duration::from_millis(700));
     let mut looks = tokio::time::interval(Duration::from_millis(150));
@@ -62,22 +63,22 @@ pub async fn run(exe: &Path, length: Option<Duration>) -> anyhow::Result<DemoCou
             _ = edits.tick() => {
                 let edit = workload.edit().await?;
                 changes += edit.changes;
-                println!("back office: {}", edit.what);
+                voice.say(format_args!("back office: {}", edit.what));
             }
             _ = looks.tick() => show.look(&client, &testbed.sandbox).await?,
         }
     }
-    println!("\nThe back office has gone home; waiting for the last messages …");
+    voice.say("\nThe back office has gone home; waiting for the last messages …");
     let settled = tokio::select! {
         settled = settle(&client, &testbed.sandbox, &mut show) => settled,
         () = told_to_stop(&mut signals) => anyhow::bail!("stopped before the last messages were through"),
     };
     if let Err(error) = settled {
-        println!("\nThe daemon's log:\n{}", testbed.log());
+        voice.say(format_args!("\nThe daemon's log:\n{}", testbed.log()));
         return Err(error);
     }
     let counts = count(&client, &testbed.sandbox, changes).await?;
-    summary(&client).await?;
+    summary(&client, voice).await?;
     daemon.stop().await?;
     Ok(counts)
 }
@@ -176,7 +177,7 @@ async fn compare(client: &Client, sandbox: &Sandbox) -> anyhow::Result<(u64, u64
     Ok((missing.unsigned_abs(), extra.unsigned_abs()))
 }
 
-async fn summary(client: &Client) -> anyhow::Result<()> {
+async fn summary(client: &Client, voice: Voice) -> anyhow::Result<()> {
     let sql = "select watch, state::text || coalesce(' (' || reason::text || ')', ''), count(*)
                  from rowbell.message group by 1, 2 order by 1, 3 desc";
     let mut table = comfy_table::Table::new();
@@ -186,13 +187,13 @@ async fn summary(client: &Client) -> anyhow::Result<()> {
         let count: i64 = row.get(2);
         table.add_row([row.get::<_, String>(0), row.get(1), count.to_string()]);
     }
-    println!("\n{table}");
-    println!(
+    voice.say(format_args!("\n{table}"));
+    voice.say(
         "\nTo look further in a database of your own:\n  \
          select * from rowbell_report.message_status order by message_id desc limit 20;\n  \
          select * from rowbell_report.failures;\n  \
          select * from rowbell_report.delivery_by_day;\n  \
-         rowbell explain home_delivery 17"
+         rowbell explain home_delivery 17",
     );
     Ok(())
 }
