@@ -12,6 +12,20 @@ with ended as (
            updated_at = now()
      where $1 = 'channel' and c.channel = $2 and c.state <> 'closed'
  returning c.channel
+), put_off as (
+    -- What the errors put off: there may be nothing else to try.
+    select m.message_id
+      from rowbell.queue as q
+      join rowbell.message as m using (message_id)
+      join rowbell.attempt as a on a.message_id = m.message_id and a.number = m.attempt_count
+     where exists (select from tried)
+       and q.channel = $2 and q.state = 'open' and q.due_at > now()
+       and m.waits_for = 'retry'
+       and a.error_class in ('channel', 'template')
+), due as (
+    update rowbell.queue as q set due_at = now() from put_off as p where q.message_id = p.message_id
+), said as (
+    update rowbell.message as m set due_at = now() from put_off as p where m.message_id = p.message_id
 )
 select (select count(*) from ended) as ended,
        (select count(*) from tried) as tried;

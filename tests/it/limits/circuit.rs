@@ -5,7 +5,7 @@ use std::time::Duration;
 use rowbell::cli::inspect::status;
 use rowbell::domain::message::receipt::{Receipt, ReceiptStatus};
 use rowbell::pipeline::context::stage::Stage as _;
-use rowbell::postgres::operations::status_report;
+use rowbell::postgres::operations::{pauses, status_report};
 use rowbell_lab::sandbox::{Fault, FaultRule, TemplateOptions};
 
 use crate::harness::{CONFIG, JUAN, MARIA, SHOP, World};
@@ -56,6 +56,23 @@ async fn states(world: &World) -> String {
 async fn minutes(world: &mut World, minutes: u64) {
     world.pass(Duration::from_secs(60 * minutes));
     world.work().await;
+}
+
+/// The token is renewed, and somebody says so: what the wrong one kept is tried at once, not when it would be due.
+#[tokio::test]
+async fn what_a_wrong_token_kept_is_tried_when_a_person_says_so() {
+    let mut world = World::with_settings(SETTINGS).await;
+    world.sandbox.set_token(CHANNEL, "another");
+    world.sql("update delivery set address = 'moved' where id = 1").await;
+    world.settle().await;
+    assert_eq!(circuits(&world).await, "main open pause 60 opened 1");
+    world.sandbox.set_token(CHANNEL, "sandbox-token");
+    world.work().await;
+    assert_eq!(world.sandbox.count(), 0);
+    assert_eq!(pauses::end(&world.db, "channel", "main").await.unwrap(), (false, 1));
+    world.work().await;
+    assert_eq!(world.sandbox.count(), 1);
+    assert_eq!(states(&world).await, "sent 1");
 }
 
 #[tokio::test]
