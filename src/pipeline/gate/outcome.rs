@@ -223,7 +223,7 @@ pub fn in_turn(
         let Some(outcome) = outcomes.get_mut(place) else { continue };
         let Decision::Send(words) = &outcome.decision else { continue };
         let message = &outcome.message;
-        let key = is_digest.then(|| DigestKey::of(words));
+        let key = is_digest.then(|| DigestKey::of(message, words));
         let is_new = message.message_id.is_none();
         if is_new && (is_digest || context.config.is_dry_run(&message.channel)) {
             wait_in_turn(outcome);
@@ -269,6 +269,7 @@ fn wait_in_turn(outcome: &mut Outcome) {
 /// Whose messages one request can say: one recipient, in one language of one template.
 #[derive(PartialEq, Eq, Hash)]
 struct DigestKey {
+    recipient_key: Option<String>,
     phone: Option<String>,
     email: Option<String>,
     locale: String,
@@ -276,9 +277,11 @@ struct DigestKey {
 }
 
 impl DigestKey {
-    fn of(words: &MessageWords) -> DigestKey {
+    fn of(message: &Message, words: &MessageWords) -> DigestKey {
         let recipient = &words.recipient;
         DigestKey {
+            // Two people may share a phone; each is spoken to by name.
+            recipient_key: message.recipient_key.clone(),
             phone: recipient.phone().map(str::to_owned),
             email: recipient.email().map(str::to_owned),
             locale: recipient.locale.clone(),

@@ -350,6 +350,22 @@ async fn the_limit_of_a_phone_counts_requests() {
     assert!(read[1].contains(&sentence(1..=3, "there")), "{read:?}");
 }
 
+/// A mother and her son share a phone: each is spoken to about their own lines.
+#[tokio::test]
+async fn two_people_with_one_phone_are_told_apart() {
+    let config = CONFIG.replace("select p.name,", "select 'p' || p.id as recipient_key, p.name,");
+    let mut world = World::over(SCHEMA, &config, "").await;
+    world.sql("update person set phone = '+1 212 200 0001' where id = 2").await;
+    world.sql("update order_line set state = 'packed' where id in (1, 2, 21, 22)").await;
+    world.settle().await;
+    let read = world.read(MARIA);
+    assert_eq!(read.len(), 2, "{read:?}");
+    for (name, lines) in [("Maria", 1..=2), ("Tom", 21..=22)] {
+        let said = sentence(lines, "packed");
+        assert!(read.iter().any(|text| text.contains(name) && text.contains(&said)), "{read:?}");
+    }
+}
+
 /// A line of two people waits for both while others take their place in another table: of the two messages one tells the
 /// new one, and nothing fails.
 #[tokio::test]
