@@ -126,7 +126,9 @@ mod page {
 mod surroundings {
     pub mod bytes;
     pub mod keys;
+    pub mod names;
     pub mod poison;
+    pub mod unseen;
     pub mod writers;
 }
 /// What fails around a real daemon, and what /readyz says meanwhile.

@@ -4,7 +4,8 @@
 -- Called by postgres/capture/table.rs. JSON writes a date or a moment by itself in one form, but not within a range,
 -- and a moment always in the time zone of the session: that is the same moment for whoever compares moments, but
 -- another text in a key (is_of_key), where lists stand as PostgreSQL writes them, or in a composite value. Types that PostgreSQL does not bring along may depend on
--- anything, unless they are texts, or known to be independent.
+-- anything, unless they are texts, or known to be independent. Of money and of names of the catalog the setting is only
+-- named: a function cannot have it, because the value itself depends on it, or the session of whoever reads.
 --
 -- $1 table: oid of the table
 with recursive part as (
@@ -43,7 +44,9 @@ select distinct p.column_name, s.setting, s.is_of_key
        ('float4 float8 point line lseg box path polygon circle other', 'extra_float_digits', true, false),
        ('bytea other', 'bytea_output', true, false),
        ('other', 'DateStyle', true, false),
-       ('other', 'TimeZone', true, false)
+       ('other', 'TimeZone', true, false),
+       ('money', 'lc_monetary', true, false),
+       ('regproc regprocedure regoper regoperator regclass regtype regconfig regdictionary regcollation', 'search_path', true, false)
   ) as s (types, setting, is_of_plain, is_of_key)
     on (s.is_of_plain >= p.is_plain or (s.is_of_key and p.is_listed))
    and case

@@ -130,7 +130,9 @@ impl CountryPlans {
     /// The number with its country code, of digits that stand behind one.
     fn number(&self, national: &str) -> Option<String> {
         let without = || self.regions.iter().find_map(|plan| self.without_trunk(national, plan));
-        self.with_code(national).or_else(without)
+        // A rule may put the area of its region in front of a short number: behind a country code, nobody wrote that.
+        let is_whole = |number: &String| number.len() <= self.code.len() + national.len();
+        self.with_code(national).or_else(|| without().filter(is_whole))
     }
 
     /// The number with its country code, of digits as they are dialled in a region.

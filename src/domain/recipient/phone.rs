@@ -148,6 +148,11 @@ mod tests {
             ("79161234567", None, BadPhone::NoPlus),
             ("79161234567", Some("US"), BadPhone::NoPlus),
             ("+1 202", None, BadPhone::Invalid),
+            // Without its area it is nobody's number, though at home in Guam, Jersey or Nauru it is one.
+            ("+1 555 0100", None, BadPhone::Invalid),
+            ("+1 871 5467", None, BadPhone::Invalid),
+            ("+44 712345", None, BadPhone::Invalid),
+            ("1 555 0100", Some("US"), BadPhone::Invalid),
             ("+999 123456789", None, BadPhone::Invalid),
             ("", Some("US"), BadPhone::Empty),
             ("not a phone", Some("US"), BadPhone::NotOneNumber),

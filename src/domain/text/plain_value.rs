@@ -59,6 +59,7 @@ impl RecipientLocale {
     ) -> Result<String, FormatError> {
         match (&column.kind, value) {
             (kind, Value::Array(items)) => self.items(name, column, kind, items, row),
+            (_, Value::Object(fields)) if fields.is_empty() => Ok(NOTHING.to_owned()),
             (_, Value::Object(fields)) => {
                 let shown: Result<Vec<String>, FormatError> = fields
                     .iter()

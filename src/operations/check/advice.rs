@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use tokio_postgres::types::{Kind, Type};
+
 use crate::config::{Config, Consent, Watch};
 use crate::domain::text::localized_text::LocalizedText;
 use crate::domain::text::phrases::{Phrase, PhraseBook};
 use crate::domain::text::rules::SayRule;
 use crate::domain::value::change::Operation;
 use crate::domain::value::column_kind::ColumnKind;
+use crate::finding::Finding;
 use crate::operations::check::report::CheckReport;
 use crate::pipeline::context::context::CompiledWatch;
 use crate::postgres::capture::{key, proof, surroundings};
@@ -24,9 +27,23 @@ pub async fn of_watch(
     report: &mut CheckReport,
 ) -> Result<(), tokio_postgres::Error> {
     let name = &compiled.name;
-    let given = proof::recipient_columns(client, &compiled.table, &compiled.config).await?;
-    let gives = |column: &str| given.iter().any(|given| given == column);
+    let given = proof::recipient_types(client, &compiled.table, &compiled.config).await?;
+    let gives = |column: &str| given.iter().any(|(given, _)| given == column);
     identity(client, compiled, report).await?;
+    unseen(client, compiled, report).await?;
+    unsettled(compiled, report);
+    let consent = given.iter().find(|(given, _)| given == "opted_in").map(|(_, consent)| consent);
+    let is_asked = !compiled.routes.own.ignores_opt_out;
+    if let Some(consent) = consent.filter(|consent| is_asked && !may_say_yes(consent)) {
+        report.problem(
+            name,
+            "recipient",
+            format!(
+                "opted_in is of type {consent}, and only true of type boolean means yes: nobody would be told; give what \
+                 yes means, such as c.opted_in in ('Y', 'yes') as opted_in"
+            ),
+        );
+    }
     unlabelled(compiled, report);
     languages(config, compiled, report);
     if !gives("opted_in") && compiled.config.consent == Consent::Needed {
@@ -59,6 +76,63 @@ pub async fn of_watch(
         }
     }
     Ok(())
+}
+
+/// Whether a value of the type can be the yes of a consent.
+fn may_say_yes(consent: &Type) -> bool {
+    match consent.kind() {
+        Kind::Domain(base) => may_say_yes(base),
+        _ => [Type::BOOL, Type::JSON, Type::JSONB].contains(consent),
+    }
+}
+
+/// Changes for which PostgreSQL fires no trigger.
+async fn unseen(
+    client: &tokio_postgres::Client,
+    compiled: &CompiledWatch,
+    report: &mut CheckReport,
+) -> Result<(), tokio_postgres::Error> {
+    let (name, table) = (&compiled.name, &compiled.table.table);
+    if surroundings::is_unlogged(client, &compiled.table).await? {
+        report.push(
+            Finding::warning(
+                format!("watch.{name}.table"),
+                format!(
+                    "{table} is unlogged: a crash of the server empties it, and no trigger fires for that; make it a \
+                     logged table, or run `rowbell catch-up {name}` after a crash"
+                ),
+            )
+            .sql(format!("alter table {table} set logged")),
+        );
+    }
+    if compiled.config.on.contains(&Operation::Delete) {
+        report.push(Finding::note(
+            format!("watch.{name}.on"),
+            format!(
+                "no trigger fires for rows that go with truncate, or with a partition that is dropped or detached: who \
+                 knows of them is told by `rowbell catch-up {name}`"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Columns whose values look changed where a session with other settings writes them.
+fn unsettled(compiled: &CompiledWatch, report: &mut CheckReport) {
+    for (column, setting) in &compiled.table.unsettled {
+        let instead = match setting.as_str() {
+            "lc_monetary" => format!("make it numeric, with column.{column}.currency"),
+            _ => "watch a column of type text instead".to_owned(),
+        };
+        report.warning(
+            &compiled.name,
+            "columns",
+            format!(
+                "each session writes {column} as its own {setting} says: where writers differ in it, a value may be told \
+                 as changed that is the same; {instead}"
+            ),
+        );
+    }
 }
 
 /// What may make of two rows one, or of a row that moved one that is gone.

@@ -122,6 +122,8 @@ struct Tally {
     unknown_zone: Vec<String>,
     unknown_locale: Vec<String>,
     nameless: usize,
+    /// Their consent is on record, and it is no yes.
+    without_consent: usize,
     unwritable: Vec<String>,
 }
 
@@ -165,6 +167,7 @@ impl Tally {
             Err(Decision::Skip(Skip::BadEmail, why)) => {
                 self.bad_email.extend(why.map(|why| (why, masked(input, "email"))));
             }
+            Err(Decision::Skip(Skip::OptedOut, _)) => self.without_consent += 1,
             Err(_) => {}
         }
         let named = |column: &str| input.case.recipient.get(column).and_then(Value::as_str);
@@ -234,6 +237,14 @@ impl Tally {
                     format!("of the last {of} {have} be told: {why}{hint}; one is {example}");
                 report.push(some(name, "recipient", what, many(bad.len())));
             }
+        }
+        if self.without_consent > 0 {
+            let what = format!(
+                "of the last {of} {} an opted_in that is not true, and nobody is told of them",
+                of_all(self.without_consent, self.rows, "has", "have")
+            );
+            let is_all = self.without_consent == self.rows;
+            report.push(some(name, "recipient", what, is_all));
         }
         if self.too_many > 0 {
             let what = format!(

@@ -20,6 +20,7 @@ use crate::domain::recipient::recipient::Recipient;
 use crate::domain::recipient::time_zone::ZoneSource;
 use crate::domain::text::labels::FoundNames;
 use crate::domain::text::render_context::{RenderContext, Unwritable};
+use crate::domain::text::whatsapp_limits::is_blank;
 use crate::domain::value::change::Operation;
 use crate::domain::value::diff::{FieldChange, diff};
 use crate::domain::value::row::Row;
@@ -315,5 +316,5 @@ pub fn skipped_as_opted_out() -> Decision {
 }
 
 pub fn text_of<'a>(recipient: &'a Row, column: &str) -> Option<&'a str> {
-    recipient.get(column).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+    recipient.get(column).and_then(Value::as_str).map(str::trim).filter(|text| !is_blank(text))
 }

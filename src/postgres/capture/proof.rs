@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, Type};
 
 use crate::config::Watch;
 use crate::error_chain::chain;
@@ -72,8 +72,19 @@ pub async fn recipient_columns(
     table: &WatchedTable,
     watch: &Watch,
 ) -> Result<Vec<String>, tokio_postgres::Error> {
+    let types = recipient_types(client, table, watch).await?;
+    Ok(types.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The same with their types; a domain is its base.
+pub async fn recipient_types(
+    client: &tokio_postgres::Client,
+    table: &WatchedTable,
+    watch: &Watch,
+) -> Result<Vec<(String, Type)>, tokio_postgres::Error> {
     let statement = client.prepare(&recipient(table, watch)).await?;
-    Ok(statement.columns().iter().map(|column| column.name().to_owned()).collect())
+    let columns = statement.columns().iter();
+    Ok(columns.map(|column| (column.name().to_owned(), column.type_().clone())).collect())
 }
 
 /// Tables that the recipient query reads and whose rows point to the watched one.

@@ -80,7 +80,7 @@ pub fn preview_sql(table: &WatchedTable, watch: &Watch) -> String {
     let present = format!(
         "left join lateral (
        select invented.* from {} as stored
-        cross join lateral jsonb_populate_record(stored, $6::jsonb) as invented
+        cross join lateral jsonb_populate_record(stored.*, $6::jsonb) as invented
         where {}
   ) as present on true",
         table.table,
@@ -191,11 +191,12 @@ select recipient.rows as recipients
 fn recipients(watch: &Watch) -> String {
     format!(
         "left join lateral (
-       select json_agg(row_to_json(r)) as rows from (
-              select * from (
+       select json_agg(row_to_json(named.*)) as rows from (
+              -- Names without a table are those of the row, and of nothing else around.
+              select named.* from (select changed.*) as changed cross join lateral (
 {}
               ) as named limit {}
-       ) as r
+       ) as named
   ) as recipient on true",
         subquery(&watch.recipient),
         watch.max_recipients + 1,

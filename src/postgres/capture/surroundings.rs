@@ -1,4 +1,5 @@
-//! What surrounds a table: the one that it is a partition of, and whether transactions are prepared.
+//! What surrounds a table: the one that it is a partition of, whether a crash empties it, and whether transactions are
+//! prepared.
 
 use tokio_postgres::{Client, Error};
 
@@ -19,4 +20,10 @@ pub async fn root(client: &Client, table: &WatchedTable) -> Result<Option<String
 pub async fn may_be_prepared(client: &Client) -> Result<bool, Error> {
     let query = "select current_setting('max_prepared_transactions') <> '0'";
     client.query_one(query, &[]).await?.try_get(0)
+}
+
+/// Whether a crash of the server empties the table.
+pub async fn is_unlogged(client: &Client, table: &WatchedTable) -> Result<bool, Error> {
+    let query = "select c.relpersistence = 'u' from pg_class as c where c.oid = $1";
+    client.query_one(query, &[&table.oid]).await?.try_get(0)
 }

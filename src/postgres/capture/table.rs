@@ -13,6 +13,7 @@ use crate::error_chain::chain;
 use crate::finding::{Finding, did_you_mean};
 use crate::postgres::capture::huge_value::HugeValue;
 use crate::postgres::capture::quoting::{field, quote};
+use crate::postgres::connection::session_settings::FORMS;
 
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +122,8 @@ pub struct WatchedTable {
     pub captured: Vec<String>,
     /// Settings of a session on which the text of what is stored depends.
     pub settings: BTreeSet<String>,
+    /// Columns whose values each session writes in its own way, each with the setting that says how.
+    pub unsettled: BTreeMap<String, String>,
     /// Columns whose values may hold bytes that are no text.
     pub bytewise: BTreeSet<String>,
     /// JSON columns into which watched paths lead.
@@ -289,7 +292,7 @@ pub async fn describe(
         let watch = name.to_owned();
         return Err(CaptureError::Virtual { watch, table, column, expression });
     }
-    let (settings, bytewise) = forms(client, oid, &captured, &key).await?;
+    let Forms { settings, unsettled, bytewise } = forms(client, oid, &captured, &key).await?;
     let paths = watch.columns.iter().filter(|name| base_of(name, &columns) != name.as_str());
     let paths = paths.map(|name| base_of(name, &columns).to_owned()).collect();
     let partitioned_by = partitioned_by(client, oid).await?;
@@ -304,6 +307,7 @@ pub async fn describe(
         columns,
         captured,
         settings,
+        unsettled,
         bytewise,
         paths,
         partitioned_by,
@@ -378,25 +382,36 @@ async fn columns(client: &Client, oid: u32) -> Result<Vec<TableColumn>, tokio_po
     Ok(rows.iter().map(column).collect())
 }
 
+/// How sessions write the values of a table's columns.
+#[derive(Default)]
+struct Forms {
+    settings: BTreeSet<String>,
+    unsettled: BTreeMap<String, String>,
+    bytewise: BTreeSet<String>,
+}
+
 /// The settings on which the text of captured values depends, and the columns that may hold bytes that are no text.
 async fn forms(
     client: &Client,
     oid: u32,
     captured: &[String],
     key: &[String],
-) -> Result<(BTreeSet<String>, BTreeSet<String>), tokio_postgres::Error> {
+) -> Result<Forms, tokio_postgres::Error> {
     let query = include_str!("../../../sql/queries/capture/table_settings.sql");
-    let (mut settings, mut bytewise) = (BTreeSet::new(), BTreeSet::new());
+    let mut forms = Forms::default();
     for row in client.query(query, &[&oid]).await? {
         let (column, is_of_key): (String, bool) = (row.try_get(0)?, row.try_get(2)?);
         if if is_of_key { key } else { captured }.contains(&column) {
-            match row.try_get(1)? {
-                Some(setting) => settings.insert(setting),
-                None => bytewise.insert(column),
-            };
+            match row.try_get::<_, Option<String>>(1)? {
+                Some(setting) if FORMS.iter().any(|(name, _)| *name == setting) => {
+                    forms.settings.insert(setting);
+                }
+                Some(setting) => drop(forms.unsettled.insert(column, setting)),
+                None => drop(forms.bytewise.insert(column)),
+            }
         }
     }
-    Ok((settings, bytewise))
+    Ok(forms)
 }
 
 /// The labels of each column that is an enum.

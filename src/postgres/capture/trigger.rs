@@ -359,7 +359,7 @@ fn dollar_quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::postgres::capture::quoting::MAX_ARGUMENTS;
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     #[test]
     fn a_wide_row_is_put_together_from_pieces() {
@@ -371,6 +371,7 @@ mod tests {
             columns: Vec::new(),
             captured: (0..130).map(|n| format!("column {n}")).collect(),
             settings: BTreeSet::new(),
+            unsettled: BTreeMap::new(),
             bytewise: BTreeSet::new(),
             paths: BTreeSet::new(),
             partitioned_by: Vec::new(),

@@ -25,8 +25,8 @@ use crate::postgres::connection::tls::DeadlineTls;
 /// How long a question and its answer may be on the way.
 const ON_THE_WAY: Duration = Duration::from_secs(3);
 
-/// How often the session that we left is looked for, and how long a pooler has to take it back.
-const LOOKS_FOR_A_MARK: usize = 3;
+/// How often a session that we left is looked for, and how long a pooler has to take it back.
+const LOOKS_FOR_A_MARK: usize = 8;
 const TO_BE_LEFT: Duration = Duration::from_millis(5);
 
 /// Why a host could not be used. Travels inside the library's error.
@@ -237,24 +237,33 @@ impl Dial {
             if session_settings::is_shared(&dialled.client, &other.client).await? {
                 return Err(DialError::SharedSession.into_library().await);
             }
-            if self.is_handed_on(other, address).await? {
+            if session_settings::is_marked(&dialled.client).await?
+                || self.is_handed_on(other, address).await?
+            {
                 return Err(DialError::SessionNotReset.into_library().await);
             }
+            // Whoever of us meets it again knows that it was not reset.
+            session_settings::mark(&dialled.client).await?;
         }
         session_settings::apply(&dialled.client, &self.settings, self.statement_timeout).await?;
         Ok(dialled)
     }
 
-    /// Whether whoever comes after us gets what we have set. A pooler mostly gives the session that was left last; where
-    /// it does not within a few looks, it is not known.
+    /// Whether whoever comes after us gets what we have set. A pooler mostly gives the session that was left last, or
+    /// else the one that was left first; where there are more of them than we look at, a later connection finds out.
     async fn is_handed_on(&self, left: Dialled, address: &Address) -> Result<bool, Error> {
-        let mark = session_settings::mark(&left.client).await?;
-        drop(left);
+        let (mut left, mut seen) = (left, Vec::new());
         for _ in 0..LOOKS_FOR_A_MARK {
+            session_settings::mark(&left.client).await?;
+            seen.push(session_settings::server_process(&left.client).await?);
+            drop(left);
             tokio::time::sleep(TO_BE_LEFT).await;
-            let next = self.connect_to(address).await?;
-            if let Some(is_there) = session_settings::is_marked(&next.client, &mark).await? {
-                return Ok(is_there);
+            left = self.connect_to(address).await?;
+            if session_settings::is_marked(&left.client).await? {
+                return Ok(true);
+            }
+            if seen.contains(&session_settings::server_process(&left.client).await?) {
+                return Ok(false);
             }
         }
         Ok(false)

@@ -83,35 +83,25 @@ pub async fn is_shared(one: &Client, other: &Client) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// A session that was marked.
-pub struct Mark {
-    process: i32,
-    word: String,
-}
+/// What we leave in a session that a pooler lends us. It is gone when the session is reset.
+const MARK: &str = "used by rowbell";
 
-/// Leaves a mark in a session, which is gone when the session is reset.
-pub async fn mark(client: &Client) -> Result<Mark, Error> {
-    let mark = Mark {
-        process: server_process(client).await?,
-        word: format!("{:016x}", rand::random::<u64>()),
-    };
+/// Leaves a mark in a session.
+pub async fn mark(client: &Client) -> Result<(), Error> {
     let sql = "select pg_catalog.set_config('rowbell.mark', $1, false)";
-    ask(client, sql, &[(&mark.word as _, Type::TEXT)]).await?;
-    Ok(mark)
+    ask(client, sql, &[(&MARK as _, Type::TEXT)]).await.map(drop)
 }
 
-/// Whether the mark is still there; None: this is another session.
-pub async fn is_marked(client: &Client, mark: &Mark) -> Result<Option<bool>, Error> {
-    if server_process(client).await? != mark.process {
-        return Ok(None);
-    }
+/// Whether we were here before, and nobody has reset the session since.
+pub async fn is_marked(client: &Client) -> Result<bool, Error> {
     let read = "select pg_catalog.current_setting('rowbell.mark', true)";
     let rows = ask(client, read, &[]).await?;
     let found: Option<String> = rows.first().map_or(Ok(None), |row| row.try_get(0))?;
-    Ok(Some(found.as_deref() == Some(mark.word.as_str())))
+    Ok(found.as_deref() == Some(MARK))
 }
 
-async fn server_process(client: &Client) -> Result<i32, Error> {
+/// The server process that answers, which may be another one than we were told.
+pub async fn server_process(client: &Client) -> Result<i32, Error> {
     let rows = ask(client, "select pg_catalog.pg_backend_pid()", &[]).await?;
     rows.first().map_or(Ok(0), |row| row.try_get(0))
 }

@@ -1,7 +1,7 @@
 //! Values of every type that PostgreSQL brings along, and of what can be made of those, written by sessions with
 //! whatever settings: captured, compared, told and keyed the same by any two of them.
 //!
-//! `ROWBELL_VALUES` says how many values are tried (a few of each type by default), `ROWBELL_SEED` which.
+//! `ROWBELL_VALUES` says how many values are compared (a few of each type by default), `ROWBELL_SEED` which.
 
 use std::fmt::Write as _;
 
@@ -513,26 +513,25 @@ async fn every_value_is_the_same_whoever_writes_it() {
     .await;
     let types = types(&world.db).await;
     let values = number("ROWBELL_VALUES", 8 * types.len());
-    let mut tables = Vec::new();
-    for (place, Tried { type_name, is_key }) in types.iter().enumerate() {
+    let mut taken = Vec::new();
+    for (place, tried) in types.iter().enumerate() {
         let table = format!("t{place}");
-        let null = if *is_key { " not null" } else { "" };
+        let null = if tried.is_key { " not null" } else { "" };
+        let type_name = &tried.type_name;
         world.sql(&format!("create table {table} (id bigint not null, v {type_name}{null}, address text default 'before')")).await;
-        let mut kept = 0;
-        for _ in 0..4 {
-            let missing = (values / types.len() + 1).saturating_sub(kept);
-            let items: Vec<String> = (0..missing).map(|_| dice.value(bare(type_name))).collect();
-            world
-                .db
-                .execute("select fill($1, $2, $3)", &[&table, type_name, &items])
-                .await
-                .unwrap();
-            kept = world.value(&format!("select count(*) from {table}")).await.parse().unwrap();
-        }
+        let kept = filled(&world, &mut dice, &table, type_name, 1).await;
         // A type without a form of its own has none here either.
         if kept > 0 {
-            tables.push((table, *is_key, kept, type_name.clone()));
+            taken.push((table, tried));
         }
+    }
+    // As many values as were asked for, however many texts the types do not understand.
+    let mut tables = Vec::new();
+    for (place, (table, tried)) in taken.iter().enumerate() {
+        let wanted = (values / taken.len() + usize::from(place < values % taken.len())).max(1);
+        let kept = filled(&world, &mut dice, table, &tried.type_name, wanted).await;
+        assert_eq!(kept, wanted, "{}: too few texts are values", tried.type_name);
+        tables.push((table.clone(), tried.is_key, kept, tried.type_name.clone()));
     }
     assert!(tables.len() > 120, "{} of {} types have values", tables.len(), types.len());
     let watches: Vec<(String, bool)> =
@@ -552,6 +551,28 @@ async fn every_value_is_the_same_whoever_writes_it() {
         "seed {seed}: {total} values of {} types, {SESSIONS} sessions, no difference",
         tables.len()
     );
+}
+
+/// How many rows a table has once it was tried to give it so many.
+async fn filled(
+    world: &World,
+    dice: &mut Dice,
+    table: &str,
+    type_name: &str,
+    wanted: usize,
+) -> usize {
+    const TRIES: usize = 1_000;
+    let count = format!("select count(*) from {table}");
+    let mut kept: usize = world.value(&count).await.parse().unwrap();
+    for _ in 0..TRIES {
+        if kept >= wanted {
+            break;
+        }
+        let items: Vec<String> = (kept..wanted).map(|_| dice.value(bare(type_name))).collect();
+        world.db.execute("select fill($1, $2, $3)", &[&table, &type_name, &items]).await.unwrap();
+        kept = world.value(&count).await.parse().unwrap();
+    }
+    kept
 }
 
 /// The name of a type as the values are made for it.

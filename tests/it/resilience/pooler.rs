@@ -144,6 +144,33 @@ async fn where_sessions_are_not_reset_rowbell_refuses() {
     }
 }
 
+/// Where the pooler gives the session that was left longest ago, ours comes back late: after all others have had a turn.
+#[tokio::test]
+async fn where_sessions_take_turns_one_that_is_not_reset_is_known_when_it_comes_back() {
+    let (world, mut config) = world().await;
+    for (others, tries) in [(2, 1), (12, 3)] {
+        let mode = "pool_mode = session\nserver_reset_query = \nserver_round_robin = 1";
+        let pgbouncer = PgBouncer::start(&world, &programs()[0], mode).await;
+        let mut theirs = Vec::new();
+        for _ in 0..others {
+            theirs.push(testbed::connect(&pgbouncer.url).await.unwrap());
+        }
+        drop(theirs);
+        config.database.url = pgbouncer.url.clone();
+        let pool = pool::connect(&config.database).unwrap();
+        let mut kept = Vec::new();
+        let mut refused = None;
+        for _ in 0..tries {
+            match pool::get(&pool).await {
+                Ok(client) => kept.push(client),
+                Err(error) => refused = refused.or(Some(chain(&error))),
+            }
+        }
+        let said = refused.unwrap_or_else(|| panic!("{others}: it was taken"));
+        assert!(said.contains("leave server_reset_query of PgBouncer"), "{said}");
+    }
+}
+
 /// Sessions that are shared, with prepared statements and without.
 const SHARED: [&str; 5] = [
     "pool_mode = transaction",
