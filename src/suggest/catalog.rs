@@ -69,7 +69,8 @@ async fn columns(client: &Client) -> Result<Survey, Error> {
     Ok(tables)
 }
 
-/// `customer_id` without a foreign key most likely means a row of table `customer` or `customers`.
+/// `customer_id` without a foreign key most likely means a row of table `customer` or `customers`; in a table
+/// `shop_order`, one of `shop_customers`; and `ship_address_id` one of `addresses`.
 fn guesses(table: &SurveyTable, tables: &Survey) -> Vec<(u32, Link)> {
     let link = |column: &SurveyColumn| {
         let mut name = words(&column.name);
@@ -78,13 +79,21 @@ fn guesses(table: &SurveyTable, tables: &Survey) -> Vec<(u32, Link)> {
         if !is_id || is_linked {
             return None;
         }
-        let wanted = singular(&name.concat());
-        let fits = |other: &&SurveyTable| {
-            singular(&words(&other.name).concat()) == wanted
-                && other.key.len() == 1
-                && other.column(&other.key[0]).is_some_and(|k| k.type_name == column.type_name)
+        let own = words(&table.name);
+        let is_keyed = |other: &&SurveyTable| {
+            let key = other.key.first().filter(|_| other.key.len() == 1);
+            key.and_then(|key| other.column(key)).is_some_and(|k| k.type_name == column.type_name)
         };
-        let other = tables.values().find(fits)?;
+        let called = |wanted: &[String]| {
+            let wanted = singular(&wanted.concat());
+            tables.values().filter(is_keyed).find(|other| {
+                let name = words(&other.name);
+                let short = name.strip_prefix(&own[..1]).filter(|_| own.len() > 1);
+                let is_it = |name: &[String]| singular(&name.concat()) == wanted;
+                is_it(&name) || short.is_some_and(is_it)
+            })
+        };
+        let other = called(&name).or_else(|| called(&name[name.len() - 1..]))?;
         Some((
             table.oid,
             Link {

@@ -2,7 +2,9 @@
 
 use crate::domain::value::column_kind::ColumnKind;
 use crate::suggest::recipient_path::RecipientPath;
-use crate::suggest::survey::{Link, SurveyColumn, SurveyTable, plain, words};
+use crate::suggest::survey::{
+    Link, SurveyColumn, SurveyTable, is_customer, is_payer, plain, words,
+};
 
 /// Columns that are watched, at most.
 const MOST: usize = 8;
@@ -115,7 +117,9 @@ impl<'a> ColumnSelection<'a> {
             let link = table.links.iter().find(|link| link.columns == [column.name.as_str()]);
             match (link, interest(table, column)) {
                 (Some(link), _) => {
-                    let fits = titled(link) && !is_technical(column);
+                    // The name of another customer is nobody's business, nor is who pays.
+                    let is_private = is_customer(&column.name) || is_payer(&column.name);
+                    let fits = titled(link) && !is_technical(column) && !is_private;
                     if fits && selection.links.len() < MOST_LINKS {
                         selection.links.push((column, link));
                     } else {

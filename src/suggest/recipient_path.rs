@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::suggest::survey::{Link, SurveyTable, person_rank};
+use crate::suggest::survey::{Link, SurveyTable, is_payer, person_rank};
 
 /// How many foreign keys a path may have.
 const LONGEST: usize = 3;
@@ -36,10 +36,11 @@ impl RecipientPath<'_> {
     }
 
     /// Lower is better: the customer before the driver, the near before the far.
-    fn rank(&self) -> (usize, usize, usize) {
+    fn rank(&self) -> (usize, usize, bool, usize) {
         let names = self.steps.iter().flat_map(|step| {
             step.on.iter().map(|(from, _)| from.as_str()).chain([step.table.name.as_str()])
         });
+        let is_payers = names.clone().any(is_payer);
         let ranks: Vec<usize> = names.map(person_rank).collect();
         let is_staff = usize::from(ranks.contains(&100));
         let best = ranks.into_iter().min().unwrap_or(0);
@@ -47,7 +48,7 @@ impl RecipientPath<'_> {
         let is_contact = self.person.phone().is_none() && self.person.contact().is_some();
         let length = self.steps.len() - usize::from(is_contact);
         let many = self.steps.iter().filter(|step| step.may_be_many).count();
-        (is_staff, length + many - usize::from(is_contact && many > 0), best)
+        (is_staff, length + many - usize::from(is_contact && many > 0), is_payers, best)
     }
 }
 

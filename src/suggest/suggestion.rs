@@ -57,6 +57,15 @@ pub fn watch_name(table: &SurveyTable) -> String {
     name.join("_")
 }
 
+/// The first phone of a person that is there.
+fn first_filled(alias: &str, phones: &[&SurveyColumn]) -> String {
+    let phones = phones.iter().map(|phone| match phone.is_text() {
+        true => format!("nullif({alias}.{}, '')", phone.quoted),
+        false => format!("{alias}.{}::text", phone.quoted),
+    });
+    format!("coalesce({}) as phone", phones.collect::<Vec<_>>().join(", "))
+}
+
 /// What customers may call it: `order_order` is an order.
 fn service_name(table: &SurveyTable) -> String {
     let name = watch_name(table);
@@ -166,7 +175,9 @@ impl Suggestion<'_> {
         let alias = self.person_alias();
         let contact = person.contact().filter(|_| person.phone().is_none());
         let phone = person.phone().map(|(column, _)| column).or(contact.map(|(value, _)| value));
+        let own = person.own_phones();
         let phone = match phone {
+            Some(_) if own.len() > 1 => Some(first_filled(alias, &own)),
             Some(phone) => column(alias, Some(phone), "phone"),
             None => {
                 text += &wrapped(

@@ -60,7 +60,7 @@ const PHONES: [&str; 12] = [
     "contactnumber",
     "tel",
 ];
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 18] = [
     "firstname",
     "givenname",
     "forename",
@@ -71,8 +71,36 @@ const NAMES: [&str; 12] = [
     "contactname",
     "patientname",
     "guestname",
+    "vorname",
+    "prenom",
+    "nombrecompleto",
+    "nombre",
+    "nomecompleto",
+    "nome",
     "name",
     "username",
+];
+/// Columns that hold a person's own phone and nothing else, whatever other phones there are: of those, the first that
+/// is filled is taken.
+const OWN_PHONES: [&str; 18] = [
+    "whatsapp",
+    "whatsappnumber",
+    "mobile",
+    "mobilenumber",
+    "mobilephone",
+    "cell",
+    "cellphone",
+    "handy",
+    "celular",
+    "movil",
+    "phone",
+    "phonenumber",
+    "telefon",
+    "telefono",
+    "telefone",
+    "telephone",
+    "contactnumber",
+    "tel",
 ];
 const LOCALES: [&str; 8] = [
     "locale",
@@ -102,8 +130,22 @@ const CONTACT_VALUES: [&str; 9] = [
 /// Kinds of contacts that WhatsApp may reach, the likeliest first.
 const PHONE_KINDS: [&str; 6] = ["whatsapp", "mobile", "cell", "handy", "movil", "phone"];
 /// Parts of an address beside a state.
-const ADDRESS_PARTS: [&str; 8] =
-    ["zip", "zipcode", "postcode", "postalcode", "city", "town", "street", "country"];
+const ADDRESS_PARTS: [&str; 14] = [
+    "zip",
+    "zipcode",
+    "postcode",
+    "postalcode",
+    "city",
+    "town",
+    "street",
+    "country",
+    "ciudad",
+    "cidade",
+    "municipio",
+    "codigopostal",
+    "cep",
+    "calle",
+];
 /// Words of a moment that lies behind when the row is made.
 const PAST: [&str; 35] = [
     "birth",
@@ -146,6 +188,11 @@ const PAST: [&str; 35] = [
 const SOFT_DELETES: [&str; 7] =
     ["deletedat", "deletedon", "deleted", "isdeleted", "softdeleted", "removedat", "isremoved"];
 const EMAILS: [&str; 3] = ["email", "emailaddress", "mail"];
+/// How columns of codes are called.
+const STATUSES: [&str; 10] = [
+    "status", "state", "stage", "phase", "step", "estado", "estatus", "situacao", "statut",
+    "zustand",
+];
 /// Who is told, and who is not, by the name of a foreign key or table.
 const CUSTOMERS: [&str; 16] = [
     "customer",
@@ -165,6 +212,8 @@ const CUSTOMERS: [&str; 16] = [
     "user",
     "account",
 ];
+/// Those of them that may be on either side.
+const OF_EITHER_SIDE: [&str; 5] = ["member", "contact", "person", "user", "account"];
 const STAFF: [&str; 16] = [
     "doctor",
     "driver",
@@ -191,6 +240,19 @@ impl SurveyTable {
 
     /// The column that is most likely a phone, and how likely: 0 is best.
     pub fn phone(&self) -> Option<(&SurveyColumn, usize)> {
+        self.phones().into_iter().next()
+    }
+
+    /// That column, and others that hold the same person's own phone.
+    pub fn own_phones(&self) -> Vec<&SurveyColumn> {
+        let is_own = |column: &SurveyColumn| OWN_PHONES.contains(&plain(&column.name).as_str());
+        let mut phones = self.phones().into_iter().map(|(column, _)| column);
+        let first: Vec<&SurveyColumn> = phones.next().into_iter().collect();
+        let is_first_own = first.iter().all(|column| is_own(column));
+        first.into_iter().chain(phones.filter(|column| is_first_own && is_own(column))).collect()
+    }
+
+    fn phones(&self) -> Vec<(&SurveyColumn, usize)> {
         let rank = |column: &SurveyColumn| {
             let name = plain(&column.name);
             let fits = column.is_text() || column.type_name == "bigint";
@@ -202,7 +264,9 @@ impl SurveyTable {
             found.filter(|_| fits && !is_other)
         };
         let ranked = self.columns.iter().filter_map(|column| Some((column, rank(column)?)));
-        ranked.min_by_key(|(_, rank)| *rank)
+        let mut ranked: Vec<(&SurveyColumn, usize)> = ranked.collect();
+        ranked.sort_by_key(|(_, rank)| *rank);
+        ranked
     }
 
     fn first_of(&self, names: &[&str]) -> Option<&SurveyColumn> {
@@ -260,7 +324,7 @@ impl SurveyTable {
     /// Whether a column is a state of a country: it stands among parts of an address.
     pub fn is_postal_state(&self, column: &SurveyColumn) -> bool {
         let name = plain(&column.name);
-        let Some(prefix) = ["state", "stateprovince", "statecode"]
+        let Some(prefix) = ["state", "stateprovince", "statecode", "estado"]
             .iter()
             .find_map(|state| name.strip_suffix(state))
         else {
@@ -329,8 +393,7 @@ impl SurveyColumn {
     /// Whether it is a code with few values, such as a status.
     pub fn is_code(&self) -> bool {
         let name = plain(&self.name);
-        let is_status =
-            ["status", "state", "stage", "phase", "step"].iter().any(|w| name.ends_with(w));
+        let is_status = STATUSES.iter().any(|word| name.ends_with(word));
         self.is_enum
             || (is_status
                 && !self.is_postal_state
@@ -396,6 +459,16 @@ pub fn person_rank(name: &str) -> usize {
         return 100;
     }
     CUSTOMERS.iter().position(|word| name.contains(word)).unwrap_or(50)
+}
+
+/// Whether a name means a customer and nobody else: a user may be whoever serves them.
+pub fn is_customer(name: &str) -> bool {
+    CUSTOMERS.get(person_rank(name)).is_some_and(|word| !OF_EITHER_SIDE.contains(word))
+}
+
+/// Whether a name means who pays, which may be somebody else than who is concerned.
+pub fn is_payer(name: &str) -> bool {
+    words(name).iter().any(|word| matches!(word.as_str(), "bill" | "billing" | "invoice" | "payer"))
 }
 
 /// Letters and digits in lower case: `"phoneNumber"` and `phone_number` are the same.

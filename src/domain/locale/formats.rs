@@ -18,7 +18,7 @@ use icu::experimental::relativetime::{RelativeTimeFormatter, RelativeTimeFormatt
 use icu::list::ListFormatter;
 use icu::list::options::ListFormatterOptions;
 use icu::locale::preferences::extensions::unicode::keywords::CurrencyType;
-use icu::locale::{Locale, LocaleDirectionality};
+use icu::locale::{Locale, LocaleCanonicalizer, LocaleDirectionality};
 use icu::time::TimeZone;
 use icu::time::zone::{UtcOffset, ZoneNameTimestamp};
 use jiff::{Timestamp, civil};
@@ -72,9 +72,14 @@ pub fn formats(tag: &str) -> Result<Rc<LocaleFormats>, FormatError> {
     Ok(formats)
 }
 
-/// The locale of a tag such as `es-MX` or `es_MX`.
+/// The locale of a tag such as `es-MX` or `es_MX`, of a locale of Unix (`es_MX.UTF-8`), or of the first that a browser
+/// asks for (`es-MX,es;q=0.9`). Old names of languages are taken for the new ones: `iw` for `he`, `spa` for `es`.
 pub fn locale_of(tag: &str) -> Result<Locale, FormatError> {
-    Locale::from_str(&tag.trim().replace('_', "-")).map_err(|_| FormatError::Locale(tag.to_owned()))
+    let name = tag.trim().split([',', ';', '.', '@']).next().unwrap_or_default().trim_end();
+    let locale = Locale::from_str(&name.replace('_', "-"));
+    let mut locale = locale.map_err(|_| FormatError::Locale(tag.to_owned()))?;
+    LocaleCanonicalizer::new_extended().canonicalize(&mut locale);
+    Ok(locale)
 }
 
 /// The formatter in its place, made now if this is its first use.

@@ -52,7 +52,7 @@ impl OptOutKeywords {
     }
 }
 
-/// Without case, accents, punctuation, emoji, and white space that says nothing.
+/// Without case, accents, punctuation, emoji, white space that says nothing, and words that are said again at once.
 pub fn folded(text: &str) -> String {
     let is_accent = |c: char| matches!(c, '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{65f}');
     let bare: String = text
@@ -61,7 +61,9 @@ pub fn folded(text: &str) -> String {
         .flat_map(char::to_lowercase)
         .map(|c| if c.is_alphanumeric() { c } else { ' ' })
         .collect();
-    bare.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut words: Vec<&str> = bare.split_whitespace().collect();
+    words.dedup();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -78,8 +80,18 @@ mod tests {
 
     #[test]
     fn a_word_counts_however_it_is_written() {
-        for text in ["STOP", " Stop! ", "stop.", "«stop»", "NO MAS  MENSAJES", "No más mensajes 🙏"]
-        {
+        for text in [
+            "STOP",
+            " Stop! ",
+            "stop.",
+            "«stop»",
+            "NO MAS  MENSAJES",
+            "No más mensajes 🙏",
+            "STOP STOP!!",
+            "ＳＴＯＰ",
+            "*stop*",
+            "\u{200e}STOP\u{200e}",
+        ] {
             assert_eq!(words().read(text), Some(OptRequest::Stop), "{text}");
         }
         assert_eq!(words().read("Start"), Some(OptRequest::Start));

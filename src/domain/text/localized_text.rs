@@ -118,6 +118,29 @@ mod tests {
         assert_eq!(text.for_locale("ZH_tw", "en"), Some("繁"));
         assert_eq!(text.for_locale("zh-CN", "en"), Some("简"));
         assert_eq!(text.for_locale("es-ES", "en"), None);
+        assert_eq!(text.for_locale("es_MX.UTF-8", "en"), Some("ustedes"));
+        assert_eq!(text.for_locale("zh-TW,zh;q=0.9,en", "en"), Some("繁"));
+    }
+
+    #[test]
+    fn languages_are_known_by_their_old_names_too() {
+        let tags = ["he", "id", "es", "fil", "nb", "no", "de"];
+        let texts: BTreeMap<_, _> = tags.map(|tag| (tag.into(), tag.to_owned())).into();
+        let text = LocalizedText::ByLanguage(texts);
+        for (locale, expected) in [
+            ("iw", "he"),
+            ("iw_IL", "he"),
+            ("in", "id"),
+            ("in-ID", "id"),
+            ("spa", "es"),
+            ("tl", "fil"),
+            ("nb", "nb"),
+            ("nb-NO", "nb"),
+            ("no", "no"),
+            ("de_DE@euro", "de"),
+        ] {
+            assert_eq!(text.in_language(locale), Some(expected), "{locale}");
+        }
         assert_eq!(text.for_locale("not a locale", "en"), None);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::domain::locale::formats::formats;
+use crate::domain::locale::formats::{formats, locale_of};
 use crate::domain::locale::locale::{LocaleSettings, NOTHING, RecipientLocale, Shown};
 use crate::domain::text::labels::{ByColumn, Labels};
 use crate::domain::text::localized_text::LocalizedText;
@@ -196,7 +196,7 @@ impl Phrasing {
             .language
             .for_locale(locale, &self.default_locale)
             .ok_or_else(|| Unwritable::Language(locale.to_owned()))?;
-        let speaks = primary(code).eq_ignore_ascii_case(primary(locale));
+        let speaks = is_same_language(code, locale);
         let known = speaks && formats(locale).is_ok();
         Ok((code.to_owned(), if known { locale } else { code }.to_owned()))
     }
@@ -453,6 +453,13 @@ fn zone(reader: &RecipientLocale, shown: Shown) -> Result<String, Unwritable> {
 /// What a column is called where it has no label: its name, or the end of its path.
 fn spoken_name(column: &str) -> String {
     column.rsplit('.').next().unwrap_or(column).replace('_', " ")
+}
+
+/// Whether two locales are of one language, by whatever name it goes.
+fn is_same_language(one: &str, other: &str) -> bool {
+    let language = |tag| locale_of(tag).map(|locale| locale.id.language);
+    primary(one).eq_ignore_ascii_case(primary(other))
+        || matches!((language(one), language(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The language of a tag: `pt` of `pt-BR`.

@@ -45,7 +45,7 @@ when    = ["tags", "meta"]
 text.en = "In it: {{ tags }}; {{ meta }}; lift {{ meta.lift }}."
 [[watch.seat.say]]
 when    = ["fee"]
-text.en = "Fee {{ fee }}{% if fee > 10 %}!{% endif %}"
+text.en = "Fee {{ fee }}{% if fee > 10 %}!{% endif %}{{ ' for you' if fee < 10 }}"
 "#;
 
 /// What Maria reads about an update; None: nothing.
@@ -78,6 +78,12 @@ async fn a_rule_tells_the_columns_it_names_as_people_write_them_and_nothing_else
             "In it: bread and milk; door: —, lift: yes, and floor: 2; lift yes.",
         ),
         ("fee = 1234.5", "Fee 1,234.50!"),
+        ("fee = 50", "Fee 50.00!"),
+        ("fee = 5", "Fee 5.00 for you"),
+        (
+            "meta = '{\"room\": {}, \"keys\": []}'",
+            "In it: bread and milk; keys: — and room: —; lift —.",
+        ),
     ] {
         assert_eq!(told(&mut world, set).await.as_deref(), Some(expected), "{set}");
     }
@@ -86,6 +92,30 @@ async fn a_rule_tells_the_columns_it_names_as_people_write_them_and_nothing_else
         told(&mut world, "seat = '15'").await.as_deref(),
         Some("Row G, seat 15, zone North.")
     );
+}
+
+/// C libraries write `es_MX.UTF-8`, browsers `es-MX,es;q=0.9`, librarians `spa`: they were told in another language.
+#[tokio::test]
+async fn a_language_is_known_by_whatever_name_a_row_has_it() {
+    let config = HEAD.replace("{ default = \"en\" }", "{ default = \"en\", es = \"es\" }") + WATCH;
+    let mut world = World::over(SCHEMA, &config, "").await;
+    for (number, (locale, code)) in [
+        ("es_MX.UTF-8", "es"),
+        ("es-MX,es;q=0.9,en", "es"),
+        ("spa", "es"),
+        ("es_419", "es"),
+        ("C", "en"),
+        ("english", "en"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.sql(&format!("update customer set locale = '{locale}'")).await;
+        world.sql(&format!("update seat set fee = {number} where id = 1")).await;
+        world.settle().await;
+        let told = "select language from rowbell.message order by message_id desc limit 1";
+        assert_eq!(world.value(told).await, code, "{locale}: {:?}", world.messages().await);
+    }
 }
 
 /// What a phone shows stays the same: there is nothing to tell.
@@ -119,7 +149,10 @@ async fn a_change_that_nobody_can_see_is_silence() {
     let reasons = "select distinct reason from rowbell.message where state = 'skipped'";
     assert_eq!(world.value(reasons).await, "no_net_change");
     // What is seen beside it is told alone.
-    assert_eq!(told(&mut world, "note = ' café', fee = 5").await.as_deref(), Some("Fee 5.00"));
+    assert_eq!(
+        told(&mut world, "note = ' café', fee = 5").await.as_deref(),
+        Some("Fee 5.00 for you")
+    );
 }
 
 /// A note that fills a message by itself hid what it became: customers took the old one for the news.

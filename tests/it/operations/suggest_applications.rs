@@ -171,6 +171,89 @@ async fn cal_com() {
     insta::assert_snapshot!(story(schema, r#""Booking""#, moved, "12122000001").await);
 }
 
+/// Odoo: a partner has a phone, a mobile or both; whoever made the picking has them too.
+#[tokio::test]
+async fn odoo() {
+    let schema = "
+        create table res_partner (
+            id integer primary key, name varchar, display_name varchar, lang varchar, tz varchar, phone varchar, mobile varchar,
+            email varchar, active boolean default true, is_company boolean, parent_id integer references res_partner,
+            create_date timestamp, write_date timestamp
+        );
+        create table res_company (id integer primary key, partner_id integer not null references res_partner, name varchar);
+        create table res_users (id integer primary key, partner_id integer not null references res_partner, login varchar);
+        create table stock_picking (
+            id integer primary key, name varchar, origin varchar, note text, state varchar, scheduled_date timestamp,
+            date_deadline timestamp, date_done timestamp, partner_id integer references res_partner,
+            user_id integer references res_users, company_id integer references res_company, carrier_tracking_ref varchar,
+            create_uid integer references res_users, create_date timestamp, write_date timestamp
+        );
+        insert into res_partner (id, name, display_name, lang, tz, phone, mobile) values
+            (1, 'Shop', 'Shop', 'en_US', null, '+1 212 200 0099', null),
+            (7, 'Maria', 'Maria', 'es_MX', 'America/Mexico_City', '+12122000001', ''),
+            (8, 'Clerk', 'Clerk', 'en_US', null, null, '+1 212 200 0098');
+        insert into res_company values (1, 1, 'Shop');
+        insert into res_users values (2, 8, 'clerk');
+        insert into stock_picking values
+            (3, 'WH/OUT/3', 'S1', null, 'assigned', 'NEXT-06-24 14:00', 'NEXT-06-25 14:00', null, 7, 2, 1, null, 2, now(), now());";
+    let moved = "update stock_picking set scheduled_date = 'NEXT-06-26 14:00', state = 'confirmed'";
+    insta::assert_snapshot!(story(schema, "stock_picking", moved, "12122000001").await);
+}
+
+/// Solidus: no foreign keys at all, tables that all begin alike, and an address to ship to beside the one that pays.
+#[tokio::test]
+async fn solidus() {
+    let schema = "
+        create table spree_users (id serial primary key, email varchar, login varchar, created_at timestamp(6) not null default now());
+        create table spree_addresses (
+            id serial primary key, name varchar, address1 varchar, city varchar, zipcode varchar, phone varchar,
+            alternative_phone varchar, state_name varchar, company varchar
+        );
+        create table spree_orders (
+            id serial primary key, number varchar(32), state varchar, total numeric(10,2) not null default 0, user_id integer,
+            completed_at timestamp, bill_address_id integer, ship_address_id integer, email varchar, currency varchar
+        );
+        create table spree_shipments (
+            id serial primary key, tracking varchar, number varchar, cost numeric(10,2) default 0, shipped_at timestamp,
+            order_id integer, state varchar, created_at timestamp(6) not null default now()
+        );
+        insert into spree_addresses (id, name, phone) values (1, 'Maria', '+12122000001'), (2, 'Payer', '+12122000099');
+        insert into spree_users (id, email) values (5, 'm@example.com');
+        insert into spree_orders (id, number, state, user_id, bill_address_id, ship_address_id) values (9, 'R1', 'complete', 5, 2, 1);
+        insert into spree_shipments (id, number, order_id, state) values (3, 'H1', 9, 'pending');";
+    let shipped =
+        "update spree_shipments set state = 'shipped', shipped_at = now(), tracking = 'T1'";
+    insta::assert_snapshot!(story(schema, "spree_shipments", shipped, "12122000001").await);
+}
+
+/// Easy!Appointments: one table of people, customers and those who serve them; names of languages instead of codes.
+#[tokio::test]
+async fn easy_appointments() {
+    let schema = "
+        create table ea_roles (id integer primary key, name varchar(256), slug varchar(256));
+        create table ea_users (
+            id integer primary key, first_name varchar(256), last_name varchar(512), email varchar(512),
+            mobile_number varchar(128), phone_number varchar(128), address varchar(256), timezone varchar(256) default 'UTC',
+            language varchar(256) default 'english', id_roles integer not null references ea_roles, notes text
+        );
+        create table ea_services (id integer primary key, name varchar(256), duration integer, price numeric(10,2), currency varchar(32));
+        create table ea_appointments (
+            id integer primary key, create_datetime timestamp, update_datetime timestamp, start_datetime timestamp,
+            end_datetime timestamp, location text, notes text, hash text, status varchar(512) default '',
+            id_users_provider integer references ea_users, id_users_customer integer references ea_users,
+            id_services integer references ea_services
+        );
+        insert into ea_roles values (2, 'Provider', 'provider'), (3, 'Customer', 'customer');
+        insert into ea_users values
+            (1, 'Ann', 'S', 'a@example.com', null, '+12122000099', null, 'America/New_York', 'english', 2, null),
+            (2, 'Maria', 'L', 'm@example.com', null, '+12122000001', null, 'America/New_York', 'english', 3, null);
+        insert into ea_services values (1, 'Cut', 30, 20, 'USD'), (2, 'Colour', 60, 50, 'USD');
+        insert into ea_appointments values
+            (3, now(), now(), 'NEXT-06-24 10:00', 'NEXT-06-24 10:30', null, null, 'h', 'Booked', 1, 2, 1);";
+    let moved = "update ea_appointments set start_datetime = 'NEXT-06-25 10:00', end_datetime = 'NEXT-06-25 10:30', id_services = 2";
+    insta::assert_snapshot!(story(schema, "ea_appointments", moved, "12122000001").await);
+}
+
 /// A deadline that lies behind every row ended every message, and `check` was content.
 #[tokio::test]
 async fn what_lies_in_the_past_is_no_deadline() {

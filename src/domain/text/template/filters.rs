@@ -122,6 +122,10 @@ pub fn add(environment: &mut Environment<'static>) {
     environment.add_filter("d", default);
     environment.add_filter(OPERAND, |value: &Jinja| operand(value));
     environment.set_formatter(|output, state, value| {
+        // What is not there is an error before; only `'s' if number != 1` without its else comes here, and means nothing.
+        if value.is_undefined() {
+            return Ok(());
+        }
         let written = written(value).map_err(failed)?;
         minijinja::escape_formatter(output, state, &Jinja::from_safe_string(written))
     });
