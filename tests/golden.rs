@@ -16,7 +16,7 @@ use rowbell::domain::text::template::template_engine::PhrasingSource;
 use rowbell::domain::value::change::Operation;
 use rowbell::domain::value::column::{Columns, columns};
 use rowbell::domain::value::diff::{ColumnKind, diff};
-use rowbell::domain::value::row::Row;
+use rowbell::domain::value::row::{self, Row};
 use serde_json::{Value, json};
 
 const LANGUAGES: [&str; 14] =
@@ -71,7 +71,8 @@ impl Shop {
 
     /// What Maria reads when `old` becomes `new`.
     fn tell(&self, locale: &str, zone: &str, old: &Value, new: &Value) -> Wording {
-        let (old, new): (Option<&Row>, Option<&Row>) = (old.as_object(), new.as_object());
+        let (old, new) = (row::of_json(old.clone()), row::of_json(new.clone()));
+        let (old, new): (Option<&Row>, Option<&Row>) = (old.as_ref(), new.as_ref());
         let names = &self.config.watch["home_delivery"].columns;
         let time_zone = TimeZone::get(zone).unwrap();
         let operation = match (old, new) {

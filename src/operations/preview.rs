@@ -90,8 +90,9 @@ pub async fn preview(
     let sql = row_query::preview_sql(&compiled.table, &compiled.config);
     let wanted =
         RowRequest { message_id: None, entity_key: key, is_fallback: false, captured: &captured };
-    let stored =
-        row_query::preview(&tx, &sql, &compiled.table, wanted, &Row::new()).await.map_err(read)?;
+    let stored = row_query::preview(&tx, &sql, &compiled.table, wanted, &Row::default())
+        .await
+        .map_err(read)?;
     // The row as it is could be read: what fails now is what was invented.
     let present = row_query::preview(&tx, &sql, &compiled.table, wanted, invented).await;
     let present = present.map_err(|source| match source.code() {
@@ -217,7 +218,7 @@ pub(crate) fn known_columns(compiled: &CompiledWatch, invented: &Row) -> Result<
     match invented.keys().find(|column| table.column(column).is_none()) {
         None => Ok(()),
         Some(column) => Err(PreviewError::Column {
-            column: column.clone(),
+            column: column.to_string(),
             table: table.table.clone(),
             hint: hint(column, &table.column_names()),
         }),

@@ -89,7 +89,7 @@ pub async fn prepare(
     let read = |source| StageError::Read { watch: watch.to_owned(), source };
     let mut stored = None;
     if !invented.is_empty() {
-        let as_it_is = Row::new();
+        let as_it_is = Row::default();
         let found = row_query::preview(&tx, &sql, &compiled.table, wanted, &as_it_is);
         stored = found.await.map_err(read)?.and_then(|present| present.row);
     }
@@ -151,9 +151,9 @@ fn address(
     let Some(mut recipient) = present.recipients.first().cloned() else {
         return Err(SendTestError::NoRecipient { watch: compiled.name.clone() });
     };
-    recipient.insert(column.to_owned(), Value::String(address));
-    recipient.remove(other);
-    recipient.remove("opted_in");
+    recipient.insert(column.into(), Value::String(address));
+    recipient.shift_remove(other);
+    recipient.shift_remove("opted_in");
     (present.expires_at, present.ledger) = (None, Ledger::default());
     Ok(recipient)
 }

@@ -347,7 +347,7 @@ impl World {
     /// What a person sees who asks what another address of delivery 1 would say.
     pub async fn previewed(&self) -> String {
         let mut client = self.stages.context.pool.get().await.unwrap();
-        let invented: Row = [("address".to_owned(), "2 New Street".into())].into_iter().collect();
+        let invented: Row = [("address".into(), "2 New Street".into())].into_iter().collect();
         let clock = Clock::system();
         let shown = preview(&mut client, &self.config, &clock, "home_delivery", "1", &invented);
         rowbell::cli::inspect::preview::as_text(&shown.await.unwrap())

@@ -114,7 +114,7 @@ async fn shown(client: &mut Client, config: &Config, watch: &str, found: &CatchU
     text += left;
     for missed in found.missed.iter().take(EXAMPLES) {
         let (clock, key) = (Clock::system(), &missed.entity_key);
-        let said = match preview(client, config, &clock, watch, key, &Row::new()).await {
+        let said = match preview(client, config, &clock, watch, key, &Row::default()).await {
             Ok(shown) => shown.iter().map(would_say).collect::<Vec<_>>().join("; "),
             Err(error) => format!("cannot be shown: {error}"),
         };

@@ -233,7 +233,8 @@ pub fn would_say(shown: &Preview) -> String {
 async fn examples(client: &mut Client, config: &Config, hold: &Hold) -> String {
     let mut text = String::new();
     for key in &hold.examples {
-        let shown = preview(client, config, &Clock::system(), &hold.watch, key, &Row::new()).await;
+        let shown =
+            preview(client, config, &Clock::system(), &hold.watch, key, &Row::default()).await;
         let said = match shown {
             Ok(shown) => shown.iter().map(would_say).collect::<Vec<_>>().join("; "),
             Err(error) => format!("cannot be shown: {error}"),

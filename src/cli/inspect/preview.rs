@@ -54,7 +54,7 @@ pub fn invented(set: &[(String, String)]) -> Row {
         "null" => Value::Null,
         other => Value::String(other.to_owned()),
     };
-    set.iter().map(|(column, text)| (column.clone(), value(text))).collect()
+    set.iter().map(|(column, text)| (column.into(), value(text))).collect()
 }
 
 /// The first recipient, and the others in a list of their own.

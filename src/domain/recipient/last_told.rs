@@ -200,6 +200,7 @@ impl CountsAsTold {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::value::row;
     use serde_json::json;
 
     fn told(key: &str, status: ToldStatus, second: i64, value: i64) -> Told {
@@ -209,8 +210,8 @@ mod tests {
             told_at: Timestamp::from_second(second).unwrap_or_default(),
             message_id: second,
             first_message_id: second,
-            row: json!({ "a": value }).as_object().cloned(),
-            row_before: json!({ "a": second - 1 }).as_object().cloned(),
+            row: row::of_json(json!({ "a": value })),
+            row_before: row::of_json(json!({ "a": second - 1 })),
             changed_at: Timestamp::from_second(second - 1).ok(),
         }
     }
@@ -252,10 +253,10 @@ mod tests {
 
     #[test]
     fn where_nothing_is_certain_the_earliest_row_before_is_what_was_known() {
-        let now = json!({ "a": 7 });
+        let now = row::of_json(json!({ "a": 7 }));
         let message = |at| RowBefore {
             at: Timestamp::from_second(at).unwrap_or_default(),
-            row: now.as_object(),
+            row: now.as_ref(),
         };
         let ledger = Ledger::new(vec![told("ana", ToldStatus::Possible, 4, 4)]);
         let by = |key, at| value(ledger.assumed_by(key, CountsAsTold::default(), message(at)));

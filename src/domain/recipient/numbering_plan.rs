@@ -106,9 +106,21 @@ pub fn region_of(digits: &str) -> Option<String> {
     Some(plan.region.clone()).filter(|region| region.chars().all(char::is_alphabetic))
 }
 
-/// Whether it is a region such as `US`.
+/// The regions that the metadata knows.
+const REGIONS: &str = "AC AD AE AF AG AI AL AM AO AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO \
+    BQ BR BS BT BW BY BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK \
+    DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF GG GH GI GL GM GN GP GQ \
+    GR GT GU GW GY HK HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM \
+    KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO \
+    MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH \
+    PK PL PM PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR \
+    SS ST SV SX SY SZ TA TC TD TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC \
+    VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
+
+/// Whether it is a region such as `US`. Reading the metadata for that would cost each start of a command more than all
+/// the rest of it.
 pub fn is_region(region: &str) -> bool {
-    DATABASE.by_id(region).is_some()
+    REGIONS.split(' ').any(|known| known == region)
 }
 
 fn country_of(region: &str) -> Option<Arc<CountryPlans>> {
@@ -260,6 +272,16 @@ mod tests {
 
     fn whole((metadata, national): (&Metadata, &str)) -> String {
         format!("{}{national}", metadata.country_code())
+    }
+
+    #[test]
+    fn the_regions_are_those_of_the_metadata() {
+        let letters = || 'A'..='Z';
+        let all = letters().flat_map(|a| letters().map(move |b| format!("{a}{b}")));
+        for region in all {
+            assert_eq!(is_region(&region), DATABASE.by_id(&region).is_some(), "{region}");
+        }
+        assert!(!is_region("") && !is_region("us") && !is_region("US CA"));
     }
 
     #[test]

@@ -196,7 +196,7 @@ mod tests {
     fn a_phone_in_a_column_of_numbers_has_no_digits_behind_the_point() {
         for number in ["436641234567", "436641234567.0", "436641234567.00"] {
             let phone: Value = serde_json::from_str(number).unwrap_or_default();
-            let recipient = [("phone".to_owned(), phone)].into_iter().collect();
+            let recipient = [("phone".into(), phone)].into_iter().collect();
             let read = Phone::of(&recipient, "AT").map(|phone| phone.as_str().to_owned());
             assert_eq!(read.as_deref(), Ok("436641234567"), "{number}");
         }

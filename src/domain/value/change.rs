@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::value::hex::hex;
-use crate::domain::value::row::Row;
+use crate::domain::value::row::{self, Row};
 
 /// What happened to a row, or to a recipient's part in it. The words are those of `rowbell.message_operation`; changes
 /// that are captured know the first three.
@@ -173,7 +173,7 @@ pub fn bounded_key(key: String) -> String {
 /// before each comma and backslash inside them. The trigger writes the same.
 pub fn entity_key(row: &Row, key_columns: &[String]) -> Option<String> {
     let texts: Option<Vec<String>> =
-        key_columns.iter().map(|column| key_text(row.get(column)?)).collect();
+        key_columns.iter().map(|column| key_text(row.get(column.as_str())?)).collect();
     let mut texts = texts?;
     if texts.len() == 1 {
         return texts.pop().map(bounded_key);
@@ -190,7 +190,7 @@ pub fn key_row(key: &str, key_columns: &[String]) -> Result<Row, usize> {
     if parts.len() != key_columns.len() {
         return Err(parts.len());
     }
-    Ok(key_columns.iter().cloned().zip(parts.into_iter().map(Value::String)).collect())
+    Ok(row::of(key_columns, parts.into_iter().map(Value::String)))
 }
 
 /// Parts between commas; a backslash makes the next character part of the value.
@@ -222,7 +222,7 @@ mod tests {
     use serde_json::json;
 
     fn row(value: Value) -> Option<Row> {
-        value.as_object().cloned()
+        row::of_json(value)
     }
 
     #[test]

@@ -180,12 +180,14 @@ pub fn normal<'a>(text: &'a str, column: &Column) -> Option<Cow<'a, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::value::row;
     use serde_json::json;
 
     #[test]
     fn a_path_leads_into_a_json_column_unless_a_column_has_that_name() {
         let row = json!({"details": {"window": {"from": "10:00"}, "tags": ["a", "b"]}, "a.b": 1});
-        let row = row.as_object();
+        let row = row::of_json(row);
+        let row = row.as_ref();
         assert_eq!(value(row, "details.window.from"), &json!("10:00"));
         assert_eq!(value(row, "details.tags.1"), &json!("b"));
         assert_eq!(value(row, "details.gone.from"), &Value::Null);
@@ -199,9 +201,9 @@ mod tests {
             kind: ColumnKind::Number { scale: Some(2) },
             rules: ColumnRules { currency: Some(named.into()), ..ColumnRules::default() },
         };
-        let row = json!({"currency": "USD"});
-        assert_eq!(column("currency").currency(row.as_object()), Some("USD"));
-        assert_eq!(column("EUR").currency(row.as_object()), Some("EUR"));
-        assert_eq!(column("valuta").currency(row.as_object()), None);
+        let row = row::of_json(json!({"currency": "USD"}));
+        assert_eq!(column("currency").currency(row.as_ref()), Some("USD"));
+        assert_eq!(column("EUR").currency(row.as_ref()), Some("EUR"));
+        assert_eq!(column("valuta").currency(row.as_ref()), None);
     }
 }

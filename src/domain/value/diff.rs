@@ -61,8 +61,13 @@ fn amount(value: ComparableValue, currency: Option<&str>) -> ComparableValue {
 mod tests {
     use super::*;
     use crate::domain::value::column::ColumnRules;
+    use crate::domain::value::row;
     use serde_json::json;
     use std::collections::BTreeMap;
+
+    fn row(value: &Value) -> Option<Row> {
+        row::of_json(value.clone())
+    }
 
     fn rules(toml: &str) -> ColumnRules {
         toml::from_str(toml).unwrap()
@@ -75,7 +80,7 @@ mod tests {
         )]);
         let (old, new) = (json!({ "c": a }), json!({ "c": b }));
         let zone = TimeZone::get("America/New_York").unwrap();
-        diff(old.as_object(), new.as_object(), &["c".to_owned()], &columns, &zone).is_empty()
+        diff(row(&old).as_ref(), row(&new).as_ref(), &["c".to_owned()], &columns, &zone).is_empty()
     }
 
     fn same(type_name: &str, a: Value, b: Value) -> bool {
@@ -155,13 +160,14 @@ mod tests {
         let column =
             Column { kind: ColumnKind::of("numeric(10,2)"), rules: rules("currency = 'valuta'") };
         let columns = BTreeMap::from([("fee".to_owned(), column)]);
-        let row = |fee: Value, valuta: Value| json!({"fee": fee, "valuta": valuta});
+        let paid = |fee: Value, valuta: Value| json!({"fee": fee, "valuta": valuta});
         let count = |a: Value, b: Value| {
-            diff(a.as_object(), b.as_object(), &["fee".to_owned()], &columns, &TimeZone::UTC).len()
+            diff(row(&a).as_ref(), row(&b).as_ref(), &["fee".to_owned()], &columns, &TimeZone::UTC)
+                .len()
         };
-        assert_eq!(count(row(json!(10), json!("USD")), row(json!(10.0), json!("USD "))), 0);
-        assert_eq!(count(row(json!(10), json!("USD")), row(json!(10), json!("EUR"))), 1);
-        assert_eq!(count(row(Value::Null, json!("USD")), row(Value::Null, json!("EUR"))), 0);
+        assert_eq!(count(paid(json!(10), json!("USD")), paid(json!(10.0), json!("USD "))), 0);
+        assert_eq!(count(paid(json!(10), json!("USD")), paid(json!(10), json!("EUR"))), 1);
+        assert_eq!(count(paid(Value::Null, json!("USD")), paid(Value::Null, json!("EUR"))), 0);
     }
 
     #[test]
@@ -228,7 +234,7 @@ mod tests {
         let at = |at: &str| json!({"details": {"at": at, "etag": at}});
         let count = |a: Value, b: Value| {
             let names = ["details.at".to_owned()];
-            diff(a.as_object(), b.as_object(), &names, &columns, &TimeZone::UTC).len()
+            diff(row(&a).as_ref(), row(&b).as_ref(), &names, &columns, &TimeZone::UTC).len()
         };
         assert_eq!(count(at("2026-06-25T10:00Z"), at("2026-06-25T12:00+02:00")), 0);
         assert_eq!(count(at("2026-06-25T10:00Z"), at("2026-06-25T12:00Z")), 1);
@@ -240,7 +246,7 @@ mod tests {
         let new = json!({"id": 1, "status": "late"});
         let columns = ["note".to_owned(), "status".to_owned()];
         let changes =
-            diff(old.as_object(), new.as_object(), &columns, &Columns::new(), &TimeZone::UTC);
+            diff(row(&old).as_ref(), row(&new).as_ref(), &columns, &Columns::new(), &TimeZone::UTC);
         assert_eq!(
             changes,
             [FieldChange { column: "status".into(), old: Value::Null, new: json!("late") }]

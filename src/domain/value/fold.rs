@@ -86,13 +86,13 @@ impl OpenNets {
 mod tests {
     use super::*;
     use crate::domain::value::change::Operation;
-    use crate::domain::value::row::Row;
+    use crate::domain::value::row::{self, Row};
     use jiff::Timestamp;
     use serde_json::{Value, json};
     use strum::VariantArray as _;
 
     fn row(value: Value) -> Option<Row> {
-        value.as_object().cloned()
+        row::of_json(value)
     }
 
     fn change(id: i64, key: &str, old: Value, new: Value) -> Change {

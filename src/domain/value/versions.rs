@@ -292,14 +292,16 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::value::row;
     use jiff::Timestamp;
     use serde_json::json;
 
     /// A change of a row with key `id` and watched column `a`; null is no row.
     fn change(old: Value, new: Value) -> Change {
-        let row = |value: &Value| value.as_object().cloned();
+        let row = |value: &Value| row::of_json(value.clone());
         let (old_row, new_row) = (row(&old), row(&new));
-        let key = entity_key(old_row.as_ref().or(new_row.as_ref()).unwrap_or(&Row::new()), &key());
+        let key =
+            entity_key(old_row.as_ref().or(new_row.as_ref()).unwrap_or(&Row::default()), &key());
         Change {
             change_id: 0,
             watch: "delivery".into(),

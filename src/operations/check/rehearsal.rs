@@ -187,7 +187,7 @@ impl Rehearsal<'_> {
                 continue;
             }
             let mut row = usual.clone();
-            row.insert(column.clone(), Value::String(code.clone()));
+            row.insert(column.into(), Value::String(code.clone()));
             note(try_with(&row, &before), &|_| format!(" (where {column} is \"{code}\")"));
         }
         found
@@ -219,7 +219,7 @@ impl Rehearsal<'_> {
             .table
             .captured
             .iter()
-            .map(|column| (column.clone(), self.value(column, extent)))
+            .map(|column| (column.into(), self.value(column, extent)))
             .collect();
         for (column, wanted) in &rule.becomes {
             set(&mut row, column, wanted);
@@ -258,7 +258,7 @@ fn before(rule: &SayRule, mut row: Row) -> Row {
 
 fn set(row: &mut Row, column: &str, wanted: &Value) {
     let one = wanted.as_array().and_then(|any| any.first()).unwrap_or(wanted);
-    row.insert(column.to_owned(), one.clone());
+    row.insert(column.into(), one.clone());
 }
 
 impl Extent {

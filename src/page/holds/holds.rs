@@ -45,7 +45,8 @@ pub async fn view(
         let mut texts = Vec::new();
         for key in hold.examples.iter().filter(|_| waiting.len() < WITH_TEXTS) {
             let (config, clock) = (page.config(), &page.context.clock);
-            let shown = preview(&mut client, config, clock, &hold.watch, key, &Row::new()).await;
+            let shown =
+                preview(&mut client, config, clock, &hold.watch, key, &Row::default()).await;
             texts.push((key.clone(), shown.map_err(|error| error.to_string())));
         }
         waiting.push(HoldWithTexts { hold, texts });

@@ -75,7 +75,7 @@ fn invented(fields: &Fields) -> Row {
         "null" => Value::Null,
         text => Value::String(text.to_owned()),
     };
-    set.map(|(column, text)| (column.to_owned(), value(text))).collect()
+    set.map(|(column, text)| (column.into(), value(text))).collect()
 }
 
 type Shown = Result<Vec<Preview>, String>;

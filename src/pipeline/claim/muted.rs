@@ -55,7 +55,7 @@ pub fn fold_muted<'a>(
 /// The columns that a change gave another value; None: the row is gone.
 fn changed(net: &NetChange) -> Option<Row> {
     let new = net.new_row.as_ref()?;
-    let was = |column: &String| net.old_row.as_ref().and_then(|old| old.get(column));
+    let was = |column: &str| net.old_row.as_ref().and_then(|old| old.get(column));
     let differs = new.iter().filter(|(column, value)| was(column) != Some(value));
     Some(differs.map(|(column, value)| (column.clone(), value.clone())).collect())
 }

@@ -360,13 +360,15 @@ impl CompiledWatch {
     /// What the recipient query asks of a row.
     pub fn recipient_columns_of(&self, row: &Row) -> Row {
         let columns = self.recipient_columns.iter();
-        columns.filter_map(|column| Some((column.clone(), row.get(column)?.clone()))).collect()
+        columns
+            .filter_map(|column| Some((column.into(), row.get(column.as_str())?.clone())))
+            .collect()
     }
 
     /// Whether the recipient query names the same people for two rows, as far as it depends on them.
     pub fn names_the_same(&self, one: &Row, other: &Row) -> bool {
         let mut columns = self.recipient_columns.iter();
-        columns.all(|column| one.get(column) == other.get(column))
+        columns.all(|column| one.get(column.as_str()) == other.get(column.as_str()))
     }
 }
 

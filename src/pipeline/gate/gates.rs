@@ -265,7 +265,7 @@ impl GateInput<'_> {
     /// The words. `names` are those of the rows that foreign keys point to.
     pub fn words(&self, passed: PreparedMessage, names: &Arc<FoundNames>) -> Decision {
         // A row that is gone is spoken of as it was last told.
-        let empty = Row::new();
+        let empty = Row::default();
         let row = self.row().or(self.baseline).unwrap_or(&empty);
         let wording = self.route.phrasing.word(&RenderContext {
             operation: passed.operation,

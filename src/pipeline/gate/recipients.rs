@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::{LazyLock, OnceLock};
 
+use compact_str::CompactString;
 use deadpool_postgres::Transaction;
 use serde_json::Value;
 
@@ -79,7 +80,7 @@ struct Keyed<'a> {
 }
 
 /// The row of an entity of which nothing was captured but its key.
-static NO_ROW: LazyLock<Row> = LazyLock::new(Row::new);
+static NO_ROW: LazyLock<Row> = LazyLock::new(Row::default);
 
 impl<'a> RecipientCase<'a> {
     /// The case of a message that concerns nobody.
@@ -286,8 +287,8 @@ impl<'a> Concern<'a> {
             true => captured,
             false => self.current,
         };
-        let missing = source.iter().filter(|(column, _)| !row.contains_key(*column));
-        let missing: Vec<(String, Value)> =
+        let missing = source.iter().filter(|(column, _)| !row.contains_key(column.as_str()));
+        let missing: Vec<(CompactString, Value)> =
             missing.map(|(column, value)| (column.clone(), value.clone())).collect();
         match missing.is_empty() {
             true => Cow::Borrowed(row),
@@ -390,10 +391,11 @@ fn digest(text: &str) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::value::row;
 
     #[test]
     fn a_phone_is_read_for_the_key_and_not_again_at_the_gate() {
-        let row = |json: Value| json.as_object().cloned().unwrap_or_default();
+        let row = |json: Value| row::of_json(json).unwrap_or_default();
         let rows = [
             row(serde_json::json!({"phone": "+1 202-555-0143"})),
             row(serde_json::json!({"phone": "+1 202-555-0143", "recipient_key": "c7"})),

@@ -53,7 +53,8 @@ pub async fn as_captured(
         .key
         .iter()
         .map(|column| {
-            let part = parts.get(column).and_then(|part| part.as_str()).unwrap_or_default();
+            let part =
+                parts.get(column.as_str()).and_then(|part| part.as_str()).unwrap_or_default();
             let type_name = table.column(column).map_or("text", |column| column.type_name.as_str());
             format!("{}::{type_name} as {}", literal(part), quote(column))
         })

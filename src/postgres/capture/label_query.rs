@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use compact_str::CompactString;
 use deadpool_postgres::Transaction;
 use serde_json::Value;
 use tokio_postgres::types::Json;
@@ -98,7 +99,8 @@ fn local_text(labels: Row) -> Option<LocalizedText> {
     if labels.len() == 1 {
         return labels.into_iter().find_map(|(_, value)| text(value)).map(LocalizedText::Same);
     }
-    let tag = |name: String| if name == "label" { "default".to_owned() } else { name };
+    let tag =
+        |name: CompactString| if name == "label" { "default".to_owned() } else { name.into() };
     let texts: BTreeMap<String, String> =
         labels.into_iter().filter_map(|(name, value)| Some((tag(name), text(value)?))).collect();
     (!texts.is_empty()).then_some(LocalizedText::ByLanguage(texts))

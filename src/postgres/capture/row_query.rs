@@ -10,7 +10,7 @@ use tokio_postgres::types::{Json, ToSql};
 
 use crate::config::Watch;
 use crate::domain::recipient::last_told::{Ledger, Told};
-use crate::domain::value::row::Row;
+use crate::domain::value::row::{self, Row};
 use crate::postgres::capture::quoting::{
     MAX_ARGUMENTS, field, jsonb_array, literal, quote, subquery,
 };
@@ -374,7 +374,7 @@ fn present(
     columns: &[String],
 ) -> Result<PresentRow, tokio_postgres::Error> {
     Ok(PresentRow {
-        row: list_of(row, "row")?.map(|values| columns.iter().cloned().zip(values).collect()),
+        row: list_of(row, "row")?.map(|values: Vec<Value>| row::of(columns, values)),
         is_one_of_several: false,
         recipients: list(row, "recipients")?,
         expires_at: asked_moment(row, "expires_at", "expires_at_wall")?,
@@ -415,12 +415,9 @@ fn list<T: DeserializeOwned>(
 
 /// A JSON object; anything else, and null, is None.
 pub fn object(
-    row: &tokio_postgres::Row,
+    found: &tokio_postgres::Row,
     column: &str,
 ) -> Result<Option<Row>, tokio_postgres::Error> {
-    let value: Option<Json<Value>> = row.try_get(column)?;
-    Ok(match value {
-        Some(Json(Value::Object(object))) => Some(object),
-        _ => None,
-    })
+    let value: Option<Json<Value>> = found.try_get(column)?;
+    Ok(value.and_then(|Json(value)| row::of_json(value)))
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error as StdError;
 
+use compact_str::CompactString;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -77,7 +78,7 @@ pub enum LargeDecision {
 /// What a layout says of the changes that name it.
 #[derive(Debug, serde::Deserialize)]
 struct Layout {
-    columns: Vec<String>,
+    columns: Vec<CompactString>,
     /// The table that the changes are of, if it is still there.
     table_oid: Option<u32>,
     table: Option<String>,
@@ -289,7 +290,7 @@ fn captured(
 
 /// Puts the names of a layout back on the values of a change.
 fn named_values(
-    columns: &[String],
+    columns: &[CompactString],
     values: Vec<Value>,
     operation: Operation,
 ) -> Result<Rows, String> {
@@ -310,10 +311,11 @@ fn named_values(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::value::row;
     use serde_json::json;
 
     fn named(operation: Operation, values: Value) -> Result<Rows, String> {
-        let columns = ["id".to_owned(), "status".to_owned()];
+        let columns = ["id".into(), "status".into()];
         named_values(&columns, values.as_array().cloned().unwrap_or_default(), operation)
     }
 
@@ -321,7 +323,7 @@ mod tests {
     fn an_update_has_both_rows_and_the_others_have_theirs() {
         let (planned, packed) =
             (json!({"id": 1, "status": "planned"}), json!({"id": 1, "status": "packed"}));
-        let row = |value: &Value| value.as_object().cloned();
+        let row = |value: &Value| row::of_json(value.clone());
         let values = json!([1, "planned", 1, "packed"]);
         assert_eq!(named(Operation::Update, values), Ok((row(&planned), row(&packed))));
         assert_eq!(named(Operation::Insert, json!([1, "packed"])), Ok((None, row(&packed))));

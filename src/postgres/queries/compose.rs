@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Error, Row as SqlRow};
 
@@ -186,7 +185,7 @@ pub async fn compose_write(
     let reason: Vec<Option<&str>> = messages.iter().map(|m| m.state.reason()).collect();
     let reason_text: Vec<Option<&str>> =
         messages.iter().map(|m| m.reason_text.as_deref()).collect();
-    let new: Vec<Option<Json<Value>>> = messages.iter().map(told_json).collect();
+    let new: Vec<Option<Json<Option<&Row>>>> = messages.iter().map(told_json).collect();
     let due: Vec<Timestamp> = messages.iter().map(|m| m.due_at).collect();
     let wait = WaitColumns::of(messages.iter().map(|m| m.wait.as_ref()));
     let w = WordColumns::of(messages.iter().map(|m| m.words.as_deref()));
@@ -232,7 +231,6 @@ fn carrier(message: &Message) -> Option<AttemptId> {
 }
 
 /// The row as told; JSON null says "told that it is gone", SQL null "leave as it is".
-fn told_json(message: &Message) -> Option<Json<Value>> {
-    let row = message.told_row.clone()?;
-    Some(Json(row.map_or(Value::Null, Value::Object)))
+fn told_json(message: &Message) -> Option<Json<Option<&Row>>> {
+    Some(Json(message.told_row.as_ref()?.as_ref()))
 }

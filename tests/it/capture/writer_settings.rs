@@ -83,7 +83,7 @@ async fn a_key_is_the_same_whoever_wrote_the_row() {
     assert!(read[0].contains("address: Main Street → Street 3. If"), "{read:?}");
     // The row is there, so nobody is told that it is gone; and a person may name it as they like.
     let mut client = world.stages.context.pool.get().await.unwrap();
-    let (clock, row) = (Clock::system(), Row::new());
+    let (clock, row) = (Clock::system(), Row::default());
     let key = "01,2030-06-25 12:00:00.50+02,3.0000000000000004e-1";
     let shown = preview(&mut client, &world.config, &clock, "thing", key, &row).await.unwrap();
     assert!(shown[0].changes.is_empty(), "{:?}", shown[0].changes);

@@ -43,7 +43,7 @@ async fn a_preview_may_only_read() {
         CONFIG.replace("changed.customer_id\"\"\"", "changed.customer_id and noted(c.id)\"\"\"");
     let world = World::over(&schema, &config, "").await;
     let mut client = world.stages.context.pool.get().await.unwrap();
-    let (clock, row) = (Clock::system(), Row::new());
+    let (clock, row) = (Clock::system(), Row::default());
     let shown = preview(&mut client, &world.config, &clock, "home_delivery", "1", &row).await;
     let refused = format!("{:?}", shown.unwrap_err());
     assert!(refused.contains("read-only transaction"), "{refused}");
@@ -67,7 +67,7 @@ async fn a_preview_shows_what_changes_and_the_very_words_that_then_leave() {
 async fn a_preview_refuses_columns_that_are_not_there() {
     let world = World::new().await;
     let mut client = world.stages.context.pool.get().await.unwrap();
-    let row = Row::from_iter([("adress".to_owned(), "2 New Street".into())]);
+    let row = Row::from_iter([("adress".into(), "2 New Street".into())]);
     let clock = Clock::system();
     let shown = preview(&mut client, &world.config, &clock, "home_delivery", "1", &row).await;
     let refused = shown.unwrap_err().to_string();
@@ -155,7 +155,7 @@ async fn a_value_that_a_column_cannot_hold_is_the_fault_of_set() {
         ),
         ("customer_id", "Maria", "invalid input syntax for type bigint: \"Maria\""),
     ] {
-        let invented = [(column.to_owned(), value.into())].into_iter().collect();
+        let invented = [(column.into(), value.into())].into_iter().collect();
         let clock = Clock::system();
         let shown = preview(&mut client, &world.config, &clock, "home_delivery", "1", &invented);
         let said = chain(&shown.await.unwrap_err());

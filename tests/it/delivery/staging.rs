@@ -85,12 +85,12 @@ async fn the_words_of_a_watch_are_read_on_ones_own_phone_and_nobody_counts_as_to
     let world = World::with("expires_at = \"window_end\"").await;
     // She did not agree, and her window is long over: that is the customer's affair, not the test's.
     world.sql("update customer set whatsapp_opt_in = false; update delivery set window_end = '2020-01-01'").await;
-    let set: Row = [("address".to_owned(), "2 New Street".into())].into_iter().collect();
+    let set: Row = [("address".into(), "2 New Street".into())].into_iter().collect();
     assert!(matches!(tried(&world, "1", set).await, Ok(AttemptResult::Accepted { .. })));
     let told = world.read(OWN);
     assert!(told[0].starts_with("Hello, Maria!") && told[0].contains("2 New Street"), "{told:?}");
     // Without an invented change all of the row is told.
-    assert!(matches!(tried(&world, "2", Row::new()).await, Ok(AttemptResult::Accepted { .. })));
+    assert!(matches!(tried(&world, "2", Row::default()).await, Ok(AttemptResult::Accepted { .. })));
     assert!(world.read(OWN)[1].contains("Calle Mayor 1"), "{:?}", world.read(OWN));
     assert_eq!((world.read(MARIA).len(), world.read(JUAN).len()), (0, 0));
     for table in ["message", "attempt", "queue"] {
@@ -103,15 +103,15 @@ async fn the_words_of_a_watch_are_read_on_ones_own_phone_and_nobody_counts_as_to
 async fn a_test_goes_nowhere_it_must_not() {
     let settings = "[installation]\nonly_to = [\"+1 (212) 200-0001\"]";
     let world = World::with_settings(settings).await;
-    let why = tried(&world, "1", Row::new()).await.unwrap_err();
+    let why = tried(&world, "1", Row::default()).await.unwrap_err();
     assert!(why.contains("installation.only_to does not name this recipient"), "{why}");
     let world = World::new().await;
-    let why = tried(&world, "77", Row::new()).await.unwrap_err();
+    let why = tried(&world, "77", Row::default()).await.unwrap_err();
     assert_eq!(why, "there is no row 77 in public.delivery, and no message tells of it");
     world
         .sql(&format!("insert into rowbell.opt_out (phone, source) values ('{OWN}', 'inbound')"))
         .await;
-    let why = tried(&world, "1", Row::new()).await.unwrap_err();
+    let why = tried(&world, "1", Row::default()).await.unwrap_err();
     assert_eq!(why, "that phone stands in rowbell.opt_out; see rowbell opt-out");
     assert_eq!(world.sandbox.count(), 0);
 }

@@ -53,6 +53,8 @@ pub struct TemplateContext<'a> {
 pub struct Engine {
     environment: Environment<'static>,
     used: HashMap<String, Vec<Variable>>,
+    /// Templates that are one variable and nothing else, as most variables of a body are.
+    bare: HashMap<String, String>,
 }
 
 /// A variable of a template.
@@ -70,7 +72,7 @@ impl Engine {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         filters::add(&mut environment);
-        let mut engine = Engine { environment, used: HashMap::new() };
+        let mut engine = Engine { environment, used: HashMap::new(), bare: HashMap::new() };
         let mut problems = Vec::new();
         for (i, rule) in source.say.iter().enumerate() {
             let Some(text) = &rule.text else { continue };
@@ -110,7 +112,10 @@ impl Engine {
         }
         let is_column = |name: &String| is_column(text, name, columns.unwrap_or_default());
         let used = names.into_iter().map(|name| Variable { is_column: is_column(&name), name });
-        self.used.insert(name, used.collect());
+        self.used.insert(name.clone(), used.collect());
+        if let Some(variable) = bare_variable(text) {
+            self.bare.insert(name, variable.to_owned());
+        }
     }
 
     fn has_filter(&self, name: &str) -> bool {
@@ -125,6 +130,11 @@ impl Engine {
         template_context: &TemplateContext<'_>,
         more: &[(&str, Jinja)],
     ) -> Result<String, Unwritable> {
+        // A text that only stands there needs no engine.
+        let is_bare = |given: &&(&str, Jinja)| self.bare.get(name).is_some_and(|b| b == given.0);
+        if let Some(text) = more.iter().find(is_bare).and_then(|(_, value)| value.as_str()) {
+            return Ok(text.to_owned());
+        }
         let unwritable = |why: String| Unwritable::Template { place: name.to_owned(), why };
         let mut context: BTreeMap<&str, Jinja> = BTreeMap::new();
         for variable in self.used.get(name).into_iter().flatten() {
@@ -185,6 +195,12 @@ fn value_of(
         "operation" => Jinja::from(render_context.operation.into_str()),
         _ => of_columns(name, columns, Some(value)),
     })
+}
+
+/// The variable that a template is, if it is nothing else: `{{ summary }}`.
+fn bare_variable(text: &str) -> Option<&str> {
+    let name = text.strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_').then_some(name)
 }
 
 /// Whether a reserved name means the column of that name: where there is one, and its members are not asked for.
@@ -272,6 +288,7 @@ mod tests {
     use crate::domain::value::change::Operation;
     use crate::domain::value::column::{Column, Columns};
     use crate::domain::value::column_kind::ColumnKind;
+    use crate::domain::value::row;
 
     /// A parcel whose columns are called as templates call other things, and have every kind of value.
     fn columns() -> Columns {
@@ -332,11 +349,13 @@ mod tests {
         };
         let engine = Engine::compile(&source)
             .map_err(|found| found.iter().map(|f| f.what.clone()).collect::<Vec<_>>().join("; "))?;
+        let row = row::of_json(row.clone()).unwrap();
+        let old = old.and_then(|old| row::of_json(old.clone()));
         let render_context = RenderContext {
             operation: Operation::Update,
             changes: &[],
-            old: old.and_then(Value::as_object),
-            row: row.as_object().unwrap(),
+            old: old.as_ref(),
+            row: &row,
             columns,
             names: &Arc::default(),
             name: "Ana",
