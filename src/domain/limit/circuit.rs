@@ -97,10 +97,10 @@ impl ErrorTally {
         self.second(now).good += count;
     }
 
-    /// A permanent error; `refused` is the message that it ended, unless the provider had accepted it.
-    pub fn bad(&mut self, now: Timestamp, refused: Option<i64>) {
+    /// A permanent error, and the message that it ended.
+    pub fn bad(&mut self, now: Timestamp, refused: i64) {
         self.second(now).bad += 1;
-        self.refused.extend(refused.map(|message| (now, message)));
+        self.refused.push_back((now, refused));
         if self.refused.len() > MAX_REFUSED {
             self.refused.pop_front();
         }
@@ -161,23 +161,23 @@ mod tests {
     #[test]
     fn a_few_errors_are_no_burst_and_neither_is_a_small_share() {
         let mut tally = ErrorTally::default();
-        (0..9).for_each(|i| tally.bad(at(0), Some(i)));
+        (0..9).for_each(|i| tally.bad(at(0), i));
         assert_eq!(tally.burst(at(0), RULES), None, "nine outcomes say nothing yet");
         tally.good(at(1), 10);
         assert_eq!(tally.burst(at(1), RULES), None, "9 of 19");
-        tally.bad(at(2), None);
+        tally.bad(at(2), 9);
         let burst = tally.burst(at(2), RULES);
-        assert_eq!(burst, Some(ErrorBurst { bad: 10, all: 20, refused: (0..9).collect() }));
+        assert_eq!(burst, Some(ErrorBurst { bad: 10, all: 20, refused: (0..10).collect() }));
         assert_eq!(tally.burst(at(2), RULES), None, "counting begins anew");
     }
 
     #[test]
     fn what_is_long_past_does_not_count() {
         let mut tally = ErrorTally::default();
-        (0..9).for_each(|i| tally.bad(at(0), Some(i)));
-        tally.bad(at(61), Some(9));
+        (0..9).for_each(|i| tally.bad(at(0), i));
+        tally.bad(at(61), 9);
         assert_eq!(tally.burst(at(61), RULES), None);
-        (10..19).for_each(|i| tally.bad(at(62), Some(i)));
+        (10..19).for_each(|i| tally.bad(at(62), i));
         assert_eq!(tally.burst(at(62), RULES).map(|burst| burst.refused), Some((9..19).collect()));
     }
 

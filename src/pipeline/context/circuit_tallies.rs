@@ -53,13 +53,8 @@ impl CircuitTallies {
         }
     }
 
-    /// Counts a bad outcome; a burst of them, once there are enough. `refused` is a message that the error failed.
-    pub fn bad(
-        &self,
-        key: &CircuitKey,
-        now: Timestamp,
-        refused: Option<i64>,
-    ) -> Option<ErrorBurst> {
+    /// Counts a bad outcome; a burst of them, once there are enough. `refused` is the message that the error failed.
+    pub fn bad(&self, key: &CircuitKey, now: Timestamp, refused: i64) -> Option<ErrorBurst> {
         let tallies = &mut self.counted().tallies;
         let tally = tallies.entry(key.clone()).or_default();
         tally.bad(now, refused);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
-use crate::domain::limit::circuit::{CircuitKey, CircuitPauses, CircuitState, ErrorBurst};
+use crate::domain::limit::circuit::{CircuitKey, CircuitPauses, CircuitState};
 use crate::domain::message::attempt::ErrorClass;
 use crate::domain::message::outgoing::Outgoing;
 use crate::domain::notice;
@@ -171,8 +171,7 @@ pub async fn record_failure(
         return open(tx, context, key, signal, error_text(signal), is_probe).await;
     }
     context.circuits.good(&keys.iter().filter(|k| *k != key).cloned().collect::<Vec<_>>(), now);
-    let refused = (!signal.is_by_receipt).then_some(signal.message_id);
-    if let Some(burst) = context.circuits.bad(key, now, refused) {
+    if let Some(burst) = context.circuits.bad(key, now, signal.message_id) {
         let why = format!(
             "{} of the last {} messages were refused for good, the last with {}",
             burst.bad,
@@ -180,12 +179,27 @@ pub async fn record_failure(
             error_text(signal)
         );
         open(tx, context, key, signal, why, false).await?;
-        take_back(tx, context, key, burst).await?;
+        take_back(tx, context, key, &burst.refused).await?;
+    } else if is_stopped_by(tx, key, signal.code).await? {
+        // It was under way when the burst stopped the others.
+        take_back(tx, context, key, &[signal.message_id]).await?;
     } else if signal.code == Some(OPTED_OUT) {
         queries::blockers::opt_out_report_add(tx, signal.message_id, &snapshot.channel, now)
             .await?;
     }
     Ok(())
+}
+
+/// Whether the circuit is stopped, and by the same error.
+async fn is_stopped_by(
+    tx: &Transaction<'_>,
+    key: &CircuitKey,
+    code: Option<i32>,
+) -> Result<bool, StageError> {
+    let circuit = queries::blockers::circuit_lock(tx, key).await?;
+    let is_same =
+        |circuit: CircuitRow| circuit.state != CircuitState::Closed && circuit.error_code == code;
+    Ok(circuit.is_some_and(is_same))
 }
 
 impl Failing {
@@ -320,14 +334,13 @@ async fn take_back(
     tx: &Transaction<'_>,
     context: &Context,
     key: &CircuitKey,
-    burst: ErrorBurst,
+    refused: &[i64],
 ) -> Result<(), StageError> {
     let now = context.clock.now();
     queries::blockers::opt_out_report_drop(tx, &key.channel).await?;
     let due_at = now + context.circuits.settings.first_pause * 2;
     let why = format!("{}: refused in a burst of errors, to be tried again", key.is_stopped());
-    let back =
-        queries::blockers::circuit_take_back(tx, key, &burst.refused, due_at, &why, now).await?;
+    let back = queries::blockers::circuit_take_back(tx, key, refused, due_at, &why, now).await?;
     tracing::info!(circuit = %key, messages = back.len(), "messages that the burst had failed are put back");
     Ok(())
 }

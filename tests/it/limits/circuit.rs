@@ -296,6 +296,37 @@ async fn errors_that_only_receipts_tell_of_stop_the_channel_until_a_receipt_says
     assert_eq!(states(&world).await, "delivered 1, sent 3");
 }
 
+/// WhatsApp takes thirty messages, and says of all of them afterwards that they cannot be delivered (131026): that is no
+/// fault of thirty people. Those that had not been reported yet when the channel stopped are no exception.
+#[tokio::test]
+async fn a_burst_of_errors_that_only_receipts_tell_of_fails_nobody() {
+    let mut world = shop(30).await;
+    move_all(&mut world).await;
+    assert_eq!(states(&world).await, "sent 30");
+    let sent = world.sandbox.all_seen();
+    let say = async |world: &World, id: &str, status, error_code| {
+        let provider_message_id = id.to_owned();
+        world
+            .receipt(Receipt { provider_message_id, status, error_code, ..Receipt::default() })
+            .await;
+    };
+    for seen in &sent {
+        say(&world, &seen.id, ReceiptStatus::Failed, Some(131_026)).await;
+    }
+    assert_eq!(circuits(&world).await, "main open pause 60 opened 1");
+    assert_eq!(states(&world).await, "scheduled 30");
+    let told = "select count(*) from rowbell.last_told where status <> 'assumed'";
+    assert_eq!(world.value(told).await, "0", "nobody was told");
+
+    minutes(&mut world, 2).await;
+    assert_eq!(world.sandbox.count(), 31, "one is tried");
+    let tried = world.sandbox.all_seen()[30].id.clone();
+    say(&world, &tried, ReceiptStatus::Delivered, None).await;
+    minutes(&mut world, 3).await;
+    assert_eq!(states(&world).await, "delivered 1, sent 29");
+    assert_eq!(circuits(&world).await, "main closed pause 60 opened 1");
+}
+
 /// WhatsApp drops what it had accepted of a template that it pauses meanwhile (132015 by webhook).
 #[tokio::test]
 async fn what_a_paused_template_failed_by_receipt_leaves_once_it_may_be_sent_again() {
