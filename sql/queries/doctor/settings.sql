@@ -1,6 +1,4 @@
 -- settings: finds settings of roles, the database or the server that make writers or autovacuum pass rowbell by.
---
--- $1 watched: the watched tables
 with setting as (
     select split_part(one, '=', 1) as name, substr(one, strpos(one, '=') + 1) as value,
            case when s.setrole = 0 then format('alter database %I reset %%s', d.datname)
@@ -27,11 +25,4 @@ select 'warning', p.name,
        'is off on this server: dead rows stay, and every claim reads past them',
        array[format('alter system reset %s', p.name), 'select pg_reload_conf()']
   from pg_catalog.pg_settings as p
- where p.name in ('autovacuum', 'track_counts') and p.setting = 'off'
-union all
-select 'error', format('table %s', t.tgrelid::regclass),
-       'gets its rows by logical replication, for which its trigger does not fire',
-       array[format('alter table %s enable always trigger %I', t.tgrelid::regclass, t.tgname)]
-  from pg_catalog.pg_subscription_rel as s
-  join pg_catalog.pg_trigger as t on t.tgrelid = s.srrelid and t.tgname like 'rowbell\_capture\_%' and t.tgenabled = 'O'
- where s.srrelid = any ($1::oid[]);
+ where p.name in ('autovacuum', 'track_counts') and p.setting = 'off';

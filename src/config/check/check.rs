@@ -1,5 +1,6 @@
 //! What types cannot say: whether the settings fit together.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use strum::VariantArray as _;
@@ -69,6 +70,7 @@ pub fn mistakes(config: &Config) -> Vec<Finding> {
         check_template(&format!("template.{name}"), template, is_approved, &mut found);
     }
     for (name, watch) in &config.watch {
+        found.unless(!name.trim().is_empty(), "watch", "expected a name, as in [watch.delivery]");
         check_watch(&format!("watch.{name}"), watch, config, &mut found);
     }
     for tag in config.phrase.keys() {
@@ -302,6 +304,12 @@ fn check_template(
         format!("{key}.body"),
         "expected at least one variable",
     );
+    let languages = template.language.each();
+    found.unless(
+        !languages.is_empty() && languages.iter().all(|(_, code)| !code.trim().is_empty()),
+        format!("{key}.language"),
+        "expected a language code of the template such as \"en\", or { default = \"en\", es = \"es_MX\" }",
+    );
     found.languages(&format!("{key}.language"), &template.language);
     let Some(text) = &template.text else { return };
     for (tag, text) in text.each() {
@@ -346,6 +354,10 @@ fn check_watch(key: &str, watch: &Watch, config: &Config, found: &mut CheckFindi
         format!("{key}.columns"),
         "expected at least one column",
     );
+    let mut known = BTreeSet::new();
+    let twice = watch.columns.iter().find(|column| !known.insert(*column));
+    let what = format!("names \"{}\" twice", twice.map_or("", String::as_str));
+    found.unless(twice.is_none(), format!("{key}.columns"), what);
     found.unless(
         !watch.on.is_empty() && !watch.on.contains(&Operation::Withdrawn),
         format!("{key}.on"),
@@ -407,7 +419,19 @@ fn check_say(key: &str, watch: &Watch, found: &mut CheckFindings) {
             found.column(key, format!("{key}.say[{i}].{setting}"), watch, column);
         }
         match &rule.text {
-            Some(text) => found.languages(&format!("{key}.say[{i}].text"), text),
+            Some(text) => {
+                let key = format!("{key}.say[{i}].text");
+                found.languages(&key, text);
+                let is_blank = text.each().iter().any(|(_, text)| text.trim().is_empty());
+                found.unless(
+                    !is_blank,
+                    &key,
+                    "is empty; a rule that says nothing has silent = true",
+                );
+                let what =
+                    "is never told, because the rule has silent = true; leave one of them out";
+                found.unless(is_blank || !rule.silent, key, what);
+            }
             None => found.unless(
                 rule.silent,
                 format!("{key}.say[{i}].text"),

@@ -14,6 +14,8 @@ use crate::domain::value::column_kind::ColumnKind;
 use crate::finding::Finding;
 use crate::operations::check::report::CheckReport;
 use crate::pipeline::context::context::CompiledWatch;
+use crate::postgres::capture::quoting::quote;
+use crate::postgres::capture::trigger::trigger_name;
 use crate::postgres::capture::{key, proof, surroundings};
 
 /// How many things are named before the rest is counted.
@@ -105,6 +107,16 @@ async fn unseen(
             .sql(format!("alter table {table} set logged")),
         );
     }
+    for replica in surroundings::unfired_replicas(client, &compiled.table).await? {
+        let trigger = quote(&trigger_name(name));
+        report.push(
+            Finding::new(
+                format!("watch.{name}.table"),
+                format!("{replica} gets its rows by logical replication, for which its trigger does not fire"),
+            )
+            .sql(format!("alter table {replica} enable always trigger {trigger}")),
+        );
+    }
     if compiled.config.on.contains(&Operation::Delete) {
         report.push(Finding::note(
             format!("watch.{name}.on"),
@@ -117,8 +129,20 @@ async fn unseen(
     Ok(())
 }
 
-/// Columns whose values look changed where a session with other settings writes them.
+/// Columns whose values look changed where a session with other settings writes them, or the same where they are not.
 fn unsettled(compiled: &CompiledWatch, report: &mut CheckReport) {
+    let is_with_offset =
+        |name: &&String| compiled.table.column(name).is_some_and(|c| c.is_time_with_offset());
+    for column in compiled.config.columns.iter().filter(is_with_offset) {
+        report.warning(
+            &compiled.name,
+            "columns",
+            format!(
+                "{column} is told without its offset, so that a change of the offset alone is not told; watch a \
+                 timestamptz instead, or a time and the name of its zone"
+            ),
+        );
+    }
     for (column, setting) in &compiled.table.unsettled {
         let instead = match setting.as_str() {
             "lc_monetary" => format!("make it numeric, with column.{column}.currency"),

@@ -168,6 +168,11 @@ pub async fn faults(
             }
             _ => hint_of(error, "expected an expression over the columns of the row", table),
         })?;
+        let is_moment = ["expires_at", "quiet_hours.of"].contains(&setting.as_str());
+        let why = match why {
+            None if is_moment => no_moment(client, &sql).await?,
+            why => why,
+        };
         found.extend(why.map(|why| SqlFault { part, setting, why }));
     }
     for (column, sql) in label_query::queries(table, watch) {
@@ -181,6 +186,38 @@ pub async fn faults(
     }
     Ok(found)
 }
+
+/// What is said of an expression whose type holds no moment. A text may.
+async fn no_moment(
+    client: &tokio_postgres::Client,
+    sql: &str,
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let statement = client.prepare(sql).await?;
+    let found = statement.columns().first().map(|column| column.type_());
+    Ok(found.filter(|found| !MOMENTS.contains(found)).map(|found| {
+        let instead = match *found {
+            Type::INT4 | Type::INT8 | Type::NUMERIC | Type::FLOAT8 => {
+                "; of seconds since 1970, to_timestamp(…) makes one"
+            }
+            Type::TSTZ_RANGE | Type::TS_RANGE | Type::DATE_RANGE => "; of a range, upper(…) is its end",
+            _ => "",
+        };
+        format!("expected a moment (timestamptz, timestamp or date), found a value of type {found}{instead}")
+    }))
+}
+
+/// Types whose values may be moments.
+const MOMENTS: [Type; 9] = [
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMP,
+    Type::DATE,
+    Type::TEXT,
+    Type::VARCHAR,
+    Type::BPCHAR,
+    Type::UNKNOWN,
+    Type::JSON,
+    Type::JSONB,
+];
 
 /// Every piece of SQL of a watch without parameters, over no row at all.
 pub fn statements(table: &WatchedTable, watch: &Watch) -> Vec<String> {

@@ -103,6 +103,14 @@ impl TableColumn {
         }
     }
 
+    /// Whether it is a time of day with an offset: such an hour is of no zone.
+    pub fn is_time_with_offset(&self) -> bool {
+        let name = &self.base_type;
+        name.starts_with("time")
+            && !name.starts_with("timestamp")
+            && name.ends_with(" with time zone")
+    }
+
     pub fn is_domain(&self) -> bool {
         self.bare_type != self.type_name
     }

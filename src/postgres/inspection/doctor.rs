@@ -50,15 +50,11 @@ pub async fn findings(
 ) -> (Vec<Finding>, Vec<Unasked>) {
     let watched = (&watched as _, Type::OID_ARRAY);
     let queries: [(&str, &str, Vec<Parameter<'_>>); 7] = [
-        (
-            "the role of the daemon",
-            text!("doctor/role"),
-            vec![watched.clone(), (&sessions, Type::INT4)],
-        ),
+        ("the role of the daemon", text!("doctor/role"), vec![watched, (&sessions, Type::INT4)]),
         ("who may read rowbell", text!("doctor/exposed"), vec![]),
         ("the schema of rowbell", text!("doctor/own_schema"), vec![]),
         ("the tables of rowbell", text!("doctor/own_tables"), vec![]),
-        ("settings of roles and of the server", text!("doctor/settings"), vec![watched]),
+        ("settings of roles and of the server", text!("doctor/settings"), vec![]),
         (
             "sessions that hold others back",
             text!("doctor/sessions"),

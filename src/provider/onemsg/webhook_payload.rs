@@ -26,6 +26,8 @@ pub const TEST_ID: &str = "rowbell-test-";
 
 /// Receipts older than this, or in the future by more than a day, have no believable time.
 const OLDEST: i64 = 1_420_070_400;
+/// A larger number of seconds lies in the year 5138: these are milliseconds.
+const FIRST_MILLISECONDS: i64 = 100_000_000_000;
 
 /// A delivery that is not ours to understand.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +113,8 @@ impl std::fmt::Debug for InboundMessage {
 /// Reads one delivery. Unknown keys, types and malformed items are passed over; nothing in it can
 /// make this fail but a body that is neither a JSON object nor a list of them.
 pub fn parse(body: &[u8]) -> Result<Delivered, ParseError> {
+    // Some programs begin every text with the mark of its encoding.
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let body: Value = serde_json::from_slice(body).map_err(|_| ParseError::NotJson)?;
     if !body.is_object() && !body.is_array() {
         return Err(ParseError::NotJson);
@@ -154,10 +158,18 @@ impl Delivered {
         for key in ["ack", "hooks", "statuses"] {
             is_known |= fields.contains_key(key);
             for item in items(fields.get(key)) {
-                match receipt(item) {
-                    Some(receipt) => self.receipts.push(receipt),
+                let receipt = receipt(item);
+                // A word that we do not know may be what `delivered` is called somewhere.
+                let is_read = |receipt: &Receipt| {
+                    receipt.status != ReceiptStatus::Other
+                        || text(item.get("status")).is_some_and(|word| says_nothing(&word))
+                };
+                match &receipt {
+                    Some(receipt) if is_read(receipt) => {}
+                    Some(_) => self.unread.add([format!("{key} status").as_str()]),
                     None => self.unread.add([key]),
                 }
+                self.receipts.extend(receipt);
             }
         }
         is_known |= fields.contains_key("messages");
@@ -361,10 +373,31 @@ fn message(item: &Value) -> Option<InboundMessage> {
     })
 }
 
-/// Unix seconds as text or number. The far past is no time at all.
+/// Status words that say nothing about delivery.
+fn says_nothing(word: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "pending",
+        "queued",
+        "enqueued",
+        "accepted",
+        "submitted",
+        "sending",
+        "processing",
+        "deleted",
+        "warning",
+    ];
+    WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+/// Unix seconds or milliseconds, as text or number, or a moment in words. The far past is no time at all.
 fn moment(value: Option<&Value>) -> Option<Timestamp> {
-    let seconds: i64 = text(value)?.parse().ok()?;
-    (seconds >= OLDEST).then(|| Timestamp::from_second(seconds).ok())?
+    let text = text(value)?;
+    let at = match text.split('.').next()?.parse::<i64>() {
+        Ok(number) if number >= FIRST_MILLISECONDS => Timestamp::from_millisecond(number).ok()?,
+        Ok(number) => Timestamp::from_second(number).ok()?,
+        Err(_) => text.parse().ok()?,
+    };
+    (at.as_second() >= OLDEST).then_some(at)
 }
 
 /// The text cut to so many characters, without NUL, which PostgreSQL cannot store: an answer that
@@ -400,6 +433,44 @@ mod tests {
             r#"{"object":"x","entry":[{"changes":[{"field":"messages","value":{"statuses":[{"id":"wamid.A","status":"delivered","timestamp":1654864094}]}}]}]}"#,
         ] {
             assert_eq!(statuses(body), std::slice::from_ref(&delivered), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_read_in_whatever_unit_it_is_written() {
+        let at = |timestamp: &str| {
+            let body =
+                format!(r#"{{"ack":[{{"id":"a","status":"read","timestamp":{timestamp}}}]}}"#);
+            parse(format!("\u{feff}{body}").as_bytes()).unwrap().receipts[0].occurred_at
+        };
+        let expected = Some(Timestamp::from_second(1_893_456_000).unwrap());
+        for timestamp in [
+            "1893456000",
+            "\"1893456000\"",
+            "1893456000000",
+            "1893456000.5",
+            "\"2030-01-01T00:00:00Z\"",
+        ] {
+            assert_eq!(at(timestamp), expected, "{timestamp}");
+        }
+        for timestamp in ["0", "-5", "null", "\"soon\"", "{}", "99999999999999999999"] {
+            assert_eq!(at(timestamp), None, "{timestamp}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_not_known_is_kept_and_said() {
+        let unread = |status: &str| {
+            let body = format!(r#"{{"ack":[{{"id":"a","status":{status}}}]}}"#);
+            let delivered = parse(body.as_bytes()).unwrap();
+            assert_eq!(delivered.receipts.len(), 1, "{status}");
+            delivered.unread.fields.into_iter().next().unwrap_or_default()
+        };
+        for status in ["\"sent\"", "\"DELIVERED\"", "\"deleted\"", "\"Warning\"", "\"pending\""] {
+            assert_eq!(unread(status), "", "{status}");
+        }
+        for status in ["3", "\"2\"", "\"zugestellt\"", "\"received\""] {
+            assert_eq!(unread(status), "ack status", "{status}");
         }
     }
 

@@ -87,6 +87,21 @@ async fn rows_that_went_over_or_are_gone_are_told_too() {
     assert!(juan.iter().any(|text| text.contains("9 Ninth Avenue")), "{juan:?}");
 }
 
+/// No trigger fires for them.
+#[tokio::test]
+async fn rows_that_went_by_truncate_are_told_too() {
+    let mut world = told().await;
+    world.sql("truncate delivery").await;
+    world.settle().await;
+    assert_eq!((world.read(MARIA).len(), world.read(JUAN).len()), (1, 1), "nobody has seen it");
+    let found = look(&world, &CatchUpScope::default()).await;
+    assert_eq!(keys(&found), ["1", "2"]);
+    catch_up_with(&mut world, &found).await;
+    let (maria, juan) = (world.read(MARIA), world.read(JUAN));
+    assert_eq!((maria.len(), juan.len()), (2, 2), "{maria:?} {juan:?}");
+    assert!(maria[1].contains("cancelled"), "{maria:?}");
+}
+
 /// Handed over, and then deleted unseen: that the one before was told that it is not theirs any more, last of all, does
 /// not keep the new one from hearing that it is gone.
 #[tokio::test]

@@ -50,6 +50,17 @@ async fn values_that_each_session_writes_in_its_own_way_are_said() {
     assert_eq!(said.len(), 6, "{said:?}");
 }
 
+/// Ten in New York and ten in Berlin are both told as ten.
+#[tokio::test]
+async fn a_time_whose_offset_is_not_told_is_said() {
+    let schema = "create domain hour as timetz; create table thing (id int primary key, opens timetz, closes hour, at time, day timestamptz);";
+    let watch = "columns = [\"opens\", \"closes\", \"at\", \"day\"]\n";
+    let said = said(&found(schema, &format!("{watch}{YOU}")).await, "columns");
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].1.starts_with("opens is told without its offset"), "{said:?}");
+    assert!(said[1].1.starts_with("closes is told without its offset"), "{said:?}");
+}
+
 /// Rows may go without a trigger: by truncate, with their partition, in a crash.
 #[tokio::test]
 async fn rows_that_may_go_unseen_are_said() {
@@ -64,6 +75,40 @@ async fn rows_that_may_go_unseen_are_said() {
     assert!(truncate[0].0 == Severity::Note && truncate[0].1.contains("truncate"), "{truncate:?}");
     let of = found(&schema.replace("unlogged ", ""), &watch("\"update\"")).await;
     assert_eq!((said(&of, "table"), said(&of, "on")), (Vec::new(), Vec::new()));
+}
+
+/// A deadline that is no moment: before there was a row, `check` was content, and then every message failed.
+#[tokio::test]
+async fn a_deadline_that_is_no_moment_is_said_before_there_is_a_row() {
+    let schema = "create domain due as timestamptz; create table thing (id int primary key, note text, at timestamptz, ts timestamp, due due, j jsonb, during tstzrange);";
+    for (expression, expected) in [
+        ("extract(epoch from at)::int", "found a value of type int4; of seconds since 1970"),
+        ("at::time", "found a value of type time"),
+        ("at - now()", "found a value of type interval"),
+        ("during", "found a value of type tstzrange; of a range, upper(…) is its end"),
+        ("array[at]", "found a value of type _timestamptz"),
+        ("at is null", "found a value of type bool"),
+        ("at", ""),
+        ("coalesce(at, ts)", ""),
+        ("due", ""),
+        ("at::date + 1", ""),
+        ("j ->> 'until'", ""),
+        ("upper(during)", ""),
+        ("'infinity'", ""),
+        ("null", ""),
+    ] {
+        let quiet = format!(
+            "quiet_hours = {{ times = \"21:00-08:00\", unless_within = \"12h\", of = \"{expression}\" }}"
+        );
+        let expires = format!("expires_at = \"{expression}\"");
+        for (setting, line) in [("expires_at", expires), ("quiet_hours.of", quiet)] {
+            let watch = format!("columns = [\"note\"]\n{line}\n{YOU}");
+            let said = said(&found(schema, &watch).await, setting);
+            let said = said.first().map_or("", |(_, what)| what.as_str());
+            assert_eq!(said.is_empty(), expected.is_empty(), "{setting} {expression}: {said}");
+            assert!(said.contains(expected), "{setting} {expression}: {said}");
+        }
+    }
 }
 
 /// 'Y', 1 and 'yes' are no yes to us: nobody was told, and `check` was content.

@@ -1,6 +1,6 @@
 //! Whoever writes: no statement of theirs fails because of us, whatever their session or their database is set to.
 
-use rowbell::finding::Severity;
+use rowbell::finding::{Mend, Severity};
 use rowbell::operations::check;
 use rowbell::postgres::schema::migrate;
 use rowbell_lab::demo::cluster::{Cluster, ClusterOptions};
@@ -77,6 +77,64 @@ async fn transactions_of_the_business_can_be_prepared() {
     let said = report.findings.iter().find(|finding| finding.key == "watch.home_delivery.ring");
     let said = said.unwrap();
     assert!(said.severity == Severity::Warning && said.what.contains("prepared"), "{said:?}");
+}
+
+/// hasura #8814: rows that come by logical replication fire no ordinary trigger. `check` says so and how to let it.
+#[tokio::test]
+async fn rows_that_come_by_logical_replication_are_told_once_the_trigger_may_fire() {
+    let mut world = World::new().await;
+    let cluster = Cluster::start(ClusterOptions {
+        settings: vec![("wal_level".to_owned(), "logical".to_owned())],
+        cache: Some(env!("CARGO_TARGET_TMPDIR").into()),
+        ..ClusterOptions::default()
+    })
+    .unwrap();
+    let admin = connect(&cluster.url("postgres")).await.unwrap();
+    admin.batch_execute("create database source").await.unwrap();
+    let source = connect(&cluster.url("source")).await.unwrap();
+    let shop_sql = SHOP.replace("YEAR", "2030");
+    source
+        .batch_execute(&format!("{shop_sql}; create publication p for table delivery"))
+        .await
+        .unwrap();
+    source
+        .execute("select pg_create_logical_replication_slot('s', 'pgoutput')", &[])
+        .await
+        .unwrap();
+    let db = shop(&world, &cluster.url("postgres")).await;
+    db.batch_execute(&format!(
+        "create subscription s connection 'host=127.0.0.1 port={} dbname=source user=postgres' publication p
+         with (create_slot = false, slot_name = 's', copy_data = false)",
+        cluster.port()
+    ))
+    .await
+    .unwrap();
+    world.cluster = cluster;
+    let mut config = (*world.config).clone();
+    config.database.url = world.cluster.url("postgres");
+    world.config = config.into();
+    let stages = world.another().await;
+    let mut client = stages.context.pool.get().await.unwrap();
+    let report = check::online(&mut client, &world.config).await;
+    let said = report.findings.iter().find(|finding| finding.what.contains("logical replication"));
+    let said = said.unwrap();
+    let [Mend::Sql(mend)] = said.mend.as_slice() else { panic!("{said:?}") };
+    let arrives = async |address: &str| {
+        let update = format!("update delivery set address = '{address}' where id = 1");
+        source.batch_execute(&update).await.unwrap();
+        let here = format!("select exists (select from delivery where address = '{address}')");
+        while !db.query_one(&here, &[]).await.unwrap().get::<_, bool>(0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    arrives("unseen").await;
+    assert_eq!(captured(&db).await, 0);
+    db.batch_execute(mend).await.unwrap();
+    arrives("seen").await;
+    assert_eq!(captured(&db).await, 1);
+    let report = check::online(&mut client, &world.config).await;
+    assert!(!report.problems().iter().any(|problem| problem.contains("replication")));
+    db.batch_execute("alter subscription s disable; alter subscription s set (slot_name = none); drop subscription s").await.unwrap();
 }
 
 /// Whatever decides how statements and functions are read in the session of a writer.
