@@ -5,6 +5,7 @@
 mod docs {
     mod commands;
     mod configuration;
+    mod limits;
     mod links;
     mod metrics;
     mod monitoring;

@@ -102,3 +102,40 @@ async fn a_query_may_name_columns_of_the_row_without_its_table() {
     world.settle().await;
     assert_eq!(world.read(MARIA).len(), 3, "{:?}", world.messages().await);
 }
+
+/// A function of the business over the whole row, rows that are put together by `with` and `union`, and a comment at the
+/// end.
+#[tokio::test]
+async fn a_query_may_be_of_any_shape() {
+    let schema = format!(
+        "{SHOP} create function owner_of(delivery) returns bigint language sql stable as $$ select $1.customer_id $$;
+         create domain street as text; alter table delivery add column corner street;"
+    );
+    let shapes = [
+        "select c.full_name as name, c.phone from customer c where c.id = owner_of(changed) -- the owner",
+        "with found as (select * from customer where id = changed.customer_id) select full_name as name, phone from found;",
+        "select full_name as name, phone from customer where id = customer_id and id = 1 \
+         union all select full_name, phone from customer where id = customer_id and id = 2",
+        "select c.full_name as name, c.phone from customer c \
+         where c.id = (to_jsonb(changed) ->> 'customer_id')::bigint order by 1 limit 1",
+        "select * from (values ('Maria', '+1 212 200 0001')) as v (name, phone) where changed.customer_id = 1",
+    ];
+    for shape in shapes {
+        let (head, rest) = CONFIG.split_once("recipient    = \"\"\"").unwrap();
+        let (_, rest) = rest.split_once("\"\"\"").unwrap();
+        let config = format!("{head}recipient = \"\"\"\n{shape}\"\"\"{rest}");
+        let mut world = World::over(&schema, &config, "").await;
+        for (number, sql) in [
+            "update delivery set address = 'moved' where id = 1",
+            "delete from delivery where id = 1",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            world.sql(sql).await;
+            world.settle().await;
+            let read = world.read(MARIA).len();
+            assert_eq!(read, number + 1, "{shape}: {:?}", world.messages().await);
+        }
+    }
+}
