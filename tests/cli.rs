@@ -67,6 +67,7 @@ fn accepted_by(program: &str, arguments: &[&str], text: &str) -> bool {
 fn what_is_typed_is_answered_as_written_down() {
     // A checkout leaves files that everybody can read.
     keep_to_us(&folder().join("config.in/1msg.token"));
+    keep_to_us(&folder().join("config.in/elsewhere/elsewhere.token"));
     let cases = trycmd::TestCases::new();
     // A terminal of another width, and settings of whoever runs the tests, change nothing.
     cases.env("COLUMNS", "100").env("ROWBELL_CONFIG", "rowbell.toml");

@@ -21,7 +21,6 @@ use crate::cli::error::CliError;
 use crate::cli::service::Service;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::check::check_secrets;
 use crate::config::load;
 use crate::domain::notice;
 use crate::error_chain::chain;
@@ -163,9 +162,6 @@ fn warn(config: &Config) {
             recipients,
             "ONLY TO: messages leave for the recipients of installation.only_to; everybody else is skipped"
         );
-    }
-    for open in check_secrets::open_secrets(config) {
-        tracing::warn!("{open}");
     }
 }
 

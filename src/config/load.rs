@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::check::check;
+use crate::config::check::{check, check_secrets};
 use crate::config::layers::reading::read_all;
 use crate::config::layers::sources::{self, Sources};
 use crate::config::layers::tree::{self, Table, Value};
@@ -135,6 +135,9 @@ fn finish(
         mistakes.extend(check::mistakes(config));
         if secrets == Secrets::Needed {
             mistakes.extend(check::missing_secrets(config));
+            mistakes.extend(check_secrets::open_secrets(config));
+            let file = sources.nearest_place("database.url").map(|url| PathBuf::from(url.source));
+            mistakes.extend(file.and_then(|file| check_secrets::open_password(config, &file)));
         }
     }
     for mistake in &mut mistakes {

@@ -1,7 +1,8 @@
 //! Secrets are read from files.
 
 use std::collections::HashSet;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -25,6 +26,41 @@ pub enum SecretError {
          `echo whsec_$(openssl rand -base64 32)`"
     )]
     NoKey { path: String },
+    #[error("{0}")]
+    Exposed(Exposure),
+}
+
+/// A file of a secret that somebody else than the daemon can read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} can read \"{path}\" (mode {mode:04o}); expected a file that only its owner and a group of the daemon's own can \
+     read: {}",
+    .reader, self.mend()
+)]
+pub struct Exposure {
+    pub path: String,
+    pub mode: u32,
+    pub reader: Stranger,
+}
+
+/// Who is meant to read no secret, and can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stranger {
+    #[error("every user of this machine")]
+    Everybody,
+    #[error("the group {0}, which the daemon is not in,")]
+    Group(u32),
+}
+
+impl Exposure {
+    /// What a shell runs to end it.
+    pub fn mend(&self) -> String {
+        let who = match self.reader {
+            Stranger::Everybody => "o=",
+            Stranger::Group(_) => "g=",
+        };
+        format!("chmod {who} {}", self.path)
+    }
 }
 
 /// How a key that signs begins, and how many bytes it has: see https://www.standardwebhooks.com.
@@ -47,15 +83,47 @@ pub fn secret_path(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-/// Whether every user of this machine can read the file.
-pub fn is_open_to_all(path: &Path) -> bool {
-    let may = |path: &Path, bit: u32| {
-        path.metadata().is_ok_and(|known| known.permissions().mode() & bit != 0)
+/// Who else can read the file of a secret: everybody, or a group that is none of ours. What systemd hands over is for
+/// the daemon alone. What root gives to a group is meant so; and root itself, who checks a configuration by hand, does
+/// not know which groups the daemon is in.
+pub fn exposure(path: &Path) -> Option<Exposure> {
+    let shown = secret_path(path);
+    let path = shown.canonicalize().ok()?;
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let credentials = credentials.and_then(|folder| Path::new(&folder).canonicalize().ok());
+    if credentials.is_some_and(|folder| path.starts_with(folder)) {
+        return None;
+    }
+    let file = path.metadata().ok()?;
+    let folders: Vec<Metadata> =
+        path.ancestors().skip(1).filter_map(|folder| folder.metadata().ok()).collect();
+    let may_enter = |folder: &Metadata, group: Option<u32>| {
+        folder.mode() & 0o001 != 0 || group == Some(folder.gid()) && folder.mode() & 0o010 != 0
     };
-    let Ok(path) = secret_path(path).canonicalize() else {
-        return false;
+    let reach = |group| folders.iter().all(|folder| may_enter(folder, group));
+    let reader = if file.mode() & 0o004 != 0 && reach(None) {
+        Stranger::Everybody
+    } else if file.mode() & 0o040 != 0 && is_strange_group(&file) && reach(Some(file.gid())) {
+        Stranger::Group(file.gid())
+    } else {
+        return None;
     };
-    may(&path, 0o004) && path.ancestors().skip(1).all(|folder| may(folder, 0o001))
+    let path = shown.display().to_string();
+    Some(Exposure { path, mode: file.mode() & 0o7777, reader })
+}
+
+fn is_strange_group(file: &Metadata) -> bool {
+    use rustix::process::{getegid, geteuid, getgroups};
+    let is_ours = || {
+        let others = getgroups().unwrap_or_default();
+        others.iter().chain([&getegid()]).any(|group| group.as_raw() == file.gid())
+    };
+    file.uid() != 0 && !geteuid().is_root() && !is_ours()
+}
+
+/// Refuses a secret that others know.
+pub fn refuse_exposed(path: &Path) -> Result<(), SecretError> {
+    exposure(path).map_or(Ok(()), |exposure| Err(SecretError::Exposed(exposure)))
 }
 
 /// Reads the secret of the webhook, the end of its path.
@@ -93,6 +161,7 @@ pub fn path_in(folder: &Path, path: &Path) -> PathBuf {
 
 /// Reads a secret; white space around it does not count.
 pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
+    refuse_exposed(path)?;
     let path = secret_path(path);
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(&path)
@@ -108,10 +177,13 @@ pub fn secret(path: &Path) -> Result<SecretString, SecretError> {
 mod tests {
     use super::*;
     use std::fs::{Permissions, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn what_is_no_key_is_refused_without_being_repeated() {
         let file = std::env::temp_dir().join(format!("rowbell-key-{}", std::process::id()));
+        write(&file, "").unwrap();
+        set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
         for wrong in ["whsec_", "whsec_short", "sandbox-token", "whsec_AAAAAAAA"] {
             write(&file, wrong).unwrap();
             let why = signing_key(&file).err().unwrap().to_string();
@@ -129,10 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_can_be_guessed_is_refused_and_one_that_all_can_read_is_known() {
+    fn a_secret_that_can_be_guessed_or_that_all_can_read_is_refused() {
         let folder = std::env::temp_dir().join(format!("rowbell-secret-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("secret");
+        write(&file, "").unwrap();
+        set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
         for weak in
             ["abc", "aaaaaaaaaaaa", "12121212", "with a space", "a/b/c/d/e/f/g", "pass?word1"]
         {
@@ -144,11 +218,23 @@ mod tests {
         assert!(webhook_secret(&file).is_ok());
         for (mode, is_open) in [(0o644, true), (0o640, false), (0o400, false)] {
             set_permissions(&file, Permissions::from_mode(mode)).unwrap();
-            assert_eq!(is_open_to_all(&file), is_open, "{mode:o}");
+            let found = exposure(&file);
+            assert_eq!(found.is_some(), is_open, "{mode:o}");
+            assert_eq!(secret(&file).is_err(), is_open, "{mode:o}");
+            if let Some(found) = found {
+                let file = file.display();
+                assert_eq!(
+                    found.to_string(),
+                    format!(
+                        "every user of this machine can read \"{file}\" (mode 0644); expected a file that only its \
+                         owner and a group of the daemon's own can read: chmod o= {file}"
+                    )
+                );
+            }
         }
         set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         set_permissions(&folder, Permissions::from_mode(0o750)).unwrap();
-        assert!(!is_open_to_all(&file), "nobody else gets as far as the file");
+        assert_eq!(exposure(&file), None, "nobody else gets as far as the file");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -204,7 +204,7 @@ impl World {
         for (name, token) in TOKENS {
             let file = folder.path().join(name);
             std::fs::write(&file, format!("{token}\n")).unwrap();
-            // As a site has it: check warns of secrets that everybody can read.
+            // As a site has it: secrets that everybody can read are refused.
             std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
         }
         let mut db = testbed::connect(&cluster.url("postgres")).await.unwrap();

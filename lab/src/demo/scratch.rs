@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{DirBuilderExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,7 +41,9 @@ impl Scratch {
         let mut words = vec![path.as_path()];
         words.extend(arguments);
         let guard = Guard::new(&script, owner, &words)?;
-        fs::create_dir(&path)?;
+        // Secrets are written into it; what belongs to somebody else is entered by us, too.
+        let mode = if owner.is_some() { 0o755 } else { 0o700 };
+        fs::DirBuilder::new().mode(mode).create(&path)?;
         if let Some((uid, gid)) = owner {
             chown(&path, Some(uid), Some(gid))?;
         }

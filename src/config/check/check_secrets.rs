@@ -1,12 +1,12 @@
 //! Looks at the files of secrets: who can read them, and whether the secret of the webhook can be guessed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::config::secret::{SecretError, is_open_to_all, signing_key, webhook_secret};
+use crate::config::secret::{SecretError, exposure, signing_key, webhook_secret};
 use crate::finding::Finding;
 
-/// Files that every user of this machine can read.
+/// Files of secrets that others can read: each is refused.
 pub fn open_secrets(config: &Config) -> Vec<Finding> {
     let of_channels = config.channel.iter().flat_map(|(name, channel)| {
         let files = channel.secret_files().into_iter();
@@ -25,14 +25,19 @@ pub fn open_secrets(config: &Config) -> Vec<Finding> {
     ];
     let others =
         others.into_iter().filter_map(|(key, file)| Some((key.to_owned(), file.as_ref()?)));
-    let open =
-        of_channels.chain(of_endpoints).chain(others).filter(|(_, file)| is_open_to_all(file));
-    open.map(|(key, file): (String, &PathBuf)| {
-        let file = file.display();
-        let what = format!("every user of this machine can read \"{file}\": chmod o= {file}");
-        Finding::warning(key, what).shell(format!("chmod o= {file}"))
-    })
-    .collect()
+    let files = of_channels.chain(of_endpoints).chain(others);
+    let open = files.filter_map(|(key, file): (String, &PathBuf)| Some((key, exposure(file)?)));
+    open.map(|(key, open)| Finding::new(key, open.to_string()).shell(open.mend())).collect()
+}
+
+/// A file of the configuration that others can read, with the password of the database in it.
+pub fn open_password(config: &Config, file: &Path) -> Option<Finding> {
+    let url: tokio_postgres::Config = config.database.url.parse().ok()?;
+    url.get_password()?;
+    let open = exposure(file)?;
+    let what =
+        format!("it holds a password, and {open}; or put the password into database.password_file");
+    Some(Finding::new("database.url", what).shell(open.mend()))
 }
 
 /// Keys of outgoing webhooks that cannot sign.

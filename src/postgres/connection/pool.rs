@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 
 use crate::config::Database;
+use crate::config::secret::{self, SecretError};
 use crate::error_chain::chain;
 use crate::postgres::connection::dial::{self, Dial, DialError, Dialled};
 use crate::postgres::connection::tls::{self, TlsError};
@@ -26,6 +27,8 @@ pub enum DatabaseError {
     Url(#[source] tokio_postgres::Error),
     #[error("could not read database.password_file = \"{path}\"")]
     PasswordFile { path: String, source: std::io::Error },
+    #[error("database.password_file")]
+    Exposed(#[source] SecretError),
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("could not build the connection pool")]
@@ -257,6 +260,7 @@ pub fn dial(database: &Database) -> Result<Dial, DatabaseError> {
 fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseError> {
     let mut settings: tokio_postgres::Config = database.url.parse().map_err(DatabaseError::Url)?;
     if let Some(path) = &database.password_file {
+        secret::refuse_exposed(path).map_err(DatabaseError::Exposed)?;
         let password = std::fs::read_to_string(path).map_err(|source| {
             DatabaseError::PasswordFile { path: path.display().to_string(), source }
         })?;
