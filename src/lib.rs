@@ -155,6 +155,7 @@ pub mod postgres {
     }
     /// Our own schema: migrations and roles.
     pub mod schema {
+        pub mod blocking_sessions;
         pub mod migrate;
         pub mod roles;
     }

@@ -19,6 +19,8 @@ create table rowbell.installation (
     is_only            boolean not null default true primary key,
 
     schema_version     integer not null,
+    -- Null: that of the schema.
+    oldest_daemon      integer,
     environment        text,
     system_identifier  text,
     database_oid       oid,
@@ -31,6 +33,7 @@ create table rowbell.installation (
 comment on table  rowbell.installation is 'One row: which schema version this is, and which environment and server it was installed for.';
 comment on column rowbell.installation.is_only is 'Always true; makes a second row impossible.';
 comment on column rowbell.installation.schema_version is 'Number of the last migration that was applied.';
+comment on column rowbell.installation.oldest_daemon is 'Oldest schema version whose daemons this schema still serves, so that daemons are exchanged one by one.';
 comment on column rowbell.installation.environment is 'Name of the environment as configured when the daemon first ran, such as production.';
 comment on column rowbell.installation.system_identifier is 'Identifier of the database server when the daemon first ran (pg_control_system), if it may be read.';
 comment on column rowbell.installation.database_oid is 'Object id of this database when the daemon first ran; a copy has another one.';

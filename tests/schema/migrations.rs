@@ -63,7 +63,18 @@ async fn a_newer_schema_is_left_alone() {
     insta::assert_snapshot!(chain(&newer).replace(&known, "the [known] that"), @r"
     the schema is version 999, newer than the [known] that this rowbell knows; update rowbell
     ");
-    assert_eq!(chain(&migrate::check_version(&client).await.unwrap_err()), chain(&newer));
+    let known = migrate::known_version();
+    let too_old = format!(
+        "the schema is version 999 and serves daemons from version {} on; this rowbell knows version {known} and is too \
+         old: update rowbell",
+        known + 1
+    );
+    let serves = |oldest: i32| format!("update rowbell.installation set oldest_daemon = {oldest}");
+    client.batch_execute(&serves(known + 1)).await.unwrap();
+    assert_eq!(chain(&migrate::check_version(&client).await.unwrap_err()), too_old);
+    // What only adds leaves those at work that came before it.
+    client.batch_execute(&serves(known)).await.unwrap();
+    migrate::check_version(&client).await.unwrap();
 }
 
 #[tokio::test]
@@ -129,12 +140,22 @@ async fn a_migration_gives_up_rather_than_let_others_wait_behind_it() {
     let mut client = database.client().await;
     at_version_5(&client).await;
     let dba = database.client().await;
-    dba.batch_execute("begin; lock table rowbell.message").await.unwrap();
+    dba.batch_execute("set application_name = 'a DBA''s desk'; begin; lock table rowbell.message")
+        .await
+        .unwrap();
     let began = std::time::Instant::now();
     let refused = chain(&migrate::migrate(&mut client).await.unwrap_err());
     let waited = began.elapsed();
     assert!(waited < std::time::Duration::from_secs(15), "others waited for {waited:?}");
-    assert!(refused.contains("a lock was held for more than 3 seconds; try again"), "{refused}");
+    let process: i32 = dba.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    for part in [
+        "a lock was held for more than 3 seconds by".to_owned(),
+        format!("process {process} (application \"a DBA's desk\", role "),
+        ", in a transaction since 20".to_owned(),
+        format!("end it with `select pg_terminate_backend({process})`, and try again"),
+    ] {
+        assert!(refused.contains(&part), "{part}: {refused}");
+    }
     dba.batch_execute("commit").await.unwrap();
     migrate::migrate(&mut client).await.unwrap();
     migrate::check_version(&client).await.unwrap();

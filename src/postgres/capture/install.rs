@@ -13,6 +13,7 @@ use crate::postgres::capture::trigger::{
     arguments, function_name, function_settings, function_sql, layout_sql, trigger_name,
     trigger_sql,
 };
+use crate::postgres::schema::blocking_sessions::{BlockingSessions, LOCK_TIMEOUT};
 
 /// What `install` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +117,8 @@ pub async fn install(
 }
 
 async fn write(tx: &Transaction<'_>, statements: &[String]) -> Result<(), tokio_postgres::Error> {
-    tx.batch_execute("set local lock_timeout = '3s'; set local check_function_bodies = off")
-        .await?;
+    tx.batch_execute(LOCK_TIMEOUT).await?;
+    tx.batch_execute("set local check_function_bodies = off").await?;
     for statement in statements {
         tx.batch_execute(statement).await?;
     }
@@ -128,7 +129,7 @@ async fn write(tx: &Transaction<'_>, statements: &[String]) -> Result<(), tokio_
 pub async fn remove(client: &mut Client, watch: &str) -> Result<Vec<String>, CaptureError> {
     let found = triggers_of(client, watch).await?;
     let tables: Vec<String> = found.iter().map(|found| found.table.clone()).collect();
-    let mut statements = vec!["set local lock_timeout = '3s'".to_owned()];
+    let mut statements = vec![LOCK_TIMEOUT.to_owned()];
     statements.extend(removal_of(watch, &found));
     let tx = client.transaction().await?;
     if let Err(error) = tx.batch_execute(&statements.join(";\n")).await {
@@ -405,10 +406,8 @@ async fn explain(
     let watch = watch.to_owned();
     match error.code() {
         Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            let query = "select string_agg(distinct pid::text, ', ') from pg_locks where relation = any ($1) and granted";
-            let blockers = client.query_one(query, &[&tables]).await;
-            let blocker = blockers.ok().and_then(|row| row.get::<_, Option<String>>(0));
-            CaptureError::Locked { watch, blocker: blocker.unwrap_or_else(|| "unknown".to_owned()) }
+            let blockers = BlockingSessions::on(client, Some(tables)).await;
+            CaptureError::Locked { watch, blockers }
         }
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             CaptureError::Privilege { watch, needed, source: error }

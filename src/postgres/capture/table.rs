@@ -14,6 +14,7 @@ use crate::finding::{Finding, did_you_mean};
 use crate::postgres::capture::huge_value::HugeValue;
 use crate::postgres::capture::quoting::{field, quote};
 use crate::postgres::connection::session_settings::FORMS;
+use crate::postgres::schema::blocking_sessions::BlockingSessions;
 
 /// Why a watch does not fit its table. Texts name the setting and what is there instead.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +37,8 @@ pub enum CaptureError {
          name the columns that it is made of instead: {expression}"
     )]
     Virtual { watch: String, table: String, column: String, expression: String },
-    #[error(
-        "watch.{watch}: the table is locked by process {blocker}; nothing was changed, try again"
-    )]
-    Locked { watch: String, blocker: String },
+    #[error("watch.{watch}: nothing was changed: {blockers}")]
+    Locked { watch: String, blockers: BlockingSessions },
     #[error("watch.{watch}: {needed}")]
     Privilege { watch: String, needed: String, source: tokio_postgres::Error },
     #[error("a catalog query failed")]

@@ -4,6 +4,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use crate::postgres::schema::blocking_sessions::{BlockingSessions, LOCK_TIMEOUT};
 use crate::postgres::schema::roles;
 
 /// The migrations, in the order in which data flows. Their number is the schema version.
@@ -36,6 +37,8 @@ const MIGRATE_LOCK: i64 = 0x726f_7762_656c_6c02;
 pub enum MigrateError {
     #[error("migration {name} failed{hint}; nothing of it was applied")]
     Migration { name: &'static str, hint: &'static str, source: tokio_postgres::Error },
+    #[error("migration {name} was not applied, nor anything of it: {blockers}")]
+    Locked { name: &'static str, blockers: BlockingSessions },
     #[error("the roles could not be given their rights; the schema itself is up to date")]
     Roles(#[source] tokio_postgres::Error),
     #[error("there is no schema rowbell in this database; run `rowbell migrate` first")]
@@ -47,6 +50,11 @@ pub enum MigrateError {
     )]
     Newer { found: i32, known: i32 },
     #[error(
+        "the schema is version {found} and serves daemons from version {oldest} on; this rowbell knows version {known} and \
+         is too old: update rowbell"
+    )]
+    TooOld { found: i32, oldest: i32, known: i32 },
+    #[error(
         "the role may not use schema rowbell; have its owner run: grant rowbell_daemon to {}", role.as_deref().unwrap_or("…")
     )]
     NoRight { role: Option<String> },
@@ -57,6 +65,13 @@ pub enum MigrateError {
     Encoding(String),
     #[error("could not ask for the schema version")]
     Query(#[from] tokio_postgres::Error),
+}
+
+/// The oldest version whose daemons each migration leaves at work, by its number. A migration that only adds serves
+/// those of the version before it; one that takes away what they use serves its own alone. Nothing was released before
+/// the last one here, so each serves its own.
+fn oldest_daemon(number: i32) -> i32 {
+    number
 }
 
 /// What `migrate` did.
@@ -97,11 +112,16 @@ async fn apply_missing(client: &mut Client) -> Result<Applied, MigrateError> {
         MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0))
     {
         let number = i32::try_from(index + 1).unwrap_or(i32::MAX);
-        apply(client, sql, number).await.map_err(|source| MigrateError::Migration {
-            name,
-            hint: hint(&source),
-            source,
-        })?;
+        match apply(client, sql, number).await {
+            Ok(()) => {}
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                let blockers = BlockingSessions::on(client, None).await;
+                return Err(MigrateError::Locked { name, blockers });
+            }
+            Err(source) => {
+                return Err(MigrateError::Migration { name, hint: hint(&source), source });
+            }
+        }
         names.push(*name);
     }
     if !names.is_empty() {
@@ -115,7 +135,7 @@ async fn apply_missing(client: &mut Client) -> Result<Applied, MigrateError> {
 /// and not to this database.
 async fn grant(client: &mut Client) -> Result<Vec<String>, tokio_postgres::Error> {
     let tx = client.transaction().await?;
-    tx.batch_execute("set local lock_timeout = '3s'").await?;
+    tx.batch_execute(LOCK_TIMEOUT).await?;
     tx.batch_execute(roles::SQL).await?;
     tx.commit().await?;
     roles::missing(client).await
@@ -124,12 +144,12 @@ async fn grant(client: &mut Client) -> Result<Vec<String>, tokio_postgres::Error
 async fn apply(client: &mut Client, sql: &str, number: i32) -> Result<(), tokio_postgres::Error> {
     let tx = client.transaction().await?;
     // Waiting for a lock would make the business's own statements queue up behind us.
-    tx.batch_execute("set local lock_timeout = '3s'").await?;
+    tx.batch_execute(LOCK_TIMEOUT).await?;
     tx.batch_execute(sql).await?;
     tx.execute(
-        "insert into rowbell.installation (schema_version) values ($1)
-         on conflict (is_only) do update set schema_version = $1, updated_at = now()",
-        &[&number],
+        "insert into rowbell.installation (schema_version, oldest_daemon) values ($1, $2)
+         on conflict (is_only) do update set schema_version = $1, oldest_daemon = $2, updated_at = now()",
+        &[&number, &oldest_daemon(number)],
     )
     .await?;
     tx.commit().await
@@ -140,15 +160,13 @@ fn hint(error: &tokio_postgres::Error) -> &'static str {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             " (the role needs CREATE on the database, or be the owner of schema rowbell)"
         }
-        Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            " (a lock was held for more than 3 seconds; try again)"
-        }
         Some(&SqlState::DUPLICATE_SCHEMA) => " (schema rowbell exists but was not made by rowbell)",
         _ => "",
     }
 }
 
-/// Checks that the schema is the one that this program knows.
+/// Checks that the schema serves this program: its own version, or a newer one that still serves it. So daemons of two
+/// releases work side by side while they are exchanged one by one.
 pub async fn check_version(client: &Client) -> Result<(), MigrateError> {
     let found = match version(client).await {
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
@@ -157,13 +175,17 @@ pub async fn check_version(client: &Client) -> Result<(), MigrateError> {
         }
         found => found?,
     };
+    let known = known_version();
     match found {
         None => Err(MigrateError::Missing),
-        Some(found) if found < known_version() => {
-            Err(MigrateError::Older { found, needed: known_version() })
-        }
-        Some(found) if found > known_version() => {
-            Err(MigrateError::Newer { found, known: known_version() })
+        Some(found) if found < known => Err(MigrateError::Older { found, needed: known }),
+        Some(found) if found > known => {
+            let query = "select coalesce(oldest_daemon, schema_version) from rowbell.installation";
+            let oldest: i32 = client.query_one(query, &[]).await?.try_get(0)?;
+            match oldest <= known {
+                true => Ok(()),
+                false => Err(MigrateError::TooOld { found, oldest, known }),
+            }
         }
         Some(_) => Ok(()),
     }
@@ -181,14 +203,15 @@ pub async fn version(client: &Client) -> Result<Option<i32>, tokio_postgres::Err
 
 /// All that `migrate` would run on an empty database, for a DBA to run instead.
 pub fn script() -> String {
-    let mut script = String::from("begin;\n\n");
+    let mut script = format!("begin;\n{LOCK_TIMEOUT};\n\n");
     for (_, sql) in MIGRATIONS {
         script.push_str(sql);
         script.push('\n');
     }
     script.push_str(&format!(
-        "insert into rowbell.installation (schema_version) values ({});\n\n{RECORD}\n\n{}\ncommit;\n",
+        "insert into rowbell.installation (schema_version, oldest_daemon) values ({}, {});\n\n{RECORD}\n\n{}\ncommit;\n",
         known_version(),
+        oldest_daemon(known_version()),
         roles::SQL
     ));
     script
