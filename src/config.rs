@@ -37,6 +37,11 @@ pub mod load;
 pub mod outgoing_webhook;
 pub mod quiet_hours;
 pub mod secret;
+pub mod server_address {
+    pub mod password_file;
+    pub mod server_address;
+    pub mod service_file;
+}
 pub mod show;
 pub mod units;
 pub mod watch;
@@ -100,7 +105,7 @@ pub struct Installation {
     pub only_to: Option<Vec<String>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
     /// libpq URL or key=value string.
@@ -117,6 +122,13 @@ pub struct Database {
     /// listens is notified. Not a setting: it follows from others once they are read.
     #[serde(skip)]
     pub notes_outcomes: bool,
+}
+
+/// There may be a password in the URL.
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]

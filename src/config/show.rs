@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::layers::sources::Sources;
 use crate::config::layers::tree::{self, Table, Value, ValueKind};
 use crate::config::load::{self, LoadError};
+use crate::config::server_address::server_address::holds_password;
 
 /// Deeper tables are written on one line.
 const MAX_SECTION_DEPTH: usize = 2;
@@ -119,8 +120,7 @@ fn without_secret(pair: &str) -> String {
 /// `database.url` may also be in the form `host=… password=…`, and a password may hold any
 /// character: whatever still holds it is not shown at all.
 fn hide_password(document: &mut DocumentMut, config: &Config) {
-    let parsed: Result<tokio_postgres::Config, _> = config.database.url.parse();
-    let has_password = parsed.is_ok_and(|parsed| parsed.get_password().is_some());
+    let has_password = holds_password(&config.database.url);
     let Some(url) = document.get_mut("database").and_then(|database| database.get_mut("url"))
     else {
         return;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::config::secret::{SecretError, exposure, signing_key, webhook_secret};
+use crate::config::server_address::server_address::holds_password;
 use crate::finding::Finding;
 
 /// Files of secrets that others can read: each is refused.
@@ -32,9 +33,7 @@ pub fn open_secrets(config: &Config) -> Vec<Finding> {
 
 /// A file of the configuration that others can read, with the password of the database in it.
 pub fn open_password(config: &Config, file: &Path) -> Option<Finding> {
-    let url: tokio_postgres::Config = config.database.url.parse().ok()?;
-    url.get_password()?;
-    let open = exposure(file)?;
+    let open = exposure(file).filter(|_| holds_password(&config.database.url))?;
     let what =
         format!("it holds a password, and {open}; or put the password into database.password_file");
     Some(Finding::new("database.url", what).shell(open.mend()))

@@ -4,24 +4,24 @@
 use std::error::Error as _;
 use std::str::FromStr as _;
 
+use crate::config::server_address::server_address::ServerAddress;
+use crate::error_chain::chain;
 use crate::finding::hint;
 
 const EXPECTED: &str = "expected a PostgreSQL URL such as \"postgresql://rowbell@host/database\"";
 
-const NO_CERTIFICATES: &str =
-    "client certificates are not supported; use a password (database.password_file)";
 const NO_GSSAPI: &str = "GSSAPI is not supported; leave it out";
 const NO_LISTS: &str = "revoked certificates are not looked up; leave it out";
 const NO_SCHEMA: &str = "set it for the role (alter role … set search_path = …), or leave it out";
 const SET_ITSELF: &str = "rowbell sets it itself; leave it out";
 
 /// Options of libpq and of other clients, and what to do instead.
-const OTHERS: [(&str, &str); 30] = [
-    ("sslrootcert", "database.ca_file does the same"),
-    ("sslcert", NO_CERTIFICATES),
-    ("sslkey", NO_CERTIFICATES),
-    ("sslpassword", NO_CERTIFICATES),
-    ("sslcertmode", NO_CERTIFICATES),
+const OTHERS: [(&str, &str); 24] = [
+    (
+        "sslpassword",
+        "write the key into a file without a passphrase, for the daemon alone (mode 0600)",
+    ),
+    ("sslcertmode", "leave sslcert out where no certificate is wanted"),
     ("sslcrl", NO_LISTS),
     ("sslcrldir", NO_LISTS),
     ("sslsni", SET_ITSELF),
@@ -29,9 +29,6 @@ const OTHERS: [(&str, &str); 30] = [
     ("ssl_min_protocol_version", "TLS 1.2 is the least in any case; leave it out"),
     ("ssl_max_protocol_version", "TLS 1.2 and 1.3 are spoken; leave it out"),
     ("ssl", "write sslmode=require"),
-    ("passfile", "database.password_file names a file that holds nothing but the password"),
-    ("service", "write what that service says into the URL"),
-    ("servicefile", "write what the service says into the URL"),
     ("gssencmode", NO_GSSAPI),
     ("gsslib", NO_GSSAPI),
     ("gssdelegation", NO_GSSAPI),
@@ -65,7 +62,10 @@ const KNOWN: [(&str, &str); 19] = [
     ("options", ""),
     ("password", ""),
     ("port", "a number from 1 to 65535"),
-    ("sslmode", "disable, prefer or require; database.ca_file has certificates checked"),
+    (
+        "sslmode",
+        "disable, prefer, require or verify-full; database.ca_file has certificates checked, too",
+    ),
     ("sslnegotiation", "postgres or direct"),
     ("target_session_attrs", "any, read-write (a primary) or read-only (a standby)"),
     ("tcp_user_timeout", "seconds"),
@@ -74,6 +74,11 @@ const KNOWN: [(&str, &str); 19] = [
 
 /// None: it is fine.
 pub fn wrong_url(url: &str) -> Option<String> {
+    let address = match ServerAddress::of(url) {
+        Ok(address) => address,
+        Err(error) => return Some(chain(&error)),
+    };
+    let url = address.text.as_str();
     let error = match tokio_postgres::Config::from_str(url) {
         Ok(url) if url.get_hosts().is_empty() && url.get_hostaddrs().is_empty() => {
             return Some(format!(
@@ -143,8 +148,8 @@ mod tests {
             let said = said(&format!("sslmode=require&{option}=x"));
             assert_eq!(said, format!("{option} is not known here: {instead}"));
         }
-        let said = wrong_url("host=db user=rowbell passfile=/x").unwrap_or_default();
-        assert!(said.starts_with("passfile is not known here: database.password_file"), "{said}");
+        let said = wrong_url("host=db user=rowbell sslpassword=/x").unwrap_or_default();
+        assert!(said.starts_with("sslpassword is not known here: write the key"), "{said}");
     }
 
     #[test]
@@ -158,8 +163,8 @@ mod tests {
             "expected channel_binding=disable, prefer or require"
         );
         assert_eq!(
-            said("sslmode=verify-full"),
-            "expected sslmode=disable, prefer or require; database.ca_file has certificates checked"
+            said("sslmode=verify-host"),
+            "expected sslmode=disable, prefer, require or verify-full; database.ca_file has certificates checked, too"
         );
         assert_eq!(
             said("aplication_name=x"),
@@ -169,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_an_option_holds_is_not_told() {
-        let all = ["sslmode=verify-full", "password=hush&port=x", "pasword=hush", "sslcert=hush"];
+        let all = ["sslmode=hush", "password=hush&port=x", "pasword=hush", "sslcert=hush"];
         assert!(
             all.map(said).iter().all(|said| !said.contains("hush") && !said.contains("secret"))
         );

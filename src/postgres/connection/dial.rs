@@ -1,14 +1,18 @@
 //! Connects to one of the hosts of `database.url`. Each gets its part of `database.connect_timeout`, whatever it does
 //! with it: one that takes the connection and never says a word must not keep us from the next.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::seq::SliceRandom as _;
+use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -17,6 +21,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::config::server_address::password_file::Passwords;
 use crate::postgres::connection::answer_deadline::{AnswerDeadline, NoAnswer, ServerProcess};
 use crate::postgres::connection::session_settings;
 use crate::postgres::connection::socket::Socket;
@@ -81,6 +86,8 @@ fn carried<E: std::error::Error + 'static>(error: &Error) -> Option<&E> {
 pub struct Dial {
     pub settings: Config,
     pub tls: MakeRustlsConnect,
+    /// Passwords by host, where the settings have none.
+    pub passwords: Option<Arc<Passwords>>,
     /// For all hosts together.
     pub timeout: Duration,
     /// How long the server works on one statement at most.
@@ -218,10 +225,36 @@ impl Dial {
             Address::Unix(_) => "",
         };
         let tls = DeadlineTls::new(&self.tls, name);
-        let (client, connection) = self.settings.connect_raw(stream, tls).await?;
+        let (client, connection) = self.settings_for(address).connect_raw(stream, tls).await?;
         let (heard, notifications) = mpsc::unbounded_channel();
         let task = AbortOnDropHandle::new(tokio::spawn(serve(connection, heard)));
         Ok(Dialled { client, process, notifications, task })
+    }
+
+    /// The settings with the password for this host.
+    fn settings_for(&self, address: &Address) -> Cow<'_, Config> {
+        let user = self.settings.get_user().unwrap_or_default();
+        let database = self.settings.get_dbname().unwrap_or(user);
+        let found = self.passwords.as_ref().and_then(|known| match address {
+            Address::Tcp { name, at } => {
+                let ip = at.ip().to_string();
+                let host = if name.is_empty() { ip.as_str() } else { name.as_str() };
+                known.find(&[host], at.port(), database, user)
+            }
+            Address::Unix(socket) => {
+                let folder = socket.parent().and_then(Path::to_str).unwrap_or_default();
+                let port = socket.extension().and_then(|port| port.to_str()?.parse().ok());
+                known.find(&[folder, "localhost"], port.unwrap_or_default(), database, user)
+            }
+        });
+        match found {
+            Some(password) => {
+                let mut settings = self.settings.clone();
+                settings.password(password.expose_secret());
+                Cow::Owned(settings)
+            }
+            None => Cow::Borrowed(&self.settings),
+        }
     }
 
     /// A session of our own, with our settings.

@@ -14,6 +14,8 @@ use tokio_postgres::config::SslMode;
 
 use crate::config::Database;
 use crate::config::secret::{self, SecretError};
+use crate::config::server_address::password_file::{PasswordFileError, Passwords};
+use crate::config::server_address::server_address::{AddressError, ServerAddress};
 use crate::error_chain::chain;
 use crate::postgres::connection::dial::{self, Dial, DialError, Dialled};
 use crate::postgres::connection::tls::{self, TlsError};
@@ -27,6 +29,10 @@ pub enum DatabaseError {
     Url(#[source] tokio_postgres::Error),
     #[error("could not read database.password_file = \"{path}\"")]
     PasswordFile { path: String, source: std::io::Error },
+    #[error("database.url")]
+    Address(#[from] AddressError),
+    #[error("passwords of the database")]
+    Passwords(#[from] PasswordFileError),
     #[error("database.password_file")]
     Exposed(#[source] SecretError),
     #[error(transparent)]
@@ -248,17 +254,39 @@ fn hint(error: &PoolError) -> &'static str {
 
 /// How to connect to the database of the configuration.
 pub fn dial(database: &Database) -> Result<Dial, DatabaseError> {
+    let address = ServerAddress::of(&database.url)?;
+    let settings = settings(database, &address)?;
+    let passwords = match settings.get_password() {
+        Some(_) => None,
+        None => passwords(&address)?.map(Arc::new),
+    };
     Ok(Dial {
-        settings: settings(database)?,
-        tls: tls::connector(database)?,
+        settings,
+        tls: tls::connector(database, &address)?,
+        passwords,
         timeout: database.connect_timeout,
         statement_timeout: database.statement_timeout,
     })
 }
 
+/// The file of passwords that was named, else the user's own. As for libpq, one that is not named counts only if nobody
+/// else can reach it.
+fn passwords(address: &ServerAddress) -> Result<Option<Passwords>, DatabaseError> {
+    match Passwords::read(address.passfile.as_deref()) {
+        Err(error @ PasswordFileError::Exposed { .. }) if address.passfile.is_none() => {
+            tracing::warn!(error = %chain(&error), "the file of passwords is passed over");
+            Ok(None)
+        }
+        read => Ok(read?),
+    }
+}
+
 /// The URL with what the configuration adds to it.
-fn settings(database: &Database) -> Result<tokio_postgres::Config, DatabaseError> {
-    let mut settings: tokio_postgres::Config = database.url.parse().map_err(DatabaseError::Url)?;
+fn settings(
+    database: &Database,
+    address: &ServerAddress,
+) -> Result<tokio_postgres::Config, DatabaseError> {
+    let mut settings: tokio_postgres::Config = address.text.parse().map_err(DatabaseError::Url)?;
     if let Some(path) = &database.password_file {
         secret::refuse_exposed(path).map_err(DatabaseError::Exposed)?;
         let password = std::fs::read_to_string(path).map_err(|source| {

@@ -1,9 +1,9 @@
 //! TLS to PostgreSQL.
 //!
-//! With `database.ca_file` the server must prove who it is, as libpq's `verify-full` asks: a
-//! certificate signed by that authority, in the name of the host of `database.url`. Without it the
-//! connection is encrypted where `sslmode` of the URL says so, and the certificate is not checked, as
-//! libpq does for `prefer` and `require`: PostgreSQL servers commonly have a self-signed one.
+//! With `database.ca_file`, `sslrootcert` or `sslmode=verify-full` the server must prove who it is: a certificate signed by
+//! that authority, or by one that the system trusts, in the name of the host of `database.url`. Without them the
+//! connection is encrypted where `sslmode` of the URL says so, and the certificate is not checked, as libpq does for
+//! `prefer` and `require`: PostgreSQL servers commonly have a self-signed one.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -12,12 +12,15 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime, pem};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::Database;
+use crate::config::secret::{SecretError, refuse_exposed};
+use crate::config::server_address::server_address::{ServerAddress, ServerProof};
 use crate::postgres::connection::answer_deadline::AnswerDeadline;
 use crate::postgres::connection::socket::Socket;
 
@@ -30,19 +33,47 @@ pub enum TlsError {
     CaFile { path: String, source: pem::Error },
     #[error("database.ca_file = \"{path}\" holds no certificate; expected a PEM file")]
     NoCertificate { path: String },
+    #[error(
+        "could not read \"{path}\" (sslcert or sslkey); expected a PEM file, a key without a passphrase"
+    )]
+    Certificate { path: String, source: pem::Error },
+    #[error("sslkey")]
+    Exposed(#[source] SecretError),
 }
 
 /// What makes a connection to this database secure.
-pub fn connector(database: &Database) -> Result<MakeRustlsConnect, TlsError> {
+pub fn connector(
+    database: &Database,
+    address: &ServerAddress,
+) -> Result<MakeRustlsConnect, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
-    let config = match &database.ca_file {
-        Some(path) => builder.with_root_certificates(authority(path)?).with_no_client_auth(),
-        None => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth(),
+    let proof = match &database.ca_file {
+        Some(path) => ServerProof::Authority(path.clone()),
+        None => address.proof.clone(),
+    };
+    let builder = match proof {
+        ServerProof::Authority(path) => builder.with_root_certificates(authority(&path)?),
+        ServerProof::System => builder.with_platform_verifier()?,
+        ServerProof::None => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        }
+    };
+    let config = match &address.certificate {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            refuse_exposed(key).map_err(TlsError::Exposed)?;
+            let read = |path: &Path, source| TlsError::Certificate {
+                path: path.display().to_string(),
+                source,
+            };
+            let certificates = CertificateDer::pem_file_iter(certificate)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .map_err(|source| read(certificate, source))?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|source| read(key, source))?;
+            builder.with_client_auth_cert(certificates, key)?
+        }
     };
     Ok(MakeRustlsConnect::new(config))
 }
