@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("error_chain", &[]),
     ("finding", &[]),
     ("domain", &["finding"]),
-    ("config", &["domain", "finding"]),
+    ("config", &["domain", "error_chain", "finding"]),
     ("telemetry", &["config", "domain"]),
     ("postgres", &["config", "domain", "error_chain", "finding"]),
     ("provider", &["clock", "config", "domain", "error_chain"]),

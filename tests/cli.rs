@@ -23,6 +23,14 @@ fn keep_to_us(secret: &Path) {
     std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// A folder with all that is in it.
+fn keep_all_to_us(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { keep_all_to_us(&path) } else { keep_to_us(&path) }
+    }
+}
+
 fn rowbell(arguments: &[&str]) -> Output {
     Command::new(ROWBELL).args(arguments).output().unwrap()
 }
@@ -66,8 +74,7 @@ fn accepted_by(program: &str, arguments: &[&str], text: &str) -> bool {
 #[test]
 fn what_is_typed_is_answered_as_written_down() {
     // A checkout leaves files that everybody can read.
-    keep_to_us(&folder().join("config.in/1msg.token"));
-    keep_to_us(&folder().join("config.in/elsewhere/elsewhere.token"));
+    keep_all_to_us(&folder());
     let cases = trycmd::TestCases::new();
     // A terminal of another width, and settings of whoever runs the tests, change nothing.
     cases.env("COLUMNS", "100").env("ROWBELL_CONFIG", "rowbell.toml");

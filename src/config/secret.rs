@@ -94,7 +94,7 @@ pub fn exposure(path: &Path) -> Option<Exposure> {
     if credentials.is_some_and(|folder| path.starts_with(folder)) {
         return None;
     }
-    let file = path.metadata().ok()?;
+    let file = path.metadata().ok().filter(Metadata::is_file)?;
     let folders: Vec<Metadata> =
         path.ancestors().skip(1).filter_map(|folder| folder.metadata().ok()).collect();
     let may_enter = |folder: &Metadata, group: Option<u32>| {
