@@ -157,6 +157,7 @@ pub mod postgres {
     pub mod schema {
         pub mod blocking_sessions;
         pub mod migrate;
+        pub mod migration_plan;
         pub mod roles;
     }
     /// What the catalog and the statistics say of a site, and what a trigger costs there.

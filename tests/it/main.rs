@@ -138,6 +138,7 @@ mod failures {
     pub mod hosts;
     pub mod journal;
     pub mod networks;
+    pub mod rolling_upgrade;
     pub mod servers;
     pub mod site;
 }

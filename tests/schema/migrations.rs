@@ -44,8 +44,22 @@ async fn a_database_in_use_is_brought_up_to_date_with_its_rows() {
     let older = migrate::check_version(&client).await.unwrap_err();
     assert!(chain(&older).starts_with("the schema is version 5, this rowbell needs "), "{older}");
 
+    let planned = migrate::plan(&client).await.unwrap();
+    let names: Vec<&str> = planned.iter().map(|planned| planned.name).collect();
+    let locks: Vec<String> = planned
+        .iter()
+        .flat_map(|planned| &planned.locks)
+        .map(|lock| format!("{} {} {}", lock.table, lock.mode, lock.rows))
+        .collect();
+    let message = "rowbell.message ACCESS EXCLUSIVE (others wait) 5".to_owned();
+    assert!(locks.contains(&message), "{locks:?}");
+    let version = migrate::version(&client).await.unwrap();
+    assert_eq!(version, Some(5), "a plan changes nothing");
+
     let applied = migrate::migrate(&mut client).await.unwrap();
 
+    assert_eq!(applied.names, names);
+    assert_eq!(migrate::plan(&client).await.unwrap(), []);
     assert_eq!(applied.names.first(), Some(&"06_reconcile"));
     migrate::check_version(&client).await.unwrap();
     let rows = "select (select count(*) from rowbell.message), (select count(*) from rowbell.queue),

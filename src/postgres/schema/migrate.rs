@@ -5,6 +5,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use crate::postgres::schema::blocking_sessions::{BlockingSessions, LOCK_TIMEOUT};
+use crate::postgres::schema::migration_plan::{self, PlannedMigration};
 use crate::postgres::schema::roles;
 
 /// The migrations, in the order in which data flows. Their number is the schema version.
@@ -129,6 +130,16 @@ async fn apply_missing(client: &mut Client) -> Result<Applied, MigrateError> {
     }
     let missing_roles = grant(client).await.map_err(MigrateError::Roles)?;
     Ok(Applied { names, version: known_version(), missing_roles })
+}
+
+/// What `migrate` would apply, and which tables it would lock.
+pub async fn plan(client: &Client) -> Result<Vec<PlannedMigration>, MigrateError> {
+    let found = version(client).await?.unwrap_or(0);
+    if found > known_version() {
+        return Err(MigrateError::Newer { found, known: known_version() });
+    }
+    let missing = MIGRATIONS.get(usize::try_from(found).unwrap_or(0)..).unwrap_or_default();
+    Ok(migration_plan::plan(client, missing).await?)
 }
 
 /// A role that was made, or lost, since the last time is noticed here: roles belong to the server

@@ -83,7 +83,8 @@ fn locked(sql: &str) -> Vec<(String, LockMode)> {
     let mut found = Vec::new();
     for (mode, statement) in LOCKING {
         // A pattern of ours that does not compile finds nothing; the test below would notice.
-        let Ok(pattern) = Regex::new(&format!("{statement}(rowbell(?:_report)?\\.[a-z0-9_]+)")) else {
+        let Ok(pattern) = Regex::new(&format!("{statement}(rowbell(?:_report)?\\.[a-z0-9_]+)"))
+        else {
             continue;
         };
         found.extend(pattern.captures_iter(&code).map(|found| (found[1].to_owned(), mode)));
