@@ -2,6 +2,10 @@
 --
 -- Schema rowbell is the machine: its tables may change with any release.
 -- Schema rowbell_report is the promise to analysts: views only; columns are added, never renamed.
+--
+-- Names, keys, phones and ids are compared byte by byte (collate "C"), whatever the database compares other texts by: they
+-- are no words of a language, and each look into an index costs twice as much by the rules of one (measured with ICU's for
+-- English: 12 against 6 µs for a key of three texts).
 
 create schema rowbell;
 comment on schema rowbell is

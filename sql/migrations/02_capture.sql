@@ -14,7 +14,7 @@ comment on type rowbell.change_operation is 'What happened to the row.';
 -- ever changed: changes that an earlier trigger wrote stay readable.
 create table rowbell.layout (
     layout_id   bigint primary key,
-    watch       text not null,
+    watch       text collate "C" not null,
     columns     text[] not null,
     -- Follows the table when it is renamed: two tables may swap their names.
     captured_from regclass not null,
@@ -38,8 +38,8 @@ create table rowbell.change (
     transaction_id  xid8 not null default pg_current_xact_id(),
     change_id       bigint generated always as identity (cache 1),
 
-    watch           text not null,
-    entity_key      text,
+    watch           text collate "C" not null,
+    entity_key      text collate "C",
     operation       rowbell.change_operation not null,
 
     -- The rows before and after: as values in the order of a layout, or under the names of the columns.
@@ -224,7 +224,7 @@ comment on type rowbell.gap_cause is 'Why nothing was captured.';
 -- Times in which a watch captured nothing, as the daemon noticed them.
 create table rowbell.gap (
     gap_id         bigint generated always as identity primary key,
-    watch          text not null,
+    watch          text collate "C" not null,
     cause          rowbell.gap_cause not null,
     began_at       timestamptz not null,
     ended_at       timestamptz,

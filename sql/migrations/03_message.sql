@@ -72,11 +72,11 @@ comment on type rowbell.message_operation is 'What the recipient is told: the ro
 -- updates stay on the page (HOT): hence the fill factor, and hence no index on state.
 create table rowbell.message (
     message_id           bigint generated always as identity primary key,
-    watch                text not null,
-    entity_key           text not null,
+    watch                text collate "C" not null,
+    entity_key           text collate "C" not null,
     -- Who is told. Null until the recipient query was asked: a message is opened for all recipients of its
     -- entity, and where there are several, each of them gets one of their own when it is put into words.
-    recipient_key        text,
+    recipient_key        text collate "C",
     is_for_all           boolean not null default true,
     was_set_aside        boolean not null default false,
     fallback_of          bigint,
@@ -87,8 +87,8 @@ create table rowbell.message (
 
     -- What it waited for when that was last checked; of the circuit of a template, which one.
     waits_for            rowbell.message_waits_for,
-    waits_for_template   text,
-    waits_for_language   text,
+    waits_for_template   text collate "C",
+    waits_for_language   text collate "C",
 
     -- What happened.
     operation            rowbell.message_operation not null,
@@ -100,11 +100,11 @@ create table rowbell.message (
     changed_by           text[] not null default '{}',
 
     -- The recipient and the words. Null until the words are made.
-    channel              text not null,
-    template             text,
-    language             text,
+    channel              text collate "C" not null,
+    template             text collate "C",
+    language             text collate "C",
     recipient_name       text,
-    recipient_phone      text,
+    recipient_phone      text collate "C",
     recipient_country    text,
     recipient_locale     text,
     recipient_time_zone  text,
@@ -116,7 +116,7 @@ create table rowbell.message (
     -- When and how often.
     due_at               timestamptz,
     attempt_count        smallint not null default 0,
-    provider_message_id  text,
+    provider_message_id  text collate "C",
     confirmed_by         text,
     sent_at              timestamptz,
     delivered_at         timestamptz,
@@ -259,9 +259,9 @@ comment on type rowbell.told_status is 'How sure it is that a recipient knows a 
 -- Written with the lease of a message, before its request; what becomes of the request moves the status or takes
 -- the row away. Read by key. Older rows of a recipient go when later ones have arrived.
 create table rowbell.last_told (
-    watch             text not null,
-    entity_key        text not null,
-    recipient_key     text not null,
+    watch             text collate "C" not null,
+    entity_key        text collate "C" not null,
+    recipient_key     text collate "C" not null,
     message_id        bigint not null,
     attempt           smallint not null,
 
@@ -325,10 +325,10 @@ comment on type rowbell.queue_state is 'What a queue row waits for.';
 -- deleted when the matter is settled. A row is leased exactly while its message is sending.
 create table rowbell.queue (
     message_id        bigint primary key,
-    channel           text not null,
-    watch             text not null,
-    entity_key        text not null,
-    recipient_key     text,
+    channel           text collate "C" not null,
+    watch             text collate "C" not null,
+    entity_key        text collate "C" not null,
+    recipient_key     text collate "C",
     hold_id           bigint,
 
     state             rowbell.queue_state not null,
@@ -336,7 +336,7 @@ create table rowbell.queue (
     late_since        timestamptz,
 
     -- Who may send it now, and until when. Both are null unless the message is sending.
-    leased_by         text,
+    leased_by         text collate "C",
     lease_expires_at  timestamptz,
     is_dry_run        boolean not null default false,
 
@@ -392,7 +392,7 @@ comment on column rowbell.queue.is_dry_run is 'True while it is being recorded i
 -- Messages that wait for a person because too many entities of a watch changed at once.
 create table rowbell.hold (
     hold_id         bigint generated always as identity primary key,
-    watch           text not null,
+    watch           text collate "C" not null,
     -- The transaction that changed too many entities; null: too many within a minute.
     transaction_id  bigint,
 
@@ -424,7 +424,7 @@ comment on type rowbell.large_decision is 'What becomes of the changes of a larg
 -- decided, and takes it in a turn of its own then. A row goes when nothing is left of it.
 create table rowbell.large_transaction (
     large_transaction_id  bigint generated always as identity primary key,
-    watch                 text not null,
+    watch                 text collate "C" not null,
     transaction_id        xid8 not null,
     first_change_id       bigint not null,
     last_change_id        bigint not null,

@@ -2,15 +2,15 @@
 -- All of it survives a restart.
 
 create table rowbell.channel (
-    channel           text primary key,
+    channel           text collate "C" primary key,
 
     -- The one daemon instance that sends on this channel, until when, and how often it changed hands.
-    leased_by         text,
+    leased_by         text collate "C",
     lease_expires_at  timestamptz,
     epoch             bigint not null default 0,
 
     -- The daemon instance that a person gave it to.
-    given_to          text,
+    given_to          text collate "C",
 
     -- The learned rate grows back by itself: what counts is how large it was, and when.
     learned_rate      double precision,
@@ -35,8 +35,8 @@ comment on column rowbell.channel.updated_at is 'When this row was last written.
 -- Whom the channels of a budget have written to within the last day: WhatsApp counts different phones by business
 -- portfolio, and channels of one portfolio may be sent by several daemons.
 create table rowbell.budget_recipient (
-    budget      text not null,
-    phone       text not null,
+    budget      text collate "C" not null,
+    phone       text collate "C" not null,
     written_at  timestamptz not null,
 
     primary key (budget, phone)
@@ -67,7 +67,7 @@ comment on function rowbell.is_connected(text) is 'Whether a session of this dae
 
 -- The daemons that run on this database. Each channel is sent by one of them.
 create table rowbell.daemon (
-    instance     text primary key,
+    instance     text collate "C" primary key,
     name         text not null,
     channels     text[] not null,
     started_at   timestamptz not null,
@@ -91,10 +91,10 @@ comment on type rowbell.circuit_state is 'Whether a channel or template sends, o
 -- A channel, or a template in one language on a channel, that was stopped by errors. WhatsApp approves,
 -- pauses and rejects each language of a template by itself, so that each has its own circuit.
 create table rowbell.circuit (
-    channel           text not null,
+    channel           text collate "C" not null,
     -- Both empty: the channel as a whole.
-    template          text not null default '',
-    language          text not null default '',
+    template          text collate "C" not null default '',
+    language          text collate "C" not null default '',
 
     state             rowbell.circuit_state not null,
     since             timestamptz not null,
@@ -171,7 +171,7 @@ comment on type rowbell.receipt_source_state is 'Whether a receipt source works.
 
 -- How receipts of a channel reach us.
 create table rowbell.receipt_source (
-    channel         text not null,
+    channel         text collate "C" not null,
     kind            rowbell.receipt_source_kind not null,
 
     state           rowbell.receipt_source_state not null,
@@ -200,9 +200,9 @@ comment on type rowbell.opt_out_source is 'Who requested that a phone is not wri
 
 -- Who must not be written to. Only these count; see rowbell.opt_out_request for what customers wrote.
 create table rowbell.opt_out (
-    phone   text not null,
+    phone   text collate "C" not null,
     -- Name of a watch; empty: all of them.
-    scope   text not null default '',
+    scope   text collate "C" not null default '',
 
     source  rowbell.opt_out_source not null,
     since   timestamptz not null default now(),
@@ -223,8 +223,8 @@ comment on column rowbell.opt_out.reason is 'Why, in words.';
 -- Each time that a phone opted out or in. Append-only: what held at any moment can be shown later.
 create table rowbell.consent_event (
     consent_event_id  bigint generated always as identity primary key,
-    phone             text not null,
-    scope             text not null,
+    phone             text collate "C" not null,
+    scope             text collate "C" not null,
     is_opt_out        boolean not null,
 
     source            rowbell.opt_out_source not null,
@@ -285,7 +285,7 @@ alter table rowbell.opt_out enable always trigger record_consent;
 -- The latest request of each phone. A repeated or late STOP must not undo the START that came after it, so
 -- it is kept when the request was written, not when it arrived.
 create table rowbell.opt_out_request (
-    phone         text primary key,
+    phone         text collate "C" primary key,
     is_opt_out    boolean not null,
     requested_at  timestamptz not null
 );
@@ -299,7 +299,7 @@ comment on column rowbell.opt_out_request.requested_at is 'When it was written.'
 -- burst of errors: then it becomes a row of rowbell.opt_out.
 create table rowbell.opt_out_report (
     message_id   bigint primary key,
-    channel      text not null,
+    channel      text collate "C" not null,
     reported_at  timestamptz not null
 );
 comment on table  rowbell.opt_out_report is 'Opt-outs that WhatsApp reported lately, until they are believed. A burst of them is not.';

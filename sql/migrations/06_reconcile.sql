@@ -5,7 +5,7 @@
 -- an acceptance costs a part of a row, and nothing is written when a receipt comes.
 create table rowbell.poll (
     poll_id      bigint generated always as identity primary key,
-    channel      text not null,
+    channel      text collate "C" not null,
     message_ids  bigint[] not null,
 
     accepted_at  timestamptz not null,
@@ -39,10 +39,10 @@ comment on column rowbell.poll.asked_count is 'How often rowbell asked.';
 create table rowbell.unconfirmed_attempt (
     message_id   bigint not null,
     number       smallint not null,
-    channel      text not null,
-    template     text not null,
-    phone        text not null,
-    phone_key    text not null,
+    channel      text collate "C" not null,
+    template     text collate "C" not null,
+    phone        text collate "C" not null,
+    phone_key    text collate "C" not null,
 
     is_late      boolean not null default false,
     started_at   timestamptz not null,
@@ -73,9 +73,9 @@ comment on column rowbell.unconfirmed_attempt.asked_count is 'How often rowbell 
 
 -- Receipts whose id belonged to no attempt when they came: perhaps of a request whose answer was lost.
 create table rowbell.unmatched_receipt (
-    provider_message_id  text primary key,
-    channel              text not null,
-    phone_key            text not null,
+    provider_message_id  text collate "C" primary key,
+    channel              text collate "C" not null,
+    phone_key            text collate "C" not null,
 
     happened_at          timestamptz not null,
     received_at          timestamptz not null
@@ -110,7 +110,7 @@ create table rowbell.reconcile_lookup (
     method               rowbell.reconcile_lookup_method not null,
     asked_at             timestamptz not null,
     found                text not null,
-    provider_message_id  text
+    provider_message_id  text collate "C"
 );
 create index reconcile_lookup_of_message_idx on rowbell.reconcile_lookup (message_id, reconcile_lookup_id);
 comment on table  rowbell.reconcile_lookup is 'What rowbell did to find out whether the provider has a message, step by step.';

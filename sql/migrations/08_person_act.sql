@@ -33,8 +33,8 @@ create table rowbell.person_act (
     way         rowbell.person_act_way not null,
     kind        rowbell.person_act_kind not null,
 
-    watch       text,
-    channel     text,
+    watch       text collate "C",
+    channel     text collate "C",
     hold_id     bigint,
     message_id  bigint,
     messages    bigint not null,

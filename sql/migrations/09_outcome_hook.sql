@@ -5,7 +5,7 @@ comment on type rowbell.outcome is 'What the application may be told of a messag
 
 -- Which outcomes are wanted: written by the daemon at its start, from its configuration.
 create table rowbell.outcome_hook (
-    watch  text not null,
+    watch  text collate "C" not null,
     -- Its place among the hooks of the watch, from 0; -1: a notification.
     place  smallint not null,
     state  rowbell.outcome not null,
@@ -22,7 +22,7 @@ comment on column rowbell.outcome_hook.state is 'The state of a message that is 
 create table rowbell.outcome_call (
     call_id        bigint generated always as identity primary key,
     message_id     bigint not null,
-    watch          text not null,
+    watch          text collate "C" not null,
     place          smallint not null,
     state          rowbell.outcome not null,
     reply_id       bigint,

@@ -2,7 +2,7 @@
 
 -- One row for each endpoint; shared by all daemons, as is the circuit.
 create table rowbell.outgoing_webhook (
-    endpoint           text primary key,
+    endpoint           text collate "C" primary key,
     outcomes           rowbell.outcome[] not null,
     -- Null: of all watches.
     watches            text[],
@@ -47,9 +47,9 @@ comment on type rowbell.delivery_state is 'How a delivery to an endpoint stands.
 create table rowbell.outgoing_delivery (
     delivery_id    bigint generated always as identity primary key,
     webhook_id     uuid not null default gen_random_uuid(),
-    endpoint       text not null,
+    endpoint       text collate "C" not null,
     message_id     bigint not null,
-    watch          text not null,
+    watch          text collate "C" not null,
     outcome        rowbell.outcome not null,
     reply_id       bigint,
     stored_at      timestamptz not null default now(),

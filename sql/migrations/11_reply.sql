@@ -11,13 +11,13 @@ comment on type rowbell.reply_kind is 'How a customer answered. other: a picture
 -- Only what quotes a message of ours. One that is not joined yet is kept for an hour: its message may not know its id.
 create table rowbell.reply (
     reply_id           bigint generated always as identity primary key,
-    channel            text not null,
-    provider_reply_id  text not null,
-    context_id         text not null,
+    channel            text collate "C" not null,
+    provider_reply_id  text collate "C" not null,
+    context_id         text collate "C" not null,
     message_id         bigint,
 
     kind               rowbell.reply_kind not null,
-    phone              text,
+    phone              text collate "C",
     body               text,
     payload            text,
     written_at         timestamptz,

@@ -3,7 +3,7 @@
 -- What a message costs: the site's own list, empty at first. The nearest row counts: one of the country before one of
 -- all, then one of the category before one of all, then the latest that is valid on the day.
 create table rowbell.price (
-    channel     text not null,
+    channel     text collate "C" not null,
     country     text not null default '*',
     category    text not null default '*',
     valid_from  date not null default '-infinity',
@@ -63,10 +63,10 @@ comment on column rowbell.day_look.time_zone is 'By the clock of which time zone
 
 create table rowbell.day (
     day                date not null,
-    watch              text not null,
-    channel            text not null,
-    template           text,
-    language           text,
+    watch              text collate "C" not null,
+    channel            text collate "C" not null,
+    template           text collate "C",
+    language           text collate "C",
     recipient_country  text,
     price_category     text,
     pricing_model      text,
@@ -154,8 +154,8 @@ comment on column rowbell_report.day.net_read is 'Of them, those that were opene
 -- How long it took: as rowbell_report.latency says it, kept. Of several rows no percentile can be made.
 create table rowbell.day_latency (
     day              date not null,
-    watch            text not null,
-    channel          text not null,
+    watch            text collate "C" not null,
+    channel          text collate "C" not null,
     step             text not null,
     messages         bigint not null,
     p50_seconds      numeric not null,
