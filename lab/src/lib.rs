@@ -65,6 +65,7 @@ pub mod bench {
     pub mod bulk;
     pub mod drain;
     pub mod idle;
+    pub mod instructions;
     pub mod latency;
     pub mod page;
     pub mod report;

@@ -10,6 +10,7 @@ use crate::bench::behind;
 use crate::bench::bulk;
 use crate::bench::drain::{self, DrainArgs};
 use crate::bench::idle::{self, IdleArgs};
+use crate::bench::instructions::{self, InstructionsArgs};
 use crate::bench::latency::{self, LatencyArgs};
 use crate::bench::page::{self, PageArgs};
 use crate::bench::report::Report;
@@ -36,6 +37,8 @@ enum What {
     Idle(IdleArgs),
     /// Each view of the page over a long history, and what somebody who looks costs the sending.
     Page(PageArgs),
+    /// Instructions of the daemon's own work for one message, counted by valgrind.
+    Instructions(InstructionsArgs),
     /// One statement that changes 100,000 rows.
     Bulk,
     /// A change of another watch behind 100,000 changed rows, and a person's word about those.
@@ -62,6 +65,7 @@ async fn measure(exe: &Path, what: &What) -> anyhow::Result<Report> {
         What::Latency(args) => latency::run(exe, *args).await,
         What::Idle(args) => idle::run(exe, *args).await,
         What::Page(args) => page::run(exe, *args).await,
+        What::Instructions(args) => instructions::run(args).await,
         What::Behind => behind::run(exe).await,
         What::Bulk => bulk::run(exe).await,
         What::Drain(args) => drain::run(exe, *args).await,
