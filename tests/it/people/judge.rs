@@ -185,7 +185,8 @@ async fn not_as_the_row(world: &World, lives: &Lives, readings: &Readings) -> Ve
             });
             let last = readings.get(&(id, person)).and_then(|all| all.last());
             // What went when its window was over is told to nobody, nor what was muted.
-            let is_excused = Lives::is_excused(id) && should == Told::Gone;
+            let is_excused = Lives::is_excused(id) && should == Told::Gone
+                || lives.came_and_went(id) && failed_at_last(world, id, person).await;
             if last.map(|last| &last.told) != Some(&should) && !is_excused {
                 wrong.push((
                     id,
@@ -195,6 +196,15 @@ async fn not_as_the_row(world: &World, lives: &Lives, readings: &Readings) -> Ve
         }
     }
     wrong
+}
+
+/// Whether the last message to a person about a delivery failed for good.
+async fn failed_at_last(world: &World, id: usize, person: usize) -> bool {
+    let last = format!(
+        "select state from rowbell.message where entity_key = '{id}' and recipient_key = 'p{person}'
+          order by message_id desc limit 1"
+    );
+    world.value(&last).await == "failed"
 }
 
 /// People who have read something else than the ledger says.

@@ -222,6 +222,12 @@ impl Lives {
         row
     }
 
+    /// Whether a delivery that was gone came for a moment and went again, at last: that is nothing to tell, also to those
+    /// whom the message failed that told them first that it was gone.
+    pub fn came_and_went(&self, id: usize) -> bool {
+        matches!(self.versions[id].as_slice(), [.., None, Some(_), None])
+    }
+
     /// One event in every life.
     async fn live(&mut self, world: &World) {
         let (mut loud, mut muted) = (Vec::new(), Vec::new());
