@@ -92,12 +92,10 @@ impl ServerAddress {
             (None, None) => None,
             _ => return Err(AddressError::HalfCertificate),
         };
-        let authority = options.take("sslrootcert").filter(|file| file != "system");
-        let is_system = authority.is_none() && Options::of(url).get("sslrootcert").is_some();
         let passfile = options.take("passfile").map(path);
-        let mut proof = match authority {
+        let mut proof = match options.take("sslrootcert") {
+            Some(file) if file == "system" => ServerProof::System,
             Some(file) => ServerProof::Authority(path(file)),
-            None if is_system => ServerProof::System,
             None => ServerProof::None,
         };
         match options.get("sslmode") {
@@ -105,7 +103,11 @@ impl ServerAddress {
             Some("verify-full") if proof == ServerProof::None => proof = ServerProof::System,
             _ => {}
         }
-        if proof != ServerProof::None || certificate.is_some() {
+        let is_plain = options.get("sslmode") == Some("disable");
+        if is_plain {
+            // Files that the environment names for all connections are for others.
+            proof = ServerProof::None;
+        } else if proof != ServerProof::None || certificate.is_some() {
             options.take("sslmode");
             options.add("sslmode".to_owned(), "require".to_owned());
         }
@@ -259,6 +261,11 @@ mod tests {
         let address = of("postgresql://rowbell@db/crm", &variables).unwrap();
         assert_eq!(address.proof, ServerProof::System);
         assert_eq!(address.passfile, Some(PathBuf::from("/x/pass")));
+        let trusted = of("postgresql://rowbell@db/crm", &[("PGSSLROOTCERT", "system")]).unwrap();
+        assert_eq!(trusted.proof, ServerProof::System);
+        let plain = "postgresql://rowbell@db/crm?sslmode=disable";
+        let plain_said = of(plain, &[("PGSSLROOTCERT", "/x/ca.pem")]).unwrap();
+        assert_eq!((plain_said.proof, plain_said.text.as_str()), (ServerProof::None, plain));
         let said = of("postgresql://rowbell@db/crm?sslmode=disable", &variables).unwrap();
         assert_eq!(
             (said.proof, said.text.ends_with("?sslmode=disable")),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::Config;
+use crate::config::server_address::server_address::{ServerAddress, ServerProof};
 use crate::finding::{Finding, Severity};
 use crate::postgres::inspection::doctor::ServerFacts;
 
@@ -23,7 +24,7 @@ pub fn findings(facts: &ServerFacts, config: &Config) -> Vec<Finding> {
             format!("is in {}, which cannot hold every name; rowbell needs UTF8", facts.encoding);
         found.push(Finding::new("database", what));
     }
-    found.extend(secured(facts, config.database.ca_file.is_some()));
+    found.extend(secured(facts, is_proven(config)));
     if let Some(folder) = facts.data_folder.as_deref().filter(|_| facts.is_here) {
         found.extend(disk(folder));
     }
@@ -45,6 +46,13 @@ fn version(number: i32) -> Option<Finding> {
         Finding::warning("server", what)
             .shell(format!("apt-get install --only-upgrade postgresql-{major}"))
     })
+}
+
+/// Whether the server has to prove who it is.
+fn is_proven(config: &Config) -> bool {
+    let address = ServerAddress::of(&config.database.url);
+    config.database.ca_file.is_some()
+        || address.is_ok_and(|address| address.proof != ServerProof::None)
 }
 
 fn secured(facts: &ServerFacts, is_verified: bool) -> Option<Finding> {
