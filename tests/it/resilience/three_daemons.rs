@@ -279,7 +279,10 @@ fn take_overs(arrived: &[Arrived], deaths: &[Death]) -> Vec<Duration> {
 fn judge_take_overs(silences: &[Duration], is_long: bool, story: &str) {
     let at =
         |share: f64| silences.get(((silences.len().max(1) - 1) as f64 * share).round() as usize);
-    let (Some(p50), Some(p99)) = (at(0.50), at(0.99)) else { return };
+    let (Some(p50), Some(p99)) = (at(0.50), at(0.99)) else {
+        assert!(!is_long, "{story}: no take-over was seen");
+        return;
+    };
     println!("{} take-overs: p50 {p50:?}, p99 {p99:?}", silences.len());
     let most = if is_long { Duration::from_secs(3) } else { LEASE };
     assert!(*p99 < most, "{story}: p99 of the take-overs is {p99:?}, not below {most:?}");
