@@ -17,6 +17,7 @@ use rowbell::domain::value::change::Operation;
 use rowbell::domain::value::column::{Columns, columns};
 use rowbell::domain::value::diff::{ColumnKind, diff};
 use rowbell::domain::value::row::{self, Row};
+use rowbell_lab::demo::scratch::Scratch;
 use serde_json::{Value, json};
 
 const LANGUAGES: [&str; 14] =
@@ -35,7 +36,11 @@ struct Shop {
 
 impl Shop {
     fn new() -> Shop {
-        let config = load::from_text(include_str!("golden/shop.toml")).unwrap();
+        let secrets = Scratch::new("golden").unwrap();
+        std::fs::write(secrets.path().join("1msg.token"), "a-token").unwrap();
+        let folder = secrets.path().display().to_string();
+        let text = include_str!("golden/shop.toml").replace("FOLDER", &folder);
+        let config = load::from_text(&text).unwrap();
         let (watch, template) =
             (&config.watch["home_delivery"], &config.template["service_change"]);
         let types = [

@@ -174,6 +174,7 @@ impl SessionKeys {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::DirBuilderExt as _;
 
     fn keys(read: &str, act: &str) -> SessionKeys {
         let folder = std::env::temp_dir().join(format!(
@@ -181,7 +182,7 @@ mod tests {
             std::process::id(),
             rand::random::<u64>()
         ));
-        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
         let file = |name: &str, token: &str| {
             std::fs::write(folder.join(name), token).unwrap();
             Some(folder.join(name))
