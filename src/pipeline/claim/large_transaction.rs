@@ -42,8 +42,9 @@ const LARGE: usize = 2_000;
 /// Changes of one transaction in a full claim, from which on what comes after the claim is counted.
 const SEVERAL: usize = 10;
 
-/// How many changes after those of a claim are looked through.
-const LOOK_AHEAD: usize = 10_000;
+/// How many changes after those of a claim are looked through: first so many that a large transaction shows which stands
+/// there by itself, because others wait meanwhile; then, where that says nothing, many.
+const LOOKS_AHEAD: [usize; 2] = [LARGE + 1, 10_000];
 
 /// Transactions that are remembered as counted, at most.
 const MAX_COUNTED: usize = 10_000;
@@ -121,17 +122,26 @@ impl LargeTransactions {
         let watches = context.config.watch.iter();
         let no_deletes = watches.filter(|(_, watch)| !watch.on.contains(&Operation::Delete));
         let no_deletes: Vec<&str> = no_deletes.map(|(name, _)| name.as_str()).collect();
-        let ahead = queries::claimed_batch::storm_ahead(
-            tx,
-            &batch.reached,
-            transactions,
-            LOOK_AHEAD,
-            &no_deletes,
-        )
-        .await?;
-        for (transaction, watch, entity_key) in ahead {
-            let counted = self.counted.entry(transaction).or_default();
-            counted.entry(watch).or_default().insert(hashed(&entity_key));
+        for most in LOOKS_AHEAD {
+            let ahead = queries::claimed_batch::storm_ahead(
+                tx,
+                &batch.reached,
+                transactions,
+                most,
+                &no_deletes,
+            )
+            .await?;
+            for (transaction, watch, entity_key) in ahead {
+                let counted = self.counted.entry(transaction).or_default();
+                counted.entry(watch).or_default().insert(hashed(&entity_key));
+            }
+            let is_large = |id: &i64| {
+                let mut watches = self.counted.get(id).into_iter().flatten();
+                watches.any(|(watch, entities)| entities.len() > limit(context, watch))
+            };
+            if transactions.iter().all(is_large) {
+                break;
+            }
         }
         Ok(())
     }
